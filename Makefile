@@ -1,0 +1,45 @@
+# make demo: the first case study, from nothing. make test: everything that must pass. Both install what constraints.txt pins.
+VENV ?= .venv
+PYTHON3 ?= python3
+PYTHON := $(VENV)/bin/python
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-all lint bench lock clean
+
+demo: $(VENV)/.installed
+	$(PYTHON) -m expzoo +experiment=lottery_ticket
+
+test: lint
+	$(PYTHON) -m pytest -m "not slow and not gpu"
+
+test-all: lint
+	$(PYTHON) -m pytest -m "not gpu"
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyrefly check
+
+bench: $(VENV)/.installed-dev
+	set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(PYTHON) $$file; done
+
+$(VENV)/.installed: constraints.txt pyproject.toml
+	test -x $(PYTHON) || $(PYTHON3) -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/.installed-dev: constraints.txt pyproject.toml
+	test -x $(PYTHON) || $(PYTHON3) -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(VENV)/.installed $@
+
+# The build of torch is left to the index, so its local version does not belong in the file.
+lock: $(VENV)/.installed-dev
+	$(PYTHON) -m pip install --quiet pip-tools
+	echo "# Every package of a full installation with the extra dev, with its hashes, for Linux on a CPU. Made by: make lock" > requirements.lock
+	$(VENV)/bin/pip-compile --quiet --generate-hashes --extra dev --constraint constraints.txt --strip-extras --allow-unsafe \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+		--output-file - pyproject.toml | sed -e 's/^torch==\([0-9.]*\)+cpu/torch==\1/' -e '/^#/d' -e '/^$$/d' >> requirements.lock
+
+clean:
+	rm -rf dist .pytest_cache .ruff_cache .hypothesis

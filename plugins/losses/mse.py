@@ -1,0 +1,22 @@
+"""Squared error."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from expzoo.registry import register
+
+
+@register
+class Mse:
+    """Mean over examples and outputs of the squared error; class labels are taken as one-hot vectors."""
+
+    CACHE_VERSION = 1
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss, a 0-d tensor, of outputs (batch, outputs) and labels (batch,) int64 or targets like the outputs."""
+        if targets.dim() < outputs.dim():
+            classes = torch.arange(outputs.shape[-1], device=outputs.device)
+            targets = (targets.unsqueeze(-1) == classes).to(outputs.dtype)
+        return (outputs - targets).square().mean()

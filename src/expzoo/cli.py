@@ -1,0 +1,159 @@
+"""The command line: verbs, help, and a Hydra application whose every fault is said before anything is trained."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from expzoo.errors import BadInput, PluginError
+from expzoo.words import Words
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+DONE, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 75
+
+
+def main() -> int:
+    """Do what the command line says and return the exit code."""
+    try:
+        return _dispatch(sys.argv[1:])
+    except BadInput as error:
+        return _say(BAD_INPUT, *str(error).splitlines())
+    except KeyboardInterrupt:
+        return _say(INTERRUPTED, "interrupted")
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except OSError as error:
+        return _say(FAILED, f"{error.filename or 'the system'}: {error.strerror or error}")
+
+
+def _say(code: int, *lines: str) -> int:
+    print(*lines, sep="\n", file=sys.stderr)
+    return code
+
+
+def _dispatch(arguments: list[str]) -> int:
+    words = Words.of(arguments)
+    if "--help" in words.flags:
+        from expzoo.catalogue import help_text
+
+        print(help_text())
+    elif "--version" in words.flags:
+        from expzoo import __version__
+
+        print(f"expzoo {__version__}")
+    elif words.verb in ("list", "show"):
+        from expzoo import catalogue
+
+        return catalogue.main(words.verb, arguments[1:])
+    elif words.verb:
+        from expzoo import verbs
+
+        return verbs.main(words.verb, arguments[1:])
+    else:
+        return _run(words)
+    return DONE
+
+
+def _run(words: Words) -> int:
+    """Compose and run every job; BadInput with all faults at once."""
+    import hydra
+
+    from expzoo import faults, source
+    from expzoo.explanations import REFUSALS
+    from expzoo.registry import HOME
+
+    source.install()
+    wanted = faults.asked(words.overrides, multirun="--multirun" in words.flags)
+    if words.faults or any(request.suspicious for request in wanted):
+        raise BadInput("\n".join([*words.faults, *faults.check(wanted)]))
+    codes: list[int] = []
+
+    def job(cfg: DictConfig) -> None:
+        codes.append(_job(cfg))
+
+    try:
+        with _environment(HYDRA_FULL_ERROR="1"):  # Hydra then raises what it would have printed
+            hydra.main(version_base="1.3", config_path=str(HOME / "conf"), config_name="config")(job)()
+    except (*REFUSALS, ValueError, AssertionError) as error:  # Hydra and OmegaConf have bare ones too, and jobs none
+        raise BadInput("\n".join(faults.check(wanted, error))) from error
+    return _together(codes)
+
+
+def _together(codes: list[int]) -> int:
+    """One exit code for all jobs: their own if they agree, else partial."""
+    return codes[0] if len(set(codes)) == 1 else PARTIAL if codes else DONE
+
+
+@contextmanager
+def _environment(**variables: str | None) -> Iterator[None]:
+    """The environment with these variables, None for absent, and afterwards as it was."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _job(cfg: DictConfig) -> int:
+    """One job: its exit code, with what went wrong already said, so that the other jobs of a multirun go on."""
+    from hydra.core.hydra_config import HydraConfig
+
+    directory = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        with _environment(HYDRA_FULL_ERROR=None):  # not for what the job itself starts
+            return _results(cfg, directory)
+    except BadInput as error:
+        return _say(BAD_INPUT, *str(error).splitlines())
+    except PluginError as error:
+        return _say(FAILED, str(error), _own_traceback(error))
+    except OSError as error:
+        return _say(FAILED, f"{error.filename or directory}: {error.strerror or error}")
+    except Exception:  # noqa: BLE001 - the boundary of a job: whatever it is, it is printed and the next job runs
+        return _say(FAILED, traceback.format_exc())
+    finally:
+        with suppress(OSError):  # Hydra made the directory; nothing was kept in it
+            directory.rmdir()
+
+
+def _results(cfg: DictConfig, directory: Path) -> int:
+    from expzoo import faults, finished, identity
+
+    if found := faults.incomplete(cfg):
+        raise BadInput("\n".join(found))
+    config = identity.plain(cfg)
+    if finished.show_if_finished(directory, config):
+        return DONE
+    from expzoo import experiment
+
+    code = experiment.run(config, directory)
+    if code == INTERRUPTED:
+        sys.exit(code)  # the jobs that remain are not to be started
+    return code
+
+
+def _own_traceback(error: PluginError) -> str:
+    """The traceback of what a plugin raised, from its own file on."""
+    cause = error.__cause__
+    if cause is None:
+        return ""
+    frames = cause.__traceback__
+    while frames and frames.tb_next and frames.tb_frame.f_code.co_filename != str(error.file):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(cause.with_traceback(frames))).rstrip()

@@ -1,0 +1,160 @@
+"""From specs to programs: what is fused with what, the first row of each member, and how many fit into one chunk."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from expzoo import masks, randomness
+from expzoo.engine.layout import Layout, construct
+from expzoo.engine.program import IndexFeed, Member, Program, Row
+from expzoo.engine.session import Trainee
+from expzoo.spec import FINAL, Component, Fresh, Rewind, Spec, canonical_json
+from expzoo.store import Network, Partial
+
+CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
+MOST_MEMBERS = 64
+KEPT_PROGRAMS = 4
+
+Signature = tuple[Any, ...]
+
+
+class Assembler:
+    """Builds the parts of populations, and keeps those that the next population may share."""
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cpu")
+        self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
+        self._member_bytes: dict[Signature, int] = {}
+        self.dataset = cache(Component.build)
+        self._plugin = cache(Component.build)
+
+    # What a spec needs.
+
+    def module(self, spec: Spec, seed: int = 0) -> nn.Module:
+        """The module of a spec, initialised from this seed; ValueError if the model does not fit the data."""
+        dataset = self.dataset(spec.dataset)
+        return construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), seed, getattr(torch, spec.dtype))
+
+    def layout(self, spec: Spec) -> Layout:
+        """Where the parameters of the spec's module lie in a row."""
+        return self._layout(spec.model, spec.dataset, spec.dtype)
+
+    @cache  # noqa: B019  an assembler lives as long as its process needs these
+    def _layout(self, model: Component, dataset: Component, dtype: str) -> Layout:
+        data = self.dataset(dataset)
+        return Layout.of(construct(lambda: model.build(data.inputs, data.outputs), 0))
+
+    def initial_row(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray:
+        """The row (size,) a spec starts from: its recipe's, with the pruned entries at zero."""
+        match spec.init:
+            case Fresh(draw=draw):
+                module = self.module(spec, randomness.stable_hash(spec.seed, "init", draw))
+                row = self.layout(spec).row(module).numpy()
+            case Rewind(of=source, step=step):
+                network = networks[source.key]
+                row = network.rows[network.step if step == FINAL else step].copy()
+        mask = self.mask(spec, networks)
+        return row if mask is None else np.where(mask, row, np.zeros_like(row))
+
+    def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
+        """The mask (size,) of bool of a spec, None if it has none."""
+        if spec.mask is None:
+            return None
+        source = next(iter(spec.mask.sources()), None)
+        read = None
+        if source is not None:
+            network = networks[source[0].key]
+            read = network.rows[network.step if source[1] == FINAL else source[1]], network.mask
+        return masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
+
+    def trainee(
+        self, spec: Spec, networks: Mapping[str, Network], partial: Partial | None, rows: frozenset[int], measures: Any
+    ) -> Trainee:
+        """A member at its start, or where a partial file says it was."""
+        mask = self.mask(spec, networks)
+        if partial is None:
+            row, at = Row(torch.from_numpy(self.initial_row(spec, networks))), 0
+            network = Network(spec.key, "finished", 0, {}, np.empty(0, spec.dtype), mask)
+        else:
+            state = {name: torch.from_numpy(value) for name, value in partial.state.items()}
+            row, at, network = Row(torch.from_numpy(partial.theta), state), partial.step, partial.network
+        member = Member(
+            row,
+            self._plugin(spec.optimizer),
+            self._plugin(spec.schedule),
+            None if mask is None else torch.from_numpy(mask).to(getattr(torch, spec.dtype)),
+        )
+        stop = self._plugin(spec.stop)
+        return Trainee(spec, self.dataset(spec.dataset), stop, member, network, rows, tuple(measures), at)
+
+    # What can be fused.
+
+    def signature(self, spec: Spec) -> Signature:
+        """Specs with equal signatures can be members of one population."""
+        dataset = self.dataset(spec.dataset)
+        length = len(dataset.split("train", spec.seed))
+        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, length)
+        return (spec.model, shapes, spec.loss, spec.optimizer.name, spec.stop, spec.dtype)
+
+    def chunks(self, specs: Sequence[Spec]) -> list[list[Spec]]:
+        """Cut specs of one signature into populations of nearly equal size whose working sets stay in the cache."""
+        ordered = sorted(specs, key=lambda s: canonical_json([s.optimizer.canonical(), s.schedule.canonical()]))
+        most = min(max(CHUNK_BYTES // self._bytes_of_member(specs[0]), 2), MOST_MEMBERS)
+        count = math.ceil(len(ordered) / most)
+        edges = [len(ordered) * i // count for i in range(count + 1)]
+        return [ordered[low:high] for low, high in zip(edges, edges[1:], strict=False)]
+
+    def _bytes_of_member(self, spec: Spec) -> int:
+        signature = self.signature(spec)
+        if signature not in self._member_bytes:
+            program = self._program([spec, spec], [self._blank(spec)] * 2)
+            tensors = [program.theta, program.grad, *program.state.values()]
+            own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
+            self._member_bytes[signature] = max(own // len(program.theta), 1)
+        return self._member_bytes[signature]
+
+    # Programs.
+
+    def _blank(self, spec: Spec) -> Member:
+        row = Row(torch.zeros(self.layout(spec).size, dtype=getattr(torch, spec.dtype)))
+        return Member(row, self._plugin(spec.optimizer), self._plugin(spec.schedule))
+
+    def _program(self, specs: Sequence[Spec], members: Sequence[Member]) -> Program:
+        """A new program for members of one signature."""
+        return Program(
+            self.module(specs[0]),
+            specs[0].loss.build(),
+            members,
+            self._feed(specs),
+            total=self._plugin(specs[0].stop).at_most,
+            device=self.device,
+        )
+
+    def _feed(self, specs: Sequence[Spec]) -> IndexFeed:
+        datasets = [self.dataset(spec.dataset) for spec in specs]
+        owners = [(spec.dataset, d.identity(spec.seed)) for spec, d in zip(specs, datasets, strict=True)]
+        return IndexFeed(datasets, [spec.seed for spec in specs], owners, self.device)
+
+    def program(self, trainees: Sequence[Trainee], rows: Sequence[Row] | None = None) -> Program:
+        """A program for these trainees, from `rows` if given: one of the same shape is used again."""
+        members = [t.member for t in trainees]
+        if rows is not None:
+            members = [Member(row, m.optimizer, m.schedule, m.mask) for row, m in zip(rows, members, strict=True)]
+        specs = [trainee.spec for trainee in trainees]
+        identity = (self.signature(specs[0]), len(specs))
+        if program := self._programs.get(identity):
+            self._programs.move_to_end(identity)
+            program.load(members, self._feed(specs))
+            return program
+        self._programs[identity] = program = self._program(specs, members)
+        if len(self._programs) > KEPT_PROGRAMS:
+            self._programs.popitem(last=False)
+        return program

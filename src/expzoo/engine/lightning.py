@@ -1,0 +1,138 @@
+"""Lightning runs a session: one Lightning step is many optimizer steps, so its overhead is shared by all of them."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from expzoo.engine.program import exact_arithmetic
+from expzoo.engine.session import Session
+
+for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class _Blocks:
+    """The blocks (start, stop) of a session, as Lightning iterates over batches."""
+
+    def __init__(self, blocks: list[tuple[int, int]]) -> None:
+        self.blocks = blocks
+
+    def __len__(self) -> int:
+        return len(self.blocks)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self.blocks)
+
+
+class PopulationModule(LightningModule):
+    """Advances a session by one block of optimizer steps in each `training_step`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.session = session
+
+    def training_step(self, batch: tuple[int, int], batch_idx: int) -> None:
+        """Run the block (start, stop)."""
+        self.session.advance(*batch)
+        if not self.session.active:
+            self.trainer.should_stop = True
+
+    def configure_optimizers(self) -> None:
+        """The program has its own, on the rows of theta."""
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """A block is two numbers; the data are on the device already."""
+        return batch
+
+
+class AfterBlock(Callback):
+    """Calls a function after each block."""
+
+    def __init__(self, function: Callable[[Trainer, Session], None]) -> None:
+        self.function = function
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+        """A block is done, at a step boundary."""
+        self.function(trainer, pl_module.session)
+
+
+KEEPING_SHARE = 0.02  # of the time goes into keeping partial results, at most
+
+
+class KeepPartials(AfterBlock):
+    """Hands over where the running members are every few seconds, or less often where keeping them takes long."""
+
+    def __init__(self, keep: Callable[[Session], None], every_seconds: float) -> None:
+        super().__init__(self.after_block)
+        self.keep, self.every_seconds = keep, every_seconds
+        self.next = time.monotonic() + every_seconds
+
+    def after_block(self, trainer: Trainer, session: Session) -> None:
+        """Keep them if it is time."""
+        start = time.monotonic()
+        if start >= self.next and session.active:
+            self.keep(session)
+            end = time.monotonic()
+            self.next = end + max(self.every_seconds, (end - start) / KEEPING_SHARE)
+
+
+class Interruption:
+    """SIGINT and SIGTERM only set a flag; training stops at the next block's end, and a second signal is the usual one."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to signals inside; only the main thread can, elsewhere nothing is changed."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.getsignal(number) for number in numbers}
+
+        def note(number: int, _: Any) -> None:
+            self.asked = True
+            signal.signal(number, before[number])
+
+        for number in numbers:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def after_block(self, trainer: Trainer, session: Session) -> None:
+        """Stop if asked to."""
+        if self.asked:
+            trainer.should_stop = True
+
+
+def fit(session: Session, callbacks: list[Callback], accelerator: str = "cpu") -> None:
+    """Run a session to its end, or until a callback stops it, on one device with exact arithmetic."""
+    with exact_arithmetic(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")  # of loaders and of torch's private interfaces
+        trainer = Trainer(
+            accelerator="gpu" if accelerator == "cuda" else "cpu",
+            devices=1,
+            max_epochs=1,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(PopulationModule(session), train_dataloaders=_Blocks(session.blocks))

@@ -1,0 +1,198 @@
+"""What the tape knows about ATen operations: which are views, which are exact in a crowd, how each writes into a buffer.
+
+Every table was measured, on one thread, with two or more members at odd shapes (tests/contract/test_crowd.py repeats it).
+An operation in none of them still works: it is run one member at a time, which is exact by construction and slow.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from expzoo.engine import products
+from expzoo.engine.products import Call
+
+aten = torch.ops.aten
+
+VIEWS = frozenset(
+    {
+        aten.alias.default,
+        aten._unsafe_view.default,
+        aten.as_strided.default,
+        aten.detach.default,
+        aten.diagonal.default,
+        aten.expand.default,
+        aten.permute.default,
+        aten.select.int,
+        aten.slice.Tensor,
+        aten.split.Tensor,
+        aten.split_with_sizes.default,
+        aten.squeeze.default,
+        aten.squeeze.dim,
+        aten.squeeze.dims,
+        aten.t.default,
+        aten.transpose.int,
+        aten.unbind.int,
+        aten.unfold.default,
+        aten.unsqueeze.default,
+        aten.view.default,
+        operator.getitem,
+    }
+)
+
+CREATORS = frozenset(
+    {
+        aten.arange.default,
+        aten.arange.start,
+        aten.full.default,
+        aten.full_like.default,
+        aten.new_full.default,
+        aten.new_zeros.default,
+        aten.ones.default,
+        aten.ones_like.default,
+        aten.scalar_tensor.default,
+        aten.zeros.default,
+        aten.zeros_like.default,
+    }
+)
+
+# One rounding or none, so the vector body and the scalar tail of a kernel agree: exact at any shape, broadcast or not.
+ROUNDED_ONCE = frozenset(
+    {
+        aten._to_copy.default,
+        aten.abs.default,
+        aten.add.Scalar,
+        aten.add.Tensor,
+        aten.clamp.default,
+        aten.clamp_max.default,
+        aten.clamp_min.default,
+        aten.clone.default,
+        aten.copy.default,
+        aten.div.Scalar,
+        aten.div.Tensor,
+        aten.eq.Scalar,
+        aten.eq.Tensor,
+        aten.fill.Scalar,
+        aten.ge.Scalar,
+        aten.ge.Tensor,
+        aten.gt.Scalar,
+        aten.gt.Tensor,
+        aten.le.Scalar,
+        aten.le.Tensor,
+        aten.logical_and.default,
+        aten.logical_not.default,
+        aten.lt.Scalar,
+        aten.lt.Tensor,
+        aten.maximum.default,
+        aten.minimum.default,
+        aten.mul.Scalar,
+        aten.mul.Tensor,
+        aten.ne.Scalar,
+        aten.ne.Tensor,
+        aten.neg.default,
+        aten.relu.default,
+        aten.rsub.Scalar,
+        aten.sign.default,
+        aten.sqrt.default,
+        aten.sub.Scalar,
+        aten.sub.Tensor,
+        aten.threshold_backward.default,
+        aten.where.ScalarOther,
+        aten.where.ScalarSelf,
+        aten.where.self,
+    }
+)
+
+# Reductions and products over fixed axes of each member, measured equal for two or more members.
+PER_MEMBER = frozenset(
+    {
+        aten.amax.default,
+        aten.amin.default,
+        aten.argmax.default,
+        aten.baddbmm.default,
+        aten.bmm.default,
+        aten.cat.default,
+        aten.constant_pad_nd.default,
+        aten.flip.default,
+        aten.gather.default,
+        aten.mean.dim,
+        aten.scatter.src,
+        aten.scatter.value,
+        aten.select_backward.default,
+        aten.slice_backward.default,
+        aten.stack.default,
+        aten.sum.dim_IntList,
+    }
+)
+
+# The overload whose last argument is the buffer, where its name does not follow from the functional one.
+WRITERS: dict[Any, Callable[..., Any]] = {
+    aten.add.Tensor: torch.add,
+    aten.div.Tensor: torch.div,
+    aten.exp.default: torch.exp,
+    aten.log.default: torch.log,
+    aten.mean.dim: aten.mean.out,
+    aten.mul.Tensor: torch.mul,
+    aten.neg.default: torch.neg,
+    aten.sub.Tensor: torch.sub,
+    aten.sum.dim_IntList: aten.sum.IntList_out,
+    aten.add.Scalar: torch.add,
+    aten.div.Scalar: torch.div,
+    aten.mul.Scalar: torch.mul,
+    aten.sub.Scalar: torch.sub,
+    aten.tanh.default: torch.tanh,
+}
+
+
+def is_pointwise(target: Any) -> bool:
+    """Whether each output element depends on the input elements at its own place only."""
+    return target in ROUNDED_ONCE or torch.Tag.pointwise in getattr(target, "tags", ())
+
+
+def is_batched(target: Any) -> bool:
+    """Whether all members may be computed by one call, whatever the layout."""
+    return target in ROUNDED_ONCE or target in PER_MEMBER
+
+
+def write_into(target: Any, args: Sequence[Any], kwargs: dict[str, Any], buffer: Tensor) -> list[Call]:
+    """Calls without arguments that run the operation and leave the result in `buffer`, allocating nothing if they can."""
+    match target:
+        case aten.bmm.default:
+            return products.product(*args, buffer)
+        case aten.baddbmm.default:
+            bias, a, b = args
+            return products.product(a, b, buffer, bias)
+        case aten.relu.default:
+            return [partial(aten.clamp_min.out, args[0], 0, out=buffer)]
+        case aten.threshold_backward.default:
+            return [partial(aten.threshold_backward.grad_input, *args, grad_input=buffer)]
+        case aten.clone.default | aten._to_copy.default:
+            return [partial(buffer.copy_, args[0])]
+    if target in WRITERS:
+        return [partial(WRITERS[target], *args, **kwargs, out=buffer)]
+    if found := _out_overload(target):
+        overload, name = found
+        return [partial(overload, *args, **kwargs, **{name: buffer})]
+
+    def compute_and_copy() -> None:
+        buffer.copy_(target(*args, **kwargs))
+
+    return [compute_and_copy]
+
+
+def _out_overload(target: Any) -> tuple[Any, str] | None:
+    """The overload of the same operation that takes the same arguments and one buffer, with the buffer's name."""
+    wanted = [(a.name, str(a.type)) for a in target._schema.arguments]
+    packet = target.overloadpacket
+    for name in packet.overloads():
+        overload = getattr(packet, name)
+        outputs = [a for a in overload._schema.arguments if a.is_out]
+        inputs = [(a.name, str(a.type)) for a in overload._schema.arguments if not a.is_out]
+        if len(outputs) == 1 and inputs == wanted:
+            return overload, outputs[0].name
+    return None

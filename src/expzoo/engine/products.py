@@ -1,0 +1,58 @@
+"""Batched matrix products into static buffers, by the library that is right for the machine and the shape.
+
+Which one is a function of the machine class (`machine.blas`) and of one member's shapes, never of the crowd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from expzoo import machine
+
+Call = Callable[[], Any]
+LARGE = 2_500_000  # multiplications from which oneDNN beats OpenBLAS in spite of its 15 microseconds a call (LOG.md)
+
+
+def product(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
+    """Calls for out = bias + a @ b: (members, m, k) @ (members, k, n) -> (members, m, n), bias (members, 1, n).
+
+    OpenBLAS and oneDNN multiply one member after the other, so they are exact in a crowd of any size; torch's own
+    batched product is exact for two or more members.
+    """
+    if machine.blas() == "torch" or not all(map(_is_blas_matrix, (a, b, out))):
+        call = partial(torch.bmm, a, b, out=out) if bias is None else partial(torch.baddbmm, bias, a, b, out=out)
+        return [call]
+    if _is_large(a, b) and a.dtype == torch.float32:
+        return [_by_onednn(*matrices) for matrices in zip(a, b, out, [None] * len(a) if bias is None else bias, strict=True)]
+    calls: list[Call] = [partial(np.matmul, a.numpy(), b.numpy(), out=out.numpy())]
+    return calls if bias is None else [*calls, partial(torch.add, out, bias, out=out)]
+
+
+def _is_large(a: Tensor, b: Tensor) -> bool:
+    return a.shape[1] * a.shape[2] * b.shape[2] >= LARGE and torch.backends.mkldnn.is_available()
+
+
+def _by_onednn(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None) -> Call:
+    """One member's product. The operation is the linear layer of oneDNN, which takes the second factor transposed."""
+    linear, second = torch.ops.mkldnn._linear_pointwise, b.t()
+    flat_bias = None if bias is None else bias[0]
+
+    def multiply() -> None:
+        out.copy_(linear(a, second, flat_bias, "none", [], ""))
+
+    return multiply
+
+
+def _is_blas_matrix(batch: Tensor) -> bool:
+    """Whether each member is a matrix that BLAS takes as it lies: on the CPU, one of its two axes contiguous."""
+    _, rows, columns = batch.shape
+    _, down, right = batch.stride()
+    by_rows = right == 1 and (rows == 1 or down >= columns)
+    by_columns = down == 1 and (columns == 1 or right >= rows)
+    return batch.device.type == "cpu" and batch.dtype in (torch.float32, torch.float64) and (by_rows or by_columns)

@@ -1,0 +1,233 @@
+"""The tensor program of one population: rows, masks, optimizer state and the tape that advances them all by a step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from expzoo import machine
+from expzoo.engine.layout import ROW, Layout, round_up
+from expzoo.engine.tape import Tape
+from expzoo.engine.trace import objective, trace
+from expzoo.interfaces import Loss, Optimizer, Schedule
+
+MINIMUM = 2  # with one member, products take another path through the BLAS and round differently
+
+
+@dataclass
+class Row:
+    """The whole state of one member between two steps: what a partial file holds and a resumed member starts from."""
+
+    theta: Tensor  # (size,)
+    state: dict[str, Tensor] = field(default_factory=dict)  # each (size,); what is missing starts at zero
+
+
+@dataclass(frozen=True)
+class Member:
+    """What may differ between the members of one population."""
+
+    row: Row
+    optimizer: Optimizer
+    schedule: Schedule
+    mask: Tensor | None = None  # (size,) of 0 and 1
+
+
+class Feed(Protocol):
+    """Brings the batches of steps start..stop-1 for all members."""
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of one member's batch x and y."""
+        ...
+
+    def types(self) -> tuple[torch.dtype, torch.dtype]:
+        """The types of x and y."""
+        ...
+
+    def prepare(self, start: int, stop: int) -> None:
+        """Get ready for these steps."""
+        ...
+
+    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+        """Write the batch of this step into x (members, batch, ...) and y (members, batch, ...)."""
+        ...
+
+
+@contextmanager
+def exact_arithmetic() -> Iterator[None]:
+    """One intra-op thread and flushed denormals inside, what the caller had set outside.
+
+    The number of threads decides how long sums are split, hence their last bits; denormals slow a CPU tenfold.
+    """
+    threads, tiny = torch.get_num_threads(), torch.tensor([1e-310], dtype=torch.float64)
+    flushed = bool((tiny * 1.0 == 0).item())
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        with machine.one_blas_thread():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(flushed)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All rows at one moment: each tensor (members, size)."""
+
+    theta: Tensor
+    state: dict[str, Tensor]
+
+    def select(self, rows: Sequence[int], length: int) -> Snapshot:
+        """Some of the rows, the first repeated until there are `length`."""
+        index = torch.tensor([*rows, *rows[:1] * (length - len(rows))], device=self.theta.device)
+        return Snapshot(self.theta[index], {name: value[index] for name, value in self.state.items()})
+
+
+class Program:
+    """Members that share a module, a loss, batch shapes and an optimizer's kind, advanced together.
+
+    Row i of `theta` (members, size) is member i; a single member gets a twin, so that there are always two.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: Loss,
+        members: Sequence[Member],
+        feed: Feed,
+        *,
+        total: int,
+        device: torch.device | None = None,
+    ) -> None:
+        """`module` gives the structure, not the weights; `total` is the length that schedules see."""
+        self.device = device or torch.device("cpu")
+        self.layout, self.total = Layout.of(module), total
+        self._twins = max(MINIMUM - len(members), 0)
+        self.theta = self._matrix([member.row.theta for member in members])
+        self.grad = torch.zeros_like(self.theta)
+        self.load(members, feed)
+        (x_shape, y_shape), (x_type, y_type) = feed.shapes(), feed.types()
+        self.x = self._static((len(self.theta), *x_shape), x_type)
+        self.y = self._static((len(self.theta), *y_shape), y_type)
+        self.feed.prepare(0, 1)
+        self.feed.load(0, self.x, self.y)
+        parameters = self.layout.views(self.theta)
+        graph = trace(objective(module, loss), parameters, self.x, self.y)
+        slots = dict(enumerate(self.layout.views(self.grad).values()))
+        self.tape = Tape(graph, [*parameters.values(), self.x, self.y], slots)
+        self.loss = self.tape.outputs[-1]
+
+    def load(self, members: Sequence[Member], feed: Feed) -> None:
+        """Put as many other members in the place of these, with their feed of the same shapes."""
+        self.members, self.feed = list(members), feed
+        self.theta.copy_(self._matrix([member.row.theta for member in members]))
+        self.state = {
+            name: self._matrix([m.row.state.get(name, torch.zeros_like(m.row.theta)) for m in members])
+            for name in members[0].optimizer.state
+        }
+        ones = torch.ones(self.layout.size, dtype=self.theta.dtype)
+        masked = any(member.mask is not None for member in members)  # a factor of 1 keeps a gradient's bits
+        masks = [ones if member.mask is None else member.mask.to(ones) for member in members]
+        self.mask = self._matrix(masks) if masked else None
+        self._runs = list(_runs([(m.optimizer, m.schedule) for m in (*members, *members[:1] * self._twins)]))
+
+    def _matrix(self, rows: Sequence[Tensor]) -> Tensor:
+        """One row a member, a lone one twice."""
+        return torch.stack([*rows, *rows[:1] * self._twins]).to(self.device)
+
+    def _static(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """An input buffer with room for flat operations."""
+        size = torch.Size(shape).numel()
+        return torch.zeros(round_up(size, ROW), dtype=dtype, device=self.theta.device)[:size].view(shape)
+
+    def advance(self, start: int, stop: int) -> Tensor:
+        """Run optimizer steps start..stop-1; the batch losses (members, stop - start), each before its update."""
+        losses = torch.empty(len(self.theta), stop - start, dtype=self.theta.dtype, device=self.theta.device)
+        self.feed.prepare(start, stop)
+        for step in range(start, stop):
+            self.feed.load(step, self.x, self.y)
+            self.tape.run()
+            losses[:, step - start] = self.loss
+            if self.mask is not None:
+                self.grad.mul_(self.mask)
+            self._update(step)
+        return losses[: len(self.members)]
+
+    def _update(self, step: int) -> None:
+        count = torch.full((), step + 1.0, device=self.theta.device)
+        for optimizer, schedule, rows in self._runs:
+            state = {name: value[rows] for name, value in self.state.items()}
+            rate = optimizer.lr * schedule.factor(step, self.total)
+            optimizer.step(self.theta[rows], self.grad[rows], state, rate, count)
+
+    def snapshot(self) -> Snapshot:
+        """A copy of all rows and their optimizer state."""
+        return Snapshot(self.theta.clone(), {name: value.clone() for name, value in self.state.items()})
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a snapshot."""
+        self.theta.copy_(snapshot.theta)
+        for name, value in snapshot.state.items():
+            self.state[name].copy_(value)
+
+    def row(self, index: int) -> Row:
+        """A copy of the state of one member, on the CPU."""
+        state = {name: value[index].clone().cpu() for name, value in self.state.items()}
+        return Row(self.theta[index].clone().cpu(), state)
+
+
+def _runs(settings: Sequence[tuple[Any, Any]]) -> Iterator[tuple[Any, Any, slice]]:
+    """Consecutive rows with the same optimizer and schedule objects: each run is one update."""
+    start = 0
+    for index in range(1, len(settings) + 1):
+        if index == len(settings) or any(a is not b for a, b in zip(settings[index], settings[start], strict=True)):
+            yield (*settings[start], slice(start, index))
+            start = index
+
+
+class IndexFeed:
+    """Batches of finite datasets by index. Members with the same data share one copy of it."""
+
+    def __init__(self, datasets: Sequence[Any], seeds: Sequence[int], owners: Sequence[Any], device: Any = None) -> None:
+        """One dataset, seed and data owner for each member: equal owners have equal training splits."""
+        self._datasets, self._seeds = list(datasets), list(seeds)
+        splits = {owner: d.split("train", s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
+        sizes = {len(split) for split in splits.values()}
+        if len(sizes) > 1:
+            raise ValueError(f"members of one population need training sets of one size, not {sorted(sizes)}")
+        place = {owner: index * sizes.copy().pop() for index, owner in enumerate(splits)}
+        self._offsets = torch.tensor([place[owner] for owner in owners])
+        self._x = torch.cat([torch.tensor(split.x) for split in splits.values()]).to(device)
+        self._y = torch.cat([torch.tensor(split.y) for split in splits.values()]).to(device)
+        self._batch = datasets[0].batch_size
+        self._start, self._indices = 0, torch.empty(0)
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of one member's batch."""
+        return (self._batch, *self._x.shape[1:]), (self._batch, *self._y.shape[1:])
+
+    def types(self) -> tuple[torch.dtype, torch.dtype]:
+        """The types of x and y."""
+        return self._x.dtype, self._y.dtype
+
+    def prepare(self, start: int, stop: int) -> None:
+        """Look up which examples each member sees: (steps, members * batch)."""
+        own = [
+            torch.as_tensor(dataset.indices(seed, start, stop)) + offset
+            for dataset, seed, offset in zip(self._datasets, self._seeds, self._offsets, strict=True)
+        ]
+        self._start, self._indices = start, torch.stack(own, 1).flatten(1).to(self._x.device)
+
+    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+        """Gather the examples of this step; a twin gets the first member's."""
+        indices = self._indices[step - self._start]
+        if len(self._seeds) < len(x):  # a lone member's twin
+            indices = indices.repeat(len(x))
+        torch.index_select(self._x, 0, indices, out=x.flatten(0, 1))
+        torch.index_select(self._y, 0, indices, out=y.flatten(0, 1))

@@ -1,0 +1,136 @@
+"""From an ordinary module and loss to a graph of ATen operations on all members at once: traced once, replayed often."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call, grad_and_value, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.overrides import TorchFunctionMode
+
+aten = torch.ops.aten
+
+Objective = Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]
+
+
+class Unadoptable(ValueError):
+    """A module that cannot be trained in a population, with what to do about it."""
+
+
+def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Objective:
+    """The training loss of one network as a function of its parameters, a batch and its targets."""
+
+    def of(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        return loss(functional_call(module, parameters, (x,)), y)
+
+    return of
+
+
+_RANDOM = frozenset(
+    {
+        torch.bernoulli,
+        torch.multinomial,
+        torch.normal,
+        torch.poisson,
+        torch.rand,
+        torch.rand_like,
+        torch.randint,
+        torch.randint_like,
+        torch.randn,
+        torch.randn_like,
+        torch.randperm,
+        nn.functional.dropout,
+        Tensor.bernoulli_,
+        Tensor.exponential_,
+        Tensor.normal_,
+        Tensor.random_,
+        Tensor.uniform_,
+    }
+)
+
+
+class _RefuseRandomness(TorchFunctionMode):
+    """Torch's random functions draw from a global generator: a member's numbers would depend on the crowd."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _RANDOM:
+            raise Unadoptable(
+                f"the module's forward calls {getattr(func, '__name__', func)}, which draws from torch's global "
+                "generator; use nn.Dropout, or draw in the constructor"
+            )
+        return func(*args, **(kwargs or {}))
+
+
+def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> fx.GraphModule:
+    """The graph of (gradients..., loss) over placeholders (parameters..., x, y), every tensor with a member axis first.
+
+    Raises Unadoptable, naming the operation, if the module draws random numbers or cannot be batched over members.
+    """
+    names = list(parameters)
+
+    def flat(*tensors: Tensor) -> tuple[Tensor, ...]:
+        gradients, loss = vmap(grad_and_value(of))(dict(zip(names, tensors, strict=False)), *tensors[len(names) :])
+        return (*(gradients[name] for name in names), loss)
+
+    try:
+        with _RefuseRandomness():
+            module = make_fx(flat)(*parameters.values(), x, y)
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[0]
+        raise Unadoptable(f"the module cannot be batched over members: {first}") from error
+    simplify(module.graph)
+    return module
+
+
+def simplify(graph: fx.Graph) -> None:
+    """Remove what does nothing, and fuse a bias with its matrix product; the numbers stay the same."""
+    for node in list(graph.nodes):
+        if _is_identity(node):
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+    for node in list(graph.nodes):
+        _fuse_bias(graph, node)
+    graph.eliminate_dead_code()
+
+
+def _shape(node: Any) -> tuple[int, ...]:
+    return tuple(node.meta["val"].shape)
+
+
+_RESHAPES = (aten.expand.default, aten.view.default, aten._unsafe_view.default)
+
+
+def _is_identity(node: fx.Node) -> bool:
+    if node.target in (aten.alias.default, aten.detach.default):
+        return True
+    if node.target in _RESHAPES:
+        return _shape(node) == _shape(node.args[0])
+    return node.target is aten.mul.Scalar and node.args[1] == 1
+
+
+def _fuse_bias(graph: fx.Graph, node: fx.Node) -> None:
+    """add(bias, bmm(a, b)) becomes baddbmm(bias, a, b)."""
+    if node.target is not aten.add.Tensor or node.kwargs or not all(isinstance(a, fx.Node) for a in node.args):
+        return
+    for bias, product in _both_ways(node.args):
+        if (
+            product.target is aten.bmm.default
+            and len(product.users) == 1
+            and len(_shape(bias)) == 3
+            and _shape(bias) != _shape(node) == _shape(product)
+        ):
+            with graph.inserting_before(node):
+                fused = graph.call_function(aten.baddbmm.default, (bias, *product.args))
+            fused.meta = dict(node.meta)
+            node.replace_all_uses_with(fused)
+            graph.erase_node(node)
+            graph.erase_node(product)
+            return
+
+
+def _both_ways(pair: Any) -> Iterable[tuple[Any, Any]]:
+    first, second = pair
+    return (first, second), (second, first)

@@ -1,0 +1,88 @@
+"""Files that are whole or not there: written beside, synced, renamed. And safetensors files that carry their checksum.
+
+Neither safetensors nor torch notices a flipped byte inside a tensor, so every file holds the sha256 of itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+MAX_BYTES = 8 * 2**30  # a file larger than this is refused unread
+_BLANK = "0" * 64
+
+
+class Corrupt(ValueError):
+    """A file that is not what was written; the message names it and says why."""
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` so that at every moment `path` holds either the old or the new bytes. OSError leaves no debris."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make a rename in this directory survive a power cut."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def pack(arrays: dict[str, np.ndarray], about: dict[str, str]) -> bytes:
+    """An ordinary safetensors file whose metadata hold `about` and the sha256 of the file with that field blank.
+
+    The metadata are one entry, a JSON text: of several the format does not fix the order, and equal content should give
+    equal bytes.
+    """
+    contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
+    blank = save(contiguous, {"expzoo": json.dumps({**about, "sha256": _BLANK}, sort_keys=True)})
+    digest = hashlib.sha256(blank).hexdigest()
+    header = int.from_bytes(blank[:8], "little") + 8
+    return blank[:header].replace(_BLANK.encode(), digest.encode(), 1) + blank[header:]
+
+
+def unpack(content: bytes, name: Path | str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the metadata of a packed file; Corrupt, naming the file, if one byte is not as it was written."""
+    header = int.from_bytes(content[:8], "little") + 8
+    if len(content) < 8 or header > len(content):
+        raise Corrupt(f"{name} is corrupted: it is cut short")
+    try:
+        about: dict[str, Any] = json.loads(json.loads(content[8:header])["__metadata__"]["expzoo"])
+        digest = about.pop("sha256")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Corrupt(f"{name} is corrupted: its header cannot be read") from None
+    blank = content[:header].replace(str(digest).encode(), _BLANK.encode(), 1) + content[header:]
+    if hashlib.sha256(blank).hexdigest() != digest:
+        raise Corrupt(f"{name} is corrupted: its checksum does not fit")
+    try:
+        return load(content), {str(key): str(value) for key, value in about.items()}
+    except SafetensorError as error:
+        raise Corrupt(f"{name} is corrupted: {error}") from None
+
+
+def read_packed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read and verify a packed file; FileNotFoundError if there is none, Corrupt if it is not whole."""
+    if path.stat().st_size > MAX_BYTES:
+        raise Corrupt(f"{path} is refused: more than {MAX_BYTES} bytes")
+    return unpack(path.read_bytes(), path)

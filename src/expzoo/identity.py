@@ -1,0 +1,61 @@
+"""What a run is called: a name that depends on everything that can change its results and on nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from expzoo.registry import KINDS, SHARED, declared
+
+RESULTS_FORMAT = 1
+"""Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""
+
+_OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "about"})
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved config without `hydra`, as plain data; an OmegaConf error if a value is missing or out of range."""
+    return {str(key): _plain(cfg[key]) for key in cfg if key != "hydra"}
+
+
+def _plain(node: Any) -> Any:
+    # Reading through the node is what checks the result of an interpolation; `to_container` alone does not.
+    if isinstance(node, DictConfig):
+        return {str(key): _plain(node[key]) for key in node}
+    if isinstance(node, ListConfig):
+        return [_plain(node[place]) for place in range(len(node))]
+    return [_plain(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def chosen(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The plugins of a plain config, as (kind, name)."""
+    for kind in KINDS:
+        if kind in SHARED:
+            yield from ((kind, name) for name in config[kind] or ())
+        else:
+            yield kind, config[kind]["name"]
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+    """12 hexadecimal digits of the sha256 of a plain config, of its plugins' CACHE_VERSION and of the results format.
+
+    Where results are kept, how they are computed and what is said about them does not matter: `store`, `dry_run`,
+    `trainer`, `about`.
+    """
+    identity = {
+        "config": {key: value for key, value in config.items() if key not in _OF_NO_EFFECT},
+        "versions": {f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config)},
+        "format": RESULTS_FORMAT,
+    }
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def experiment_name(choices: Mapping[str, Any]) -> str:
+    """The experiment among Hydra's choices; several are joined by +, and none is called custom."""
+    experiment = choices.get("experiment") or "custom"
+    return experiment if isinstance(experiment, str) else "+".join(map(str, experiment))

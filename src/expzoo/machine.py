@@ -1,0 +1,90 @@
+"""What of the machine decides a result's last bits: its class. And the BLAS that multiplies matrices on this CPU.
+
+MKL, torch's BLAS on x86, runs its AVX2 kernels on AMD processors. Where such a processor has AVX-512, the OpenBLAS inside
+NumPy's wheels has kernels for it that took 0.4 to 0.6 of MKL's time at every size a small network uses (LOG.md). Which of
+the two multiplies is a property of the machine, never of a stopwatch, and part of the machine class.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Blas = Literal["openblas", "torch"]
+
+
+@cache
+def _cpu() -> tuple[str, frozenset[str]]:
+    """Vendor and feature flags of the first processor; unknown where there is no /proc/cpuinfo."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "unknown", frozenset()
+    lines = dict(line.split(":", 1) for line in text.partition("\n\n")[0].splitlines() if ":" in line)
+    fields = {name.strip(): value.strip() for name, value in lines.items()}
+    return fields.get("vendor_id", "unknown"), frozenset(fields.get("flags", "").split())
+
+
+def _prefers_openblas() -> bool:
+    vendor, flags = _cpu()
+    return vendor == "AuthenticAMD" and "avx512f" in flags and platform.system() == "Linux"
+
+
+def choose_kernels() -> None:
+    """Before NumPy is imported: let its OpenBLAS use AVX-512 on processors that it does not know by name yet.
+
+    A hint for speed alone: where it comes too late, `blas()` sees that and torch's own BLAS multiplies.
+    """
+    if _prefers_openblas() and "numpy" not in sys.modules:
+        os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
+
+
+@cache
+def _openblas() -> tuple[str, str] | None:
+    """Version and kernel family of the OpenBLAS inside NumPy, if that is what NumPy uses."""
+    import numpy  # noqa: F401, ICN001
+    from threadpoolctl import threadpool_info
+
+    for library in threadpool_info():
+        if library["internal_api"] == "openblas" and "numpy" in library["filepath"]:
+            return library["version"], library["architecture"].lower()
+    return None
+
+
+@cache
+def blas() -> Blas:
+    """Whose matrix products populations use on the CPU."""
+    found = _openblas() if _prefers_openblas() else None
+    return "openblas" if found and found[1] in ("skylakex", "cooperlake", "sapphirerapids", "haswell", "zen") else "torch"
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """OpenBLAS uses one thread inside, as many as before outside."""
+    if blas() == "torch":
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@cache
+def machine_class(device: str = "cpu") -> str:
+    """Within one class equal keys mean equal bits: device kind, instruction set, BLAS and torch's minor version."""
+    import torch
+
+    minor = ".".join(torch.__version__.split(".")[:2])
+    if device != "cpu":
+        name = torch.cuda.get_device_name().lower().replace(" ", "_")
+        return f"{device}-{name}-torch{minor}"
+    found = _openblas() if blas() == "openblas" else None
+    library = f"openblas{found[0]}_{found[1]}" if found else f"mkl_{_cpu()[0].lower()}"
+    return f"cpu-{torch.backends.cpu.get_cpu_capability().lower()}-{library}-torch{minor}"

@@ -1,0 +1,17 @@
+"""The import name of every plugin of every home: `expzoo.plugins.models.mlp`, in a checkout and in a wheel alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from expzoo.registry import homes
+
+
+class _Folders:
+    """The plugin folders of all homes, looked up anew each time, because the working directory may change."""
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(home.plugins) for home in homes())
+
+
+__path__ = _Folders()

@@ -1,0 +1,246 @@
+"""Plugins: one file each, read from its syntax tree, so that no plugin is imported before it is used."""
+
+from __future__ import annotations
+
+import inspect
+import keyword
+import os
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from expzoo import declaration
+from expzoo.errors import BadInput, PluginError, nearest
+from expzoo.options import REQUIRED, convert, storable
+
+if TYPE_CHECKING:
+    from expzoo.declaration import Declaration
+
+KINDS = {
+    "dataset": "datasets",
+    "model": "models",
+    "optimizer": "optimizers",
+    "schedule": "schedules",
+    "loss": "losses",
+    "stop": "stops",
+    "analysis": "analyses",
+}
+"""Kind of plugin -> the folder of its files."""
+
+SHARED = ("analysis",)
+"""Kinds of which a config has several: each option is a node below the kind."""
+
+GIVEN = {"model": ("inputs", "outputs")}
+"""The positional parameters that the framework supplies, by kind."""
+
+_PACKAGE = Path(__file__).parent
+_CHECKOUT = _PACKAGE.parent.parent
+# A folder called plugins beside site-packages is none of ours: only a checkout has a pyproject.toml there.
+HOME = _CHECKOUT if _PACKAGE.parent.name == "src" and (_CHECKOUT / "pyproject.toml").is_file() else _PACKAGE
+"""The folder that holds the package's own conf/ and plugins/."""
+
+_WORDS_OF_YAML = frozenset({"true", "false", "null", "none", "nan", "inf", "on", "off", "yes", "no"})
+
+Class = TypeVar("Class", bound=type)
+
+
+@dataclass(frozen=True)
+class Home:
+    """A place of plugins: who it belongs to, the folder of its kind folders, and its presets and experiments."""
+
+    owner: str
+    plugins: Path
+    conf: Path | None = None
+
+
+def homes() -> tuple[Home, ...]:
+    """Every home of plugins, the package's own first; nothing is imported."""
+    folders = [Path(folder).absolute() for folder in os.environ.get("EXPZOO_PLUGINS", "").split(os.pathsep) if folder]
+    own = Home("expzoo", HOME / "plugins", HOME / "conf")
+    here = Home("the working directory", Path.cwd() / "plugins")
+    given = [Home("EXPZOO_PLUGINS", folder, folder / "conf") for folder in folders]
+    found: dict[Path, Home] = {}
+    for home in (own, *_installed(), here, *given):
+        found.setdefault(home.plugins.resolve(), home)  # in a checkout, the working directory may be the package's own
+    return tuple(found.values())
+
+
+@cache
+def _installed() -> tuple[Home, ...]:
+    """The homes of installed packages that have an entry point in the group `expzoo.plugins`."""
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
+    found = []
+    for entry in entry_points(group="expzoo.plugins"):
+        spec = find_spec(entry.value)
+        if spec is None or not spec.submodule_search_locations:
+            raise BadInput(f"entry point expzoo.plugins: {entry.name} = {entry.value} is not an installed package")
+        folder = Path(spec.submodule_search_locations[0])
+        found.append(Home(entry.dist.name if entry.dist else entry.value, folder / "plugins", folder / "conf"))
+    return tuple(found)
+
+
+def index() -> dict[str, dict[str, Path]]:
+    """Kind -> name -> file; BadInput if a file name is unusable or two homes use the same one."""
+    return _index(homes())
+
+
+@cache
+def _index(places: tuple[Home, ...]) -> dict[str, dict[str, Path]]:
+    found: dict[str, dict[str, Path]] = {kind: {} for kind in KINDS}
+    for home in places:
+        for kind, folder in KINDS.items():
+            for file in sorted((home.plugins / folder).glob("[!_]*.py")):
+                _refuse_name(file)
+                if file.stem in found[kind]:
+                    raise BadInput(f"two files are called {kind}={file.stem}: {found[kind][file.stem]} and {file}")
+                found[kind][file.stem] = file
+    return found
+
+
+def _refuse_name(file: Path) -> None:
+    name = file.stem
+    if not name.isidentifier() or name != name.lower() or keyword.iskeyword(name) or name in _WORDS_OF_YAML:
+        raise BadInput(f"{file}: a plugin is called by a lower-case identifier that is no word of YAML, not {name!r}")
+
+
+def available(kind: str) -> list[str]:
+    """The names of all plugins of a kind."""
+    return sorted(index()[kind])
+
+
+def groups() -> list[str]:
+    """What can be chosen on the command line: the kinds of plugin and the folders of conf/."""
+    return sorted({"experiment", *KINDS, *_presets(homes())})
+
+
+def options(group: str) -> list[str]:
+    """The names that a group can be given: plugins, presets, experiments."""
+    return sorted({*index().get(group, ()), *_presets(homes()).get(group, ())})
+
+
+def yaml_file(group: str, name: str) -> Path:
+    """The file of a preset or an experiment."""
+    return _presets(homes())[group][name]
+
+
+@cache
+def _presets(places: tuple[Home, ...]) -> dict[str, dict[str, Path]]:
+    """Group -> name -> YAML file; BadInput if a name is used twice, since one file would silently hide the other."""
+    found: dict[str, dict[str, Path]] = {}
+    taken = _index(places)
+    for home in places:
+        for file in sorted(home.conf.glob("[!.]*/*.yaml")) if home.conf else ():
+            group = file.parent.name
+            names = found.setdefault(group, {})
+            if other := names.get(file.stem) or taken.get(group, {}).get(file.stem):
+                raise BadInput(f"two files are called {group}={file.stem}: {other} and {file}")
+            names[file.stem] = file
+    return found
+
+
+def path(kind: str, name: str) -> Path:
+    """The file of a plugin; BadInput with the nearest names if there is none."""
+    if name not in index()[kind]:
+        raise BadInput(f"there is no {kind}={name}: {nearest(name, index()[kind])}")
+    return index()[kind][name]
+
+
+def declared(kind: str, name: str) -> Declaration:
+    """What the plugin `kind=name` declares."""
+    return read(path(kind, name))
+
+
+def defaults(kind: str, name: str) -> dict[str, Any]:
+    """The options of a plugin that have a default, with it."""
+    options = declared(kind, name).options
+    return {key: convert(option.kind, option.default) for key, option in options.items() if option.default != REQUIRED}
+
+
+def load(kind: str, name: str) -> type:
+    """The class of a plugin, imported now; PluginError if the import raises."""
+    file = path(kind, name)
+    class_name = read(file).class_name
+    module = f"expzoo.plugins.{KINDS[kind]}.{name}"
+    try:
+        return getattr(import_module(module), class_name)
+    except BadInput:
+        raise
+    except Exception as error:
+        raise PluginError(f"{kind}={name}", file, "imported") from error
+
+
+def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
+    """The plugin, constructed from checked options and from what the framework gives by position.
+
+    Raises BadInput for an option that is unknown, missing or out of range and for a ValueError of the constructor, and
+    PluginError for any other exception of the plugin.
+    """
+    values, faults = _checked(kind, name, options)
+    if faults:
+        raise BadInput("\n".join(faults))
+    made = load(kind, name)
+    try:
+        return made(*given, **values)
+    except ValueError as error:
+        raise BadInput(f"{node(kind, name)}: {error}") from error
+    except Exception as error:
+        raise PluginError(f"{kind}={name}", path(kind, name), "constructed") from error
+
+
+def check(kind: str, name: str, options: dict[str, Any], given: tuple[Any, ...] = ()) -> list[str]:
+    """Every fault of a plugin's options, its constructor's included; empty if it can be built."""
+    try:
+        build(kind, name, *given, **{key: value for key, value in options.items() if key != "name"})
+    except BadInput as error:
+        return str(error).splitlines()
+    return []
+
+
+def node(kind: str, name: str) -> str:
+    """Where the options of a plugin are in a config."""
+    return f"{kind}.{name}" if kind in SHARED else kind
+
+
+def _checked(kind: str, name: str, options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """All options converted, the defaults among them, and what is wrong with them."""
+    known, where = declared(kind, name).options, node(kind, name)
+    faults = [f"{where} has no {key}: {nearest(key, known)}" for key in options if key not in known]
+    values = {}
+    for key, option in known.items():
+        value = options.get(key, option.default)
+        try:
+            values[key] = convert(option.kind, value)
+        except ValueError as error:
+            missing = f"{where}.{key} has no value: give {where}.{key}=..."
+            faults.append(missing if value == REQUIRED else f"{where}.{key} {error}")
+    return values, faults
+
+
+def read(file: Path) -> Declaration:
+    """What a plugin file declares, from its syntax tree; BadInput "file:line: why" if it does not fit."""
+    return declaration.read(file, GIVEN.get(_kind(file), ()))
+
+
+def _kind(file: Path) -> str:
+    """The kind of plugin whose folder `file` is in."""
+    return next((kind for kind, folder in KINDS.items() if folder == file.parent.name), "")
+
+
+def register(cls: Class) -> Class:
+    """Mark the class that a plugin file is for; TypeError if its real signature is not the one its source shows."""
+    file = Path(inspect.getfile(cls))
+    given = GIVEN.get(_kind(file), ())
+    real = {
+        p.name: (p.annotation, REQUIRED if p.default is p.empty else storable(p.default), p.kind)
+        for p in inspect.signature(cls, eval_str=True).parameters.values()
+        if p.name not in given
+    }
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    seen = {key: (option.kind, storable(option.default), keyword_only) for key, option in read(file).options.items()}
+    if real != seen:
+        raise TypeError(f"{file}: the signature of {cls.__name__} is {real}, but its source says {seen}")
+    return cls

@@ -1,0 +1,202 @@
+"""The report model: what a run asked, found and took, apart from how it is told.
+
+A run directory may come from anybody: every file has a size limit and a schema, names cannot leave the directory, and
+nothing in it is run. What the files say is text until a renderer has escaped it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from expzoo.verdicts import Verdict, load_verdicts
+
+MAX_BYTES = 16 * 2**20
+MAX_FIGURES = 200
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """How many networks the run needed, and what they took; `seconds` is the time of training."""
+
+    trained: int = 0
+    cached: int = 0
+    diverged: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure of the run: its picture as SVG text and PNG bytes (empty if there is none), and its numbers."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str = ""
+    png: bytes = b""
+    csv: str = ""
+
+    @property
+    def table(self) -> tuple[list[str], list[list[str]]]:
+        """The column names and the rows of the numbers, as text."""
+        rows = list(csv.reader(io.StringIO(self.csv)))
+        return (rows[0], rows[1:]) if rows else ([], [])
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a renderer needs. `config` and `environment` are plain nested dicts, lists, text and numbers."""
+
+    title: str
+    question: str
+    source: str
+    experiment: str
+    run: str
+    command: str
+    verdicts: tuple[Verdict, ...]
+    pictures: tuple[Picture, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    networks: Networks = field(default_factory=Networks)
+    notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @classmethod
+    def from_directory(cls, directory: Path | str) -> Report:
+        """The report of a run directory. Only verdicts.json must be there; what else is absent is left out.
+
+        Title, question, source, command and notes are taken from manifest.json, else from config.yaml.
+
+        Raises:
+            ValueError: a file is missing, too large or damaged; the message names the file.
+        """
+        directory = Path(directory).resolve()
+        config, manifest = _yaml(directory / "config.yaml"), _json(directory / "manifest.json")
+        said = {**config, **manifest}
+        experiment = _text(said.get("experiment")) or directory.parent.name
+        return cls(
+            title=_text(said.get("title")) or experiment.replace("_", " ").capitalize(),
+            question=_text(said.get("question")),
+            source=_text(said.get("source")),
+            experiment=experiment,
+            run=_text(manifest.get("run")) or directory.name,
+            command=_command(manifest.get("command")) or f"python -m expzoo +experiment={shlex.quote(experiment)}",
+            verdicts=tuple(
+                load_verdicts(_read(directory / "verdicts.json").decode(), str(directory / "verdicts.json"))
+            ),
+            pictures=tuple(_pictures(directory / "figures")),
+            config=config,
+            environment=_json(directory / "environment.json"),
+            networks=_networks(manifest.get("networks")),
+            notes=tuple(_text(note) for note in _items(manifest.get("notes"))),
+            files=tuple(name for name in _DOWNLOADS if (directory / name).is_file()),
+        )
+
+
+_DOWNLOADS = ("verdicts.json", "records.parquet", "arrays.safetensors", "config.yaml", "environment.json")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases: a few lines of them can stand for more text than there is memory."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not allowed here")
+        return super().compose_node(parent, index)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise ValueError(f"{path} has {size:,} bytes; it can have at most {MAX_BYTES:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if there is no file."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(_read(path))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, not an object")
+    return content
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = yaml.load(_read(path), Loader=_PlainLoader)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds {type(content).__name__}, not settings")
+    return {str(name): value for name, value in content.items()}
+
+
+def _text(value: Any) -> str:
+    return " ".join(value.split()) if isinstance(value, str) else ""
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _command(value: Any) -> str:
+    """The command as one line, from text or a list of words."""
+    return _text(value) or shlex.join(str(word) for word in _items(value))
+
+
+def _networks(value: Any) -> Networks:
+    counts = value if isinstance(value, dict) else {}
+    whole = {name: counts.get(name) for name in ("trained", "cached", "diverged")}
+    seconds = counts.get("seconds")
+    return Networks(
+        **{name: count for name, count in whole.items() if isinstance(count, int)},
+        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+    )
+
+
+def _pictures(folder: Path) -> Iterator[Picture]:
+    """The figures that figures.json lists, in its order."""
+    path = folder / "figures.json"
+    if not path.exists():
+        return
+    try:
+        index = json.loads(_read(path))
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from error
+    if not isinstance(index, list) or len(index) > MAX_FIGURES:
+        raise ValueError(f"{path} is not a list of at most {MAX_FIGURES} figures")
+    for place, entry in enumerate(index):
+        name = entry.get("name") if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"{path}: figure {place} has the name {name!r}; it must be a plain file name")
+        parts = {ending: _read_if_there(folder / f"{name}.{ending}") for ending in ("svg", "png", "csv")}
+        yield Picture(
+            name=name,
+            title=_text(entry.get("title")) or name,
+            caption=_text(entry.get("caption")),
+            svg=parts["svg"].decode(errors="replace"),
+            png=parts["png"],
+            csv=parts["csv"].decode(errors="replace"),
+        )
+
+
+def _read_if_there(path: Path) -> bytes:
+    return _read(path) if path.exists() else b""

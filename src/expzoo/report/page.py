@@ -1,0 +1,159 @@
+"""The report as one web page: offline, in one file, every text escaped, readable on a phone, in the dark and on paper.
+
+The page's content security policy allows its own script by hash and nothing else: even a text that escaped the escaping
+could neither run nor fetch.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from expzoo.report import ranges, svg, wording
+from expzoo.report.model import Picture, Report
+from expzoo.verdicts import Verdict
+
+MAX_ROWS = 300
+MAX_INLINE = 400_000
+_MINUS = re.compile(r"(?<!\w)-(?=[\d.])")
+
+
+@dataclass(frozen=True)
+class _Claim:
+    verdict: Verdict
+    effect: str
+    interval: str
+    decision: str
+    settle: str
+    range: Markup
+
+
+@dataclass(frozen=True)
+class _Figure:
+    picture: Picture
+    svg: Markup
+    readings: str
+    png: str
+    columns: list[str]
+    rows: list[list[str]]
+    row_count: int
+    downloads: list[tuple[str, str]]
+
+
+def render(report: Report) -> str:
+    """The whole page; equal reports give equal text."""
+    folder = Path(__file__).parent
+    script = "\n" + (folder / "page.js").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["minus"] = lambda text: _MINUS.sub("\N{MINUS SIGN}", str(text))
+    environment.globals["mark"] = ranges.mark
+    return environment.get_template("page.html.jinja").render(
+        report=report,
+        css=Markup((folder / "page.css").read_text(encoding="utf-8")),
+        script=Markup(script[1:]),
+        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        tally=wording.tally(report.verdicts),
+        level=wording.common_level(report.verdicts),
+        claims=list(_claims(report)),
+        guide=ranges.guide(),
+        figures=[_figure(number, picture) for number, picture in enumerate(report.pictures)],
+        facts=_facts(report),
+        environment=list(_flat(report.environment)),
+        config=yaml.safe_dump(dict(report.config), sort_keys=False, allow_unicode=True) if report.config else "",
+        downloads=[(name, name) for name in report.files],
+    )
+
+
+def _claims(report: Report) -> Iterator[_Claim]:
+    for verdict in report.verdicts:
+        unit = [other for other in report.verdicts if other.unit == verdict.unit]
+        needed = verdict.n_needed if verdict.verdict == "inconclusive" else None
+        yield _Claim(
+            verdict=verdict,
+            effect=wording.effect(verdict),
+            interval=wording.interval(verdict),
+            decision=wording.decision(verdict),
+            settle=wording.settling_command(report.command, needed) if needed else "",
+            range=ranges.draw(verdict, ranges.span(unit)),
+        )
+
+
+def _figure(number: int, picture: Picture) -> _Figure:
+    drawing, readings = Markup(""), ""
+    label = f"{picture.title}. {picture.caption}".strip()
+    try:
+        text, panels = svg.adopt(picture.svg, f"f{number}-", label)
+        drawing = Markup(text)  # noqa: S704 - svg.adopt built it from an allowlist and escaped every text
+        readings = json.dumps(panels, ensure_ascii=False, separators=(",", ":")) if panels else ""
+    except ValueError:
+        label = ""  # the png stands in for a picture that cannot be taken in
+    columns, rows = picture.table
+    return _Figure(
+        picture=picture,
+        svg=drawing,
+        readings=readings,
+        png=_address("image/png", picture.png) if picture.png and not drawing else "",
+        columns=columns,
+        rows=rows[:MAX_ROWS],
+        row_count=len(rows),
+        downloads=list(_downloads(picture)),
+    )
+
+
+def _downloads(picture: Picture) -> Iterator[tuple[str, str]]:
+    """The kinds and addresses of a figure's files; the numbers travel inside the page unless they are many."""
+    for ending, content in (("png", picture.png), ("svg", picture.svg)):
+        if content:
+            yield ending, f"figures/{picture.name}.{ending}"
+    numbers = picture.csv.encode()
+    if numbers:
+        inline = len(numbers) <= MAX_INLINE
+        yield "csv", _address("text/csv;charset=utf-8", numbers) if inline else f"figures/{picture.name}.csv"
+
+
+def _address(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _facts(report: Report) -> list[tuple[str, str]]:
+    networks = report.networks
+    facts = [
+        ("trained", f"{networks.trained:,}"),
+        ("from the store", f"{networks.cached:,}"),
+        ("diverged", f"{networks.diverged:,}"),
+        ("time of training", _duration(networks.seconds)),
+    ]
+    return facts
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)

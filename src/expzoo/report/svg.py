@@ -1,0 +1,163 @@
+"""Takes a picture's SVG into a page: what only draws is kept, anything that could act, fetch or restyle is left out."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+from expzoo.report.colours import THEME
+
+MAX_CHARACTERS = 4_000_000
+_ELEMENTS = frozenset(
+    ["svg", "g", "defs", "clipPath", "path", "use", "rect", "circle", "ellipse", "line", "polyline", "polygon"]
+    + ["text", "tspan", "image"]
+)
+_ATTRIBUTES = frozenset(
+    ["viewBox", "id", "d", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "width", "height", "points"]
+    + ["transform", "clip-path", "style", "href", "fill", "stroke", "opacity", "preserveAspectRatio"]
+)
+_PROPERTIES = frozenset(
+    ["fill", "fill-opacity", "fill-rule", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray"]
+    + ["stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity", "text-anchor"]
+    + ["font-size", "font-weight", "font-style", "image-rendering", "clip-path"]
+)
+_VALUE = re.compile(r"[\w\s.,#%+-]*")
+_LOCAL = re.compile(r"url\(#([\w.-]+)\)")
+_PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=\s]*")
+_DOCTYPE = re.compile(r"<!DOCTYPE[^<>\[\]]*>")
+
+
+def adopt(text: str, prefix: str, label: str) -> tuple[str, list[dict[str, Any]]]:
+    """The SVG `text` ready to stand in a page as an image called `label`, and the values it carries for pointing.
+
+    Every id gets the prefix, so that two pictures never share one. The colours of the theme become the page's.
+
+    Raises:
+        ValueError: the text is too long, not XML, or no SVG with a viewBox.
+    """
+    text = _DOCTYPE.sub("", text, count=1)
+    if len(text) > MAX_CHARACTERS or "<!" in text.replace("<!--", ""):
+        raise ValueError("an SVG must be short and without declarations")
+    try:
+        root = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, RecursionError) as error:
+        raise ValueError(f"not XML: {error}") from error
+    if _local(root.tag) != "svg" or not root.get("viewBox"):
+        raise ValueError("no SVG with a viewBox")
+    clean = _clean(root, prefix)
+    for name in ("width", "height", "style"):
+        clean.attrib.pop(name, None)
+    clean.set("role", "img")
+    clean.set("aria-label", label)
+    return ElementTree.tostring(clean, encoding="unicode"), _readings(root)
+
+
+def _clean(element: ElementTree.Element, prefix: str) -> ElementTree.Element:
+    name = _local(element.tag)
+    clean = ElementTree.Element(name, _attributes(element, prefix))
+    clean.text = element.text if name in ("text", "tspan") else None
+    for child in element:
+        if _local(child.tag) in _ELEMENTS:
+            adopted = _clean(child, prefix)
+            adopted.tail = child.tail if name in ("text", "tspan") else None
+            clean.append(adopted)
+    return clean
+
+
+def _attributes(element: ElementTree.Element, prefix: str) -> dict[str, str]:
+    kept = {}
+    for qualified, value in element.attrib.items():
+        name = _local(qualified)
+        if name not in _ATTRIBUTES:
+            continue
+        if name == "id":
+            kept[name] = prefix + value
+        elif name == "style":
+            kept[name] = "; ".join(_declarations(value, prefix))
+        elif name == "href":
+            kept |= _reference(value, prefix)
+        elif name in ("fill", "stroke", "clip-path"):
+            kept |= {name: safe for safe in [_value(value, prefix)] if safe is not None}
+        else:
+            kept[name] = value
+    return kept
+
+
+def _declarations(style: str, prefix: str) -> list[str]:
+    kept = []
+    for declaration in style.split(";"):
+        name, _, value = (part.strip() for part in declaration.partition(":"))
+        if name == "font":
+            kept += _font(value)
+        elif name in _PROPERTIES and (safe := _value(value, prefix)) is not None:
+            kept.append(f"{name}: {safe}")
+    return kept
+
+
+def _font(shorthand: str) -> list[str]:
+    """Size and weight; the family is the page's."""
+    size = re.search(r"\b[\d.]+px", shorthand)
+    bold = re.search(r"\b(bold|[6-9]00)\b", shorthand.split("px")[0])
+    return [f"font-size: {size[0]}"] * bool(size) + ["font-weight: bold"] * bool(bold)
+
+
+def _value(value: str, prefix: str) -> str | None:
+    if local := _LOCAL.fullmatch(value.strip()):
+        return f"url(#{prefix}{local[1]})"
+    return THEME.get(value.strip().lower(), value) if _VALUE.fullmatch(value) else None
+
+
+def _reference(value: str, prefix: str) -> dict[str, str]:
+    if value.startswith("#"):
+        return {"href": f"#{prefix}{value[1:]}"}
+    return {"href": "".join(value.split())} if _PICTURE.fullmatch(value) else {}
+
+
+def _local(tag: object) -> str:
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def _readings(root: ElementTree.Element) -> list[dict[str, Any]]:
+    """The values that `figures` writes beside the drawing; none if they are not as it writes them."""
+    texts = [element.text or "" for element in root if element.get("id") == "readings"]
+    try:
+        panels = json.loads(texts[0]) if texts else []
+        return [_panel(panel) for panel in panels]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return []
+
+
+def _panel(panel: dict[str, Any]) -> dict[str, Any]:
+    left, top, right, bottom = panel["box"]
+    return {
+        "box": [_number(edge) for edge in (left, top, right, bottom)],
+        "along": "y" if panel["along"] == "y" else "x",
+        "point": str(panel["point"]),
+        "value": str(panel["value"]),
+        "series": [_series(series) for series in panel["series"]],
+    }
+
+
+def _series(series: dict[str, Any]) -> dict[str, Any]:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", series["colour"]):
+        raise ValueError(f"{series['colour']} is no colour")
+    points = [
+        [
+            _number(across),
+            _number(down),
+            str(name),
+            _number(value),
+            *(None if n is None else _number(n) for n in bounds),
+        ]
+        for across, down, name, value, *bounds in series["points"]
+    ]
+    return {"label": str(series["label"]), "colour": series["colour"], "points": points}
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number")
+    return value

@@ -1,0 +1,20 @@
+"""The top-level keys of a config that belong to no plugin."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from expzoo.options import Count, Natural, Option
+
+BUDGETS = ("smoke", "laptop", "paper")
+"""Seconds, minutes, and as published."""
+
+SETTINGS: dict[str, Any] = {
+    "seed": Option(Natural, default=0),
+    "budget": Option(Literal["smoke", "laptop", "paper"], default="laptop"),
+    "population": {"size": Option(Count, default=8)},
+    "store": Option(str, default="outputs/store"),
+    "dry_run": Option(bool, default=False),
+    "trainer": {"accelerator": Option(Literal["auto", "cpu", "cuda"], default="auto")},
+    "about": {key: Option(str, default="") for key in ("title", "question", "source", "cost")},
+}

@@ -1,0 +1,227 @@
+"""The frozen spec of ONE network, the recipes it may refer to, its canonical JSON and its key.
+
+The key names the trajectory: everything that changes what is trained is in it, and nothing that only looks at it.
+Specs refer to other specs by recipes that are data, so a chain of pruning and rewinding has keys before it is trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Literal, Self
+
+from expzoo import registry
+
+ENGINE_VERSION = 1  # raised when the numbers of every network change: randomness, initialisation, arithmetic
+
+FINAL: Literal["final"] = "final"
+Step = int | Literal["final"]
+Plain = None | bool | int | float | str | tuple["Plain", ...]
+
+
+def canonical_json(value: Any) -> str:
+    """The one text of plain data: sorted keys, no spaces, shortest floats; ValueError for NaN or infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def freeze(value: Any) -> Any:
+    """Lists as tuples, all the way down, so that it can be hashed."""
+    return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered thing with all its options, defaults included: what the config holds at one node."""
+
+    kind: str
+    name: str
+    options: tuple[tuple[str, Plain], ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, name: str, /, **options: Any) -> Self:
+        """The component `name` of this kind with these options; the others get their defaults. ValueError if refused."""
+        complete = registry.defaults(kind, name) | options
+        return cls(kind, name, tuple(sorted((key, freeze(value)) for key, value in complete.items())))
+
+    @classmethod
+    def from_config(cls, kind: str, node: dict[str, Any]) -> Self:
+        """The component of a config node, whose `name` says which it is."""
+        return cls.of(kind, node["name"], **{key: value for key, value in node.items() if key != "name"})
+
+    def __getitem__(self, option: str) -> Any:
+        return dict(self.options)[option]
+
+    def replace(self, **options: Any) -> Self:
+        """The same component with some options changed."""
+        return type(self).of(self.kind, self.name, **(dict(self.options) | options))
+
+    def build(self, *given: Any) -> Any:
+        """The plugin's object; `given` are the arguments that come from the framework."""
+        return registry.build(self.kind, self.name, *given, **dict(self.options))
+
+    def canonical(self) -> dict[str, Any]:
+        """What the key sees: without the options that do not change what is trained, with the plugin's own version."""
+        declared = registry.declared(self.kind, self.name)
+        options = {key: value for key, value in self.options if key not in declared.not_in_key}
+        return {"name": self.name, "version": declared.version, "options": options}
+
+    def looking(self) -> dict[str, Any]:
+        """The options the key does not see, such as the size of a test set."""
+        declared = registry.declared(self.kind, self.name)
+        return {key: value for key, value in self.options if key in declared.not_in_key}
+
+
+class Recipe:
+    """How something is made from other networks or from random numbers: frozen data, resolved when it is needed."""
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        """The rows it needs: (spec, step) pairs."""
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, Recipe):
+                yield from value.sources()
+
+    def canonical(self) -> dict[str, Any]:
+        """Plain data, in which other specs stand as their keys."""
+        content: dict[str, Any] = {"recipe": type(self).__name__}
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            match value:
+                case Spec():
+                    content[field.name] = value.key
+                case Recipe():
+                    content[field.name] = value.canonical()
+                case _:
+                    content[field.name] = value
+        return content
+
+
+@dataclass(frozen=True)
+class Fresh(Recipe):
+    """The module's own initialisation, seeded from the member; another `draw` is an independent re-initialisation."""
+
+    draw: int = 0
+
+
+@dataclass(frozen=True)
+class Rewind(Recipe):
+    """The weights that `of` had after `step` optimizer steps; 0 is its initialisation."""
+
+    of: Spec
+    step: Step = 0
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        yield self.of, self.step
+
+
+Scope = Literal["layer", "global"]
+
+
+@dataclass(frozen=True)
+class Magnitude(Recipe):
+    """Removes the smallest weights of `of` at `step`, those its own mask removed first, up to this sparsity.
+
+    `scope` says whether each tensor loses the same fraction or all compete; `biases` whether biases are pruned too.
+    """
+
+    of: Spec
+    sparsity: float
+    scope: Scope = "layer"
+    biases: bool = True
+    step: Step = FINAL
+
+    def __post_init__(self) -> None:
+        check_sparsity(self.sparsity)
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        yield self.of, self.step
+
+
+@dataclass(frozen=True)
+class RandomMask(Recipe):
+    """Removes weights at random, up to this sparsity in each tensor; `within` another mask if the masks are nested."""
+
+    sparsity: float
+    draw: int = 0
+    biases: bool = True
+    within: RandomMask | None = None
+
+    def __post_init__(self) -> None:
+        check_sparsity(self.sparsity)
+        if self.within and self.within.sparsity > self.sparsity:
+            raise ValueError(f"a random mask of sparsity {self.sparsity} does not fit within {self.within.sparsity}")
+
+
+@dataclass(frozen=True)
+class Permuted(Recipe):
+    """The mask `like` with its entries permuted at random within each tensor: the same densities, no structure."""
+
+    like: Magnitude
+    draw: int = 0
+
+
+Init = Fresh | Rewind
+Mask = Magnitude | RandomMask | Permuted
+
+
+def check_sparsity(sparsity: float) -> None:
+    """ValueError unless some weight remains."""
+    if not 0 <= sparsity < 1:
+        raise ValueError(f"sparsity {sparsity} must be at least 0 and less than 1: at 1 no weight is left")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """How one network is trained. Equal keys mean equal trajectories, bit for bit within a machine class."""
+
+    dataset: Component
+    model: Component
+    optimizer: Component
+    schedule: Component
+    loss: Component
+    stop: Component
+    seed: int
+    init: Init = Fresh()
+    mask: Mask | None = None
+    dtype: Literal["float32", "float64"] = "float32"
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], seed: int = 0) -> Self:
+        """The spec that a plain, resolved config describes."""
+        kinds = ("dataset", "model", "optimizer", "schedule", "loss", "stop")
+        return cls(seed=seed, **{kind: Component.from_config(kind, config[kind]) for kind in kinds})
+
+    def replace(self, **changes: Any) -> Self:
+        """The same spec with some fields changed; a dict for a component changes its options only."""
+        whole = {
+            name: getattr(self, name).replace(**value) if isinstance(value, dict) else value
+            for name, value in changes.items()
+        }
+        return replace(self, **whole)
+
+    def sources(self) -> list[tuple[Spec, Step]]:
+        """The rows of other networks that must exist before this one can start."""
+        return [*self.init.sources(), *(self.mask.sources() if self.mask else ())]
+
+    def canonical(self) -> dict[str, Any]:
+        """What is hashed: plain data with the recipes' specs as their keys."""
+        content: dict[str, Any] = {"engine": ENGINE_VERSION, "seed": self.seed, "dtype": self.dtype}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (Component, Recipe)):
+                content[field.name] = value.canonical()
+        return content
+
+    @cached_property
+    def key(self) -> str:
+        """64 hexadecimal digits: the sha256 of the canonical JSON."""
+        return hashlib.sha256(canonical_json(self.canonical()).encode()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and self.key == other.key

@@ -1,0 +1,170 @@
+"""The store: one verified, pickle-free file for each network and machine class, written beside and renamed.
+
+store/<first two digits>/<key>/<machine class>/network.safetensors, and `partial` files beside it while it is in training.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from expzoo.files import Corrupt, pack, read_packed, write_atomically
+
+FORMAT = "1"
+log = logging.getLogger(__name__)
+
+Status = Literal["finished", "diverged", "not_fitted"]
+
+
+@dataclass
+class Network:
+    """What is kept of one trained network.
+
+    `rows` are weights (size,) by step, among them step 0 and the last; `measured` maps a label such as "accuracy/test"
+    to {step: value}; `losses` are the batch losses before each update; `mask` (size,) of bool where there is one.
+    """
+
+    key: str
+    status: Status
+    step: int
+    rows: dict[int, np.ndarray]
+    losses: np.ndarray
+    mask: np.ndarray | None = None
+    measured: dict[str, dict[int, float]] = field(default_factory=dict)
+    machine: str = ""
+
+
+@dataclass
+class Partial:
+    """A member between two steps: everything that its training needs to go on."""
+
+    key: str
+    step: int
+    theta: np.ndarray
+    state: dict[str, np.ndarray]
+    network: Network
+
+
+class Store:
+    """Networks by key. `accept` says whether results of another machine class are taken too."""
+
+    def __init__(self, root: Path, machine: str, accept: Literal["any", "same"] = "any") -> None:
+        self.root, self.machine, self.accept = root, machine, accept
+
+    def has(self, key: str) -> bool:
+        """Whether there is a file for this network, without reading it."""
+        return any(path.exists() for path in self._candidates(key))
+
+    def load(self, key: str) -> Network | None:
+        """The network, verified; None if there is none. A corrupted file is reported, set aside and ignored."""
+        for path in self._candidates(key):
+            try:
+                arrays, about = read_packed(path)
+                return _network(arrays, about, key, path)
+            except FileNotFoundError:
+                continue
+            except Corrupt as error:
+                self._set_aside(path, error)
+        return None
+
+    def load_own(self, key: str) -> Network | None:
+        """The network as this machine class trained it."""
+        return Store(self.root, self.machine, "same").load(key)
+
+    def save(self, network: Network) -> None:
+        """Commit a network; what was kept of its training in between is removed."""
+        arrays, about = _packed(network)
+        write_atomically(self._folder(network.key) / "network.safetensors", pack(arrays, about))
+        self.drop_partials(network.key)
+
+    def drop_partials(self, key: str) -> None:
+        """Forget where a member was."""
+        for path in self._partials(key):
+            path.unlink(missing_ok=True)
+
+    def save_partial(self, partial: Partial) -> None:
+        """Keep where a member is; the one before is kept too, in case this one is lost."""
+        newest, previous = self._partials(partial.key)
+        arrays, about = _packed(partial.network)
+        arrays["theta"] = partial.theta
+        arrays |= {f"state/{name}": value for name, value in partial.state.items()}
+        about["at"] = str(partial.step)
+        content = pack(arrays, about)
+        if newest.exists():
+            newest.replace(previous)
+        write_atomically(newest, content)
+
+    def load_partial(self, key: str) -> Partial | None:
+        """Where a member was when it was last kept: the newest file that is whole."""
+        for path in self._partials(key):
+            try:
+                arrays, about = read_packed(path)
+                network = _network(arrays, about, key, path)
+                state = {name[6:]: value for name, value in arrays.items() if name.startswith("state/")}
+                return Partial(key, int(about["at"]), arrays["theta"], state, network)
+            except FileNotFoundError:
+                continue
+            except (Corrupt, KeyError, ValueError) as error:
+                self._set_aside(path, error)
+        return None
+
+    def _folder(self, key: str) -> Path:
+        return self.root / key[:2] / key / self.machine
+
+    def _partials(self, key: str) -> tuple[Path, Path]:
+        folder = self._folder(key)
+        return folder / "partial.safetensors", folder / "partial.previous.safetensors"
+
+    def _candidates(self, key: str) -> Iterable[Path]:
+        """This machine class first, then, if accepted, the others in order of their names."""
+        own = self._folder(key) / "network.safetensors"
+        yield own
+        if self.accept == "any":
+            yield from (path for path in sorted(own.parent.parent.glob("*/network.safetensors")) if path != own)
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        log.warning("%s; it is set aside and the network is trained again", error)
+        path.replace(path.with_suffix(".corrupt"))
+
+
+def _packed(network: Network) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    arrays = {f"row/{step}": row for step, row in network.rows.items()}
+    arrays["losses"] = network.losses
+    if network.mask is not None:
+        arrays["mask"] = network.mask.astype(np.uint8)
+    for label, values in network.measured.items():
+        steps = sorted(values)
+        arrays[f"steps/{label}"] = np.array(steps, np.int64)
+        arrays[f"values/{label}"] = np.array([values[step] for step in steps], np.float64)
+    about = {"format": FORMAT, "key": network.key, "status": network.status, "step": str(network.step)}
+    return arrays, about
+
+
+def _network(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, path: Path) -> Network:
+    """A network from a verified file; Corrupt if it is whole but not what this key stands for."""
+    if about.get("format") != FORMAT:
+        raise Corrupt(f"{path} has format {about.get('format')}, this version reads {FORMAT}")
+    if about.get("key") != key:
+        raise Corrupt(f"{path} holds the network {about.get('key')}")
+    measured = {
+        name.removeprefix("steps/"): dict(
+            zip(values.tolist(), arrays["values/" + name.removeprefix("steps/")].tolist(), strict=True)
+        )
+        for name, values in arrays.items()
+        if name.startswith("steps/")
+    }
+    return Network(
+        key=key,
+        status=about["status"],  # type: ignore[arg-type]
+        step=int(about["step"]),
+        rows={int(name[4:]): array for name, array in arrays.items() if name.startswith("row/")},
+        losses=arrays["losses"],
+        mask=arrays["mask"].astype(bool) if "mask" in arrays else None,
+        measured=measured,
+        machine=path.parent.name,
+    )

@@ -1,0 +1,165 @@
+"""A verdict and its file. The file is read back, so it is checked as if a stranger had written it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
+from reprlib import repr as short
+from typing import Any, Literal, get_args
+
+Direction = Literal["greater", "less", "equivalent"]
+Outcome = Literal["supported", "not supported", "inconclusive", "withheld"]
+
+LONGEST_FILE = 10_000_000  # characters
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # steers a terminal, or has no UTF-8
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run says about a claim. Frozen, checked, and equal to what is read back from its JSON.
+
+    `effect` and `interval` are NaN where there are none; `n_needed` is None unless more seeds would settle the claim.
+    """
+
+    claim: str
+    statement: str
+    effect: float
+    unit: str
+    interval: tuple[float, float]
+    level: float
+    n: int
+    verdict: Outcome
+    published: str
+    source: str
+    smallest_effect: float
+    direction: Direction
+    rule: str
+    n_needed: int | None = None
+    control: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"field {name!r} is {short(getattr(self, name))}, not {kind}"
+            for name, (kind, fits) in _SCHEMA.items()
+            if not fits(getattr(self, name))
+        ]
+        if not faults and self.verdict in ("supported", "not supported") and math.isnan(self.interval[0]):
+            faults = [f"field 'verdict' is {self.verdict!r} without an interval"]
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, text and lists; NaN is None."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, data: object) -> Verdict:
+        """The inverse of `to_json`, for data that nobody has checked: ValueError names every field at fault."""
+        if not isinstance(data, dict):
+            raise ValueError(f"{short(data)} is not an object")
+        names = [field.name for field in fields(cls)]
+        if faults := [f"field {name!r} is missing" for name in names if name not in data] + [
+            f"field {short(name)} is unknown (known: {', '.join(names)})" for name in data if name not in names
+        ]:
+            raise ValueError("; ".join(faults))
+        interval = data["interval"]
+        values: dict[str, Any] = data | {name: _number(data[name]) for name in ("effect", "level", "smallest_effect")}
+        values["interval"] = tuple(map(_number, interval)) if isinstance(interval, list) else interval
+        return cls(**values)
+
+
+def dump_verdicts(verdicts: Iterable[Verdict]) -> str:
+    """The text of a verdict file: equal verdicts in equal order give equal bytes."""
+    objects = [verdict.to_json() for verdict in verdicts]
+    return json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:
+    """The verdicts in the text of `file`; ValueError names the file, the verdict and every field at fault."""
+    if len(text) > LONGEST_FILE:
+        raise ValueError(f"{file}: {len(text)} characters are more than {LONGEST_FILE}")
+    try:
+        objects = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: not a list of verdicts in JSON: {error}") from error
+    if not isinstance(objects, list):
+        raise ValueError(f"{file}: {short(objects)} is not a list of verdicts")
+    verdicts = []
+    for place, data in enumerate(objects):
+        try:
+            verdicts.append(Verdict.from_json(data))
+        except ValueError as error:
+            raise ValueError(f"{file}: verdict {place}: {error}") from error
+    return verdicts
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(value)
+    return value
+
+
+def _number(value: Any) -> Any:
+    """None is NaN and an integer that fits is a float; anything else is left for the schema to judge."""
+    if value is None:
+        return math.nan
+    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023
+    return float(value) if fits else value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) < len(pairs):
+        raise ValueError(f"an object has a field twice among {short([name for name, _ in pairs])}")
+    return data
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not UNPRINTABLE.search(value)
+
+
+def _is_effect(value: Any) -> bool:
+    return isinstance(value, float) and not math.isinf(value)
+
+
+def _is_interval(value: Any) -> bool:
+    if not (isinstance(value, tuple) and len(value) == 2 and all(map(_is_effect, value))):
+        return False
+    low, high = value
+    return low <= high or (math.isnan(low) and math.isnan(high))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+Kind = tuple[str, Callable[[Any], bool]]
+_TEXT: Kind = ("text without control characters", _is_text)
+_SCHEMA: dict[str, Kind] = {
+    "claim": ("a name", lambda value: _is_text(value) and value != ""),
+    "statement": _TEXT,
+    "effect": ("a finite number or null", _is_effect),
+    "unit": _TEXT,
+    "interval": ("two finite numbers in order, or two nulls", _is_interval),
+    "level": ("a number between 0 and 1", lambda value: isinstance(value, float) and 0 < value < 1),
+    "n": ("a count", _is_count),
+    "verdict": (f"one of {get_args(Outcome)}", lambda value: value in get_args(Outcome)),
+    "published": _TEXT,
+    "source": _TEXT,
+    "smallest_effect": ("a number of at least 0", lambda value: isinstance(value, float) and 0 <= value < math.inf),
+    "direction": (f"one of {get_args(Direction)}", lambda value: value in get_args(Direction)),
+    "rule": _TEXT,
+    "n_needed": ("a count or null", lambda value: value is None or _is_count(value)),
+    "control": _TEXT,
+    "note": _TEXT,
+}
