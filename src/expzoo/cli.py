@@ -75,9 +75,12 @@ def _run(words: Words) -> int:
     if words.faults or any(request.suspicious for request in wanted):
         raise BadInput("\n".join([*words.faults, *faults.check(wanted)]))
     codes: list[int] = []
+    here = os.getpid()
 
     def job(cfg: DictConfig) -> None:
         codes.append(_job(cfg))
+        if codes[-1] != DONE and os.getpid() != here:  # a launcher's worker: only an exception gets home
+            raise RuntimeError(f"the job in {Path.cwd()} ended with exit code {codes[-1]}")
 
     try:
         with _environment(HYDRA_FULL_ERROR="1"):  # Hydra then raises what it would have printed

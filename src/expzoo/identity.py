@@ -14,7 +14,7 @@ from expzoo.registry import KINDS, SHARED, declared
 RESULTS_FORMAT = 1
 """Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""
 
-_OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "about"})
+OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "about"})
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def run_id(config: Mapping[str, Any]) -> str:
     `trainer`, `about`.
     """
     identity = {
-        "config": {key: value for key, value in config.items() if key not in _OF_NO_EFFECT},
+        "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
         "versions": {f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config)},
         "format": RESULTS_FORMAT,
     }

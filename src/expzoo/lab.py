@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -42,6 +42,17 @@ class Request:
     specs: tuple[Spec, ...]
     measures: tuple[Measure, ...] = (Measure("accuracy", "test"),)
     steps: tuple[int, ...] = ()
+    more: tuple[Request, ...] = ()
+
+    def __add__(self, other: Request) -> Request:
+        """Both at once: the answer holds the networks of this one, then those of the other."""
+        return replace(self, more=(*self.more, other))
+
+    def parts(self) -> Iterator[Request]:
+        """The requests that this one is made of, each with its own measures."""
+        yield self
+        for other in self.more:
+            yield from other.parts()
 
 
 @dataclass(frozen=True)
@@ -88,12 +99,29 @@ class Trained:
         """A measure at one step; NaN for a network that diverged."""
         return float("nan") if self.diverged else self.curve(metric, split)[self.step if step == FINAL else step]
 
+    def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Any) -> list[dict[str, Any]]:
+        """Tidy rows of (metric, split) measures at the end, or at every step they were taken.
+
+        The last row of each measure has `end` true; its value is NaN if the network diverged.
+        """
+        common = {"key": self.key, "seed": self.spec.seed, "arm": arm, **varied}
+        found = []
+        for metric, split in measures:
+            end = {self.step: self.value(metric, split)}
+            for step, value in (self.curve(metric, split) | end if curve else end).items():
+                row = {"step": step, "split": split, "metric": metric, "value": value, "end": step == self.step}
+                found.append(common | row)
+        return found
+
     def parameters(self, step: Step = FINAL) -> dict[str, np.ndarray]:
         """Its weights by parameter name, each of the parameter's own shape."""
-        import torch
+        return _by_name(self.spec, self.row(step))
 
-        views = Assembler().layout(self.spec).view(torch.from_numpy(self.row(step)))
-        return {name: value.numpy() for name, value in views.items()}
+    def masks(self) -> dict[str, np.ndarray]:
+        """Its mask by parameter name, each bool of the parameter's own shape; ValueError if it has none."""
+        if self.mask is None:
+            raise ValueError(f"network {self.key} has no mask")
+        return _by_name(self.spec, self.mask)
 
     def module(self, step: Step = FINAL) -> nn.Module:
         """An ordinary module with its weights, to take away."""
@@ -102,6 +130,13 @@ class Trained:
         assembler = Assembler()
         row = torch.from_numpy(self.row(step).copy())
         return assembler.layout(self.spec).load(assembler.module(self.spec), row)
+
+
+def _by_name(spec: Spec, row: np.ndarray) -> dict[str, np.ndarray]:
+    import torch
+
+    views = Assembler().layout(spec).view(torch.from_numpy(row))
+    return {name: value.numpy() for name, value in views.items()}
 
 
 @dataclass
@@ -147,9 +182,9 @@ def expand(requests: Iterable[Request]) -> dict[str, Want]:
         wants[spec.key].steps.update(step for step in steps if step != FINAL)
         wants[spec.key].measures.update(measures)
 
-    for request in requests:
-        for spec in request.specs:
-            add(spec, request.steps, request.measures)
+    for part in (part for request in requests for part in request.parts()):
+        for spec in part.specs:
+            add(spec, part.steps, part.measures)
             for source, step in spec.sources():
                 add(source, [step], ())
     return wants
@@ -221,7 +256,10 @@ class Lab:
             self.tally.machines.add(networks[key].machine)
             if networks[key].status == "diverged":
                 self.tally.diverged.add(key)
-        return [[Trained(spec, networks[spec.key]) for spec in request.specs] for request in requests]
+        return [
+            [Trained(spec, networks[spec.key]) for part in request.parts() for spec in part.specs]
+            for request in requests
+        ]
 
     # What is there.
 

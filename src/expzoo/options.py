@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -17,8 +17,8 @@ class Range:
 
     low: float = -math.inf
     high: float = math.inf
-    low_open: bool = False
-    high_open: bool = False
+    low_open: bool = field(default=False, kw_only=True)
+    high_open: bool = field(default=False, kw_only=True)
 
     def __contains__(self, value: float) -> bool:
         above = value > self.low if self.low_open else value >= self.low

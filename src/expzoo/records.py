@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import math
-import os
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +12,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+
+from expzoo.atomic import write_atomically
+from expzoo.errors import nearest
 
 COLUMNS: Mapping[str, Any] = MappingProxyType(
     {
@@ -61,7 +61,7 @@ def write(table: pl.DataFrame, path: Path | str) -> None:
     """Write the frame as parquet, whole or not at all; equal frames give equal bytes."""
     buffer = io.BytesIO()
     table.write_parquet(buffer, compression="zstd", statistics=False)
-    replace_file(Path(path), buffer.getvalue())
+    write_atomically(Path(path), buffer.getvalue())
 
 
 def read(path: Path | str) -> pl.DataFrame:
@@ -131,29 +131,6 @@ def pivot(table: pl.DataFrame, /, x: str = "sparsity", **equals: Any) -> tuple[n
     matrix = np.full((len(seeds), len(points)), np.nan)
     matrix[seeds.search_sorted(chosen["seed"]), points.search_sorted(chosen[x])] = chosen["value"]
     return points.to_numpy(), matrix
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, whole or not at all, whatever happens meanwhile: written beside, synced, renamed."""
-    beside = path.with_name(f".{path.name[:200]}.tmp-{uuid.uuid4().hex}")
-    try:
-        with beside.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _plain(value: Any) -> Any:
@@ -236,9 +213,7 @@ def _check_content(table: pl.DataFrame) -> None:
 
 def _check_column(table: pl.DataFrame, name: str) -> None:
     if name not in table.columns:
-        near = difflib.get_close_matches(name, table.columns, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise ValueError(f"the records have no column {name}; they have {', '.join(table.columns)}{hint}")
+        raise ValueError(f"the records have no column {name}; {nearest(name, table.columns)}")
 
 
 def _matches(name: str, wanted: Any) -> pl.Expr:

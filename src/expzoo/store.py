@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from expzoo.files import Corrupt, pack, read_packed, write_atomically
+from expzoo.atomic import write_atomically
+from expzoo.packed import Corrupt, pack, read_packed
 
 FORMAT = "1"
 log = logging.getLogger(__name__)

@@ -115,7 +115,7 @@ class Assembler:
     def _bytes_of_member(self, spec: Spec) -> int:
         signature = self.signature(spec)
         if signature not in self._member_bytes:
-            program = self._program([spec, spec], [self._blank(spec)] * 2)
+            program = self.probe([spec, spec])
             tensors = [program.theta, program.grad, *program.state.values()]
             own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
             self._member_bytes[signature] = max(own // len(program.theta), 1)
@@ -126,6 +126,10 @@ class Assembler:
     def _blank(self, spec: Spec) -> Member:
         row = Row(torch.zeros(self.layout(spec).size, dtype=getattr(torch, spec.dtype)))
         return Member(row, self._plugin(spec.optimizer), self._plugin(spec.schedule))
+
+    def probe(self, specs: Sequence[Spec]) -> Program:
+        """A program of these specs with blank rows, to be timed."""
+        return self._program(specs, [self._blank(spec) for spec in specs])
 
     def _program(self, specs: Sequence[Spec], members: Sequence[Member]) -> Program:
         """A new program for members of one signature."""

@@ -171,7 +171,9 @@ def legend(axes: Axes) -> None:
 
 
 def masks(images: Mapping[str, np.ndarray], *, columns: int = 3, x: str = "input", y: str = "unit") -> Figure:
-    """A grid of masks (units, inputs) of 0 and 1, each under its caption: 1 is ink, 0 is nothing.
+    """A grid of masks (units, inputs) of 0 and 1, each under its caption: 1 is filled, 0 is empty.
+
+    Say "filled" rather than "dark" of it: on a dark page the ink is light.
 
     Raises:
         ValueError: there is none, or one is not a matrix.

@@ -15,7 +15,7 @@ import polars as pl
 from matplotlib import rc_context
 
 from expzoo.figures.draw import Series
-from expzoo.records import replace_file
+from expzoo.atomic import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def save(figure: Figure, folder: Path | str) -> list[Path]:
     paths = []
     for ending, content in contents.items():
         paths.append(Path(folder) / f"{figure.name}.{ending}")
-        replace_file(paths[-1], content)
+        write_atomically(paths[-1], content)
     return paths
 
 
@@ -60,7 +60,7 @@ def save_all(figures: Iterable[Figure], folder: Path | str) -> list[Path]:
             raise ValueError(f"two figures are called {figure.name}")
         paths += save(figure, folder)
         index.append({"name": figure.name, "title": figure.title, "caption": figure.caption})
-    replace_file(folder / INDEX, (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode())
+    write_atomically(folder / INDEX, (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode())
     return [*paths, folder / INDEX]
 
 

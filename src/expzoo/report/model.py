@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from expzoo import results
 from expzoo.verdicts import Verdict, load_verdicts
 
 MAX_BYTES = 16 * 2**20
@@ -81,7 +82,8 @@ class Report:
             ValueError: a file is missing, too large or damaged; the message names the file.
         """
         directory = Path(directory).resolve()
-        config, manifest = _yaml(directory / "config.yaml"), _json(directory / "manifest.json")
+        config, manifest = _yaml(directory / results.CONFIG), _json(directory / results.MANIFEST)
+        verdicts = directory / results.VERDICTS
         said = {**config, **manifest}
         experiment = _text(said.get("experiment")) or directory.parent.name
         return cls(
@@ -96,14 +98,14 @@ class Report:
             ),
             pictures=tuple(_pictures(directory / "figures")),
             config=config,
-            environment=_json(directory / "environment.json"),
+            environment=_json(directory / results.ENVIRONMENT),
             networks=_networks(manifest.get("networks")),
             notes=tuple(_text(note) for note in _items(manifest.get("notes"))),
             files=tuple(name for name in _DOWNLOADS if (directory / name).is_file()),
         )
 
 
-_DOWNLOADS = ("verdicts.json", "records.parquet", "arrays.safetensors", "config.yaml", "environment.json")
+_DOWNLOADS = (results.VERDICTS, results.RECORDS, results.ARRAYS, results.CONFIG, results.ENVIRONMENT, results.MANIFEST)
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -11,7 +11,15 @@
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     return element;
   };
-  const shown = (value) => String(Number(value.toPrecision(4))).replace("-", "\u2212");
+  const signed = (text) => text.replace("-", "\u2212");
+  // A value to two digits of its interval's half-width.
+  const numbers = ([, , , value, low, high]) => {
+    const half = low === null || high === null ? 0 : (high - low) / 2;
+    if (!half) return [signed(String(value)), ""];
+    const digits = Math.min(8, Math.max(0, 1 - Math.floor(Math.log10(half))));
+    const [v, l, h] = [value, low, high].map((number) => signed(number.toFixed(digits)));
+    return [v, `[${l}, ${h}]`];
+  };
 
   // Pointing at a figure (or the arrow keys) shows the values of every curve at the nearest point.
   function point(plot) {
@@ -24,10 +32,10 @@
     tip.setAttribute("aria-live", "polite");
     for (const panel of panels) {
       const axis = panel.along === "x" ? 0 : 1;
-      const keys = new Map();
-      for (const series of panel.series)
-        for (const p of series.points) if (!keys.has(p[2])) keys.set(p[2], p[axis]);
-      panel.keys = [...keys].sort((a, b) => a[1] - b[1]);
+      const places = new Map();
+      for (const p of panel.series.flatMap((series) => series.points)) places.set(p[2], [...places.get(p[2]) ?? [], p[axis]]);
+      const mean = (list) => list.reduce((a, b) => a + b) / list.length;
+      panel.keys = [...places].map(([key, list]) => [key, mean(list)]).sort((a, b) => a[1] - b[1]);
     }
     let place = null;
 
@@ -41,15 +49,17 @@
       const line = panel.along === "x"
         ? { x1: along * width, x2: along * width, y1: top * height, y2: bottom * height }
         : { x1: left * width, x2: right * width, y1: along * height, y2: along * height };
-      layer.replaceChildren(draw("line", line), ...hits.map(([s, p]) =>
+      const rule = panel.point || panel.along === "y" ? [draw("line", line)] : [];
+      layer.replaceChildren(...rule, ...hits.map(([s, p]) =>
         draw("circle", { cx: p[0] * width, cy: p[1] * height, r: 4.5, fill: s.colour })));
-      tip.replaceChildren(make("strong", "", `${panel.point} ${panel.point ? shown(Number(key)) : key}`.trim()));
+      tip.replaceChildren(make("strong", "", `${panel.point} ${panel.point ? signed(key) : key}`.trim()));
       const table = tip.appendChild(make("table"));
-      for (const [s, [, , , value, low, high]] of hits) {
+      for (const [s, p] of hits) {
+        const [value, range] = numbers(p);
         const row = table.insertRow();
         row.insertCell().append(Object.assign(make("i"), { style: `background:${s.colour}` }));
-        row.append(make("td", "", s.label.replaceAll("_", " ")), make("td", "number", shown(value)));
-        row.append(make("td", "number", low === null ? "" : `[${shown(low)}, ${shown(high)}]`));
+        row.append(make("td", "", s.label.replaceAll("_", " ")), make("td", "number", value));
+        row.append(make("td", "number", range));
       }
       tip.append(make("span", "", panel.value));
       tip.hidden = false;
@@ -60,7 +70,7 @@
       const at = new DOMPoint(across * width, down * height).matrixTransform(svg.getScreenCTM());
       const x = at.x - frame.left, y = at.y - frame.top;
       const right = x + 14 + tip.offsetWidth <= frame.width ? x + 14 : x - 14 - tip.offsetWidth;
-      tip.style.left = `${Math.max(0, Math.min(right, frame.width - tip.offsetWidth))}px`;
+      tip.style.left = `${plot.scrollLeft + Math.max(0, Math.min(right, frame.width - tip.offsetWidth))}px`;
       tip.style.top = `${Math.max(0, Math.min(y + 10, frame.height - tip.offsetHeight))}px`;
     };
     const follow = (event) => {
@@ -129,11 +139,12 @@
       element.type = "button";
       element.setAttribute("aria-label", label);
       element.addEventListener("click", action);
+      return element;
     };
     button("+", "Zoom in", () => zoom(1 / 1.5, middle()));
     button("\u2212", "Zoom out", () => zoom(1.5, middle()));
     button("All", "See all of the figure", () => look([...all]));
-    button("Close", "Close", () => dialog.close());
+    button("Close", "Close", () => dialog.close()).autofocus = true;
     dialog.addEventListener("close", () => dialog.remove());
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     dialog.showModal();

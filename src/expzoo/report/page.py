@@ -13,15 +13,19 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from expzoo import results
+from expzoo.atomic import write_atomically
 from expzoo.report import ranges, svg, wording
-from expzoo.report.model import Picture, Report
-from expzoo.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from expzoo.report.model import Picture, Report
+    from expzoo.verdicts import Verdict
 
 MAX_ROWS = 300
 MAX_INLINE = 400_000
@@ -63,9 +67,9 @@ def render(report: Report) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["minus"] = lambda text: _MINUS.sub("\N{MINUS SIGN}", str(text))
-    environment.globals["mark"] = ranges.mark
     return environment.get_template("page.html.jinja").render(
         report=report,
+        mark=ranges.mark,
         css=Markup((folder / "page.css").read_text(encoding="utf-8")),
         script=Markup(script[1:]),
         script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -79,6 +83,13 @@ def render(report: Report) -> str:
         config=yaml.safe_dump(dict(report.config), sort_keys=False, allow_unicode=True) if report.config else "",
         downloads=[(name, name) for name in report.files],
     )
+
+
+def write(directory: Path | str) -> Path:
+    """Render the report of a run directory into it; ValueError names a file of it that is missing or damaged."""
+    path = Path(directory) / results.REPORT
+    write_atomically(path, render(Report.from_directory(directory)).encode())
+    return path
 
 
 def _claims(report: Report) -> Iterator[_Claim]:
@@ -96,14 +107,15 @@ def _claims(report: Report) -> Iterator[_Claim]:
 
 
 def _figure(number: int, picture: Picture) -> _Figure:
+    # not escaped, but built anew by `svg.adopt` from what is allowed; where it cannot be, the png stands in
     drawing, readings = Markup(""), ""
     label = f"{picture.title}. {picture.caption}".strip()
     try:
         text, panels = svg.adopt(picture.svg, f"f{number}-", label)
-        drawing = Markup(text)  # noqa: S704 - svg.adopt built it from an allowlist and escaped every text
+        drawing = Markup(text)
         readings = json.dumps(panels, ensure_ascii=False, separators=(",", ":")) if panels else ""
     except ValueError:
-        label = ""  # the png stands in for a picture that cannot be taken in
+        pass
     columns, rows = picture.table
     return _Figure(
         picture=picture,
@@ -121,11 +133,11 @@ def _downloads(picture: Picture) -> Iterator[tuple[str, str]]:
     """The kinds and addresses of a figure's files; the numbers travel inside the page unless they are many."""
     for ending, content in (("png", picture.png), ("svg", picture.svg)):
         if content:
-            yield ending, f"figures/{picture.name}.{ending}"
+            yield ending, f"{results.FIGURES}/{picture.name}.{ending}"
     numbers = picture.csv.encode()
     if numbers:
         inline = len(numbers) <= MAX_INLINE
-        yield "csv", _address("text/csv;charset=utf-8", numbers) if inline else f"figures/{picture.name}.csv"
+        yield "csv", _address("text/csv;charset=utf-8", numbers) if inline else f"{results.FIGURES}/{picture.name}.csv"
 
 
 def _address(kind: str, content: bytes) -> str:
@@ -134,13 +146,12 @@ def _address(kind: str, content: bytes) -> str:
 
 def _facts(report: Report) -> list[tuple[str, str]]:
     networks = report.networks
-    facts = [
+    return [
         ("trained", f"{networks.trained:,}"),
         ("from the store", f"{networks.cached:,}"),
         ("diverged", f"{networks.diverged:,}"),
         ("time of training", _duration(networks.seconds)),
     ]
-    return facts
 
 
 def _duration(seconds: float) -> str:

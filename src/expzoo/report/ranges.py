@@ -10,7 +10,7 @@ from markupsafe import Markup
 from expzoo.report import wording
 from expzoo.verdicts import Outcome, Verdict
 
-_WIDTH, _HEIGHT, _MARGIN = 220, 26, 8
+_WIDTH, _HEIGHT, _MARGIN = 280, 26, 8
 _STROKE = Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>')
 _PICTURE = Markup(
     '<svg class="range" viewBox="0 0 {} {}" preserveAspectRatio="xMinYMid" role="img" aria-label="{}">{}</svg>'
@@ -73,7 +73,7 @@ def guide() -> list[tuple[str, Markup, str]]:
         ("inconclusive", 1.3, "The interval holds the smallest effect: these seeds cannot tell."),
         ("withheld", 2.2, "A control with a known answer failed, so the measurement is not trusted."),
     ]
-    return [(outcome, draw(_example(outcome, effect), (-1.0, 4.0)), text) for outcome, effect, text in examples]
+    return [(outcome, draw(_example(outcome, effect), (-1.0, 5.0)), text) for outcome, effect, text in examples]
 
 
 def _example(outcome: Outcome, effect: float) -> Verdict:

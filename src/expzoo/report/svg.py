@@ -6,24 +6,22 @@ import json
 import math
 import re
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from expzoo.report.colours import THEME
 
 MAX_CHARACTERS = 4_000_000
-_ELEMENTS = frozenset(
-    ["svg", "g", "defs", "clipPath", "path", "use", "rect", "circle", "ellipse", "line", "polyline", "polygon"]
-    + ["text", "tspan", "image"]
+_ELEMENTS = re.compile(
+    "svg|g|defs|clipPath|path|use|rect|circle|ellipse|line|polyline|polygon|text|tspan|image",
 )
-_ATTRIBUTES = frozenset(
-    ["viewBox", "id", "d", "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "width", "height", "points"]
-    + ["transform", "clip-path", "style", "href", "fill", "stroke", "opacity", "preserveAspectRatio"]
+_ATTRIBUTES = re.compile(
+    "viewBox|d|x|y|x1|y1|x2|y2|cx|cy|r|rx|ry|width|height|points|transform|opacity|preserveAspectRatio",
 )
-_PROPERTIES = frozenset(
-    ["fill", "fill-opacity", "fill-rule", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray"]
-    + ["stroke-dashoffset", "stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "opacity", "text-anchor"]
-    + ["font-size", "font-weight", "font-style", "image-rendering", "clip-path"]
+_PROPERTIES = re.compile(
+    "fill|fill-(opacity|rule)|stroke|stroke-(width|opacity|dasharray|dashoffset|linecap|linejoin|miterlimit)|opacity"
+    "|text-anchor|font-(size|weight|style)|image-rendering|clip-path",
 )
+_PAINTS = ("fill", "stroke", "clip-path")
 _VALUE = re.compile(r"[\w\s.,#%+-]*")
 _LOCAL = re.compile(r"url\(#([\w.-]+)\)")
 _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=\s]*")
@@ -42,8 +40,8 @@ def adopt(text: str, prefix: str, label: str) -> tuple[str, list[dict[str, Any]]
     if len(text) > MAX_CHARACTERS or "<!" in text.replace("<!--", ""):
         raise ValueError("an SVG must be short and without declarations")
     try:
-        root = ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError, RecursionError) as error:
+        root = ET.fromstring(text)
+    except (ET.ParseError, ValueError, RecursionError) as error:
         raise ValueError(f"not XML: {error}") from error
     if _local(root.tag) != "svg" or not root.get("viewBox"):
         raise ValueError("no SVG with a viewBox")
@@ -52,38 +50,36 @@ def adopt(text: str, prefix: str, label: str) -> tuple[str, list[dict[str, Any]]
         clean.attrib.pop(name, None)
     clean.set("role", "img")
     clean.set("aria-label", label)
-    return ElementTree.tostring(clean, encoding="unicode"), _readings(root)
+    return ET.tostring(clean, encoding="unicode"), _readings(root)
 
 
-def _clean(element: ElementTree.Element, prefix: str) -> ElementTree.Element:
+def _clean(element: ET.Element, prefix: str) -> ET.Element:
     name = _local(element.tag)
-    clean = ElementTree.Element(name, _attributes(element, prefix))
+    clean = ET.Element(name, _attributes(element, prefix))
     clean.text = element.text if name in ("text", "tspan") else None
     for child in element:
-        if _local(child.tag) in _ELEMENTS:
+        if _ELEMENTS.fullmatch(_local(child.tag)):
             adopted = _clean(child, prefix)
             adopted.tail = child.tail if name in ("text", "tspan") else None
             clean.append(adopted)
     return clean
 
 
-def _attributes(element: ElementTree.Element, prefix: str) -> dict[str, str]:
-    kept = {}
+def _attributes(element: ET.Element, prefix: str) -> dict[str, str]:
+    kept: dict[str, str | None] = {}
     for qualified, value in element.attrib.items():
         name = _local(qualified)
-        if name not in _ATTRIBUTES:
-            continue
         if name == "id":
             kept[name] = prefix + value
         elif name == "style":
             kept[name] = "; ".join(_declarations(value, prefix))
         elif name == "href":
-            kept |= _reference(value, prefix)
-        elif name in ("fill", "stroke", "clip-path"):
-            kept |= {name: safe for safe in [_value(value, prefix)] if safe is not None}
-        else:
+            kept[name] = _reference(value, prefix)
+        elif name in _PAINTS:
+            kept[name] = _value(value, prefix)
+        elif _ATTRIBUTES.fullmatch(name):
             kept[name] = value
-    return kept
+    return {name: value for name, value in kept.items() if value is not None}
 
 
 def _declarations(style: str, prefix: str) -> list[str]:
@@ -92,16 +88,17 @@ def _declarations(style: str, prefix: str) -> list[str]:
         name, _, value = (part.strip() for part in declaration.partition(":"))
         if name == "font":
             kept += _font(value)
-        elif name in _PROPERTIES and (safe := _value(value, prefix)) is not None:
+        elif _PROPERTIES.fullmatch(name) and (safe := _value(value, prefix)) is not None:
             kept.append(f"{name}: {safe}")
     return kept
 
 
 def _font(shorthand: str) -> list[str]:
     """Size and weight; the family is the page's."""
-    size = re.search(r"\b[\d.]+px", shorthand)
-    bold = re.search(r"\b(bold|[6-9]00)\b", shorthand.split("px")[0])
-    return [f"font-size: {size[0]}"] * bool(size) + ["font-weight: bold"] * bool(bold)
+    before, _, _ = shorthand.partition("px")
+    size = re.search(r"[\d.]+$", before)
+    bold = re.search(r"\b(bold|[6-9]00)\b", before)
+    return ([f"font-size: {size[0]}px"] if size else []) + (["font-weight: bold"] if bold else [])
 
 
 def _value(value: str, prefix: str) -> str | None:
@@ -110,17 +107,17 @@ def _value(value: str, prefix: str) -> str | None:
     return THEME.get(value.strip().lower(), value) if _VALUE.fullmatch(value) else None
 
 
-def _reference(value: str, prefix: str) -> dict[str, str]:
+def _reference(value: str, prefix: str) -> str | None:
     if value.startswith("#"):
-        return {"href": f"#{prefix}{value[1:]}"}
-    return {"href": "".join(value.split())} if _PICTURE.fullmatch(value) else {}
+        return f"#{prefix}{value[1:]}"
+    return "".join(value.split()) if _PICTURE.fullmatch(value) else None
 
 
 def _local(tag: object) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
-def _readings(root: ElementTree.Element) -> list[dict[str, Any]]:
+def _readings(root: ET.Element) -> list[dict[str, Any]]:
     """The values that `figures` writes beside the drawing; none if they are not as it writes them."""
     texts = [element.text or "" for element in root if element.get("id") == "readings"]
     try:

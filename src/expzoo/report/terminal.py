@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from expzoo import results
 from expzoo.report import wording
 from expzoo.verdicts import UNPRINTABLE, Verdict
 
@@ -40,7 +41,7 @@ def print_verdicts(
         console.print(_table(claims, console))
     if len(claims) > 1:
         _print(console, Text(", ".join(f"{count} {outcome}" for outcome, count in wording.tally(claims))))
-    report = Path(directory) / "report.html"
+    report = Path(directory) / results.REPORT
     _print(console, Text(f"report: {report if report.exists() else directory}"), wrap=False)
 
 

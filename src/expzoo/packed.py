@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside, synced, renamed. And safetensors files that carry their checksum.
+"""Safetensors files that carry their own checksum.
 
 Neither safetensors nor torch notices a flipped byte inside a tensor, so every file holds the sha256 of itself.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -22,31 +20,6 @@ _BLANK = "0" * 64
 
 class Corrupt(ValueError):
     """A file that is not what was written; the message names it and says why."""
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` so that at every moment `path` holds either the old or the new bytes. OSError leaves no debris."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make a rename in this directory survive a power cut."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def pack(arrays: dict[str, np.ndarray], about: dict[str, str]) -> bytes:

@@ -1,0 +1,196 @@
+"""Iterative magnitude pruning with rewinding: do lottery tickets exist?"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+
+from expzoo import figures, records
+from expzoo.claims import Claim, paired
+from expzoo.engine.evaluation import Measure
+from expzoo.interfaces import Figure, Findings, Setting
+from expzoo.lab import Request, Trained
+from expzoo.options import Count, Fraction, Natural, Range
+from expzoo.pruning import Pruning, schedule
+from expzoo.registry import register
+from expzoo.verdicts import Verdict
+from expzoo.when import every
+
+if TYPE_CHECKING:
+    import polars as pl
+
+GREYDANUS = "Greydanus, Scaling down deep learning (2020), finding lottery tickets"
+FRANKLE = "Frankle & Carbin, The lottery ticket hypothesis (2019), sections 1 and 2"
+WANTED = ("accuracy", "test"), ("loss", "test")
+
+BEATS_DENSE = Claim(
+    name="mnist1d.lottery_ticket_beats_dense",
+    statement="On the data it was found on, a lottery ticket is more accurate than the dense network.",
+    source=GREYDANUS,
+    published="+8 points at 92 % sparsity (2020 figure: 63.5 dense, 72 to 74 tickets; 2024 notebook: 66.4 to 75.6)",
+    unit="percentage points",
+    smallest_effect=1.0,
+    direction="greater",
+    rule="paired t",
+)
+BEATS_RANDOM = Claim(
+    name="mnist1d.lottery_ticket_beats_random",
+    statement="A lottery ticket is more accurate than a random mask of the same sparsity.",
+    source=GREYDANUS,
+    published="+13 points at 92 % sparsity (2024 notebook: 75.6 and 74.4 against 60.6 and 61.8)",
+    unit="percentage points",
+    smallest_effect=1.0,
+    direction="greater",
+    rule="paired t",
+)
+BEATS_REINIT = Claim(
+    name="lth.ticket_beats_reinitialised",
+    statement="With its weights drawn anew, the same mask is less accurate than the ticket.",
+    source=FRANKLE,
+    published="+0.5 points at 21 % of the weights of LeNet-300-100 on MNIST",
+    unit="percentage points",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="paired t",
+)
+LEARNS_FASTER = Claim(
+    name="lth.ticket_learns_faster",
+    statement="The ticket reaches its lowest test loss in fewer steps than the dense network.",
+    source=FRANKLE,
+    published="-38 % steps at 21 % of the weights of LeNet-300-100 on MNIST",
+    unit="% of the dense network's steps",
+    smallest_effect=0.0,
+    direction="less",
+    rule="paired t",
+)
+
+
+@register
+class IterativePruning:
+    """Train, prune the smallest weights, rewind what is left, train again; against random masks and re-initialisation.
+
+    Frankle & Carbin 2019, section 2. The notebook of Greydanus 2020 prunes layer-wise, biases included, and rewinds to
+    step 0. The level at which claims are decided is fixed by `decide_at` before anything is trained: picking the best
+    level on test data inflates the gain.
+
+    Args:
+        keep: fraction of the remaining weights that a level keeps (Frankle & Carbin: 0.8).
+        levels: how many levels.
+        sparsities: the sparsity of every level instead, increasing.
+        scope: whether each tensor loses the same fraction, or all weights compete.
+        biases: whether biases are pruned too.
+        rewind_step: the step whose weights the tickets start from.
+        decide_at: the sparsity at which the claims are decided; the nearest level is taken.
+        controls: the arms beside dense and ticket; random is drawn anew at each level, random_nested within the last.
+        every: steps between two points of the learning curves.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        keep: Annotated[float, Range(0.01, 0.99)] = 0.8,
+        levels: Count = 12,
+        sparsities: tuple[float, ...] | None = None,
+        scope: Literal["layer", "global"] = "layer",
+        biases: bool = True,
+        rewind_step: Natural = 0,
+        decide_at: Fraction = 0.87,
+        controls: tuple[Literal["random", "random_nested", "reinit"], ...] = ("random", "random_nested", "reinit"),
+        every: Count = 50,
+    ) -> None:
+        self.pruning = Pruning(schedule(sparsities, keep, levels), scope, biases, rewind_step)
+        self.level = self.pruning.level_near(decide_at)
+        self.controls, self.every = controls, every
+
+    @property
+    def sparsity(self) -> float:
+        """The sparsity at which claims are decided."""
+        return self.pruning.sparsities[self.level]
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """All arms at all levels in one question: the chain of levels is known before anything is trained."""
+        families = {"ticket": self.pruning.tickets, "random": self.pruning.random}
+        families |= {"random_nested": self.pruning.random_nested, "reinit": self.pruning.reinitialised}
+        plan = [("dense", 0.0, dense) for dense in setting.specs()]
+        for dense in setting.specs():
+            for arm in ("ticket", *self.controls):
+                plan += [(arm, s, spec) for s, spec in zip(self.pruning.sparsities, families[arm](dense), strict=True)]
+        decided = [place for place in plan if place[1] in (0.0, self.sparsity)]
+        others = [place for place in plan if place[1] not in (0.0, self.sparsity)]
+        networks = yield Request(
+            tuple(spec for _, _, spec in decided), tuple(Measure(m, split, every(self.every)) for m, split in WANTED)
+        ) + Request(tuple(spec for _, _, spec in others), tuple(Measure(m, split) for m, split in WANTED))
+        findings = Findings()
+        for (arm, sparsity, _), network in zip(decided + others, networks, strict=True):
+            curve = sparsity in (0.0, self.sparsity)
+            findings.rows += network.rows(*WANTED, arm=arm, sparsity=sparsity, curve=curve)
+        return findings
+
+    def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
+        """Paired over seeds at the sparsity that was fixed beforehand."""
+
+        def final(arm: str) -> dict[int, float]:
+            sparsity = 0.0 if arm == "dense" else self.sparsity
+            return records.by_seed(table, arm=arm, sparsity=sparsity, metric="accuracy", end=True)
+
+        verdicts = [paired(BEATS_DENSE, final("ticket"), final("dense"))]
+        if "random" in self.controls:
+            verdicts.append(paired(BEATS_RANDOM, final("ticket"), final("random")))
+        if "reinit" in self.controls:
+            verdicts.append(paired(BEATS_REINIT, final("ticket"), final("reinit")))
+        steps = {arm: self._best_steps(table, arm) for arm in ("ticket", "dense")}
+        change = {seed: 100.0 * step / steps["dense"][seed] for seed, step in steps["ticket"].items()}
+        verdicts.append(paired(LEARNS_FASTER, change, dict.fromkeys(change, 100.0)))
+        return [replace(v, note=f"{v.note}; decided at sparsity {self.sparsity:.3f}".lstrip("; ")) for v in verdicts]
+
+    def _best_steps(self, table: pl.DataFrame, arm: str) -> dict[int, float]:
+        """For each seed the step at which the test loss is lowest; NaN for a network that diverged."""
+        sparsity = 0.0 if arm == "dense" else self.sparsity
+        curves = records.select(table, arm=arm, sparsity=sparsity, metric="loss")
+        best = {}
+        for seed, rows in curves.sort("step").group_by("seed", maintain_order=True):
+            values = rows.filter(rows["step"] > 0)
+            lowest = values["value"].arg_min()
+            whole = lowest is not None and not values["value"].is_nan().any()
+            best[seed[0]] = float(values["step"][lowest]) if whole else float("nan")
+        return best
+
+    def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
+        """Accuracy and loss against sparsity, and the learning curves at the sparsity of the decision."""
+        for metric, unit in (("accuracy", "test accuracy (%)"), ("loss", "test loss")):
+            picture, (axes,) = figures.canvas()
+            dense = list(records.by_seed(table, arm="dense", metric=metric, end=True).values())
+            sparsities = np.array([0.0, *self.pruning.sparsities])
+            level = np.repeat(np.array(dense)[:, None], len(sparsities), 1)
+            figures.curve(axes, 100 * sparsities, level, "dense", markers=0)
+            for arm in ("ticket", *self.controls):
+                x, values = records.pivot(table, arm=arm, metric=metric, end=True)
+                figures.curve(axes, 100 * x, values, arm)
+            axes.axvline(100 * self.sparsity, color="0.6", linewidth=0.8, linestyle=":")
+            axes.set(xlabel="sparsity (% of weights removed)", ylabel=unit)
+            figures.name_curves(axes)
+            caption = (
+                f"Mean over {len(dense)} seeds with 95 % Student intervals, at the last step. Claims are decided at the "
+                f"dotted line, {100 * self.sparsity:.1f} %, which was fixed beforehand."
+            )
+            title = f"Test {metric} against sparsity"
+            yield Figure(f"{metric}_against_sparsity", title, caption, picture, records.select(table, metric=metric, end=True))
+        yield self._learning_curves(table)
+
+    def _learning_curves(self, table: pl.DataFrame) -> Figure:
+        picture, panels = figures.canvas(1, 2, height=3.6)
+        arms = {"dense": 0.0, "ticket": self.sparsity} | dict.fromkeys(self.controls, self.sparsity)
+        for panel, (metric, unit) in zip(panels, (("accuracy", "test accuracy (%)"), ("loss", "test loss")), strict=True):
+            for arm, sparsity in arms.items():
+                steps, values = records.pivot(table, "step", arm=arm, sparsity=sparsity, metric=metric)
+                figures.curve(panel, steps, values, arm, markers=6)
+            panel.set(xlabel="step", ylabel=unit)
+        figures.legend(panels[0])
+        caption = f"Mean over seeds with 95 % Student intervals, at {100 * self.sparsity:.1f} % sparsity."
+        chosen = records.select(table, sparsity=[0.0, self.sparsity])
+        return Figure("learning_curves", "Learning curves at the sparsity of the decision", caption, picture, chosen)

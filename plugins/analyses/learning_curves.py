@@ -1,0 +1,55 @@
+"""Learning curves of the configured network."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from expzoo import figures, records
+from expzoo.engine.evaluation import Measure
+from expzoo.interfaces import Figure, Findings, Setting
+from expzoo.lab import Request, Trained
+from expzoo.options import Count
+from expzoo.registry import register
+from expzoo.verdicts import Verdict
+from expzoo.when import every
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+
+@register
+class LearningCurves:
+    """Trains the configured network once for each seed and shows accuracy and loss over time. It judges no claim.
+
+    Args:
+        every: steps between two measurements.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(self, *, every: Count = 100) -> None:
+        self.every = every
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """Test accuracy and test loss every so many steps."""
+        measures = tuple(Measure(metric, "test", every(self.every)) for metric in ("accuracy", "loss"))
+        networks = yield Request(tuple(setting.specs()), measures)
+        wanted = ("accuracy", "test"), ("loss", "test")
+        return Findings([row for network in networks for row in network.rows(*wanted, arm="dense", curve=True)])
+
+    def judge(self, records: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
+        """Nothing is claimed."""
+        return []
+
+    def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
+        """Mean curves with 95 % intervals over seeds."""
+        picture, axes = figures.canvas(1, 2, height=3.6)
+        for panel, (metric, unit) in zip(axes, (("accuracy", "test accuracy (%)"), ("loss", "test loss")), strict=True):
+            steps, values = records.pivot(table, "step", metric=metric)
+            figures.curve(panel, steps, values, "dense")
+            panel.set(xlabel="step", ylabel=unit)
+        caption = "Mean over seeds with 95 % Student intervals."
+        data: Any = records.select(table, arm="dense")
+        yield Figure("learning_curves", "Learning curves", caption, picture, data)

@@ -1,0 +1,161 @@
+"""Do the surviving first-layer weights of a lottery ticket lie side by side?"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+
+from expzoo import figures, records
+from expzoo.claims import Claim, decide, known_answer
+from expzoo.interfaces import Figure, Findings, Setting
+from expzoo.lab import Request, Trained
+from expzoo.options import Count, Fraction, Natural, Range
+from expzoo.pruning import Pruning, schedule
+from expzoo.registry import register
+from expzoo.resampling import row_permutation
+from expzoo.verdicts import Verdict
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LENGTHS = (2, 3, 4)
+ARMS = ("ticket", "random")
+
+LOCAL = Claim(
+    name="mnist1d.ticket_local_connectivity",
+    statement="The inputs that a hidden unit of a ticket keeps are adjacent more often than in a random order.",
+    source="Greydanus, Scaling down deep learning (2020), finding lottery tickets: local connectivity",
+    published="yes (figure: adjacent pairs, triples and quadruples more frequent; intervals overlap for pairs)",
+    unit="% more adjacent pairs",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="row permutation",
+)
+
+
+def adjacent_runs(masks: np.ndarray, length: int) -> np.ndarray:
+    """How many runs of `length` neighbouring kept inputs there are: masks (n, units, inputs) -> (n,)."""
+    runs = np.lib.stride_tricks.sliding_window_view(masks.astype(bool), length, axis=-1).all(-1)
+    return runs.sum((-2, -1)).astype(float)
+
+
+def expected_runs(masks: np.ndarray, length: int) -> np.ndarray:
+    """The mean of `adjacent_runs` over all orders of each row, exactly: masks (n, units, inputs) -> (n,).
+
+    A row of m inputs with k kept has m - length + 1 places, each all kept with probability C(m - length, k - length) /
+    C(m, k), a product of (k - i) / (m - i).
+    """
+    kept, inputs = masks.astype(float).sum(-1), masks.shape[-1]
+    chance = np.ones_like(kept)
+    for i in range(length):
+        chance *= np.maximum(kept - i, 0) / (inputs - i)
+    return (chance * (inputs - length + 1)).sum(-1)
+
+
+def excess(masks: np.ndarray, length: int = 2) -> np.ndarray:
+    """Adjacent runs above their expectation under row permutation, in % of it: masks (n, units, inputs) -> (n,).
+
+    Masks so sparse that no run is possible have no excess.
+    """
+    expected = expected_runs(masks, length)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(expected > 0, 100.0 * (adjacent_runs(masks, length) / expected - 1.0), 0.0)
+
+
+@register
+class TicketAdjacency:
+    """Counts neighbouring inputs among the first-layer weights that a ticket keeps, against permuted rows.
+
+    The null permutes each hidden unit's mask by itself, which keeps how many inputs it has: iterative pruning keeps many
+    weights of a few units, and a uniformly random mask would take that for locality. Random masks are the control whose
+    right answer is zero.
+
+    Args:
+        keep: as in iterative_pruning.
+        levels: as in iterative_pruning.
+        sparsities: as in iterative_pruning.
+        scope: as in iterative_pruning.
+        biases: as in iterative_pruning.
+        rewind_step: as in iterative_pruning.
+        decide_at: the sparsity of the tickets; the nearest level is taken.
+        permutations: how many orders of the rows the test draws.
+        pictured: how many hidden units the picture of the masks shows.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        keep: Annotated[float, Range(0.01, 0.99)] = 0.8,
+        levels: Count = 12,
+        sparsities: tuple[float, ...] | None = None,
+        scope: Literal["layer", "global"] = "layer",
+        biases: bool = True,
+        rewind_step: Natural = 0,
+        decide_at: Fraction = 0.87,
+        permutations: Annotated[int, Range(99)] = 999,
+        pictured: Count = 60,
+    ) -> None:
+        self.pruning = Pruning(schedule(sparsities, keep, levels), scope, biases, rewind_step)
+        self.level = self.pruning.level_near(decide_at)
+        self.permutations, self.pictured = permutations, pictured
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """The first-layer masks of tickets and of random masks of the same sparsity."""
+        tickets = [self.pruning.tickets(dense)[self.level] for dense in setting.specs()]
+        randoms = [self.pruning.random(dense)[self.level] for dense in setting.specs()]
+        networks = yield Request((*tickets, *randoms))
+        chosen = {"ticket": networks[: len(tickets)], "random": networks[len(tickets) :]}
+        findings = Findings()
+        for arm, group in chosen.items():
+            masks = np.stack([_first_layer(network) for network in group])
+            findings.arrays[f"first_layer_masks/{arm}"] = masks.astype(np.uint8)
+            for length in LENGTHS:
+                for network, value in zip(group, excess(masks, length), strict=True):
+                    findings.rows.append(
+                        {"key": network.key, "seed": network.spec.seed, "arm": arm, "step": network.step, "split": "mask"}
+                        | {"metric": "adjacency_excess", "value": float(value), "run_length": length, "end": True}
+                    )
+        return findings
+
+    def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
+        """One-sided permutation test of the mean excess of pairs, with the random masks as control."""
+        masks = {arm: arrays[f"first_layer_masks/{arm}"] for arm in ARMS}
+        test = partial(row_permutation, statistic=excess, draws=self.permutations)
+        control = known_answer("random masks have no excess", partial(test, masks["random"]))
+        verdict = decide(LOCAL, test(masks["ticket"]), control=control)
+        sparsity = self.pruning.sparsities[self.level]
+        return [replace(verdict, note=f"{verdict.note}; at sparsity {sparsity:.3f}".lstrip("; "))]
+
+    def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
+        """Bars of the excess, and the masks of the first seed's most connected units."""
+        picture, (axes,) = figures.canvas(height=3.6)
+        for place, arm in enumerate(ARMS):
+            _, values = records.pivot(table, "run_length", arm=arm, metric="adjacency_excess")
+            figures.bars(axes, ["pairs", "triples", "quadruples"], values, arm, place=(place, len(ARMS)))
+        axes.set_ylabel("adjacent runs above chance (%)")
+        figures.legend(axes)
+        caption = "Chance is the exact mean over orders of each unit's mask. 95 % Student intervals over networks."
+        data = records.select(table, metric="adjacency_excess")
+        yield Figure("adjacency", "Kept inputs lie side by side", caption, picture, data)
+        shown = {arm: _densest(arrays[f"first_layer_masks/{arm}"][0], self.pictured) for arm in ARMS}
+        grid = figures.masks(shown, columns=2, x="input position", y="hidden unit")
+        caption = f"First seed, the {self.pictured} hidden units with most inputs left, in order of their mean position."
+        yield Figure("masks", "First-layer masks of a ticket and at random", caption, grid, data)
+
+
+def _first_layer(network: Trained) -> np.ndarray:
+    """The mask (units, inputs) of the first weight matrix."""
+    return next(mask for mask in network.masks().values() if mask.ndim == 2)
+
+
+def _densest(mask: np.ndarray, count: int) -> np.ndarray:
+    """The `count` rows with most entries, ordered by the mean position of their entries."""
+    rows = mask[np.argsort(-mask.sum(1), kind="stable")[:count]]
+    positions = (rows * np.arange(rows.shape[1])).sum(1) / np.maximum(rows.sum(1), 1)
+    return rows[np.argsort(positions, kind="stable")]

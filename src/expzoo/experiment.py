@@ -1,0 +1,185 @@
+"""The spine: from a plain config to networks, records, verdicts, figures and a report."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from expzoo import registry, results
+from expzoo.errors import BadInput
+from expzoo.finished import comparable, show
+from expzoo.interfaces import Analysis, Figure, Findings, Setting
+from expzoo.lab import Interrupted, Irreproducible, Lab
+from expzoo.randomness import member_seed
+from expzoo.spec import Spec
+from expzoo.verdicts import Verdict, dump_verdicts
+
+log = logging.getLogger(__name__)
+DONE, FAILED, INTERRUPTED = 0, 1, 75
+
+
+def run(config: dict[str, Any], directory: Path) -> int:
+    """Run the experiment that a plain, resolved config describes; the exit code. BadInput before anything is trained."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+
+    # What is asked: every plugin is built now, so that impossible settings are refused before training.
+    setting, analyses = prepare(config)
+    lab = open_lab(config)
+    if config["dry_run"]:
+        from expzoo.plan import show_plan
+
+        show_plan(lab, setting, analyses)
+        return DONE
+
+    # Networks, by whatever is stored and by training the rest.
+    begin = time.perf_counter()
+    try:
+        findings = lab.run_together([analysis.measure(setting) for analysis in analyses.values()])
+    except Interrupted:
+        print("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except Irreproducible as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+    # Records first, then what is made of them; the manifest says that all of it is there.
+    verdicts = write_results(directory, config, analyses, findings)
+    results.seal(directory, about(config, directory, lab, time.perf_counter() - begin))
+    write_report(directory)
+    report_divergence(lab)
+    show(directory) if verdicts else print(directory / results.REPORT)
+    return DONE
+
+
+def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
+    """The setting and the analyses of a config; BadInput, with every fault, if they cannot be built."""
+    faults, analyses = [], {}
+    for name, options in (config["analysis"] or {}).items():
+        try:
+            analyses[name] = registry.build("analysis", name, **{k: v for k, v in options.items() if k != "name"})
+        except BadInput as error:
+            faults.append(str(error))
+    try:
+        base = Spec.from_config(config)
+        dataset = base.dataset.build()
+        for kind in ("optimizer", "schedule", "loss", "stop"):
+            getattr(base, kind).build()
+        base.model.build(dataset.inputs, dataset.outputs)
+    except BadInput as error:
+        faults.append(str(error))
+    if not analyses:
+        faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
+    if faults:
+        raise BadInput("\n".join(faults))
+    seeds = tuple(member_seed(config["seed"], index) for index in range(config["population"]["size"]))
+    return Setting(base, seeds, config["budget"]), analyses
+
+
+def open_lab(config: dict[str, Any]) -> Lab:
+    """A lab on the config's store and accelerator; BadInput if the accelerator is not there."""
+    from expzoo.machine import machine_class
+    from expzoo.progress import terminal_progress
+    from expzoo.store import Store
+
+    accelerator = find_accelerator(config["trainer"]["accelerator"])
+    store = Store(Path(config["store"]).absolute(), machine_class(accelerator))
+    return Lab(store, accelerator=accelerator, progress=terminal_progress())
+
+
+def find_accelerator(wanted: str) -> str:
+    """The device kind: what was asked for, or the best there is."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise BadInput("trainer.accelerator=cuda: torch sees no CUDA device here; use cpu or auto")
+    return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+def write_results(
+    directory: Path, config: dict[str, Any], analyses: dict[str, Analysis], findings: list[Findings]
+) -> list[Verdict]:
+    """Records, arrays, verdicts and figures; each analysis sees its own records only."""
+    import yaml
+
+    from expzoo import figures, records
+    from expzoo.atomic import write_atomically
+    from expzoo.packed import pack
+
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(directory / results.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
+    rows = [{**row, "analysis": name} for name, own in zip(analyses, findings, strict=True) for row in own.rows]
+    records.write(records.frame(rows), directory / results.RECORDS)
+    arrays = {f"{name}/{k}": v for name, own in zip(analyses, findings, strict=True) for k, v in own.arrays.items()}
+    write_atomically(directory / results.ARRAYS, pack(arrays, {}))
+    verdicts: list[Verdict] = []
+    pictures: list[Figure] = []
+    for (name, analysis), own in zip(analyses.items(), findings, strict=True):
+        table = records.frame(own.rows)
+        verdicts += analysis.judge(table, own.arrays)
+        pictures += analysis.draw(table, own.arrays)
+        log.info("%s judged %d rows", name, len(own.rows))
+    if verdicts:
+        pictures.insert(0, figures.forest(verdicts))
+    write_atomically(directory / results.VERDICTS, dump_verdicts(verdicts).encode())
+    figures.save_all(pictures, directory / results.FIGURES)
+    return verdicts
+
+
+def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> dict[str, Any]:
+    """What the manifest says of a run besides its files."""
+    from expzoo import environment
+    from expzoo.atomic import write_atomically
+
+    facts = environment.describe(lab.tally.machines)
+    write_atomically(directory / results.ENVIRONMENT, results.json_bytes(facts))
+    tally = lab.tally
+    notes = []
+    if config["dataset"].get("draw") == "frozen":
+        notes.append("All seeds saw one draw of the data: the verdicts speak about this draw only.")
+    return {
+        "run": directory.name,
+        "experiment": directory.parent.name,
+        "title": config["about"]["title"],
+        "question": config["about"]["question"],
+        "source": config["about"]["source"],
+        "command": command(),
+        "config": comparable(config),
+        "networks": {
+            "trained": len(tally.trained),
+            "cached": len(tally.cached - tally.trained),
+            "diverged": len(tally.diverged),
+            "seconds": round(tally.training_seconds, 1),
+        },
+        "seconds": round(seconds, 1),
+        "notes": notes,
+    }
+
+
+def command() -> str:
+    """The command line that makes this run again, from Hydra if it started us."""
+    import shlex
+
+    from hydra.core.hydra_config import HydraConfig
+
+    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    return shlex.join(["python", "-m", "expzoo", *overrides])
+
+
+def write_report(directory: Path) -> None:
+    """Render the page of a run from its files."""
+    from expzoo.atomic import write_atomically
+    from expzoo.report.model import Report
+    from expzoo.report.page import render
+
+    write_atomically(directory / results.REPORT, render(Report.from_directory(directory)).encode())
+
+
+def report_divergence(lab: Lab) -> None:
+    """Say it when networks diverged: nothing drops them silently."""
+    if count := len(lab.tally.diverged):
+        total = len(lab.tally.trained | lab.tally.cached)
+        print(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)

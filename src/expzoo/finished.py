@@ -1,0 +1,41 @@
+"""A finished run is recognised from its own manifest: its verdicts are shown, nothing is computed, nothing is written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from expzoo import results
+
+
+def show_if_finished(directory: Path, config: dict[str, Any]) -> bool:
+    """Show the verdicts if `directory` holds the whole result of this config; say so if a file of it is damaged."""
+    if config["dry_run"]:
+        return False
+    sealed = results.manifest(directory)
+    if sealed is None or sealed.get("config") != comparable(config):
+        return False
+    if not (directory / results.REPORT).is_file():
+        return False
+    if faults := results.damaged(directory, sealed):
+        print(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
+        return False
+    show(directory)
+    return True
+
+
+def comparable(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config that decides the results; see `identity.run_id`."""
+    from expzoo.identity import OF_NO_EFFECT
+
+    return {key: value for key, value in config.items() if key not in OF_NO_EFFECT}
+
+
+def show(directory: Path) -> None:
+    """Print the verdicts of a run and where its report is."""
+    from expzoo.report.terminal import print_verdicts
+    from expzoo.verdicts import load_verdicts
+
+    path = directory / results.VERDICTS
+    print_verdicts(load_verdicts(path.read_text(encoding="utf-8"), str(path)), directory)

@@ -1,0 +1,53 @@
+"""The dry run: which networks a run needs, which are there, and about how long the rest will take."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from expzoo.interfaces import Analysis, Setting
+from expzoo.lab import Lab, expand
+from expzoo.spec import Spec
+
+PROBE_STEPS = 10
+
+
+def show_plan(lab: Lab, setting: Setting, analyses: dict[str, Analysis]) -> None:
+    """Print the plan of the analyses' first questions; what they ask after an answer cannot be known."""
+    requests = [next(analysis.measure(setting)) for analysis in analyses.values()]
+    wants = expand(requests)
+    missing = [want.spec for key, want in wants.items() if not lab.store.has(key)]
+    print(f"networks  {len(wants)}\ncached    {len(wants) - len(missing)}\nmissing   {len(missing)}")
+    if not missing:
+        return
+    groups: dict[Any, list[Spec]] = {}
+    for spec in missing:
+        groups.setdefault(lab.assembler.signature(spec), []).append(spec)
+    total = 0.0
+    for specs in groups.values():
+        seconds = _seconds(lab, specs)
+        total += seconds
+        model = f"{specs[0].model.name} {dict(specs[0].model.options)}"
+        print(f"  {len(specs):5} x {specs[0].stop.build().at_most} steps of {model}: about {_words(seconds)}")
+    print(f"estimated time of training: about {_words(total)} on this machine as busy as it is now")
+
+
+def _seconds(lab: Lab, specs: list[Spec]) -> float:
+    """Training time of networks of one kind, from a few steps of a population of the size that they come in."""
+    from expzoo.engine.program import exact_arithmetic
+
+    widest = Counter(spec.seed for spec in specs)  # the chain of one seed is trained one after the other
+    together = max(len(specs) // max(widest.values()), 1)
+    chunk = lab.assembler.chunks(specs[:together])[0]
+    with exact_arithmetic():
+        program = lab.assembler.probe(chunk)
+        program.advance(0, 2)
+        start = time.perf_counter()
+        program.advance(2, 2 + PROBE_STEPS)
+        per_step = (time.perf_counter() - start) / PROBE_STEPS / len(chunk)
+    return per_step * sum(spec.stop.build().at_most for spec in specs)
+
+
+def _words(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
