@@ -9,22 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from expzoo import figures, records
-from expzoo.claims import Claim, paired
+from expzoo.claims import Claim, no_difference, paired
 from expzoo.engine.evaluation import Measure
 from expzoo.interfaces import Figure, Findings, Setting
-from expzoo.lab import Request, Trained
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.pruning import Pruning, schedule
 from expzoo.registry import register
-from expzoo.verdicts import Verdict
+from expzoo.spec import Fresh
+from expzoo.trained import Request, Trained
 from expzoo.when import every
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from expzoo.verdicts import Verdict
+
 GREYDANUS = "Greydanus, Scaling down deep learning (2020), finding lottery tickets"
 FRANKLE = "Frankle & Carbin, The lottery ticket hypothesis (2019), sections 1 and 2"
 WANTED = ("accuracy", "test"), ("loss", "test")
+UNITS = {"accuracy": "test accuracy (%)", "loss": "test loss"}
+AGAIN = "dense_again"  # the control whose right answer is no difference
 
 BEATS_DENSE = Claim(
     name="mnist1d.lottery_ticket_beats_dense",
@@ -117,6 +121,7 @@ class IterativePruning:
         families = {"ticket": self.pruning.tickets, "random": self.pruning.random}
         families |= {"random_nested": self.pruning.random_nested, "reinit": self.pruning.reinitialised}
         plan = [("dense", 0.0, dense) for dense in setting.specs()]
+        plan += [(AGAIN, 0.0, dense) for dense in setting.specs(init=Fresh(draw=1))]
         for dense in setting.specs():
             for arm in ("ticket", *self.controls):
                 plan += [(arm, s, spec) for s, spec in zip(self.pruning.sparsities, families[arm](dense), strict=True)]
@@ -135,22 +140,30 @@ class IterativePruning:
         """Paired over seeds at the sparsity that was fixed beforehand."""
 
         def final(arm: str) -> dict[int, float]:
-            sparsity = 0.0 if arm == "dense" else self.sparsity
+            sparsity = 0.0 if arm in ("dense", AGAIN) else self.sparsity
             return records.by_seed(table, arm=arm, sparsity=sparsity, metric="accuracy", end=True)
 
-        verdicts = [paired(BEATS_DENSE, final("ticket"), final("dense"))]
+        control = no_difference("dense networks that differ in their start only", final(AGAIN), final("dense"))
+        verdicts = [paired(BEATS_DENSE, final("ticket"), final("dense"), control=control)]
         if "random" in self.controls:
-            verdicts.append(paired(BEATS_RANDOM, final("ticket"), final("random")))
+            verdicts.append(paired(BEATS_RANDOM, final("ticket"), final("random"), control=control))
         if "reinit" in self.controls:
-            verdicts.append(paired(BEATS_REINIT, final("ticket"), final("reinit")))
-        steps = {arm: self._best_steps(table, arm) for arm in ("ticket", "dense")}
-        change = {seed: 100.0 * step / steps["dense"][seed] for seed, step in steps["ticket"].items()}
-        verdicts.append(paired(LEARNS_FASTER, change, dict.fromkeys(change, 100.0)))
+            verdicts.append(paired(BEATS_REINIT, final("ticket"), final("reinit"), control=control))
+        verdicts.append(self._learns_faster(table))
         return [replace(v, note=f"{v.note}; decided at sparsity {self.sparsity:.3f}".lstrip("; ")) for v in verdicts]
+
+    def _learns_faster(self, table: pl.DataFrame) -> Verdict:
+        steps = {arm: self._best_steps(table, arm) for arm in ("dense", "ticket", AGAIN)}
+        percent = {
+            arm: {seed: 100.0 * steps[arm].get(seed, np.nan) / step for seed, step in steps["dense"].items()}
+            for arm in steps
+        }
+        control = no_difference("dense networks that differ in their start only", percent[AGAIN], percent["dense"])
+        return paired(LEARNS_FASTER, percent["ticket"], percent["dense"], control=control)
 
     def _best_steps(self, table: pl.DataFrame, arm: str) -> dict[int, float]:
         """For each seed the step at which the test loss is lowest; NaN for a network that diverged."""
-        sparsity = 0.0 if arm == "dense" else self.sparsity
+        sparsity = 0.0 if arm in ("dense", AGAIN) else self.sparsity
         curves = records.select(table, arm=arm, sparsity=sparsity, metric="loss")
         best = {}
         for seed, rows in curves.sort("step").group_by("seed", maintain_order=True):
@@ -162,7 +175,7 @@ class IterativePruning:
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Accuracy and loss against sparsity, and the learning curves at the sparsity of the decision."""
-        for metric, unit in (("accuracy", "test accuracy (%)"), ("loss", "test loss")):
+        for metric, unit in UNITS.items():
             picture, (axes,) = figures.canvas()
             dense = list(records.by_seed(table, arm="dense", metric=metric, end=True).values())
             sparsities = np.array([0.0, *self.pruning.sparsities])
@@ -175,21 +188,23 @@ class IterativePruning:
             axes.set(xlabel="sparsity (% of weights removed)", ylabel=unit)
             figures.name_curves(axes)
             caption = (
-                f"Mean over {len(dense)} seeds with 95 % Student intervals, at the last step. Claims are decided at the "
-                f"dotted line, {100 * self.sparsity:.1f} %, which was fixed beforehand."
+                f"Mean over {len(dense)} seeds with 95 % Student intervals, at the last step. Claims are decided at "
+                f"the dotted line, {100 * self.sparsity:.1f} %, which was fixed beforehand."
             )
             title = f"Test {metric} against sparsity"
-            yield Figure(f"{metric}_against_sparsity", title, caption, picture, records.select(table, metric=metric, end=True))
+            data = records.select(table, metric=metric, end=True)
+            yield Figure(f"{metric}_against_sparsity", title, caption, picture, data)
         yield self._learning_curves(table)
 
     def _learning_curves(self, table: pl.DataFrame) -> Figure:
-        picture, panels = figures.canvas(1, 2, height=3.6)
+        picture, panels = figures.canvas(2, 1, height=6.4, sharex=True)
         arms = {"dense": 0.0, "ticket": self.sparsity} | dict.fromkeys(self.controls, self.sparsity)
-        for panel, (metric, unit) in zip(panels, (("accuracy", "test accuracy (%)"), ("loss", "test loss")), strict=True):
+        for panel, (metric, unit) in zip(panels, UNITS.items(), strict=True):
             for arm, sparsity in arms.items():
                 steps, values = records.pivot(table, "step", arm=arm, sparsity=sparsity, metric=metric)
                 figures.curve(panel, steps, values, arm, markers=6)
-            panel.set(xlabel="step", ylabel=unit)
+            panel.set_ylabel(unit)
+        panels[1].set_xlabel("step")
         figures.legend(panels[0])
         caption = f"Mean over seeds with 95 % Student intervals, at {100 * self.sparsity:.1f} % sparsity."
         chosen = records.select(table, sparsity=[0.0, self.sparsity])

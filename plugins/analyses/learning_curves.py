@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 from expzoo import figures, records
 from expzoo.engine.evaluation import Measure
 from expzoo.interfaces import Figure, Findings, Setting
-from expzoo.lab import Request, Trained
 from expzoo.options import Count
 from expzoo.registry import register
-from expzoo.verdicts import Verdict
+from expzoo.trained import Request, Trained
 from expzoo.when import every
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
+
+    from expzoo.verdicts import Verdict
 
 
 @register

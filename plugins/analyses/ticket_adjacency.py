@@ -12,15 +12,16 @@ import numpy as np
 from expzoo import figures, records
 from expzoo.claims import Claim, decide, known_answer
 from expzoo.interfaces import Figure, Findings, Setting
-from expzoo.lab import Request, Trained
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.pruning import Pruning, schedule
 from expzoo.registry import register
 from expzoo.resampling import row_permutation
-from expzoo.verdicts import Verdict
+from expzoo.trained import Request, Trained
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from expzoo.verdicts import Verdict
 
 LENGTHS = (2, 3, 4)
 ARMS = ("ticket", "random")
@@ -70,9 +71,9 @@ def excess(masks: np.ndarray, length: int = 2) -> np.ndarray:
 class TicketAdjacency:
     """Counts neighbouring inputs among the first-layer weights that a ticket keeps, against permuted rows.
 
-    The null permutes each hidden unit's mask by itself, which keeps how many inputs it has: iterative pruning keeps many
-    weights of a few units, and a uniformly random mask would take that for locality. Random masks are the control whose
-    right answer is zero.
+    The null permutes each hidden unit's mask by itself, which keeps how many inputs it has: iterative pruning keeps
+    many weights of a few units, and a uniformly random mask would take that for locality. Random masks are the control
+    whose right answer is zero.
 
     Args:
         keep: as in iterative_pruning.
@@ -117,10 +118,9 @@ class TicketAdjacency:
             findings.arrays[f"first_layer_masks/{arm}"] = masks.astype(np.uint8)
             for length in LENGTHS:
                 for network, value in zip(group, excess(masks, length), strict=True):
-                    findings.rows.append(
-                        {"key": network.key, "seed": network.spec.seed, "arm": arm, "step": network.step, "split": "mask"}
-                        | {"metric": "adjacency_excess", "value": float(value), "run_length": length, "end": True}
-                    )
+                    who = {"key": network.key, "seed": network.spec.seed, "arm": arm, "step": network.step}
+                    what = {"split": "mask", "metric": "adjacency_excess", "value": float(value), "run_length": length}
+                    findings.rows.append({**who, **what, "end": True})
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
@@ -145,7 +145,9 @@ class TicketAdjacency:
         yield Figure("adjacency", "Kept inputs lie side by side", caption, picture, data)
         shown = {arm: _densest(arrays[f"first_layer_masks/{arm}"][0], self.pictured) for arm in ARMS}
         grid = figures.masks(shown, columns=2, x="input position", y="hidden unit")
-        caption = f"First seed, the {self.pictured} hidden units with most inputs left, in order of their mean position."
+        caption = (
+            f"First seed, the {self.pictured} hidden units with most inputs left, in order of their mean position."
+        )
         yield Figure("masks", "First-layer masks of a ticket and at random", caption, grid, data)
 
 

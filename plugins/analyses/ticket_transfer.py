@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from expzoo import figures, records
-from expzoo.claims import Claim, paired
+from expzoo.claims import Claim, no_difference, paired
 from expzoo.engine.evaluation import Measure
 from expzoo.interfaces import Figure, Findings, Setting
-from expzoo.lab import Request, Trained
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.pruning import Pruning, schedule
 from expzoo.registry import register
 from expzoo.spec import Fresh
-from expzoo.verdicts import Verdict
+from expzoo.trained import Request, Trained
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from expzoo.verdicts import Verdict
 
 GREYDANUS = "Greydanus, Scaling down deep learning (2020), finding lottery tickets"
 WORLDS = {
@@ -30,6 +31,7 @@ WORLDS = {
     "chunk_shuffled": {"fresh": 1, "view": "chunk_shuffled"},
 }
 WANTED = ("accuracy", "test")
+AGAIN = "dense_again"  # the control whose right answer is no difference
 
 
 def _claim(name: str, statement: str, published: str, smallest_effect: float) -> Claim:
@@ -117,7 +119,9 @@ class TicketTransfer:
         for dense in setting.specs():
             ticket = self.pruning.tickets(dense)[self.level]
             random = self.pruning.random(dense)[self.level]
-            arms = {"dense": dense, "ticket": ticket, "random": random, "reinit": ticket.replace(init=Fresh(draw=1))}
+            again = Fresh(draw=1)
+            arms = {"dense": dense, "ticket": ticket, "random": random, "reinit": ticket.replace(init=again)}
+            plan.append((AGAIN, "fresh", dense.replace(init=again, dataset=WORLDS["fresh"])))
             for world, options in WORLDS.items():
                 plan += [(arm, world, spec.replace(dataset=options)) for arm, spec in arms.items()]
         networks = yield Request(tuple(spec for _, _, spec in plan), (Measure(*WANTED),))
@@ -138,12 +142,15 @@ class TicketTransfer:
             ticket, dense = final("ticket", world), final("dense", world)
             return {seed: ticket[seed] - dense[seed] for seed in ticket}
 
+        same = no_difference(
+            "dense networks that differ in their start only", final(AGAIN, "fresh"), final("dense", "fresh")
+        )
         verdicts = [
-            paired(TRANSFERS, final("ticket", "fresh"), final("dense", "fresh")),
-            paired(MASK_ALONE, final("reinit", "fresh"), final("dense", "fresh")),
-            paired(SPATIAL_PRIOR, advantage("fresh"), advantage("shuffled")),
-            paired(CHUNKS, advantage("fresh"), advantage("chunk_shuffled")),
-            paired(FLIP, final("ticket", "flipped"), final("dense", "flipped")),
+            paired(TRANSFERS, final("ticket", "fresh"), final("dense", "fresh"), control=same),
+            paired(MASK_ALONE, final("reinit", "fresh"), final("dense", "fresh"), control=same),
+            paired(SPATIAL_PRIOR, advantage("fresh"), advantage("shuffled"), control=same),
+            paired(CHUNKS, advantage("fresh"), advantage("chunk_shuffled"), control=same),
+            paired(FLIP, final("ticket", "flipped"), final("dense", "flipped"), control=same),
         ]
         sparsity = self.pruning.sparsities[self.level]
         return [replace(v, note=f"{v.note}; at sparsity {sparsity:.3f}".lstrip("; ")) for v in verdicts]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` so that at every moment `path` holds either the old or the new bytes. OSError leaves no debris."""
+    """Write `content` so that `path` holds the old or the new bytes at every moment. An OSError leaves no debris."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.parent / f".{path.name}.{uuid.uuid4().hex}"
     try:
@@ -17,10 +18,18 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        _remove(beside)
+        raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
-        beside.unlink(missing_ok=True)
+        _remove(beside)
         raise
     sync_directory(path.parent)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:

@@ -189,7 +189,7 @@ def _combination(group: str, name: str) -> Iterator[str]:
     values = _differing([dict(_flat(config)) for config in composed])
     yield f"{group}={name}  ({yaml_file(group, name)})\n"
     if group == "experiment":
-        yield from (f"{key:<10}{text}" for key, text in composed[0]["about"].items() if text)
+        yield from (f"{key:<10}{text}" for key, text in composed[0]["about"].items() if text and key != "experiment")
         yield f"{'command':<10}expzoo {override}\n"
     yield f"({' | '.join(BUDGETS)} where the budgets differ)"
     for kind, plugin in identity.chosen(composed[0]):

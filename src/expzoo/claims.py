@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, get_args
 
 from expzoo.statistics import Estimate, Method, n_needed, pair_on_seed, paired_t, tost
@@ -29,6 +30,7 @@ __all__ = [
     "dump_verdicts",
     "known_answer",
     "load_verdicts",
+    "no_difference",
     "paired",
 ]
 
@@ -125,6 +127,7 @@ def decide(claim: Claim, estimate: Estimate, *, control: Control | None = None, 
         smallest_effect=float(claim.smallest_effect),
         direction=claim.direction,
         rule=claim.rule,
+        reference=float(claim.reference),
         n_needed=_units_needed(claim, estimate) if outcome == "inconclusive" else None,
         note=_join(*facts, *doubts),
     )
@@ -205,7 +208,14 @@ def known_answer(name: str, measure: Measure, expected: float = 0.0, *, level: f
     """
     estimate = measure(level=level)
     seen = f"expected {expected:g}, {100 * level:g} % interval {estimate.low:.4g} to {estimate.high:.4g}"
-    return Control(name, estimate.low <= expected <= estimate.high, seen)
+    covered = estimate.low <= expected <= estimate.high
+    return Control(name, covered or estimate.effect == expected, seen)  # equal without any spread has no interval
+
+
+def no_difference(name: str, treatment: Mapping[int, float], baseline: Mapping[int, float]) -> Control:
+    """The control that two arms which differ by chance alone do not differ, paired on the seed like the claims."""
+    first, second, _ = pair_on_seed(treatment, baseline)
+    return known_answer(name, partial(paired_t, first, second))
 
 
 def _position(claim: Claim, estimate: Estimate) -> Outcome:

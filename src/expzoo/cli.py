@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,9 +71,13 @@ def _run(words: Words) -> int:
     from expzoo.registry import HOME
 
     source.install()
-    wanted = faults.asked(words.overrides, multirun="--multirun" in words.flags)
-    if words.faults or any(request.suspicious for request in wanted):
-        raise BadInput("\n".join([*words.faults, *faults.check(wanted)]))
+    multirun = "--multirun" in words.flags
+    wanted = faults.asked(words.overrides, multirun=multirun)
+    # One job is left to Hydra first, since a look ahead would take as long again; several are worth it.
+    if words.faults or multirun or any(request.suspicious for request in wanted):
+        found = [*words.faults, *faults.check(wanted)]
+        if found:
+            raise BadInput("\n".join(found))
     codes: list[int] = []
     here = os.getpid()
 
@@ -85,7 +89,7 @@ def _run(words: Words) -> int:
     try:
         with _environment(HYDRA_FULL_ERROR="1"):  # Hydra then raises what it would have printed
             hydra.main(version_base="1.3", config_path=str(HOME / "conf"), config_name="config")(job)()
-    except (*REFUSALS, ValueError, AssertionError) as error:  # Hydra and OmegaConf have bare ones too, and jobs none
+    except REFUSALS as error:
         raise BadInput("\n".join(faults.check(wanted, error))) from error
     return _together(codes)
 
@@ -96,7 +100,7 @@ def _together(codes: list[int]) -> int:
 
 
 @contextmanager
-def _environment(**variables: str | None) -> Iterator[None]:
+def _environment(**variables: str | None) -> Generator[None]:
     """The environment with these variables, None for absent, and afterwards as it was."""
     before = {name: os.environ.get(name) for name in variables}
     _set(variables)
@@ -131,16 +135,28 @@ def _job(cfg: DictConfig) -> int:
     except Exception:  # noqa: BLE001 - the boundary of a job: whatever it is, it is printed and the next job runs
         return _say(FAILED, traceback.format_exc())
     finally:
-        with suppress(OSError):  # Hydra made the directory; nothing was kept in it
-            directory.rmdir()
+        _remove_empty(directory)
+
+
+def _remove_empty(directory: Path) -> None:
+    """Take away the directories that Hydra made, up to the working directory, if nothing was kept in them."""
+    here = Path.cwd()
+    with suppress(OSError):
+        for folder in (directory, *directory.parents):
+            if folder == here or not (folder == directory or folder.is_relative_to(here)):
+                return
+            folder.rmdir()
 
 
 def _results(cfg: DictConfig, directory: Path) -> int:
+    from hydra.core.hydra_config import HydraConfig
+
     from expzoo import faults, finished, identity
 
     if found := faults.incomplete(cfg):
         raise BadInput("\n".join(found))
     config = identity.plain(cfg)
+    config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)
     if finished.show_if_finished(directory, config):
         return DONE
     from expzoo import experiment

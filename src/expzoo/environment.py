@@ -1,4 +1,4 @@
-"""What a result was computed with: versions and machine, read from what is installed; never the environment's variables."""
+"""What a result was computed with: versions and machine. Never environment variables: they hold secrets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = ("expzoo", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy", "scipy", "statsmodels", "polars")
+PACKAGES = ("expzoo", "torch", "pytorch-lightning", "hydra-core", "numpy", "scipy", "statsmodels", "polars")
 
 
 def describe(machines: set[str]) -> dict[str, Any]:

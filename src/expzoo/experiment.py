@@ -11,6 +11,7 @@ from typing import Any
 from expzoo import registry, results
 from expzoo.errors import BadInput
 from expzoo.finished import comparable, show
+from expzoo.identity import run_id
 from expzoo.interfaces import Analysis, Figure, Findings, Setting
 from expzoo.lab import Interrupted, Irreproducible, Lab
 from expzoo.randomness import member_seed
@@ -22,7 +23,7 @@ DONE, FAILED, INTERRUPTED = 0, 1, 75
 
 
 def run(config: dict[str, Any], directory: Path) -> int:
-    """Run the experiment that a plain, resolved config describes; the exit code. BadInput before anything is trained."""
+    """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
@@ -56,7 +57,7 @@ def run(config: dict[str, Any], directory: Path) -> int:
 
 def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
     """The setting and the analyses of a config; BadInput, with every fault, if they cannot be built."""
-    faults, analyses = [], {}
+    faults, analyses, base = [], {}, None
     for name, options in (config["analysis"] or {}).items():
         try:
             analyses[name] = registry.build("analysis", name, **{k: v for k, v in options.items() if k != "name"})
@@ -72,7 +73,7 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         faults.append(str(error))
     if not analyses:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
-    if faults:
+    if faults or base is None:
         raise BadInput("\n".join(faults))
     seeds = tuple(member_seed(config["seed"], index) for index in range(config["population"]["size"]))
     return Setting(base, seeds, config["budget"]), analyses
@@ -147,6 +148,7 @@ def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> 
         "question": config["about"]["question"],
         "source": config["about"]["source"],
         "command": command(),
+        "id": run_id(config),
         "config": comparable(config),
         "networks": {
             "trained": len(tally.trained),
@@ -171,11 +173,9 @@ def command() -> str:
 
 def write_report(directory: Path) -> None:
     """Render the page of a run from its files."""
-    from expzoo.atomic import write_atomically
-    from expzoo.report.model import Report
-    from expzoo.report.page import render
+    from expzoo.report import page
 
-    write_atomically(directory / results.REPORT, render(Report.from_directory(directory)).encode())
+    page.write(directory)
 
 
 def report_divergence(lab: Lab) -> None:

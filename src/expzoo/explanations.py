@@ -12,9 +12,10 @@ from yaml import MarkedYAMLError, YAMLError
 from expzoo.errors import BadInput, nearest
 from expzoo.registry import groups, options
 
-REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, BadInput)
-"""What is raised about a config, as opposed to a defect of the program."""
+REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
+"""What composing raises about a config, BadInput included; Hydra and OmegaConf have bare ones too."""
 
+_RESOLVER = re.compile(r"\w+ raised while resolving interpolation: [\"']?(?P<why>.*?)[\"']?$")
 _INTERPOLATED = re.compile(r"While dereferencing interpolation '(?P<source>.*)': (?P<why>.*)")
 
 
@@ -27,6 +28,8 @@ def explain(error: Exception) -> str:
     where = f"{file[1]}.yaml: " if file else ""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        if where and cause.full_key == "experiment":
+            return f"{where}the first line has to be # @package _global_"
         return where + _explain_key(cause)
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
@@ -41,6 +44,8 @@ def _explain_key(error: OmegaConfBaseException) -> str:
         return unknown(key, error.parent_node)
     if isinstance(error, MissingMandatoryValue):
         return missing(key)
+    if resolver := _RESOLVER.match(why):
+        why = resolver["why"]
     if interpolated := _INTERPOLATED.match(why):
         return f"{key} {interpolated['why']}, which {interpolated['source']} gives"
     return f"{key} {why}" if why.startswith("must ") else f"{key}: {why[:1].lower()}{why[1:]}"

@@ -10,7 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from expzoo.errors import BadInput
 from expzoo.explanations import REFUSALS, explain, missing, unknown
-from expzoo.identity import plain
+from expzoo.identity import experiment_name, plain
 from expzoo.overrides import requests
 from expzoo.registry import HOME, SHARED
 from expzoo.source import install
@@ -47,13 +47,24 @@ def compose_job(overrides: list[str]) -> DictConfig:
         return compose("config", overrides)
 
 
+def composed(overrides: list[str]) -> DictConfig:
+    """The typed config that a command line of one job gives; BadInput with everything that is wrong with its words."""
+    install()
+    wanted = asked(overrides, multirun=False)
+    found = check(wanted) if wanted[0].suspicious else []
+    if not found:
+        try:
+            config = compose_job(overrides)
+            config.about.experiment = experiment_name(overrides)
+            return config
+        except REFUSALS as error:
+            found = check(wanted, error)
+    raise BadInput("\n".join(found))
+
+
 def resolved(overrides: list[str]) -> dict[str, Any]:
     """The plain config of a command line of one job; BadInput with everything that is wrong with it."""
-    install()
-    try:
-        config = compose_job(overrides)
-    except REFUSALS as error:
-        raise BadInput("\n".join(check(asked(overrides, multirun=False), error))) from error
+    config = composed(overrides)
     if found := incomplete(config):
         raise BadInput("\n".join(found))
     return plain(config)

@@ -1,4 +1,4 @@
-"""A finished run is recognised from its own manifest: its verdicts are shown, nothing is computed, nothing is written."""
+"""A finished run is recognised from its own manifest: its verdicts are shown and nothing is written."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from expzoo import results
+from expzoo.identity import OF_NO_EFFECT, run_id
 
 
 def show_if_finished(directory: Path, config: dict[str, Any]) -> bool:
-    """Show the verdicts if `directory` holds the whole result of this config; say so if a file of it is damaged."""
-    if config["dry_run"]:
-        return False
-    sealed = results.manifest(directory)
-    if sealed is None or sealed.get("config") != comparable(config):
-        return False
-    if not (directory / results.REPORT).is_file():
-        return False
-    if faults := results.damaged(directory, sealed):
-        print(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
+    """Show the verdicts if `directory` holds the whole result of this config."""
+    if config["dry_run"] or not is_finished(directory, config):
         return False
     show(directory)
     return True
 
 
+def is_finished(directory: Path, config: dict[str, Any]) -> bool:
+    """Whether `directory` holds the whole result of this config; a damaged file is said and means that it does not."""
+    sealed = results.manifest(directory)
+    whole = sealed is not None and (directory / results.REPORT).is_file()
+    if not whole or sealed is None or sealed.get("id") != run_id(config):
+        return False
+    if faults := results.damaged(directory, sealed):
+        print(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
+    return not faults
+
+
 def comparable(config: dict[str, Any]) -> dict[str, Any]:
     """The part of a config that decides the results; see `identity.run_id`."""
-    from expzoo.identity import OF_NO_EFFECT
-
     return {key: value for key, value in config.items() if key not in OF_NO_EFFECT}
 
 

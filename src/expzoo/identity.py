@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
 from expzoo.registry import KINDS, SHARED, declared
+from expzoo.spec import ENGINE_VERSION
 
 RESULTS_FORMAT = 1
 """Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""
 
 OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "about"})
+
+
+_EXPERIMENT = re.compile(r"""\+experiment=['"]?(\w+|\[[^][]*\])['"]?""")
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -50,12 +55,14 @@ def run_id(config: Mapping[str, Any]) -> str:
         "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
         "versions": {f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config)},
         "format": RESULTS_FORMAT,
+        "engine": ENGINE_VERSION,
     }
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def experiment_name(choices: Mapping[str, Any]) -> str:
-    """The experiment among Hydra's choices; several are joined by +, and none is called custom."""
-    experiment = choices.get("experiment") or "custom"
-    return experiment if isinstance(experiment, str) else "+".join(map(str, experiment))
+def experiment_name(overrides: Iterable[str]) -> str:
+    """The experiment that the overrides of one job choose; several are joined by +, and none is called custom."""
+    # Hydra's own record of choices leaves out a list of them.
+    typed = filter(None, (_EXPERIMENT.fullmatch(text) for text in overrides))
+    return next(("+".join(re.findall(r"\w+", match[1])) for match in typed), "custom")

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from expzoo.claims import Verdict
-    from expzoo.lab import Request, Trained
     from expzoo.spec import Spec
+    from expzoo.trained import Request, Trained
 
 
 @dataclass(frozen=True)
 class Split:
-    """A finite set of examples: `x` of shape (n, *inputs) float32, `y` of shape (n,) int64 or (n, *targets) float32."""
+    """A finite set of examples: `x` (n, *inputs) float32, `y` (n,) int64 or (n, *targets) float32."""
 
     x: np.ndarray
     y: np.ndarray
@@ -31,7 +31,7 @@ class Split:
 class Dataset(Protocol):
     """A finite dataset, a function of counters: nothing of order or noise is ever stored.
 
-    `inputs` is the shape of one example, `outputs` the number of classes. Members with equal `identity` share their data.
+    `inputs` is the shape of one example, `outputs` the number of classes. Equal `identity` means shared data.
     """
 
     inputs: tuple[int, ...]
@@ -58,13 +58,13 @@ class Model(Protocol):
 
 
 class Optimizer(Protocol):
-    """Updates rows in place. `state` names the matrices it needs, each of the shape of theta, starting at zero."""
+    """Updates rows in place. `state` names the matrices it needs, each like theta and zero at the start."""
 
     state: tuple[str, ...]
     lr: float
 
     def step(self, theta: Tensor, grad: Tensor, state: dict[str, Tensor], lr: float, step: Tensor) -> None:
-        """One update of `theta` (any shape whose size is a multiple of 64); `step` counts from 1, a 0-d float tensor."""
+        """One update of `theta`, whose size is a multiple of 64; `step` counts from 1, a 0-d float tensor."""
         ...
 
 

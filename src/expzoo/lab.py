@@ -8,144 +8,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.engine.program import exact_arithmetic
 from expzoo.engine.session import Session, Trainee
-from expzoo.spec import FINAL, Spec, Step
-from expzoo.store import Network, Store
+from expzoo.store import Network
+from expzoo.trained import Request, Trained, Want, expand
 
 if TYPE_CHECKING:
-    from torch import nn
+    from expzoo.spec import Spec
+    from expzoo.store import Store
 
 log = logging.getLogger(__name__)
 PARTIAL_SECONDS = 5.0
 
 
-class Interrupted(Exception):  # noqa: N818  it is no error
+class Interrupted(Exception):
     """Training was asked to stop; everything finished or kept stays in the store."""
 
 
 class Irreproducible(RuntimeError):
     """A network trained again on the same machine class ended with other bits than the stored one."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """Networks that an analysis wants, with what is to be looked at: rows at `steps`, and measures."""
-
-    specs: tuple[Spec, ...]
-    measures: tuple[Measure, ...] = (Measure("accuracy", "test"),)
-    steps: tuple[int, ...] = ()
-    more: tuple[Request, ...] = ()
-
-    def __add__(self, other: Request) -> Request:
-        """Both at once: the answer holds the networks of this one, then those of the other."""
-        return replace(self, more=(*self.more, other))
-
-    def parts(self) -> Iterator[Request]:
-        """The requests that this one is made of, each with its own measures."""
-        yield self
-        for other in self.more:
-            yield from other.parts()
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network as an analysis sees it."""
-
-    spec: Spec
-    network: Network = field(repr=False)
-
-    @property
-    def key(self) -> str:
-        """The spec's key, 64 hexadecimal digits."""
-        return self.spec.key
-
-    @property
-    def diverged(self) -> bool:
-        """Whether its loss stopped being finite; its final row is then the last with a finite loss."""
-        return self.network.status == "diverged"
-
-    @property
-    def step(self) -> int:
-        """The number of updates that led to the final row."""
-        return self.network.step
-
-    def row(self, step: Step = FINAL) -> np.ndarray:
-        """The weights (size,) after `step` updates; KeyError if they were not asked for."""
-        return self.network.rows[self.network.step if step == FINAL else step]
-
-    @property
-    def mask(self) -> np.ndarray | None:
-        """The mask (size,) of bool it was trained with."""
-        return self.network.mask
-
-    @property
-    def losses(self) -> np.ndarray:
-        """The batch loss before each update, (steps,)."""
-        return self.network.losses
-
-    def curve(self, metric: str = "accuracy", split: str = "test") -> dict[int, float]:
-        """A measure over time: {step: value}."""
-        return dict(sorted(self.network.measured.get(Measure(metric, split).label(self.spec), {}).items()))
-
-    def value(self, metric: str = "accuracy", split: str = "test", step: Step = FINAL) -> float:
-        """A measure at one step; NaN for a network that diverged."""
-        return float("nan") if self.diverged else self.curve(metric, split)[self.step if step == FINAL else step]
-
-    def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Any) -> list[dict[str, Any]]:
-        """Tidy rows of (metric, split) measures at the end, or at every step they were taken.
-
-        The last row of each measure has `end` true; its value is NaN if the network diverged.
-        """
-        common = {"key": self.key, "seed": self.spec.seed, "arm": arm, **varied}
-        found = []
-        for metric, split in measures:
-            end = {self.step: self.value(metric, split)}
-            for step, value in (self.curve(metric, split) | end if curve else end).items():
-                row = {"step": step, "split": split, "metric": metric, "value": value, "end": step == self.step}
-                found.append(common | row)
-        return found
-
-    def parameters(self, step: Step = FINAL) -> dict[str, np.ndarray]:
-        """Its weights by parameter name, each of the parameter's own shape."""
-        return _by_name(self.spec, self.row(step))
-
-    def masks(self) -> dict[str, np.ndarray]:
-        """Its mask by parameter name, each bool of the parameter's own shape; ValueError if it has none."""
-        if self.mask is None:
-            raise ValueError(f"network {self.key} has no mask")
-        return _by_name(self.spec, self.mask)
-
-    def module(self, step: Step = FINAL) -> nn.Module:
-        """An ordinary module with its weights, to take away."""
-        import torch
-
-        assembler = Assembler()
-        row = torch.from_numpy(self.row(step).copy())
-        return assembler.layout(self.spec).load(assembler.module(self.spec), row)
-
-
-def _by_name(spec: Spec, row: np.ndarray) -> dict[str, np.ndarray]:
-    import torch
-
-    views = Assembler().layout(spec).view(torch.from_numpy(row))
-    return {name: value.numpy() for name, value in views.items()}
-
-
-@dataclass
-class Want:
-    """Everything that is wanted of one network, by whoever asks."""
-
-    spec: Spec
-    steps: set[int] = field(default_factory=set)
-    measures: set[Measure] = field(default_factory=set)
 
 
 @dataclass
@@ -168,26 +57,6 @@ class Progress(Protocol):
     def advance(self, networks: int, steps: int) -> None: ...
 
     def finish(self) -> None: ...
-
-
-def expand(requests: Iterable[Request]) -> dict[str, Want]:
-    """Every network that the requests need, by key, the sources of their recipes included."""
-    wants: dict[str, Want] = {}
-
-    def add(spec: Spec, steps: Iterable[Step], measures: Iterable[Measure]) -> None:
-        if spec.key not in wants:
-            wants[spec.key] = Want(spec)
-            for source, step in spec.sources():
-                add(source, [step], ())
-        wants[spec.key].steps.update(step for step in steps if step != FINAL)
-        wants[spec.key].measures.update(measures)
-
-    for part in (part for request in requests for part in request.parts()):
-        for spec in part.specs:
-            add(spec, part.steps, part.measures)
-            for source, step in spec.sources():
-                add(source, [step], ())
-    return wants
 
 
 class Lab:
@@ -268,37 +137,34 @@ class Lab:
         found = {}
         for key, want in wants.items():
             network = self.store.load(key)
-            if network is not None and self._complete(network, want):
-                found[key] = network
-                self.tally.cached.add(key)
+            if network is None or not self._fits(network, want.spec):
+                continue
+            lacking = want.lacking(network, network.step, ended=True)
+            if lacking is None or any(step not in network.rows for step in lacking):
+                continue
+            if lacking:
+                self._measure(network, want.spec, lacking)
+            found[key] = network
+            self.tally.cached.add(key)
         return found
 
-    def _complete(self, network: Network, want: Want) -> bool:
-        """Whether all that is wanted is kept; what can be measured on kept rows is measured now."""
-        total = want.spec.stop.build().at_most
-        if any(step not in network.rows and step <= network.step for step in want.steps):
-            return False
-        lacking: dict[int, list[Measure]] = {}
-        for measure in want.measures:
-            have = network.measured.get(measure.label(want.spec), {})
-            for step in {*(s for s in measure.when.steps(total) if s <= network.step), network.step} - have.keys():
-                lacking.setdefault(step, []).append(measure)
-        if any(step not in network.rows for step in lacking):
-            return False
-        if lacking:
-            self._measure(network, want.spec, lacking)
-        return True
+    def _fits(self, network: Network, spec: Spec) -> bool:
+        """Whether a stored network has the rows that its spec has; if not it is set aside."""
+        row = network.rows[0]
+        size = self.assembler.layout(spec).size
+        if fits := row.shape == (size,) and row.dtype == spec.dtype:
+            return fits
+        self.store.reject(network, f"has rows of {row.shape[0]} {row.dtype}, not {size} {spec.dtype}")
+        return False
 
     def _measure(self, network: Network, spec: Spec, lacking: dict[int, list[Measure]]) -> None:
+        """Measure kept rows, and keep the values with the network."""
         import torch
-
-        from expzoo.engine.program import exact_arithmetic
 
         dataset = self.assembler.dataset(spec.dataset)
         with exact_arithmetic():
             for step, measures in lacking.items():
-                row = torch.from_numpy(network.rows[step])
-                values = self.evaluator.values(spec, dataset, row, measures)
+                values = self.evaluator.values(spec, dataset, torch.from_numpy(network.rows[step]), measures)
                 for measure, value in zip(measures, values, strict=True):
                     network.measured.setdefault(measure.label(spec), {})[step] = value
         self.store.save(network)
@@ -312,30 +178,48 @@ class Lab:
 
     def _train_wave(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
         """Train everything whose sources are there."""
-        ready = [want for want in missing.values() if all(source.key in networks for source, _ in want.spec.sources())]
         groups: dict[Any, dict[Spec, Trainee]] = {}
-        for want in ready:
-            partial = self.store.load_partial(want.spec.key)
-            trainee = self.assembler.trainee(
-                want.spec, networks, partial, frozenset(want.steps), sorted(want.measures, key=repr)
-            )
+        for want in missing.values():
+            sources = [networks.get(source.key) for source, _ in want.spec.sources()]
+            if None in sources:
+                continue
+            if any(source.status == "diverged" for source in sources if source):
+                self._commit(self._stillborn(want.spec, networks), networks)
+                continue
+            trainee = self._trainee(want, networks)
             groups.setdefault((self.assembler.signature(want.spec), trainee.at), {})[want.spec] = trainee
         for group in groups.values():
             for chunk in self.assembler.chunks(list(group)):
                 self._train_chunk([group[spec] for spec in chunk], networks)
 
+    def _stillborn(self, spec: Spec, networks: dict[str, Network]) -> Network:
+        """What descends from a diverged network counts as diverged at step 0: it is not trained, and not dropped."""
+        row = self.assembler.initial_row(spec, networks)
+        mask = self.assembler.mask(spec, networks)
+        return Network(spec.key, "diverged", 0, {0: row}, np.empty(0, spec.dtype), mask)
+
+    def _trainee(self, want: Want, networks: dict[str, Network]) -> Trainee:
+        """A member where it was kept, if all that is wanted up to there was kept too, else at its start."""
+        partial = self.store.load_partial(want.spec.key)
+        if partial is not None and want.lacking(partial.network, partial.step, ended=False) != {}:
+            partial = None
+        measures = sorted(want.measures, key=repr)
+        return self.assembler.trainee(want.spec, networks, partial, frozenset(want.steps), measures)
+
     def _train_chunk(self, trainees: list[Trainee], networks: dict[str, Network]) -> None:
         from expzoo.engine.lightning import AfterBlock, KeepPartials, fit
 
         begin, start = time.perf_counter(), trainees[0].at
-        program = self.assembler.program(trainees)
-        session = Session(
-            program, trainees, self.evaluator, lambda network: self._commit(network, networks), self.assembler.program
-        )
-        callbacks = [KeepPartials(self._keep, self.partial_seconds), AfterBlock(self.interruption.after_block)]
-        if self.progress:
-            callbacks.append(AfterBlock(_reporter(self.progress, session, len(trainees))))
-        fit(session, callbacks, self.accelerator)
+        callbacks: list[Any] = [KeepPartials(self._keep, self.partial_seconds)]
+        callbacks.append(AfterBlock(self.interruption.after_block))
+        with exact_arithmetic():
+            program = self.assembler.program(trainees)
+            session = Session(
+                program, trainees, self.evaluator, lambda done: self._commit(done, networks), self.assembler.program
+            )
+            if self.progress:
+                callbacks.append(AfterBlock(_reporter(self.progress, session, len(trainees))))
+            fit(session, callbacks, self.accelerator)
         self.tally.training_seconds += time.perf_counter() - begin
         self.tally.member_steps += (session.step - start) * len(trainees)
         if self.interruption.asked:

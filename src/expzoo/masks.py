@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from expzoo import randomness
-from expzoo.engine.layout import Layout
 from expzoo.spec import Magnitude, Mask, Permuted, RandomMask, Scope
+
+if TYPE_CHECKING:
+    from expzoo.engine.layout import Layout
 
 
 def num_removed(size: int, sparsity: float) -> int:
@@ -55,9 +59,7 @@ def permuted(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarr
     return shuffled
 
 
-def resolve(
-    recipe: Mask, seed: int, layout: Layout, source: tuple[np.ndarray, np.ndarray | None] | None
-) -> np.ndarray:
+def resolve(recipe: Mask, seed: int, layout: Layout, source: tuple[np.ndarray, np.ndarray | None] | None) -> np.ndarray:
     """The mask of a recipe; `source` holds the row and the own mask of the network that a magnitude recipe reads."""
     match recipe:
         case RandomMask():

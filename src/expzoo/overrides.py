@@ -16,6 +16,7 @@ from yaml import YAMLError
 
 from expzoo.errors import closest, nearest
 from expzoo.explanations import explain
+from expzoo.options import show
 from expzoo.registry import SHARED, groups, options, yaml_file
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Request:
     def _add_choice(self, override: Override, values: list[Any]) -> None:
         group, text = override.key_or_group, str(override.input_line)
         value = values[0]
-        names = [str(name) for name in (value if isinstance(value, list) else [value])]
+        names = _words(value)
         plus = "+" if group == "experiment" else ""
         if override.package is not None or override.get_key_element() != f"{plus}{group}":
             self.faults.append(f"{text}: write {plus}{group}={text.partition('=')[2]}")
@@ -152,7 +153,7 @@ class Request:
             for key, chosen in item.items() if isinstance(item, dict) else ():
                 group = str(key).removeprefix("override ").strip(" /").partition("@")[0]
                 if group in groups():
-                    self.choose(group, [str(one) for one in (chosen if isinstance(chosen, list) else [chosen])], where)
+                    self.choose(group, _words(chosen), where)
         self.values += [Value(key, value, where) for key, value in _leaves(content) if not key.startswith("hydra.")]
 
 
@@ -185,6 +186,11 @@ def _values(override: Override, parser: OverridesParser) -> list[Any]:
         return [override.value()]
     texts = [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
     return [one.value() for one in parser.parse_overrides(texts)]
+
+
+def _words(names: Any) -> list[str]:
+    """The names of options in a list or alone, as they were typed."""
+    return [name if isinstance(name, str) else show(name) for name in (names if isinstance(names, list) else [names])]
 
 
 def _leaves(node: dict[Any, Any], path: str = "") -> Iterator[tuple[str, Any]]:

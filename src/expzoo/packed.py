@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Any
+import stat
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-MAX_BYTES = 8 * 2**30  # a file larger than this is refused unread
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_BYTES = 8 * 2**30  # a larger file is refused unread
+MAX_HEADER = 4 * 2**20  # so is one with a larger header: a network has tens of tensors, not a hundred thousand
 _BLANK = "0" * 64
 
 
@@ -40,6 +44,8 @@ def unpack(content: bytes, name: Path | str) -> tuple[dict[str, np.ndarray], dic
     header = int.from_bytes(content[:8], "little") + 8
     if len(content) < 8 or header > len(content):
         raise Corrupt(f"{name} is corrupted: it is cut short")
+    if header > MAX_HEADER:
+        raise Corrupt(f"{name} is refused: its header has {header} bytes, more than {MAX_HEADER}")
     try:
         about: dict[str, Any] = json.loads(json.loads(content[8:header])["__metadata__"]["expzoo"])
         digest = about.pop("sha256")
@@ -50,12 +56,17 @@ def unpack(content: bytes, name: Path | str) -> tuple[dict[str, np.ndarray], dic
         raise Corrupt(f"{name} is corrupted: its checksum does not fit")
     try:
         return load(content), {str(key): str(value) for key, value in about.items()}
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise Corrupt(f"{name} is corrupted: {error}") from None
 
 
 def read_packed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read and verify a packed file; FileNotFoundError if there is none, Corrupt if it is not whole."""
-    if path.stat().st_size > MAX_BYTES:
-        raise Corrupt(f"{path} is refused: more than {MAX_BYTES} bytes")
-    return unpack(path.read_bytes(), path)
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode):
+        raise Corrupt(f"{path} is refused: it is no regular file")
+    with path.open("rb") as file:
+        content = file.read(MAX_BYTES + 1) if facts.st_size <= MAX_BYTES else b""
+    if not content or len(content) > MAX_BYTES:
+        raise Corrupt(f"{path} is refused: it is empty or has more than {MAX_BYTES} bytes")
+    return unpack(content, path)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from expzoo.interfaces import Analysis, Setting
-from expzoo.lab import Lab, expand
-from expzoo.spec import Spec
+from expzoo.trained import expand
+
+if TYPE_CHECKING:
+    from expzoo.lab import Lab
+    from expzoo.interfaces import Analysis, Setting
+    from expzoo.spec import Spec
 
 PROBE_STEPS = 10
 
@@ -50,4 +53,6 @@ def _seconds(lab: Lab, specs: list[Spec]) -> float:
 
 
 def _words(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 6000 else f"{seconds / 3600:.1f} hours"

@@ -40,7 +40,8 @@ class TerminalProgress:
         """So many more networks are finished and steps done."""
         self._done += networks
         if self._bar and self._task is not None:
-            self._bar.update(self._task, advance=steps, description=f"trained {self._done} of {self._networks} networks")
+            told = f"trained {self._done} of {self._networks} networks"
+            self._bar.update(self._task, advance=steps, description=told)
 
     def finish(self) -> None:
         """Take the bar away."""

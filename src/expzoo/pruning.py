@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from expzoo.spec import Fresh, Init, Magnitude, RandomMask, Rewind, Scope, Spec
 
+NESTED = -1  # the draw of nested random masks; those drawn anew at each level are numbered by it
+
 
 @dataclass(frozen=True)
 class Pruning:
@@ -52,7 +54,7 @@ class Pruning:
         """The same with each level's mask drawn within the one before, as iterative pruning's masks are."""
         specs, within = [], None
         for sparsity in self.sparsities:
-            within = RandomMask(sparsity, len(self.sparsities), self.biases, within)
+            within = RandomMask(sparsity, NESTED, self.biases, within)
             specs.append(dense.replace(init=self.init(dense), mask=within))
         return specs
 
@@ -66,7 +68,7 @@ class Pruning:
 
 
 def geometric(keep: float, levels: int) -> tuple[float, ...]:
-    """The sparsities of `levels` rounds that each keep this fraction of what is left: 1 - keep**level, to 6 decimals."""
+    """The sparsities of `levels` rounds that each keep this fraction of what is left: 1 - keep**level."""
     return tuple(round(1 - keep**level, 6) for level in range(1, levels + 1))
 
 

@@ -171,6 +171,14 @@ def defaults(kind: str, name: str) -> dict[str, Any]:
     return {key: convert(option.kind, option.default) for key, option in options.items() if option.default != REQUIRED}
 
 
+def complete(kind: str, name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """All options of a plugin, converted, with its defaults for the rest; BadInput with every fault."""
+    values, faults = _checked(kind, name, options)
+    if faults:
+        raise BadInput("\n".join(faults))
+    return values
+
+
 def load(kind: str, name: str) -> type:
     """The class of a plugin, imported now; PluginError if the import raises."""
     file = path(kind, name)
@@ -190,9 +198,7 @@ def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
     Raises BadInput for an option that is unknown, missing or out of range and for a ValueError of the constructor, and
     PluginError for any other exception of the plugin.
     """
-    values, faults = _checked(kind, name, options)
-    if faults:
-        raise BadInput("\n".join(faults))
+    values = complete(kind, name, options)
     made = load(kind, name)
     try:
         return made(*given, **values)

@@ -1,4 +1,7 @@
-"""The top-level keys of a config that belong to no plugin."""
+"""The top-level keys of a config that belong to no plugin.
+
+`about` says what an experiment is: its own file fills it in, except for `experiment`, the name it was chosen by.
+"""
 
 from __future__ import annotations
 
@@ -16,5 +19,5 @@ SETTINGS: dict[str, Any] = {
     "store": Option(str, default="outputs/store"),
     "dry_run": Option(bool, default=False),
     "trainer": {"accelerator": Option(Literal["auto", "cpu", "cuda"], default="auto")},
-    "about": {key: Option(str, default="") for key in ("title", "question", "source", "cost")},
+    "about": {key: Option(str, default="") for key in ("experiment", "title", "question", "source", "cost")},
 }

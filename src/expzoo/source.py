@@ -113,8 +113,10 @@ class SearchPath(SearchPathPlugin):
                 search_path.append(home.owner, f"file://{home.conf}")
 
 
-def _budget(smoke: Any, laptop: Any, paper: Any, *, _root_: DictConfig) -> Any:
-    return dict(zip(BUDGETS, (smoke, laptop, paper), strict=True))[_root_.budget]
+def _budget(*values: Any, _root_: DictConfig) -> Any:
+    if len(values) != len(BUDGETS):
+        raise ValueError(f"${{budget:...}} takes {len(BUDGETS)} values, for {', '.join(BUDGETS)}, not {len(values)}")
+    return values[BUDGETS.index(_root_.budget)]
 
 
 def _run_id(*, _root_: DictConfig) -> str:
@@ -125,7 +127,7 @@ def _run_id(*, _root_: DictConfig) -> str:
 
 
 def _experiment(*, _root_: DictConfig) -> str:
-    return experiment_name(_root_.hydra.runtime.choices)
+    return experiment_name(_root_.hydra.overrides.task)
 
 
 def install() -> None:

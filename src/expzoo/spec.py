@@ -42,8 +42,8 @@ class Component:
 
     @classmethod
     def of(cls, kind: str, name: str, /, **options: Any) -> Self:
-        """The component `name` of this kind with these options; the others get their defaults. ValueError if refused."""
-        complete = registry.defaults(kind, name) | options
+        """The component `name` of this kind with these options, defaults for the rest; BadInput if refused."""
+        complete = registry.complete(kind, name, options)
         return cls(kind, name, tuple(sorted((key, freeze(value)) for key, value in complete.items())))
 
     @classmethod

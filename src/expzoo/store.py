@@ -1,15 +1,16 @@
 """The store: one verified, pickle-free file for each network and machine class, written beside and renamed.
 
-store/<first two digits>/<key>/<machine class>/network.safetensors, and `partial` files beside it while it is in training.
+store/<two digits>/<key>/<machine class>/network.safetensors, and `partial` files beside it while it is in training.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -78,9 +79,10 @@ class Store:
         return Store(self.root, self.machine, "same").load(key)
 
     def save(self, network: Network) -> None:
-        """Commit a network; what was kept of its training in between is removed."""
+        """Commit a network under the machine class it was trained on; what was kept on the way there is removed."""
         arrays, about = _packed(network)
-        write_atomically(self._folder(network.key) / "network.safetensors", pack(arrays, about))
+        folder = self._folder(network.key, network.machine or self.machine)
+        write_atomically(folder / "network.safetensors", pack(arrays, about))
         self.drop_partials(network.key)
 
     def drop_partials(self, key: str) -> None:
@@ -96,7 +98,7 @@ class Store:
         arrays |= {f"state/{name}": value for name, value in partial.state.items()}
         about["at"] = str(partial.step)
         content = pack(arrays, about)
-        if newest.exists():
+        with suppress(FileNotFoundError):  # another process may have moved it just now
             newest.replace(previous)
         write_atomically(newest, content)
 
@@ -114,8 +116,8 @@ class Store:
                 self._set_aside(path, error)
         return None
 
-    def _folder(self, key: str) -> Path:
-        return self.root / key[:2] / key / self.machine
+    def _folder(self, key: str, machine: str = "") -> Path:
+        return self.root / key[:2] / key / (machine or self.machine)
 
     def _partials(self, key: str) -> tuple[Path, Path]:
         folder = self._folder(key)
@@ -128,9 +130,15 @@ class Store:
         if self.accept == "any":
             yield from (path for path in sorted(own.parent.parent.glob("*/network.safetensors")) if path != own)
 
+    def reject(self, network: Network, why: str) -> None:
+        """Set a network aside that is whole and still not what its key stands for."""
+        path = self._folder(network.key, network.machine) / "network.safetensors"
+        self._set_aside(path, Corrupt(f"{path} {why}"))
+
     def _set_aside(self, path: Path, error: Exception) -> None:
         log.warning("%s; it is set aside and the network is trained again", error)
-        path.replace(path.with_suffix(".corrupt"))
+        with suppress(FileNotFoundError):
+            path.replace(path.with_suffix(".corrupt"))
 
 
 def _packed(network: Network) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -152,20 +160,47 @@ def _network(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, pat
         raise Corrupt(f"{path} has format {about.get('format')}, this version reads {FORMAT}")
     if about.get("key") != key:
         raise Corrupt(f"{path} holds the network {about.get('key')}")
-    measured = {
-        name.removeprefix("steps/"): dict(
-            zip(values.tolist(), arrays["values/" + name.removeprefix("steps/")].tolist(), strict=True)
+    try:
+        network = Network(
+            key=key,
+            status=about["status"],  # type: ignore[arg-type]
+            step=int(about["step"]),
+            rows={int(name[4:]): array for name, array in arrays.items() if name.startswith("row/")},
+            losses=arrays["losses"],
+            mask=arrays["mask"].astype(bool) if "mask" in arrays else None,
+            measured=dict(_measured(arrays)),
+            machine=path.parent.name,
         )
-        for name, values in arrays.items()
-        if name.startswith("steps/")
-    }
-    return Network(
-        key=key,
-        status=about["status"],  # type: ignore[arg-type]
-        step=int(about["step"]),
-        rows={int(name[4:]): array for name, array in arrays.items() if name.startswith("row/")},
-        losses=arrays["losses"],
-        mask=arrays["mask"].astype(bool) if "mask" in arrays else None,
-        measured=measured,
-        machine=path.parent.name,
-    )
+    except (KeyError, ValueError, TypeError) as error:
+        raise Corrupt(f"{path} holds no network: {error!r}") from None
+    if fault := _fault(network, partial="theta" in arrays):
+        raise Corrupt(f"{path} holds no network: {fault}")
+    return network
+
+
+def _measured(arrays: dict[str, np.ndarray]) -> Iterator[tuple[str, dict[int, float]]]:
+    for name, steps in arrays.items():
+        if name.startswith("steps/"):
+            label = name.removeprefix("steps/")
+            values = arrays[f"values/{label}"]
+            if steps.ndim != 1 or steps.dtype.kind != "i" or values.dtype.kind != "f" or values.shape != steps.shape:
+                raise ValueError(f"{label} has no value for each step")
+            yield label, dict(zip(steps.tolist(), values.tolist(), strict=True))
+
+
+def _fault(network: Network, *, partial: bool) -> str:
+    """What is impossible about a network, empty if nothing is."""
+    rows = list(network.rows.values())
+    if network.status not in get_args(Status):
+        return f"there is no status {network.status!r}"
+    if 0 not in network.rows or (network.step not in network.rows and not partial):
+        return "its first or last row is missing"
+    if any(row.ndim != 1 or row.dtype.kind != "f" or row.shape != rows[0].shape for row in rows):
+        return "its rows are not of one length"
+    if len({row.dtype for row in rows}) > 1 or not all(np.isfinite(row).all() for row in rows):
+        return "its rows are not finite numbers of one type"
+    if network.losses.ndim != 1 or network.losses.dtype.kind != "f":
+        return "its losses are no list of numbers"
+    if network.mask is not None and network.mask.shape != rows[0].shape:
+        return "its mask has another length than its rows"
+    return ""

@@ -40,6 +40,7 @@ class Verdict:
     n_needed: int | None = None
     control: str = ""
     note: str = ""
+    reference: float = 0.0
 
     def __post_init__(self) -> None:
         faults = [
@@ -67,7 +68,8 @@ class Verdict:
         ]:
             raise ValueError("; ".join(faults))
         interval = data["interval"]
-        values: dict[str, Any] = data | {name: _number(data[name]) for name in ("effect", "level", "smallest_effect")}
+        numbers = ("effect", "level", "smallest_effect", "reference")
+        values: dict[str, Any] = data | {name: _number(data[name]) for name in numbers}
         values["interval"] = tuple(map(_number, interval)) if isinstance(interval, list) else interval
         return cls(**values)
 
@@ -162,4 +164,5 @@ _SCHEMA: dict[str, Kind] = {
     "n_needed": ("a count or null", lambda value: value is None or _is_count(value)),
     "control": _TEXT,
     "note": _TEXT,
+    "reference": ("a finite number", lambda value: isinstance(value, float) and math.isfinite(value)),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ class When:
 @dataclass(frozen=True)
 class End(When):
     """Only the end."""
+
+
+END = End()
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,8 @@ def boundaries(total: int, start: int, due: frozenset[int], longest: int) -> lis
     """Cut start..total into stretches that end at every due step and are at most `longest` steps long."""
     cuts = sorted({start, total, *(step for step in due if start < step < total)})
     stretches = []
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in itertools.pairwise(cuts):
         pieces = math.ceil((high - low) / longest)
         edges = [low + (high - low) * piece // pieces for piece in range(pieces + 1)]
-        stretches += list(zip(edges, edges[1:], strict=False))
+        stretches += list(itertools.pairwise(edges))
     return stretches

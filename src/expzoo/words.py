@@ -86,6 +86,7 @@ def _stray(word: str) -> str:
     """What to say about a word that is neither a flag nor key=value, nor a verb in the first place."""
     if word in VERBS:
         return f"{word} has to be the first word"
-    if experiment := closest(word, options("experiment")):
+    experiment = closest(word, options("experiment"))
+    if experiment and not closest(word, VERBS):
         return f"{word} is not key=value: did you mean +experiment={experiment}?"
     return f"{word} is neither key=value nor a verb: {nearest(word, VERBS)}"

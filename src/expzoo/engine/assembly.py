@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,11 @@ import torch
 from torch import nn
 
 from expzoo import masks, randomness
+from expzoo.engine.feed import IndexFeed
 from expzoo.engine.layout import Layout, construct
-from expzoo.engine.program import IndexFeed, Member, Program, Row
+from expzoo.engine.program import Member, Program, Row
 from expzoo.engine.session import Trainee
-from expzoo.spec import FINAL, Component, Fresh, Rewind, Spec, canonical_json
+from expzoo.spec import FINAL, Component, Fresh, Rewind, Spec, Step, canonical_json
 from expzoo.store import Network, Partial
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
@@ -60,7 +62,7 @@ class Assembler:
                 row = self.layout(spec).row(module).numpy()
             case Rewind(of=source, step=step):
                 network = networks[source.key]
-                row = network.rows[network.step if step == FINAL else step].copy()
+                row = network.rows[_last(network, step)].copy()
         mask = self.mask(spec, networks)
         return row if mask is None else np.where(mask, row, np.zeros_like(row))
 
@@ -72,7 +74,7 @@ class Assembler:
         read = None
         if source is not None:
             network = networks[source[0].key]
-            read = network.rows[network.step if source[1] == FINAL else source[1]], network.mask
+            read = network.rows[_last(network, source[1])], network.mask
         return masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
 
     def trainee(
@@ -110,7 +112,7 @@ class Assembler:
         most = min(max(CHUNK_BYTES // self._bytes_of_member(specs[0]), 2), MOST_MEMBERS)
         count = math.ceil(len(ordered) / most)
         edges = [len(ordered) * i // count for i in range(count + 1)]
-        return [ordered[low:high] for low, high in zip(edges, edges[1:], strict=False)]
+        return [ordered[low:high] for low, high in itertools.pairwise(edges)]
 
     def _bytes_of_member(self, spec: Spec) -> int:
         signature = self.signature(spec)
@@ -145,7 +147,8 @@ class Assembler:
     def _feed(self, specs: Sequence[Spec]) -> IndexFeed:
         datasets = [self.dataset(spec.dataset) for spec in specs]
         owners = [(spec.dataset, d.identity(spec.seed)) for spec, d in zip(specs, datasets, strict=True)]
-        return IndexFeed(datasets, [spec.seed for spec in specs], owners, self.device)
+        dtype = getattr(torch, specs[0].dtype)
+        return IndexFeed(datasets, [spec.seed for spec in specs], owners, dtype, self.device)
 
     def program(self, trainees: Sequence[Trainee], rows: Sequence[Row] | None = None) -> Program:
         """A program for these trainees, from `rows` if given: one of the same shape is used again."""
@@ -162,3 +165,8 @@ class Assembler:
         if len(self._programs) > KEPT_PROGRAMS:
             self._programs.popitem(last=False)
         return program
+
+
+def _last(network: Network, step: Step) -> int:
+    """The step of a row that a recipe names; of a network that diverged before it, the last."""
+    return network.step if step == FINAL else min(step, network.step)

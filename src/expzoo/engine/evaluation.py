@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from expzoo.engine.layout import Layout, construct
-from expzoo.interfaces import Loss
 from expzoo.metrics import METRICS
 from expzoo.spec import Spec, canonical_json
-from expzoo.when import End, When
+from expzoo.when import END, When
+
+if TYPE_CHECKING:
+    from expzoo.interfaces import Loss
 
 BATCH = 5000  # examples in one forward pass: part of what an evaluation means, in the last bits
 LOSS = "loss"  # the metric that is the spec's own training loss
@@ -25,7 +27,7 @@ class Measure:
 
     metric: str = "accuracy"
     split: str = "test"
-    when: When = End()
+    when: When = END
 
     def label(self, spec: Spec) -> str:
         """Where the values are kept. Options of the dataset that only look, as the test set's size, are part of it."""

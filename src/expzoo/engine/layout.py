@@ -23,7 +23,7 @@ def round_up(count: int, multiple: int) -> int:
 
 @dataclass(frozen=True)
 class Layout:
-    """The names and shapes of a module's parameters, in order. A row holds them one after the other, padded by zeros."""
+    """The names and shapes of a module's parameters, in order. A row holds them one by one, padded by zeros."""
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
@@ -81,7 +81,7 @@ class Layout:
         return module
 
     def weights(self, *, biases: bool) -> Iterator[tuple[str, slice]]:
-        """What pruning may remove: the place in a row of each tensor of 2 or more dimensions, and of biases if asked."""
+        """What pruning may remove: the place in a row of each tensor of 2 or more axes, and of biases if asked."""
         for name, shape, start in zip(self.names, self.shapes, self.offsets, strict=True):
             if biases or len(shape) > 1:
                 yield name, slice(start, start + math.prod(shape))

@@ -9,13 +9,16 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from expzoo.engine.program import exact_arithmetic
-from expzoo.engine.session import Session
+
+if TYPE_CHECKING:
+    import torch
+
+    from expzoo.engine.session import Session
 
 for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
     logging.getLogger(_name).setLevel(logging.WARNING)
@@ -88,7 +91,7 @@ class KeepPartials(AfterBlock):
 
 
 class Interruption:
-    """SIGINT and SIGTERM only set a flag; training stops at the next block's end, and a second signal is the usual one."""
+    """SIGINT and SIGTERM only set a flag; training stops at the next block's end. A second signal is not caught."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -96,6 +99,7 @@ class Interruption:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Listen to signals inside; only the main thread can, elsewhere nothing is changed."""
+        self.asked = False
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +15,10 @@ from expzoo import machine
 from expzoo.engine.layout import ROW, Layout, round_up
 from expzoo.engine.tape import Tape
 from expzoo.engine.trace import objective, trace
-from expzoo.interfaces import Loss, Optimizer, Schedule
+
+if TYPE_CHECKING:
+    from expzoo.engine.feed import Feed
+    from expzoo.interfaces import Loss, Optimizer, Schedule
 
 MINIMUM = 2  # with one member, products take another path through the BLAS and round differently
 
@@ -38,26 +41,6 @@ class Member:
     mask: Tensor | None = None  # (size,) of 0 and 1
 
 
-class Feed(Protocol):
-    """Brings the batches of steps start..stop-1 for all members."""
-
-    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The shapes of one member's batch x and y."""
-        ...
-
-    def types(self) -> tuple[torch.dtype, torch.dtype]:
-        """The types of x and y."""
-        ...
-
-    def prepare(self, start: int, stop: int) -> None:
-        """Get ready for these steps."""
-        ...
-
-    def load(self, step: int, x: Tensor, y: Tensor) -> None:
-        """Write the batch of this step into x (members, batch, ...) and y (members, batch, ...)."""
-        ...
-
-
 @contextmanager
 def exact_arithmetic() -> Iterator[None]:
     """One intra-op thread and flushed denormals inside, what the caller had set outside.
@@ -69,7 +52,7 @@ def exact_arithmetic() -> Iterator[None]:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     try:
-        with machine.one_blas_thread():
+        with machine.one_blas_thread(), np.errstate(all="ignore"):  # a member that diverges overflows
             yield
     finally:
         torch.set_num_threads(threads)
@@ -189,45 +172,3 @@ def _runs(settings: Sequence[tuple[Any, Any]]) -> Iterator[tuple[Any, Any, slice
         if index == len(settings) or any(a is not b for a, b in zip(settings[index], settings[start], strict=True)):
             yield (*settings[start], slice(start, index))
             start = index
-
-
-class IndexFeed:
-    """Batches of finite datasets by index. Members with the same data share one copy of it."""
-
-    def __init__(self, datasets: Sequence[Any], seeds: Sequence[int], owners: Sequence[Any], device: Any = None) -> None:
-        """One dataset, seed and data owner for each member: equal owners have equal training splits."""
-        self._datasets, self._seeds = list(datasets), list(seeds)
-        splits = {owner: d.split("train", s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
-        sizes = {len(split) for split in splits.values()}
-        if len(sizes) > 1:
-            raise ValueError(f"members of one population need training sets of one size, not {sorted(sizes)}")
-        place = {owner: index * sizes.copy().pop() for index, owner in enumerate(splits)}
-        self._offsets = torch.tensor([place[owner] for owner in owners])
-        self._x = torch.cat([torch.tensor(split.x) for split in splits.values()]).to(device)
-        self._y = torch.cat([torch.tensor(split.y) for split in splits.values()]).to(device)
-        self._batch = datasets[0].batch_size
-        self._start, self._indices = 0, torch.empty(0)
-
-    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The shapes of one member's batch."""
-        return (self._batch, *self._x.shape[1:]), (self._batch, *self._y.shape[1:])
-
-    def types(self) -> tuple[torch.dtype, torch.dtype]:
-        """The types of x and y."""
-        return self._x.dtype, self._y.dtype
-
-    def prepare(self, start: int, stop: int) -> None:
-        """Look up which examples each member sees: (steps, members * batch)."""
-        own = [
-            torch.as_tensor(dataset.indices(seed, start, stop)) + offset
-            for dataset, seed, offset in zip(self._datasets, self._seeds, self._offsets, strict=True)
-        ]
-        self._start, self._indices = start, torch.stack(own, 1).flatten(1).to(self._x.device)
-
-    def load(self, step: int, x: Tensor, y: Tensor) -> None:
-        """Gather the examples of this step; a twin gets the first member's."""
-        indices = self._indices[step - self._start]
-        if len(self._seeds) < len(x):  # a lone member's twin
-            indices = indices.repeat(len(x))
-        torch.index_select(self._x, 0, indices, out=x.flatten(0, 1))
-        torch.index_select(self._y, 0, indices, out=y.flatten(0, 1))

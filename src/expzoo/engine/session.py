@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from expzoo.engine.evaluation import LOSS, Evaluator, Measure
-from expzoo.engine.program import Member, Program, Row, Snapshot
-from expzoo.interfaces import Stop
-from expzoo.spec import Spec
 from expzoo.store import Network, Partial, Status
 from expzoo.when import boundaries
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from expzoo.engine.program import Member, Program, Row, Snapshot
+    from expzoo.interfaces import Stop
+    from expzoo.spec import Spec
 
 LONGEST = 50  # optimizer steps in one Lightning step at most: what a signal may have to wait for
 
@@ -43,7 +46,7 @@ class Trainee:
 
 
 class Session:
-    """Trains `trainees`, all at the same step, from there to their end. `commit` is called with each finished network."""
+    """Trains `trainees`, all at the same step, from there to their end; `commit` gets each finished network."""
 
     def __init__(
         self,
@@ -150,6 +153,10 @@ class Session:
             self.program.advance(start, last)
         row = self.program.theta[index].clone()
         self.program.restore(present)
+        network = self.trainees[index].network
+        network.rows = {kept: value for kept, value in network.rows.items() if kept <= last}
+        for label, values in network.measured.items():
+            network.measured[label] = {kept: value for kept, value in values.items() if kept <= last}
         self._finish(self.trainees[index], row, last, "diverged")
 
     def _compact(self) -> None:
@@ -168,4 +175,3 @@ def _first_bad(losses: Tensor) -> int | None:
     """The place of the first loss that is not finite."""
     bad = (~losses.isfinite()).nonzero()
     return int(bad[0]) if len(bad) else None
-

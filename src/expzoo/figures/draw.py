@@ -153,20 +153,23 @@ def name_curves(axes: Axes) -> None:
 
 
 def legend(axes: Axes) -> None:
-    """Name the arms in one line above the axes, where names at the ends of curves have no place."""
+    """Name the arms of `axes` above the figure, where names at the ends of curves have no place."""
     lines = [line for line in axes.lines if isinstance(line, Series)]
-    axes.legend(
+    names = [_words(line) for line in lines]
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    room = figure.get_figwidth() // (0.09 * max(map(len, names), default=1) + 0.55)
+    figure.legend(
         lines,
-        [_words(line) for line in lines],
-        loc="lower left",
-        bbox_to_anchor=(-0.01, 1),
-        ncols=max(1, len(lines)),
+        names,
+        loc="outside upper left",
+        ncols=int(min(max(room, 1), max(len(lines), 1))),
         frameon=False,
         fontsize=9.5,
         labelcolor=INK,
         borderaxespad=0.2,
-        handletextpad=0.3,
-        borderpad=0.2,
+        handletextpad=0.4,
+        columnspacing=1.6,
     )
 
 
@@ -183,12 +186,12 @@ def masks(images: Mapping[str, np.ndarray], *, columns: int = 3, x: str = "input
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
     units, inputs = np.shape(next(iter(images.values())))
-    height = min(max(7.2 / columns * units / inputs, 1.2), 4.2) + 0.35
+    height = min(max(6.4 / columns * units / inputs, 1.2), 3.8) + 0.35
     figure, panels = canvas(rows, columns, height=rows * height + 0.3)
     for axes in panels[len(images) :]:
         axes.set_visible(False)
     for number, (axes, (caption, image)) in enumerate(zip(panels, images.items(), strict=False)):
-        _mask(axes, caption, np.asarray(image), 84 // columns)
+        _mask(axes, caption, np.asarray(image), 74 // columns)
         if number % columns == 0:
             axes.set_ylabel(y)
         if number + columns >= len(images):

@@ -14,8 +14,8 @@ from xml.sax.saxutils import escape
 import polars as pl
 from matplotlib import rc_context
 
-from expzoo.figures.draw import Series
 from expzoo.atomic import write_atomically
+from expzoo.figures.draw import Series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

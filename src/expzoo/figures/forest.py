@@ -33,7 +33,7 @@ def forest(verdicts: Sequence[Verdict | Mapping[str, Any]]) -> Figure:
     groups = [[claim for claim in claims if claim.unit == unit] for unit in units]
     ratios = [len(group) + 0.2 for group in groups]
     height = 0.34 * sum(ratios) + 0.62 * len(units)
-    figure, panels = canvas(len(units), width=7.6, height=height, height_ratios=ratios)
+    figure, panels = canvas(len(units), height=height, height_ratios=ratios)
     for axes, unit, group in zip(panels, units, groups, strict=True):
         _panel(axes, unit, group)
     return Figure("verdicts", "Every claim's effect", _CAPTION, figure, _data(claims))

@@ -58,7 +58,7 @@ def style(arm: str) -> Style:
 
 
 def canvas(
-    rows: int = 1, columns: int = 1, *, width: float = 7.2, height: float = 3.9, **options: Any
+    rows: int = 1, columns: int = 1, *, width: float = 6.4, height: float = 3.7, **options: Any
 ) -> tuple[Figure, list[Axes]]:
     """A figure of the given size in inches and its axes, row by row, in the house style.
 

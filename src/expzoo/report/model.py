@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from expzoo.verdicts import Verdict, load_verdicts
 
 MAX_BYTES = 16 * 2**20
 MAX_FIGURES = 200
+MAX_SETTINGS = 100_000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
 
@@ -76,7 +78,7 @@ class Report:
     def from_directory(cls, directory: Path | str) -> Report:
         """The report of a run directory. Only verdicts.json must be there; what else is absent is left out.
 
-        Title, question, source, command and notes are taken from manifest.json, else from config.yaml.
+        What the experiment is about is taken from manifest.json, else from the node `about` of config.yaml.
 
         Raises:
             ValueError: a file is missing, too large or damaged; the message names the file.
@@ -84,7 +86,8 @@ class Report:
         directory = Path(directory).resolve()
         config, manifest = _yaml(directory / results.CONFIG), _json(directory / results.MANIFEST)
         verdicts = directory / results.VERDICTS
-        said = {**config, **manifest}
+        about = config.get("about")
+        said = {**(about if isinstance(about, dict) else {}), **manifest}
         experiment = _text(said.get("experiment")) or directory.parent.name
         return cls(
             title=_text(said.get("title")) or experiment.replace("_", " ").capitalize(),
@@ -93,10 +96,8 @@ class Report:
             experiment=experiment,
             run=_text(manifest.get("run")) or directory.name,
             command=_command(manifest.get("command")) or f"python -m expzoo +experiment={shlex.quote(experiment)}",
-            verdicts=tuple(
-                load_verdicts(_read(directory / "verdicts.json").decode(), str(directory / "verdicts.json"))
-            ),
-            pictures=tuple(_pictures(directory / "figures")),
+            verdicts=tuple(load_verdicts(_read(verdicts).decode(errors="replace"), str(verdicts))),
+            pictures=tuple(_pictures(directory / results.FIGURES)),
             config=config,
             environment=_json(directory / results.ENVIRONMENT),
             networks=_networks(manifest.get("networks")),
@@ -106,15 +107,6 @@ class Report:
 
 
 _DOWNLOADS = (results.VERDICTS, results.RECORDS, results.ARRAYS, results.CONFIG, results.ENVIRONMENT, results.MANIFEST)
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases: a few lines of them can stand for more text than there is memory."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not allowed here")
-        return super().compose_node(parent, index)
 
 
 def _read(path: Path) -> bytes:
@@ -143,12 +135,25 @@ def _yaml(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        content = yaml.load(_read(path), Loader=_PlainLoader)
+        content = yaml.safe_load(_read(path))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds {type(content).__name__}, not settings")
+    if _size(content, {}) > MAX_SETTINGS:
+        raise ValueError(f"{path} stands for more than {MAX_SETTINGS:,} settings")
     return {str(name): value for name, value in content.items()}
+
+
+def _size(value: Any, sizes: dict[int, float]) -> float:
+    """How many values are written out where YAML's aliases stand; infinite if one holds itself."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in sizes:
+        sizes[id(value)] = math.inf
+        parts = value.values() if isinstance(value, dict) else value
+        sizes[id(value)] = 1 + sum(_size(part, sizes) for part in parts)
+    return sizes[id(value)]
 
 
 def _text(value: Any) -> str:

@@ -70,7 +70,7 @@
       const at = new DOMPoint(across * width, down * height).matrixTransform(svg.getScreenCTM());
       const x = at.x - frame.left, y = at.y - frame.top;
       const right = x + 14 + tip.offsetWidth <= frame.width ? x + 14 : x - 14 - tip.offsetWidth;
-      tip.style.left = `${plot.scrollLeft + Math.max(0, Math.min(right, frame.width - tip.offsetWidth))}px`;
+      tip.style.left = `${Math.max(0, Math.min(right, frame.width - tip.offsetWidth))}px`;
       tip.style.top = `${Math.max(0, Math.min(y + 10, frame.height - tip.offsetHeight))}px`;
     };
     const follow = (event) => {

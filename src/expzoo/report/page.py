@@ -22,9 +22,10 @@ from markupsafe import Markup
 from expzoo import results
 from expzoo.atomic import write_atomically
 from expzoo.report import ranges, svg, wording
+from expzoo.report.model import Report
 
 if TYPE_CHECKING:
-    from expzoo.report.model import Picture, Report
+    from expzoo.report.model import Picture
     from expzoo.verdicts import Verdict
 
 MAX_ROWS = 300

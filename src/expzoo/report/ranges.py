@@ -10,7 +10,7 @@ from markupsafe import Markup
 from expzoo.report import wording
 from expzoo.verdicts import Outcome, Verdict
 
-_WIDTH, _HEIGHT, _MARGIN = 280, 26, 8
+_WIDTH, _HEIGHT, _MARGIN = 320, 26, 8
 _STROKE = Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>')
 _PICTURE = Markup(
     '<svg class="range" viewBox="0 0 {} {}" preserveAspectRatio="xMinYMid" role="img" aria-label="{}">{}</svg>'

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 from expzoo.report.colours import THEME
 
 MAX_CHARACTERS = 4_000_000
+MAX_DEPTH = 60
 _ELEMENTS = re.compile(
     "svg|g|defs|clipPath|path|use|rect|circle|ellipse|line|polyline|polygon|text|tspan|image",
 )
@@ -34,7 +35,7 @@ def adopt(text: str, prefix: str, label: str) -> tuple[str, list[dict[str, Any]]
     Every id gets the prefix, so that two pictures never share one. The colours of the theme become the page's.
 
     Raises:
-        ValueError: the text is too long, not XML, or no SVG with a viewBox.
+        ValueError: the text is too long, not XML, nested too deep, or no SVG with a viewBox.
     """
     text = _DOCTYPE.sub("", text, count=1)
     if len(text) > MAX_CHARACTERS or "<!" in text.replace("<!--", ""):
@@ -53,13 +54,15 @@ def adopt(text: str, prefix: str, label: str) -> tuple[str, list[dict[str, Any]]
     return ET.tostring(clean, encoding="unicode"), _readings(root)
 
 
-def _clean(element: ET.Element, prefix: str) -> ET.Element:
+def _clean(element: ET.Element, prefix: str, depth: int = 0) -> ET.Element:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"elements are nested deeper than {MAX_DEPTH}: no SVG of a figure")
     name = _local(element.tag)
     clean = ET.Element(name, _attributes(element, prefix))
     clean.text = element.text if name in ("text", "tspan") else None
     for child in element:
         if _ELEMENTS.fullmatch(_local(child.tag)):
-            adopted = _clean(child, prefix)
+            adopted = _clean(child, prefix, depth + 1)
             adopted.tail = child.tail if name in ("text", "tspan") else None
             clean.append(adopted)
     return clean

@@ -73,7 +73,8 @@ def _shortened(names: list[str], width: int) -> tuple[str, list[str]]:
 
 def _cells(claim: Verdict) -> list[str]:
     effect, interval = wording.effect(claim), wording.interval(claim)
-    return [claim.claim, effect, interval, str(claim.n), claim.verdict, claim.published or "-"]
+    short = effect.replace("percentage points", "pp")
+    return [claim.claim, short, interval, str(claim.n), claim.verdict, wording.brief(claim.published) or "-"]
 
 
 def _block(claim: Verdict) -> Text:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +59,12 @@ def decision(verdict: Verdict) -> str:
     return f"supported if the whole {100 * verdict.level:g} % interval ({verdict.rule}) lies {where.format(*ends)}"
 
 
+def brief(published: str) -> str:
+    """What was published in few words, for a table: the first value, without what is said about it in brackets."""
+    first = re.sub(r"\s*\([^()]*(\)|$)", "", published.split(";")[0]).strip() or published
+    return textwrap.shorten(first, 40, placeholder=" ...")
+
+
 def tally(verdicts: Sequence[Verdict]) -> list[tuple[str, int]]:
     """How many claims came out in each way, those that occur, in a fixed order."""
     counts = [(outcome, sum(verdict.verdict == outcome for verdict in verdicts)) for outcome in OUTCOMES]
@@ -74,9 +82,9 @@ def settling_command(command: str, n: int) -> str:
 
 
 def _decimals(verdict: Verdict) -> int:
-    """One digit of the half-width, two if it starts with 1 or 2; three digits of an effect without interval."""
+    """One or two digits of the half-width (tenths for 0.5 to 5); three digits of an effect without interval."""
     half = (verdict.interval[1] - verdict.interval[0]) / 2
     if half > 0:
-        return min(max(-math.floor(math.log10(half / 3)), 0), 6)
+        return min(max(1 - math.floor(math.log10(half / 0.5)), 0), 6)
     size = abs(verdict.effect)
     return min(max(2 - math.floor(math.log10(size)), 0), 6) if size > 0 else 1

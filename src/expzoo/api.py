@@ -1,0 +1,141 @@
+"""The Python interface: what the command line does, for notebooks and scripts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expzoo import registry, results
+from expzoo.errors import BadInput
+
+if TYPE_CHECKING:
+    import polars as pl
+    from omegaconf import DictConfig
+
+    from expzoo.interfaces import Split
+    from expzoo.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run: its directory, and what is in it, read when it is asked for."""
+
+    directory: Path
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """The verdicts on the run's claims."""
+        from expzoo.verdicts import load_verdicts
+
+        path = self.directory / results.VERDICTS
+        return load_verdicts(path.read_text(encoding="utf-8"), str(path))
+
+    @cached_property
+    def records(self) -> pl.DataFrame:
+        """Every measurement, one tidy row each."""
+        from expzoo.records import read
+
+        return read(self.directory / results.RECORDS)
+
+    @cached_property
+    def figures(self) -> dict[str, Path]:
+        """The pictures by name, as PNG files; SVG and CSV of the same name lie beside them."""
+        return {path.stem: path for path in sorted((self.directory / results.FIGURES).glob("*.png"))}
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.directory / results.REPORT
+
+    def _repr_html_(self) -> str:
+        """The verdicts as a table, for notebooks."""
+        lines = [
+            f"<tr><td>{escape(v.claim)}</td><td>{v.effect:.3g} {escape(v.unit)}</td>"
+            f"<td>{v.interval[0]:.3g} to {v.interval[1]:.3g}</td><td>{v.n}</td><td>{escape(v.verdict)}</td></tr>"
+            for v in self.verdicts
+        ]
+        head = "<tr><th>claim</th><th>effect</th><th>95 % interval</th><th>n</th><th>verdict</th></tr>"
+        return f"<table>{head}{''.join(lines)}</table><p>{escape(str(self.report))}</p>"
+
+
+class Data:
+    """A dataset with its splits as attributes: `.train.x`, `.train.y`, `.test.x`, `.test.y`; the rest is the plugin's.
+
+    Where members draw their own data, it is that of the first member of run seed 0.
+    """
+
+    def __init__(self, plugin: Any) -> None:
+        self._plugin = plugin
+
+    def _split(self, name: str) -> Split:
+        from expzoo.randomness import member_seed
+
+        return self._plugin.split(name, member_seed(0, 0))
+
+    @cached_property
+    def train(self) -> Split:
+        """The training examples."""
+        return self._split("train")
+
+    @cached_property
+    def validation(self) -> Split:
+        """The validation examples; ValueError if the dataset has none."""
+        return self._split("validation")
+
+    @cached_property
+    def test(self) -> Split:
+        """The test examples."""
+        return self._split("test")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._plugin, name)
+
+
+def compose(*overrides: str) -> DictConfig:
+    """The config that a command line with these overrides gives; BadInput with everything that is wrong with them.
+
+    Values stay typed: `cfg.model.width = -1` is refused.
+    """
+    from expzoo import faults
+
+    return faults.composed(list(overrides))
+
+
+def run(cfg: DictConfig | dict[str, Any]) -> Result:
+    """Run a composed config, or find that it was run; its result. RuntimeError if it does not end well."""
+    from omegaconf import DictConfig
+
+    from expzoo import experiment, faults, identity
+    from expzoo.finished import is_finished
+
+    if isinstance(cfg, DictConfig):
+        if found := faults.incomplete(cfg):
+            raise BadInput("\n".join(found))
+        cfg = identity.plain(cfg)
+    name = cfg["about"]["experiment"] or "custom"
+    directory = Path("outputs") / name / identity.run_id(cfg)
+    if not is_finished(directory, cfg) and (code := experiment.run(cfg, directory)):
+        raise RuntimeError(f"the run ended with exit code {code}; see what it printed")
+    return Result(directory)
+
+
+def open_run(directory: str | Path) -> Result:
+    """The result of a finished run, every file compared with its checksum; BadInput if there is none or one differs."""
+    directory = Path(directory)
+    if faults := results.damaged(directory, results.require(directory)):
+        raise BadInput("\n".join(faults))
+    return Result(directory)
+
+
+def available(kind: str) -> list[str]:
+    """The names of the plugins of a kind such as "model"; BadInput with the nearest kinds if it is none."""
+    return registry.available(kind)
+
+
+def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
+    """A plugin from checked options: an `nn.Module` for a model with (inputs, outputs), `Data` for a dataset."""
+    made = registry.build(kind, name, *given, **options)
+    return Data(made) if kind == "dataset" else made

@@ -1,0 +1,86 @@
+"""What members are fed: the batches of each step, looked up by counters and gathered into static buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from expzoo.interfaces import Dataset
+
+
+class Feed(Protocol):
+    """Brings the batches of steps start..stop-1 for all members."""
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of one member's batch x and y."""
+        ...
+
+    def types(self) -> tuple[torch.dtype, torch.dtype]:
+        """The types of x and y."""
+        ...
+
+    def prepare(self, start: int, stop: int) -> None:
+        """Get ready for these steps."""
+        ...
+
+    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+        """Write the batch of this step into x (members, batch, ...) and y (members, batch, ...)."""
+        ...
+
+
+class IndexFeed:
+    """Batches of finite datasets by index. Members with the same data share one copy of it."""
+
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        seeds: Sequence[int],
+        owners: Sequence[Hashable],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
+    ) -> None:
+        """One dataset, seed and data owner for each member: equal owners have equal training splits.
+
+        Data that are floating numbers are brought to `dtype`. ValueError if training sets differ in size.
+        """
+        self._datasets, self._seeds = list(datasets), list(seeds)
+        splits = {owner: d.split("train", s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
+        sizes = {len(split) for split in splits.values()}
+        if len(sizes) > 1:
+            raise ValueError(f"members of one population need training sets of one size, not {sorted(sizes)}")
+        place = {owner: index * max(sizes) for index, owner in enumerate(splits)}
+        self._offsets = torch.tensor([place[owner] for owner in owners])
+        self._x = torch.cat([torch.tensor(split.x) for split in splits.values()]).to(device, dtype)
+        y = torch.cat([torch.tensor(split.y) for split in splits.values()]).to(device)
+        self._y = y.to(dtype) if y.is_floating_point() else y
+        self._batch = datasets[0].batch_size
+        self._start, self._indices = 0, torch.empty(0)
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of one member's batch."""
+        return (self._batch, *self._x.shape[1:]), (self._batch, *self._y.shape[1:])
+
+    def types(self) -> tuple[torch.dtype, torch.dtype]:
+        """The types of x and y."""
+        return self._x.dtype, self._y.dtype
+
+    def prepare(self, start: int, stop: int) -> None:
+        """Look up which examples each member sees: (steps, members * batch)."""
+        own = [
+            torch.as_tensor(dataset.indices(seed, start, stop)) + offset
+            for dataset, seed, offset in zip(self._datasets, self._seeds, self._offsets, strict=True)
+        ]
+        self._start, self._indices = start, torch.stack(own, 1).flatten(1).to(self._x.device)
+
+    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+        """Gather the examples of this step; a twin gets the first member's."""
+        indices = self._indices[step - self._start]
+        if len(self._seeds) < len(x):  # a lone member's twin
+            indices = indices.repeat(len(x))
+        torch.index_select(self._x, 0, indices, out=x.flatten(0, 1))
+        torch.index_select(self._y, 0, indices, out=y.flatten(0, 1))

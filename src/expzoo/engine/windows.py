@@ -1,0 +1,75 @@
+"""How a kernel slides over an image of any number of axes: the geometry that convolutions and pooling share."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of the shape `kernel` over an image of the shape `size`; each field has one entry for each axis.
+
+    A tap is a place in the kernel. The same tap of all windows that lie inside the image is a strided box of it.
+    """
+
+    size: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    before: tuple[int, ...]  # padding at the low end of each axis
+    after: tuple[int, ...]  # and at the high end
+
+    def pack(self) -> list[int]:
+        """As one list of numbers, which an operation of torch can take."""
+        fields = (self.size, self.kernel, self.stride, self.dilation, self.before, self.after)
+        return [number for one in fields for number in one]
+
+    @classmethod
+    def unpack(cls, numbers: Sequence[int]) -> Windows:
+        """The inverse of `pack`."""
+        axes = len(numbers) // 6
+        return cls(*(tuple(numbers[start : start + axes]) for start in range(0, 6 * axes, axes)))
+
+    @cached_property
+    def positions(self) -> tuple[int, ...]:
+        """How many windows there are along each axis; at least one, or ValueError."""
+        axes = zip(self.size, self.kernel, self.stride, self.dilation, self.before, self.after, strict=True)
+        found = tuple((n + low + high - d * (k - 1) - 1) // s + 1 for n, k, s, d, low, high in axes)
+        if min(found) < 1:
+            raise ValueError(f"a kernel of {self.kernel} does not fit into an image of {self.size} with its padding")
+        return found
+
+    @cached_property
+    def is_pointwise(self) -> bool:
+        """Whether each window is one element and each element one window."""
+        ones = {*self.kernel, *self.stride}
+        return ones == {1} and not any((*self.before, *self.after))
+
+    def taps(self) -> Iterator[tuple[tuple[int, ...], Box, Box]]:
+        """Each tap, its box in the image, and the box of the windows for which it lies inside the image."""
+        for tap in itertools.product(*map(range, self.kernel)):
+            sides = [self._side(axis, place) for axis, place in enumerate(tap)]
+            if all(windows.start < windows.stop for _, windows in sides):
+                yield tap, tuple(image for image, _ in sides), tuple(windows for _, windows in sides)
+
+    def _side(self, axis: int, place: int) -> tuple[slice, slice]:
+        """Along one axis: the elements that a tap touches, and the windows that touch them."""
+        stride = self.stride[axis]
+        offset = place * self.dilation[axis] - self.before[axis]
+        first = max(0, -(offset // stride))
+        last = min(self.positions[axis] - 1, (self.size[axis] - 1 - offset) // stride)
+        start = first * stride + offset
+        return slice(start, start + (last - first) * stride + 1, stride), slice(first, last + 1)
+
+    def outside(self, inside: Box) -> Iterator[Box]:
+        """Boxes that together hold every window that is not in the box `inside`, each once."""
+        for axis, (side, count) in enumerate(zip(inside, self.positions, strict=True)):
+            rest = (slice(None),) * (len(inside) - axis - 1)
+            for gap in (slice(0, side.start), slice(side.stop, count)):
+                if gap.start < gap.stop:
+                    yield (*inside[:axis], gap, *rest)

@@ -1,0 +1,165 @@
+"""What an analysis asks for and what it gets: requests for networks, and networks as it sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from expzoo.engine.assembly import Assembler
+from expzoo.engine.evaluation import Measure
+from expzoo.spec import FINAL, Spec, Step
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from expzoo.store import Network
+
+
+@dataclass(frozen=True)
+class Request:
+    """Networks that an analysis wants, with what is to be looked at: rows at `steps`, and measures."""
+
+    specs: tuple[Spec, ...]
+    measures: tuple[Measure, ...] = (Measure("accuracy", "test"),)
+    steps: tuple[int, ...] = ()
+    more: tuple[Request, ...] = ()
+
+    def __add__(self, other: Request) -> Request:
+        """Both at once: the answer holds the networks of this one, then those of the other."""
+        return replace(self, more=(*self.more, other))
+
+    def parts(self) -> Iterator[Request]:
+        """The requests that this one is made of, each with its own measures."""
+        yield self
+        for other in self.more:
+            yield from other.parts()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network as an analysis sees it."""
+
+    spec: Spec
+    network: Network = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """The spec's key, 64 hexadecimal digits."""
+        return self.spec.key
+
+    @property
+    def diverged(self) -> bool:
+        """Whether its loss stopped being finite; its final row is then the last with a finite loss."""
+        return self.network.status == "diverged"
+
+    @property
+    def step(self) -> int:
+        """The number of updates that led to the final row."""
+        return self.network.step
+
+    def row(self, step: Step = FINAL) -> np.ndarray:
+        """The weights (size,) after `step` updates; KeyError if they were not asked for."""
+        return self.network.rows[self.network.step if step == FINAL else step]
+
+    @property
+    def mask(self) -> np.ndarray | None:
+        """The mask (size,) of bool it was trained with."""
+        return self.network.mask
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The batch loss before each update, (steps,)."""
+        return self.network.losses
+
+    def curve(self, metric: str = "accuracy", split: str = "test") -> dict[int, float]:
+        """A measure over time: {step: value}."""
+        return dict(sorted(self.network.measured.get(Measure(metric, split).label(self.spec), {}).items()))
+
+    def value(self, metric: str = "accuracy", split: str = "test", step: Step = FINAL) -> float:
+        """A measure at one step; NaN for a network that diverged."""
+        return float("nan") if self.diverged else self.curve(metric, split)[self.step if step == FINAL else step]
+
+    def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Any) -> list[dict[str, Any]]:
+        """Tidy rows of (metric, split) measures at the end, or at every step they were taken.
+
+        The last row of each measure has `end` true; its value is NaN if the network diverged.
+        """
+        common = {"key": self.key, "seed": self.spec.seed, "arm": arm, **varied}
+        found = []
+        for metric, split in measures:
+            end = {self.step: self.value(metric, split)}
+            for step, value in (self.curve(metric, split) | end if curve else end).items():
+                row = {"step": step, "split": split, "metric": metric, "value": value, "end": step == self.step}
+                found.append(common | row)
+        return found
+
+    def parameters(self, step: Step = FINAL) -> dict[str, np.ndarray]:
+        """Its weights by parameter name, each of the parameter's own shape."""
+        return _by_name(self.spec, self.row(step))
+
+    def masks(self) -> dict[str, np.ndarray]:
+        """Its mask by parameter name, each bool of the parameter's own shape; ValueError if it has none."""
+        if self.mask is None:
+            raise ValueError(f"network {self.key} has no mask")
+        return _by_name(self.spec, self.mask)
+
+    def module(self, step: Step = FINAL) -> nn.Module:
+        """An ordinary module with its weights, to take away."""
+        import torch
+
+        assembler = Assembler()
+        row = torch.from_numpy(self.row(step).copy())
+        return assembler.layout(self.spec).load(assembler.module(self.spec), row)
+
+
+def _by_name(spec: Spec, row: np.ndarray) -> dict[str, np.ndarray]:
+    import torch
+
+    views = Assembler().layout(spec).view(torch.from_numpy(row))
+    return {name: value.numpy() for name, value in views.items()}
+
+
+@dataclass
+class Want:
+    """Everything that is wanted of one network, by whoever asks."""
+
+    spec: Spec
+    steps: set[int] = field(default_factory=set)
+    measures: set[Measure] = field(default_factory=set)
+
+    def lacking(self, network: Network, step: int, *, ended: bool) -> dict[int, list[Measure]] | None:
+        """What is wanted up to `step` and not kept: measures by step; None if it is a row.
+
+        At the end of a training every measure is wanted.
+        """
+        if any(wanted <= step and wanted not in network.rows for wanted in self.steps):
+            return None
+        total = self.spec.stop.build().at_most
+        lacking: dict[int, list[Measure]] = {}
+        for measure in sorted(self.measures, key=repr):
+            due = {at for at in measure.when.steps(total) if at <= step} | ({step} if ended else set())
+            for at in sorted(due - network.measured.get(measure.label(self.spec), {}).keys()):
+                lacking.setdefault(at, []).append(measure)
+        return lacking
+
+
+def expand(requests: Iterable[Request]) -> dict[str, Want]:
+    """Every network that the requests need, by key, the sources of their recipes included."""
+    wants: dict[str, Want] = {}
+
+    def add(spec: Spec, steps: Iterable[Step], measures: Iterable[Measure]) -> None:
+        if spec.key not in wants:
+            wants[spec.key] = Want(spec)
+            for source, step in spec.sources():
+                add(source, [step], ())
+        wants[spec.key].steps.update(step for step in steps if step != FINAL)
+        wants[spec.key].measures.update(measures)
+
+    for part in (part for request in requests for part in request.parts()):
+        for spec in part.specs:
+            add(spec, part.steps, part.measures)
+            for source, step in spec.sources():
+                add(source, [step], ())
+    return wants

@@ -1,0 +1,132 @@
+"""The verbs that read what runs have left: report, verify, rerun, compare, store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from expzoo import results
+from expzoo.errors import BadInput
+
+DONE, FAILED = 0, 1
+
+
+def main(verb: str, arguments: list[str]) -> int:
+    """Do one verb; the exit code. BadInput if its arguments are not what it takes."""
+    return VERBS[verb](arguments)
+
+
+def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
+    if len(arguments) < least or any(argument.startswith("-") for argument in arguments):
+        more = "" if verb == "rerun" else " [DIRECTORY ...]"
+        raise BadInput(f"usage: expzoo {verb} {' '.join(['DIRECTORY'] * least)}{more}")
+    return [Path(argument) for argument in arguments]
+
+
+def report(arguments: list[str]) -> int:
+    """Render the page of runs again and say where it is."""
+    from expzoo.experiment import write_report
+
+    for directory in _directories("report", arguments):
+        results.require(directory)
+        write_report(directory)
+        print(directory / results.REPORT)
+    return DONE
+
+
+def verify(arguments: list[str]) -> int:
+    """Compare every file of runs with its checksum; exit code 1 if one is not as it was written."""
+    faults = []
+    for directory in _directories("verify", arguments):
+        sealed = results.require(directory)
+        found = results.damaged(directory, sealed)
+        faults += found
+        print(f"{directory}: {len(sealed['files'])} files, {len(found)} damaged")
+    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+    return FAILED if faults else DONE
+
+
+def rerun(arguments: list[str]) -> int:
+    """Train every network of a run again in a store of its own and compare its records with the run's."""
+    import tempfile
+
+    import yaml
+
+    from expzoo import experiment, records
+
+    [directory] = _directories("rerun", arguments)
+    results.require(directory)
+    config = yaml.safe_load((directory / results.CONFIG).read_bytes())
+    with tempfile.TemporaryDirectory() as scratch:
+        again = Path(scratch) / "run"
+        code = experiment.run(config | {"store": f"{scratch}/store", "dry_run": False}, again)
+        if code != DONE:
+            return code
+        equal = records.read(again / results.RECORDS).equals(records.read(directory / results.RECORDS))
+    print("equal records" if equal else "other records: see the machine classes in environment.json")
+    return DONE if equal else FAILED
+
+
+def compare(arguments: list[str]) -> int:
+    """Print the claims of several runs beside each other, and the settings in which the runs differ."""
+    import yaml
+
+    from expzoo.report import wording
+    from expzoo.verdicts import load_verdicts
+
+    directories = _directories("compare", arguments, least=2)
+    flats = []
+    for directory in directories:
+        results.require(directory)
+        flats.append(dict(_flat(yaml.safe_load((directory / results.CONFIG).read_bytes()))))
+    for key in sorted({key for flat in flats for key in flat}):
+        values = [flat.get(key) for flat in flats]
+        if any(value != values[0] for value in values):
+            print(f"{key}: {' | '.join(map(str, values))}")
+    told: dict[str, list[str]] = {}
+    for place, directory in enumerate(directories):
+        path = directory / results.VERDICTS
+        for verdict in load_verdicts(path.read_text(encoding="utf-8"), str(path)):
+            line = f"{wording.effect(verdict)} {wording.interval(verdict)} {verdict.verdict}"
+            told.setdefault(verdict.claim, ["-"] * len(directories))[place] = line
+    for claim, lines in told.items():
+        print(f"{claim}: {' | '.join(lines)}")
+    return DONE
+
+
+def _flat(node: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for key, value in node.items():
+        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return pairs
+
+
+def store(arguments: list[str]) -> int:
+    """Say what a store holds, and check every network's checksum."""
+    from expzoo.packed import Corrupt, read_packed
+
+    root = Path(arguments[0]) if arguments else Path("outputs/store")
+    if not root.is_dir():
+        raise BadInput(f"{root} is no store: give its directory")
+    networks, partials, size, faults = 0, 0, 0, []
+    for path in sorted(root.glob("*/*/*/*.safetensors")):
+        size += path.stat().st_size
+        try:
+            read_packed(path)
+        except Corrupt as error:
+            faults.append(str(error))
+        networks += path.name == "network.safetensors"
+        partials += path.name != "network.safetensors"
+    print(f"{root}: {networks} networks, {partials} partial files, {size / 2**20:.0f} MiB, {len(faults)} corrupted")
+    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+    return FAILED if faults else DONE
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "report": report,
+    "verify": verify,
+    "rerun": rerun,
+    "compare": compare,
+    "store": store,
+}

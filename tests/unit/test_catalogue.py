@@ -1,0 +1,166 @@
+"""What `expzoo --help`, `list` and `show` say; none of them imports a plugin."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from expzoo.registry import KINDS, available
+from expzoo.words import FLAGS, VERBS
+
+PLUGIN = '''
+import torch
+from expzoo.options import Count, Fraction
+from expzoo.registry import register
+
+@register
+class Sieve:
+    """Keeps some of what it is given.
+
+    A second paragraph.
+
+    Args:
+        keep: the part that stays.
+    """
+
+    def __init__(self, *, keep: Fraction, levels: Count = 2) -> None: ...
+'''
+
+EXPERIMENT = """# @package _global_
+defaults:
+  - override /analysis: sieve
+about:
+  title: Sieves
+  question: Does it hold water?
+  source: A paper (2020)
+  cost: seconds
+population:
+  size: ${budget:2,16,64}
+analysis:
+  sieve:
+    keep: ${budget:0,0.5,1}
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with an analysis, an experiment and a preset."""
+    home = tmp_path_factory.mktemp("home")
+    for name, content in {
+        "analyses/sieve.py": PLUGIN,
+        "conf/experiment/kitchen.yaml": EXPERIMENT,
+        "conf/model/thin.yaml": "# A narrow network.\ndefaults: [mlp, _self_]\nwidth: ${budget:1,2,3}\n",
+    }.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(content)
+    return home
+
+
+@pytest.fixture
+def expzoo(command_line: Any, home: Path, tmp_path: Path) -> Callable[..., Any]:
+    """Types a command line in an empty directory."""
+    return lambda *arguments: command_line.type(*arguments, folder=tmp_path, plugins=home)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["model=mlp", "-h"], ["list", "--help"], ["report", "-h"]])
+def test_help_names_everything_there_is(expzoo: Callable[..., Any], arguments: list[str]) -> None:
+    ended = expzoo(*arguments)
+    text = "\n".join(ended.out)
+    assert (ended.code, ended.err) == (0, [])
+    for name in (*VERBS, *FLAGS, *KINDS, *available("model"), "sieve", "thin", "kitchen", "population.size", "75"):
+        assert name in text
+    assert max(map(len, ended.out)) <= 120
+
+
+def test_help_needs_neither_hydra_nor_torch(tmp_path: Path) -> None:
+    program = "import sys; from expzoo.cli import main; main(); print({'hydra', 'torch'} & set(sys.modules))"
+    command = [sys.executable, "-c", program, "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_version(expzoo: Callable[..., Any]) -> None:
+    assert expzoo("--version").out == ["expzoo 0.1.0"]
+
+
+def test_list_gives_one_line_each(expzoo: Callable[..., Any]) -> None:
+    ended = expzoo("list")
+    assert (ended.code, ended.err, ended.torch) == (0, [], False)
+    assert [line for line in ended.out if line.endswith(":")] == [
+        "experiments:",
+        *(f"{folder}:" for folder in KINDS.values()),
+    ]
+    assert "  kitchen              Sieves" in ended.out
+    assert "  sieve                Keeps some of what it is given." in ended.out
+    assert "  thin                 A narrow network." in ended.out
+
+
+def test_list_takes_one_kind_in_the_singular_or_plural(expzoo: Callable[..., Any]) -> None:
+    assert expzoo("list", "analysis").out == expzoo("list", "analyses").out
+    assert expzoo("list", "analysis").out[0] == "analyses:"
+    assert expzoo("list", "experiment").out[0] == "experiments:"
+
+
+def test_a_plugin_that_cannot_be_read_is_listed_and_said(command_line: Any, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "broken.py").write_text("class Broken(\n")
+    ended = command_line.type("list", "models", folder=tmp_path, plugins=tmp_path)
+    assert "  broken               (cannot be read)" in ended.out
+    assert any(line.startswith("  mlp ") for line in ended.out)
+    assert ended.err == [
+        f"model=broken of EXPZOO_PLUGINS cannot be read: {tmp_path}/models/broken.py:1: '(' was never closed"
+    ]
+    assert ended.code == 2
+
+
+def test_show_a_plugin(expzoo: Callable[..., Any], home: Path) -> None:
+    ended = expzoo("show", "sieve")
+    assert (ended.code, ended.err, ended.torch) == (0, [], False)
+    assert ended.out == [
+        f"analysis=sieve  ({home}/analyses/sieve.py)",
+        "",
+        "Keeps some of what it is given.",
+        "",
+        "A second paragraph.",
+        "",
+        "  analysis.sieve.keep=(required)           a number from 0 to 1; the part that stays.",
+        "  analysis.sieve.levels=2                  a whole number at least 1",
+        "",
+    ]
+
+
+def test_show_an_experiment(expzoo: Callable[..., Any]) -> None:
+    ended = expzoo("show", "kitchen")
+    assert (ended.code, ended.err, ended.torch) == (0, [], False)
+    for line in (
+        "question  Does it hold water?",
+        "source    A paper (2020)",
+        "cost      seconds",
+        "command   expzoo +experiment=kitchen",
+        "analysis=sieve: Keeps some of what it is given.",
+        "  analysis.sieve.keep=0.0 | 0.5 | 1.0      a number from 0 to 1; the part that stays.",
+        "  population.size=2 | 16 | 64",
+        "  seed=0",
+    ):
+        assert line in ended.out
+
+
+def test_show_a_preset(expzoo: Callable[..., Any]) -> None:
+    shown = expzoo("show", "thin").out
+    assert any(line.startswith("  model.width=1 | 2 | 3 ") for line in shown)
+    assert not any("optimizer" in line for line in shown)
+
+
+def test_every_shipped_experiment_can_be_shown(command_line: Any, tmp_path: Path) -> None:
+    from expzoo.registry import options
+
+    for name in options("experiment"):
+        ended = command_line.type("show", name, folder=tmp_path)
+        assert (ended.code, ended.err) == (0, [])
+        said = {line.split()[0] for line in ended.out if line.strip()}
+        assert {"title", "question", "source", "cost", "command"} <= said
