@@ -1,15 +1,24 @@
-"""A command line that many tests type into: one process answers them all, which saves each the start of Hydra."""
+"""What tests share: a small network, a lab on a store of its own, and a command line to type into.
+
+One process answers every command of a module, which saves each the start of Hydra.
+"""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from expzoo.spec import Component, Spec
+
+if TYPE_CHECKING:
+    from expzoo.lab import Lab
 
 _SERVER = """
 import io, json, os, sys, traceback
@@ -70,3 +79,48 @@ def command_line(request: pytest.FixtureRequest) -> Iterator[CommandLine]:
     ) as process:
         yield CommandLine(process)
         process.kill()
+
+
+@pytest.fixture
+def base() -> Spec:
+    """A small network: 20 hidden units, 400 examples of MNIST-1D in batches of 25, 60 steps of Adam."""
+    part = Component.of
+    return Spec(
+        dataset=part("dataset", "mnist1d", num_samples=500, batch_size=25),
+        model=part("model", "mlp", width=20),
+        optimizer=part("optimizer", "adam"),
+        schedule=part("schedule", "constant"),
+        loss=part("loss", "cross_entropy"),
+        stop=part("stop", "steps", steps=60),
+        seed=0,
+    )
+
+
+@pytest.fixture
+def open_lab(tmp_path: Path) -> Callable[..., Lab]:
+    """Opens a new lab on the store of this name in the test's own folder."""
+
+    def opened(store: str = "store", **options: Any) -> Lab:
+        from expzoo.lab import Lab
+        from expzoo.store import Store
+
+        return Lab(Store(tmp_path / store, "this-machine"), **options)
+
+    return opened
+
+
+@pytest.fixture(params=["openblas", "torch"])
+def blas(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both libraries that may multiply, whichever this machine would choose."""
+    monkeypatch.setattr("expzoo.machine.blas", lambda: request.param)
+    return request.param
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets the caller's number of threads; afterwards it is what it was."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

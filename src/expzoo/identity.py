@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from expzoo.registry import KINDS, SHARED, declared
-from expzoo.spec import ENGINE_VERSION
+from expzoo import spec
 
 RESULTS_FORMAT = 1
 """Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""
@@ -55,7 +55,7 @@ def run_id(config: Mapping[str, Any]) -> str:
         "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
         "versions": {f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config)},
         "format": RESULTS_FORMAT,
-        "engine": ENGINE_VERSION,
+        "engine": spec.ENGINE_VERSION,
     }
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

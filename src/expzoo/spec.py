@@ -134,7 +134,7 @@ class Magnitude(Recipe):
     step: Step = FINAL
 
     def __post_init__(self) -> None:
-        check_sparsity(self.sparsity)
+        object.__setattr__(self, "sparsity", checked_sparsity(self.sparsity))
 
     def sources(self) -> Iterator[tuple[Spec, Step]]:
         yield self.of, self.step
@@ -150,7 +150,7 @@ class RandomMask(Recipe):
     within: RandomMask | None = None
 
     def __post_init__(self) -> None:
-        check_sparsity(self.sparsity)
+        object.__setattr__(self, "sparsity", checked_sparsity(self.sparsity))
         if self.within and self.within.sparsity > self.sparsity:
             raise ValueError(f"a random mask of sparsity {self.sparsity} does not fit within {self.within.sparsity}")
 
@@ -167,10 +167,11 @@ Init = Fresh | Rewind
 Mask = Magnitude | RandomMask | Permuted
 
 
-def check_sparsity(sparsity: float) -> None:
-    """ValueError unless some weight remains."""
+def checked_sparsity(sparsity: float) -> float:
+    """The sparsity as a float, so that 0 and 0.0 have one key; ValueError unless some weight remains."""
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity {sparsity} must be at least 0 and less than 1: at 1 no weight is left")
+    return float(sparsity) + 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,8 @@
 """Keys of networks that stores already hold.
 
-A literal here may change only when the numbers of that network change: with ENGINE_VERSION in `spec.py`, or with the
-CACHE_VERSION of a plugin in the chain. An option that a plugin gains must not change them either: whoever adds one whose
-default leaves the numbers as they are keeps it out of the key until it differs, or raises the version and says so. A
-change of these literals for any other reason makes every stored network worthless in silence.
+A literal here may change only together with the numbers of its network, that is when ENGINE_VERSION of `spec.py` or the
+CACHE_VERSION of a plugin in it is raised, or when such a plugin gains or loses an option. Any other change makes every
+stored network worthless in silence.
 """
 
 from __future__ import annotations

@@ -8,10 +8,11 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from expzoo.engine.program import exact_arithmetic
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from expzoo.engine.session import Session
 
-for _name in ("pytorch_lightning.utilities.rank_zero", "lightning.pytorch.utilities.rank_zero"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
+logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+logging.getLogger("pytorch_lightning.trainer.connectors.signal_connector").setLevel(logging.WARNING)
 
 
 class _Blocks:
@@ -139,4 +140,5 @@ def fit(session: Session, callbacks: list[Callback], accelerator: str = "cpu") -
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(PopulationModule(session), train_dataloaders=_Blocks(session.blocks))
+        with suppress(SIGTERMException):  # Lightning's own answer to SIGTERM; `Interruption` has noted the signal
+            trainer.fit(PopulationModule(session), train_dataloaders=_Blocks(session.blocks))

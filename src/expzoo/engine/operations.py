@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from expzoo.engine import products
-from expzoo.engine.products import Call
+from expzoo.engine.crowd import KERNELS, Call
 
 aten = torch.ops.aten
 
@@ -156,11 +156,13 @@ def is_pointwise(target: Any) -> bool:
 
 def is_batched(target: Any) -> bool:
     """Whether all members may be computed by one call, whatever the layout."""
-    return target in ROUNDED_ONCE or target in PER_MEMBER
+    return target in ROUNDED_ONCE or target in PER_MEMBER or target in KERNELS
 
 
 def write_into(target: Any, args: Sequence[Any], kwargs: dict[str, Any], buffer: Tensor) -> list[Call]:
     """Calls without arguments that run the operation and leave the result in `buffer`, allocating nothing if they can."""
+    if target in KERNELS:
+        return KERNELS[target](*args, **kwargs, out=buffer)
     match target:
         case aten.bmm.default:
             return products.product(*args, buffer)

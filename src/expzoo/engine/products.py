@@ -5,17 +5,15 @@ Which one is a function of the machine class (`machine.blas`) and of one member'
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from expzoo import machine
+from expzoo.engine.crowd import Call
 
-Call = Callable[[], Any]
 LARGE = 2_500_000  # multiplications from which oneDNN beats OpenBLAS in spite of its 15 microseconds a call (LOG.md)
 
 

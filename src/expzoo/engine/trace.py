@@ -9,15 +9,12 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call, grad_and_value, vmap
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.overrides import TorchFunctionMode
+
+from expzoo.engine.functions import CrowdFunctions, Unadoptable
 
 aten = torch.ops.aten
 
 Objective = Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]
-
-
-class Unadoptable(ValueError):
-    """A module that cannot be trained in a population, with what to do about it."""
 
 
 def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Objective:
@@ -27,41 +24,6 @@ def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Ob
         return loss(functional_call(module, parameters, (x,)), y)
 
     return of
-
-
-_RANDOM = frozenset(
-    {
-        torch.bernoulli,
-        torch.multinomial,
-        torch.normal,
-        torch.poisson,
-        torch.rand,
-        torch.rand_like,
-        torch.randint,
-        torch.randint_like,
-        torch.randn,
-        torch.randn_like,
-        torch.randperm,
-        nn.functional.dropout,
-        Tensor.bernoulli_,
-        Tensor.exponential_,
-        Tensor.normal_,
-        Tensor.random_,
-        Tensor.uniform_,
-    }
-)
-
-
-class _RefuseRandomness(TorchFunctionMode):
-    """Torch's random functions draw from a global generator: a member's numbers would depend on the crowd."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _RANDOM:
-            raise Unadoptable(
-                f"the module's forward calls {getattr(func, '__name__', func)}, which draws from torch's global "
-                "generator; use nn.Dropout, or draw in the constructor"
-            )
-        return func(*args, **(kwargs or {}))
 
 
 def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> fx.GraphModule:
@@ -76,7 +38,7 @@ def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) ->
         return (*(gradients[name] for name in names), loss)
 
     try:
-        with _RefuseRandomness():
+        with CrowdFunctions():
             module = make_fx(flat)(*parameters.values(), x, y)
     except RuntimeError as error:
         first = str(error).strip().splitlines()[0]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 Box = tuple[slice, ...]
+_NOTHING: Box = (slice(0, 0),)
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,15 @@ class Windows:
         ones = {*self.kernel, *self.stride}
         return ones == {1} and not any((*self.before, *self.after))
 
-    def taps(self) -> Iterator[tuple[tuple[int, ...], Box, Box]]:
-        """Each tap, its box in the image, and the box of the windows for which it lies inside the image."""
+    def taps(self) -> Iterator[tuple[Box, Box]]:
+        """Of each tap in turn: its box in the image, and the box of the windows for which it lies inside the image.
+
+        Both are empty for a tap that always lies in the padding.
+        """
         for tap in itertools.product(*map(range, self.kernel)):
-            sides = [self._side(axis, place) for axis, place in enumerate(tap)]
-            if all(windows.start < windows.stop for _, windows in sides):
-                yield tap, tuple(image for image, _ in sides), tuple(windows for _, windows in sides)
+            image, windows = zip(*(self._side(axis, place) for axis, place in enumerate(tap)), strict=True)
+            is_empty = any(side.start >= side.stop for side in windows)
+            yield (_NOTHING * len(tap), _NOTHING * len(tap)) if is_empty else (image, windows)
 
     def _side(self, axis: int, place: int) -> tuple[slice, slice]:
         """Along one axis: the elements that a tap touches, and the windows that touch them."""

@@ -1,0 +1,34 @@
+"""Differentiable functions on a whole crowd: every tensor has an axis of members first.
+
+Inside such a function members are never mixed, so `vmap` can only add to that axis. Each is made of operations of the
+library "expzoo", which a tape runs by their kernels: `KERNELS[operation](*arguments, out=...)` gives calls that
+write the result into static memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Call = Callable[[], Any]
+Kernel = Callable[..., list[Call]]
+KERNELS: dict[Any, Kernel] = {}
+
+
+def join_members(function: type[torch.autograd.Function], info: Any, in_dims: Any, args: Any) -> tuple[Any, Any]:
+    """The vmap rule of all functions on a crowd: the new axis joins the axis of members."""
+    size = info.batch_size
+
+    def joined(value: Any, axis: int | None) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        moved = value.expand(size, *value.shape) if axis is None else value.movedim(axis, 0)
+        return moved.flatten(0, 1)
+
+    results = function.apply(*(joined(value, axis) for value, axis in zip(args, in_dims, strict=True)))
+    if isinstance(results, Tensor):
+        return results.unflatten(0, (size, -1)), 0
+    return tuple(result.unflatten(0, (size, -1)) for result in results), (0,) * len(results)
