@@ -22,7 +22,7 @@ machine.choose_kernels()
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from expzoo.engine.program import exact_arithmetic  # noqa: E402
+from expzoo.engine.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.lab import Lab  # noqa: E402
 from expzoo.randomness import member_seed  # noqa: E402
 from expzoo.spec import Component, Spec  # noqa: E402

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 from expzoo.options import Fraction, NonNegative, Positive
 from expzoo.registry import register
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -20,11 +20,14 @@ class Fitted:
 
     CACHE_VERSION = 1
 
+    watches = ("loss", "train")
+    must_end = True
+
     def __init__(self, *, loss: Positive = 0.01, every: Count = 100, at_most: Count = 10000) -> None:
         if every > at_most:
             raise ValueError(f"every {every} is more than at_most {at_most}: the loss would never be looked at")
         self.loss, self.every, self.at_most = loss, every, at_most
 
-    def done(self, train_loss: float) -> bool:
-        """Whether a network with this training loss is finished."""
-        return train_loss <= self.loss
+    def done(self, history: list[float]) -> bool:
+        """Whether a network with these training losses is finished."""
+        return history[-1] <= self.loss

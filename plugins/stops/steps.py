@@ -17,10 +17,12 @@ class Steps:
     CACHE_VERSION = 1
 
     every = 0
+    watches = ("loss", "train")
+    must_end = False
 
     def __init__(self, *, steps: Count = 1500) -> None:
         self.at_most = steps
 
-    def done(self, train_loss: float) -> bool:
+    def done(self, history: list[float]) -> bool:
         """Never before the last step."""
         return False

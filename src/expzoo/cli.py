@@ -25,6 +25,8 @@ def main() -> int:
         return _dispatch(sys.argv[1:])
     except BadInput as error:
         return _say(BAD_INPUT, *str(error).splitlines())
+    except PluginError as error:
+        return _say(FAILED, str(error), _own_traceback(error))
     except KeyboardInterrupt:
         return _say(INTERRUPTED, "interrupted")
     except BrokenPipeError:  # the reader of our output has seen enough
@@ -133,7 +135,7 @@ def _job(cfg: DictConfig) -> int:
     except OSError as error:
         return _say(FAILED, f"{error.filename or directory}: {error.strerror or error}")
     except Exception:  # noqa: BLE001 - the boundary of a job: whatever it is, it is printed and the next job runs
-        return _say(FAILED, traceback.format_exc())
+        return _say(FAILED, traceback.format_exc().rstrip())
     finally:
         _remove_empty(directory)
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
-from expzoo.registry import KINDS, SHARED, declared
 from expzoo import spec
+from expzoo.registry import KINDS, SHARED, declared
 
 RESULTS_FORMAT = 1
 """Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""

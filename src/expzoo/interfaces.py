@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as MatplotlibFigure
     from torch import Tensor, nn
 
-    from expzoo.claims import Verdict
+    from expzoo.engine.layout import Layout
     from expzoo.spec import Spec
     from expzoo.trained import Request, Trained
+    from expzoo.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,10 @@ class Model(Protocol):
 
 
 class Optimizer(Protocol):
-    """Updates rows in place. `state` names the matrices it needs, each like theta and zero at the start."""
+    """Updates rows in place. `state` names the matrices it needs, each like theta and zero at the start.
+
+    One with an attribute `noisy` that is true finds standard normal numbers like theta in `state["noise"]`.
+    """
 
     state: tuple[str, ...]
     lr: float
@@ -80,16 +84,62 @@ class Loss(Protocol):
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
 
 
+class Constraint(Protocol):
+    """Acts on rows after each step, and on the first row."""
+
+    def project(self, theta: Tensor, layout: Layout) -> None:
+        """Bring rows (members, size) back to where they must be, in place, each by itself."""
+        ...
+
+
+class Parametrisation(Protocol):
+    """What is trained is a row z; what is evaluated is w = weights(z, fixed, place).
+
+    `maps` says whether w differs from z; if not, `weights` and `pull_back` are never called. `num_fixed` is how many
+    rows of other networks it is built on, `middle` the place at which a network is evaluated.
+    """
+
+    maps: bool
+    num_fixed: int
+    middle: float
+
+    def size(self, layout: Layout) -> int:
+        """The length of a row z, a multiple of 64."""
+        ...
+
+    def trainable(self, layout: Layout) -> np.ndarray | None:
+        """What of a row z is trained, (size,) of bool; None for all of it."""
+        ...
+
+    def start(self, first: Tensor, fixed: Tensor) -> Tensor:
+        """The first z (size of z,) from the initial weights (size of w,) and the fixed rows (num_fixed, size of w)."""
+        ...
+
+    def weights(self, z: Tensor, fixed: Tensor, place: Tensor) -> Tensor:
+        """W (members, size of w) of z (members, size of z), fixed (members, num_fixed, size of w), place (members,)."""
+        ...
+
+    def pull_back(self, grad: Tensor, fixed: Tensor, place: Tensor) -> Tensor:
+        """The gradient with respect to z from that with respect to w."""
+        ...
+
+
 class Stop(Protocol):
     """When training ends: after `at_most` steps, or earlier if `done` says so at a multiple of `every` steps.
 
-    `every` of 0 means never asked.
+    `every` of 0 means never asked. `watches` is the (metric, split) it looks at. `must_end` says whether a network that
+    gets to `at_most` is one that did not make it, with the status not_fitted. A rule with a method `best(history)`, the
+    index of the best look so far, has the row of that look kept as the event "best".
     """
 
     at_most: int
     every: int
+    watches: tuple[str, str]
+    must_end: bool
 
-    def done(self, train_loss: float, validation: dict[str, list[float]]) -> bool: ...
+    def done(self, history: list[float]) -> bool:
+        """Whether a network is finished for which these values were seen, one for each look, the last one now."""
+        ...
 
 
 @dataclass(frozen=True)

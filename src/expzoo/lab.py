@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
-from expzoo.engine.program import exact_arithmetic
 from expzoo.engine.session import Session, Trainee
 from expzoo.store import Network
 from expzoo.trained import Request, Trained, Want, expand
@@ -151,7 +151,7 @@ class Lab:
     def _fits(self, network: Network, spec: Spec) -> bool:
         """Whether a stored network has the rows that its spec has; if not it is set aside."""
         row = network.rows[0]
-        size = self.assembler.layout(spec).size
+        size = self.assembler.row_size(spec)
         if fits := row.shape == (size,) and row.dtype == spec.dtype:
             return fits
         self.store.reject(network, f"has rows of {row.shape[0]} {row.dtype}, not {size} {spec.dtype}")

@@ -136,8 +136,8 @@ class Request:
         self.wrong |= below.wrong - self.typed
         self.faults += below.faults
 
-    def read_experiment(self, name: str) -> None:
-        """Take the lines of conf/experiment/`name`.yaml, and of the experiments it builds upon."""
+    def read_experiment(self, name: str, above: tuple[str, ...] = ()) -> None:
+        """Take the lines of conf/experiment/`name`.yaml and of what it builds upon; `above` are built upon it."""
         where = f"experiment/{name}.yaml: "
         try:
             content = OmegaConf.to_container(OmegaConf.load(yaml_file("experiment", name)))
@@ -148,8 +148,10 @@ class Request:
             self.faults.append(f"{where}it holds no keys")
             return
         for item in content.pop("defaults", None) or []:
-            if isinstance(item, str) and item != "_self_" and item in options("experiment"):
-                self.read_experiment(item)
+            if item in (name, *above):
+                self.faults.append(f"{where}it builds upon itself")
+            elif isinstance(item, str) and item in options("experiment"):
+                self.read_experiment(item, (name, *above))
             for key, chosen in item.items() if isinstance(item, dict) else ():
                 group = str(key).removeprefix("override ").strip(" /").partition("@")[0]
                 if group in groups():

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from expzoo.trained import expand
 
 if TYPE_CHECKING:
-    from expzoo.lab import Lab
     from expzoo.interfaces import Analysis, Setting
+    from expzoo.lab import Lab
     from expzoo.spec import Spec
 
 PROBE_STEPS = 10
@@ -38,7 +38,7 @@ def show_plan(lab: Lab, setting: Setting, analyses: dict[str, Analysis]) -> None
 
 def _seconds(lab: Lab, specs: list[Spec]) -> float:
     """Training time of networks of one kind, from a few steps of a population of the size that they come in."""
-    from expzoo.engine.program import exact_arithmetic
+    from expzoo.engine.arithmetic import exact_arithmetic
 
     widest = Counter(spec.seed for spec in specs)  # the chain of one seed is trained one after the other
     together = max(len(specs) // max(widest.values()), 1)

@@ -43,3 +43,10 @@ def permutation(seed: int, purpose: str, counter: int | Sequence[int], count: in
 def integers(seed: int, purpose: str, counter: int | Sequence[int], count: int, high: int) -> np.ndarray:
     """`count` int64 numbers in [0, high), shape (count,); the bias of the fixed-point product is below high / 2**53."""
     return np.floor(uniforms(seed, purpose, counter, count) * high).astype(np.int64)
+
+
+def normals(seed: int, purpose: str, counter: int | Sequence[int], count: int) -> np.ndarray:
+    """`count` standard normal float64 numbers, shape (count,), by Box & Muller 1958 from pairs of uniforms."""
+    drawn = uniforms(seed, purpose, counter, 2 * -(-count // 2)).reshape(2, -1)
+    radius, angle = np.sqrt(-2.0 * np.log1p(-drawn[0])), 2.0 * np.pi * drawn[1]
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:count]

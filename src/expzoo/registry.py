@@ -60,6 +60,8 @@ class Home:
 def homes() -> tuple[Home, ...]:
     """Every home of plugins, the package's own first; nothing is imported."""
     folders = [Path(folder).absolute() for folder in os.environ.get("EXPZOO_PLUGINS", "").split(os.pathsep) if folder]
+    if absent := [str(folder) for folder in folders if not folder.is_dir()]:
+        raise BadInput(f"EXPZOO_PLUGINS names what is not a folder: {', '.join(absent)}")
     own = Home("expzoo", HOME / "plugins", HOME / "conf")
     here = Home("the working directory", Path.cwd() / "plugins")
     given = [Home("EXPZOO_PLUGINS", folder, folder / "conf") for folder in folders]

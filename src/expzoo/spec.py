@@ -164,6 +164,7 @@ class Permuted(Recipe):
 
 
 Init = Fresh | Rewind
+KINDS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
 Mask = Magnitude | RandomMask | Permuted
 
 
@@ -176,7 +177,11 @@ def checked_sparsity(sparsity: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """How one network is trained. Equal keys mean equal trajectories, bit for bit within a machine class."""
+    """How one network is trained. Equal keys mean equal trajectories, bit for bit within a machine class.
+
+    `fixed` are the rows that a parametrisation such as a curve is built on. What a spec does not have is not in its
+    canonical form, so a new optional field leaves old keys as they are.
+    """
 
     dataset: Component
     model: Component
@@ -187,13 +192,16 @@ class Spec:
     seed: int
     init: Init = Fresh()
     mask: Mask | None = None
+    constraint: Component | None = None
+    parametrisation: Component | None = None
+    fixed: tuple[Init, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
 
     @classmethod
     def from_config(cls, config: dict[str, Any], seed: int = 0) -> Self:
         """The spec that a plain, resolved config describes."""
-        kinds = ("dataset", "model", "optimizer", "schedule", "loss", "stop")
-        return cls(seed=seed, **{kind: Component.from_config(kind, config[kind]) for kind in kinds})
+        parts: dict[str, Any] = {kind: Component.from_config(kind, config[kind]) for kind in KINDS}
+        return cls(seed=seed, **parts)
 
     def replace(self, **changes: Any) -> Self:
         """The same spec with some fields changed; a dict for a component changes its options only."""
@@ -205,7 +213,8 @@ class Spec:
 
     def sources(self) -> list[tuple[Spec, Step]]:
         """The rows of other networks that must exist before this one can start."""
-        return [*self.init.sources(), *(self.mask.sources() if self.mask else ())]
+        recipes = [self.init, *([self.mask] if self.mask else []), *self.fixed]
+        return [source for recipe in recipes for source in recipe.sources()]
 
     def canonical(self) -> dict[str, Any]:
         """What is hashed: plain data with the recipes' specs as their keys."""
@@ -214,6 +223,8 @@ class Spec:
             value = getattr(self, field.name)
             if isinstance(value, (Component, Recipe)):
                 content[field.name] = value.canonical()
+        if self.fixed:
+            content["fixed"] = [recipe.canonical() for recipe in self.fixed]
         return content
 
     @cached_property

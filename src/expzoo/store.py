@@ -5,6 +5,7 @@ store/<two digits>/<key>/<machine class>/network.safetensors, and `partial` file
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -28,7 +29,8 @@ class Network:
     """What is kept of one trained network.
 
     `rows` are weights (size,) by step, among them step 0 and the last; `measured` maps a label such as "accuracy/test"
-    to {step: value}; `losses` are the batch losses before each update; `mask` (size,) of bool where there is one.
+    to {step: value}; `losses` are the batch losses before each update; `mask` (size,) of bool where there is one;
+    `events` are named steps, such as "best".
     """
 
     key: str
@@ -38,6 +40,7 @@ class Network:
     losses: np.ndarray
     mask: np.ndarray | None = None
     measured: dict[str, dict[int, float]] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
     machine: str = ""
 
 
@@ -151,6 +154,7 @@ def _packed(network: Network) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         arrays[f"steps/{label}"] = np.array(steps, np.int64)
         arrays[f"values/{label}"] = np.array([values[step] for step in steps], np.float64)
     about = {"format": FORMAT, "key": network.key, "status": network.status, "step": str(network.step)}
+    about["events"] = json.dumps(network.events, sort_keys=True)
     return arrays, about
 
 
@@ -169,9 +173,10 @@ def _network(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, pat
             losses=arrays["losses"],
             mask=arrays["mask"].astype(bool) if "mask" in arrays else None,
             measured=dict(_measured(arrays)),
+            events={str(name): int(step) for name, step in json.loads(about.get("events", "{}")).items()},
             machine=path.parent.name,
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise Corrupt(f"{path} holds no network: {error!r}") from None
     if fault := _fault(network, partial="theta" in arrays):
         raise Corrupt(f"{path} holds no network: {fault}")

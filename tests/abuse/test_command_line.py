@@ -58,6 +58,8 @@ FILES = {
         "seed: -1\n"
     ),
     "conf/experiment/unreadable.yaml": "# @package _global_\nabout:\n  title: [a, b\nseed: 1\n",
+    "conf/experiment/circular.yaml": "# @package _global_\ndefaults: [around, _self_]\n",
+    "conf/experiment/around.yaml": "# @package _global_\ndefaults: [circular, _self_]\n",
     "conf/experiment/listed.yaml": "- a\n- b\n",
     "conf/experiment/unpackaged.yaml": "seed: 3\n",
     "conf/model/thin.yaml": "defaults: [perceptron, _self_]\nwidht: 1\n",
@@ -159,6 +161,13 @@ LINES: dict[str, list[str]] = {
     "-m analysis=[sieving],[sieving,zzz]": ["there is no analysis=zzz: known: {analysis}"],
     "-m seed=interval(0,3)": ["seed=interval(0,3) has no end of values: sweep over a,b or range(1,3)"],
     "-m hydra.run.dir=a,b": ["hydra.run.dir=a,b: a setting of Hydra cannot be swept over"],
+    "-m +experiment=kitchen,typos seed=0,1": [
+        "experiment/typos.yaml: there is no model=percepton: did you mean perceptron?",
+        "experiment/typos.yaml: there is no analysis=calibrat: did you mean calibrate?",
+        "experiment/typos.yaml: model has no widht: did you mean width?",
+        "experiment/typos.yaml: the config has no populaton: did you mean population?",
+        "experiment/typos.yaml: seed must be a whole number at least 0, not -1",
+    ],
     # Hydra's own settings: places and launchers, never code
     "hydra.run.dri=x": ["hydra.run.dri cannot be changed: did you mean hydra.run.dir?"],
     "hydra.callbacks.x._target_=os.system": [f"hydra.callbacks.x._target_ cannot be changed: known: {HYDRA}"],
@@ -200,6 +209,7 @@ LINES: dict[str, list[str]] = {
         "experiment/typos.yaml: seed must be a whole number at least 0, not -1",
     ],
     "+experiment=unreadable": ["experiment/unreadable.yaml: line 4, column 5: expected ',' or ']', but got ':'"],
+    "+experiment=circular": ["experiment/around.yaml: it builds upon itself"],
     "+experiment=listed": ["experiment/listed.yaml: it holds no keys"],
     "+experiment=unpackaged": ["experiment/unpackaged.yaml: the first line has to be # @package _global_"],
     "+experiment=kitchen model=convolution": ["experiment/kitchen.yaml: model has no width: known: channels, kernel"],

@@ -222,6 +222,12 @@ def test_two_files_of_one_name_are_refused(write: Write, tmp_path: Path) -> None
     assert str(caught.value) == f"two files are called stop=steps: {own} and {preset}"
 
 
+def test_a_home_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXPZOO_PLUGINS", f"{tmp_path}:{tmp_path}/absent")
+    with pytest.raises(BadInput, match=f"EXPZOO_PLUGINS names what is not a folder: {tmp_path}/absent"):
+        registry.homes()
+
+
 def test_the_working_directory_is_a_home(write: Write, tmp_path: Path) -> None:
     folder = tmp_path / "plugins" / "stops"
     folder.mkdir(parents=True)

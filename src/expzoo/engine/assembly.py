@@ -6,8 +6,9 @@ import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,8 +19,11 @@ from expzoo.engine.feed import IndexFeed
 from expzoo.engine.layout import Layout, construct
 from expzoo.engine.program import Member, Program, Row
 from expzoo.engine.session import Trainee
-from expzoo.spec import FINAL, Component, Fresh, Rewind, Spec, Step, canonical_json
+from expzoo.spec import FINAL, Component, Fresh, Init, Rewind, Spec, Step, canonical_json
 from expzoo.store import Network, Partial
+
+if TYPE_CHECKING:
+    from expzoo.interfaces import Parametrisation
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
 MOST_MEMBERS = 64
@@ -55,16 +59,40 @@ class Assembler:
         return Layout.of(construct(lambda: model.build(data.inputs, data.outputs), 0))
 
     def initial_row(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray:
-        """The row (size,) a spec starts from: its recipe's, with the pruned entries at zero."""
-        match spec.init:
+        """The row (size,) a spec starts from: its recipe's, with pruned entries at zero, mapped and projected."""
+        row = self._first_row(spec, spec.init, networks)
+        mask = self.mask(spec, networks)
+        row = row if mask is None else np.where(mask, row, np.zeros_like(row))
+        parametrisation = self.parametrisation(spec)
+        if parametrisation and parametrisation.maps:
+            row = parametrisation.start(torch.from_numpy(row), torch.stack(self.fixed(spec, networks))).numpy()
+        if spec.constraint:
+            theta = torch.from_numpy(row.copy()).unsqueeze(0)
+            self._plugin(spec.constraint).project(theta, self.layout(spec))
+            row = theta[0].numpy()
+        return row
+
+    def parametrisation(self, spec: Spec) -> Parametrisation | None:
+        """The spec's parametrisation, None if what is trained is what is evaluated."""
+        return self._plugin(spec.parametrisation) if spec.parametrisation else None
+
+    def row_size(self, spec: Spec) -> int:
+        """The length of a trained row of the spec."""
+        parametrisation, layout = self.parametrisation(spec), self.layout(spec)
+        return parametrisation.size(layout) if parametrisation and parametrisation.maps else layout.size
+
+    def fixed(self, spec: Spec, networks: Mapping[str, Network]) -> tuple[torch.Tensor, ...]:
+        """The rows that the spec's parametrisation is built on."""
+        return tuple(torch.from_numpy(self._first_row(spec, recipe, networks)) for recipe in spec.fixed)
+
+    def _first_row(self, spec: Spec, recipe: Init, networks: Mapping[str, Network]) -> np.ndarray:
+        match recipe:
             case Fresh(draw=draw):
                 module = self.module(spec, randomness.stable_hash(spec.seed, "init", draw))
-                row = self.layout(spec).row(module).numpy()
+                return self.layout(spec).row(module).numpy()
             case Rewind(of=source, step=step):
                 network = networks[source.key]
-                row = network.rows[_last(network, step)].copy()
-        mask = self.mask(spec, networks)
-        return row if mask is None else np.where(mask, row, np.zeros_like(row))
+                return network.rows[_last(network, step)].copy()
 
     def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
         """The mask (size,) of bool of a spec, None if it has none."""
@@ -88,14 +116,24 @@ class Assembler:
         else:
             state = {name: torch.from_numpy(value) for name, value in partial.state.items()}
             row, at, network = Row(torch.from_numpy(partial.theta), state), partial.step, partial.network
+        frozen = self._frozen(spec)
+        untrained = [m for m in (mask, frozen) if m is not None]
+        trained = torch.from_numpy(np.logical_and.reduce(untrained)) if untrained else None
         member = Member(
             row,
             self._plugin(spec.optimizer),
             self._plugin(spec.schedule),
-            None if mask is None else torch.from_numpy(mask).to(getattr(torch, spec.dtype)),
+            None if trained is None else trained.to(getattr(torch, spec.dtype)),
+            None if frozen is None else torch.from_numpy(self.initial_row(spec, networks)),
+            spec.seed,
+            self.fixed(spec, networks),
         )
         stop = self._plugin(spec.stop)
         return Trainee(spec, self.dataset(spec.dataset), stop, member, network, rows, tuple(measures), at)
+
+    def _frozen(self, spec: Spec) -> np.ndarray | None:
+        parametrisation = self.parametrisation(spec)
+        return parametrisation.trainable(self.layout(spec)) if parametrisation else None
 
     # What can be fused.
 
@@ -104,7 +142,10 @@ class Assembler:
         dataset = self.dataset(spec.dataset)
         length = len(dataset.split("train", spec.seed))
         shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, length)
-        return (spec.model, shapes, spec.loss, spec.optimizer.name, spec.stop, spec.dtype)
+        return (spec.model, shapes, spec.loss, spec.optimizer.name, spec.stop, spec.dtype) + (
+            spec.constraint,
+            spec.parametrisation,
+        )
 
     def chunks(self, specs: Sequence[Spec]) -> list[list[Spec]]:
         """Cut specs of one signature into populations of nearly equal size whose working sets stay in the cache."""
@@ -126,8 +167,10 @@ class Assembler:
     # Programs.
 
     def _blank(self, spec: Spec) -> Member:
-        row = Row(torch.zeros(self.layout(spec).size, dtype=getattr(torch, spec.dtype)))
-        return Member(row, self._plugin(spec.optimizer), self._plugin(spec.schedule))
+        dtype, count = getattr(torch, spec.dtype), len(spec.fixed)
+        blank = torch.zeros(self.layout(spec).size, dtype=dtype)
+        row = Row(torch.zeros(self.row_size(spec), dtype=dtype))
+        return Member(row, self._plugin(spec.optimizer), self._plugin(spec.schedule), fixed=(blank,) * count)
 
     def probe(self, specs: Sequence[Spec]) -> Program:
         """A program of these specs with blank rows, to be timed."""
@@ -141,6 +184,8 @@ class Assembler:
             members,
             self._feed(specs),
             total=self._plugin(specs[0].stop).at_most,
+            constraint=self._plugin(specs[0].constraint) if specs[0].constraint else None,
+            parametrisation=self.parametrisation(specs[0]),
             device=self.device,
         )
 
@@ -154,7 +199,7 @@ class Assembler:
         """A program for these trainees, from `rows` if given: one of the same shape is used again."""
         members = [t.member for t in trainees]
         if rows is not None:
-            members = [Member(row, m.optimizer, m.schedule, m.mask) for row, m in zip(rows, members, strict=True)]
+            members = [replace(member, row=row) for row, member in zip(rows, members, strict=True)]
         specs = [trainee.spec for trainee in trainees]
         identity = (self.signature(specs[0]), len(specs))
         if program := self._programs.get(identity):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.crowd import KERNELS, Call, join_members
-from expzoo.engine.windows import Windows
+from expzoo.engine.windows import Windows, outside
 
 
 def batch_last(images: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ def unfold_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> list
     for tap, (inside, positions) in enumerate(geometry.taps()):
         target = columns[:, :, tap]
         calls.append(partial(target[:, :, *positions].copy_, source[:, :, *inside]))
-        calls += [target[:, :, *outside].zero_ for outside in geometry.outside(positions)]
+        calls += [target[:, :, *gap].zero_ for gap in outside(positions, geometry.positions)]
     return calls
 
 
@@ -48,9 +48,16 @@ def fold_calls(columns: Tensor, windows: Sequence[int], batch: int, *, out: Tens
     """Calls that add up in `out` (members, batch, channels, *image) what all windows hold of each element."""
     geometry = Windows.unpack(windows)
     target, source = batch_last(out), _columns(columns, geometry, batch)
-    calls: list[Call] = [target.zero_]
-    for tap, (inside, positions) in enumerate(geometry.taps()):
-        calls.append(partial(target[:, :, *inside].add_, source[:, :, tap][:, :, *positions]))
+    calls: list[Call] = []
+    for part, size, taps in geometry.phases():
+        elements = target[:, :, *part]
+        if not taps:
+            calls.append(elements.zero_)
+        for index, (tap, inside, positions) in enumerate(taps):
+            place, values = elements[:, :, *inside], source[:, :, tap][:, :, *positions]
+            calls.append(partial(place.add_ if index else place.copy_, values))
+            if index == 0:
+                calls += [elements[:, :, *gap].zero_ for gap in outside(inside, size)]
     return calls
 
 

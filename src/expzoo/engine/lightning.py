@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from expzoo.engine.program import exact_arithmetic
+from expzoo.engine.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
     import torch

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from expzoo import machine
+from expzoo import randomness
+from expzoo.engine.chart import Chart
 from expzoo.engine.layout import ROW, Layout, round_up
 from expzoo.engine.tape import Tape
 from expzoo.engine.trace import objective, trace
 
 if TYPE_CHECKING:
     from expzoo.engine.feed import Feed
-    from expzoo.interfaces import Loss, Optimizer, Schedule
+    from expzoo.interfaces import Constraint, Loss, Optimizer, Parametrisation, Schedule
 
 MINIMUM = 2  # with one member, products take another path through the BLAS and round differently
 
@@ -38,25 +37,10 @@ class Member:
     row: Row
     optimizer: Optimizer
     schedule: Schedule
-    mask: Tensor | None = None  # (size,) of 0 and 1
-
-
-@contextmanager
-def exact_arithmetic() -> Iterator[None]:
-    """One intra-op thread and flushed denormals inside, what the caller had set outside.
-
-    The number of threads decides how long sums are split, hence their last bits; denormals slow a CPU tenfold.
-    """
-    threads, tiny = torch.get_num_threads(), torch.tensor([1e-310], dtype=torch.float64)
-    flushed = bool((tiny * 1.0 == 0).item())
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        with machine.one_blas_thread(), np.errstate(all="ignore"):  # a member that diverges overflows
-            yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(flushed)
+    mask: Tensor | None = None  # (size,) of 0 and 1: where it is 0, nothing is trained
+    anchor: Tensor | None = None  # (size,): what stands where nothing is trained, if that is not 0
+    seed: int = 0  # of the counters that noise and positions on a curve are drawn from
+    fixed: tuple[Tensor, ...] = ()  # each (size of a row of weights,): what a parametrisation is built on
 
 
 @dataclass(frozen=True)
@@ -86,23 +70,28 @@ class Program:
         feed: Feed,
         *,
         total: int,
+        constraint: Constraint | None = None,
+        parametrisation: Parametrisation | None = None,
         device: torch.device | None = None,
     ) -> None:
         """`module` gives the structure, not the weights; `total` is the length that schedules see."""
         self.device = device or torch.device("cpu")
-        self.layout, self.total = Layout.of(module), total
+        self.layout, self.total, self.constraint = Layout.of(module), total, constraint
         self._twins = max(MINIMUM - len(members), 0)
         self.theta = self._matrix([member.row.theta for member in members])
         self.grad = torch.zeros_like(self.theta)
+        maps = parametrisation is not None and parametrisation.maps
+        self.chart = Chart(parametrisation, self.layout, self.theta) if parametrisation and maps else None
         self.load(members, feed)
+        weights, gradient = (self.chart.weights, self.chart.grad) if self.chart else (self.theta, self.grad)
         (x_shape, y_shape), (x_type, y_type) = feed.shapes(), feed.types()
         self.x = self._static((len(self.theta), *x_shape), x_type)
         self.y = self._static((len(self.theta), *y_shape), y_type)
         self.feed.prepare(0, 1)
         self.feed.load(0, self.x, self.y)
-        parameters = self.layout.views(self.theta)
+        parameters = self.layout.views(weights)
         graph = trace(objective(module, loss), parameters, self.x, self.y)
-        slots = dict(enumerate(self.layout.views(self.grad).values()))
+        slots = dict(enumerate(self.layout.views(gradient).values()))
         self.tape = Tape(graph, [*parameters.values(), self.x, self.y], slots)
         self.loss = self.tape.outputs[-1]
 
@@ -114,10 +103,16 @@ class Program:
             name: self._matrix([m.row.state.get(name, torch.zeros_like(m.row.theta)) for m in members])
             for name in members[0].optimizer.state
         }
-        ones = torch.ones(self.layout.size, dtype=self.theta.dtype)
+        if self.chart:
+            self.chart.load([*members, *members[:1] * self._twins])
+        ones = torch.ones(self.theta.shape[1], dtype=self.theta.dtype)
         masked = any(member.mask is not None for member in members)  # a factor of 1 keeps a gradient's bits
         masks = [ones if member.mask is None else member.mask.to(ones) for member in members]
         self.mask = self._matrix(masks) if masked else None
+        anchored = any(member.anchor is not None for member in members)
+        zeros = torch.zeros_like(ones)
+        anchors = [zeros if member.anchor is None else member.anchor for member in members]
+        self.anchor = self._matrix(anchors) if anchored else None
         self._runs = list(_runs([(m.optimizer, m.schedule) for m in (*members, *members[:1] * self._twins)]))
 
     def _matrix(self, rows: Sequence[Tensor]) -> Tensor:
@@ -135,8 +130,12 @@ class Program:
         self.feed.prepare(start, stop)
         for step in range(start, stop):
             self.feed.load(step, self.x, self.y)
+            if self.chart:
+                self.chart.push(self.theta, step)
             self.tape.run()
             losses[:, step - start] = self.loss
+            if self.chart:
+                self.chart.pull(self.grad)
             if self.mask is not None:
                 self.grad.mul_(self.mask)
             self._update(step)
@@ -147,7 +146,31 @@ class Program:
         for optimizer, schedule, rows in self._runs:
             state = {name: value[rows] for name, value in self.state.items()}
             rate = optimizer.lr * schedule.factor(step, self.total)
+            if getattr(optimizer, "noisy", False):
+                state["noise"] = self._noise(rows, step)
             optimizer.step(self.theta[rows], self.grad[rows], state, rate, count)
+        if self.anchor is not None and self.mask is not None:
+            self.theta.copy_(torch.where(self.mask != 0, self.theta, self.anchor))
+        if self.constraint:
+            self.constraint.project(self.theta, self.layout)
+
+    def _noise(self, rows: slice, step: int) -> Tensor:
+        """Standard normal numbers like theta[rows], from each member's own counters; 0 where nothing is trained."""
+        members = [*self.members, *self.members[:1] * self._twins][rows]
+        size = self.layout.num_parameters
+        own = torch.zeros(len(members), self.theta.shape[1], dtype=self.theta.dtype)
+        for row, member in zip(own, members, strict=True):
+            drawn = torch.from_numpy(randomness.normals(member.seed, "noise", step, size)).to(row.dtype)
+            start = 0
+            for view in self.layout.view(row).values():
+                view.copy_(drawn[start : start + view.numel()].view(view.shape))
+                start += view.numel()
+        noise = own.to(self.device)
+        return noise if self.mask is None else noise.mul_(self.mask[rows])
+
+    def weights(self, index: int, row: Tensor) -> Tensor:
+        """What is evaluated of member `index` where `row` (size,) is trained: (size of a row of weights,)."""
+        return self.chart.middle(index, row) if self.chart else row
 
     def snapshot(self) -> Snapshot:
         """A copy of all rows and their optimizer state."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.engine.evaluation import LOSS, Evaluator, Measure
+from expzoo.engine.evaluation import Evaluator, Measure
 from expzoo.store import Network, Partial, Status
 from expzoo.when import boundaries
 
@@ -36,6 +36,16 @@ class Trainee:
     at: int = 0
     done: bool = False
     must_restart: bool = False  # it diverged at the very step it was resumed at: what came before is not known
+
+    def watched(self) -> Measure | None:
+        """What the stop rule looks at, None if it only counts steps."""
+        return Measure(*self.stop.watches) if self.stop.every else None
+
+    def history(self) -> list[float]:
+        """What the stop rule has seen so far, one value for each look."""
+        watched = self.watched()
+        values = {} if watched is None else self.network.measured.get(watched.label(self.spec), {})
+        return [value for step, value in sorted(values.items()) if step and step % self.stop.every == 0]
 
     def due(self) -> frozenset[int]:
         """Every step at which somebody looks."""
@@ -114,29 +124,46 @@ class Session:
             row = self.program.theta[index]
             if step in trainee.rows or step == 0:
                 trainee.network.rows[step] = row.numpy(force=True).copy()
-            fitted = self._fitted(trainee, row, step)
-            if fitted or step == self.total:
-                self._finish(trainee, row, step, "finished" if fitted or not trainee.stop.every else "not_fitted")
-            else:
-                self._measure(trainee, row, step, [m for m in trainee.measures if step in m.when.steps(self.total)])
+            due = [measure for measure in trainee.measures if step in measure.when.steps(self.total)]
+            watched = trainee.watched()
+            asked = watched is not None and step > 0 and step % trainee.stop.every == 0
+            if asked and watched not in due:
+                due.append(watched)
+            self._measure(index, row, step, due)
+            ended = asked and trainee.stop.done(trainee.history())
+            if asked:
+                self._keep_best(trainee, row, step)
+            if ended or step == self.total:
+                self._finish(index, row, step, "not_fitted" if trainee.stop.must_end and not ended else "finished")
 
-    def _fitted(self, trainee: Trainee, row: Tensor, step: int) -> bool:
-        every = trainee.stop.every
-        if not every or step == 0 or step % every:
-            return False
-        [loss] = self.evaluator.values(trainee.spec, trainee.dataset, row.cpu(), [Measure(LOSS, "train")])
-        return trainee.stop.done(loss)
+    def _keep_best(self, trainee: Trainee, row: Tensor, step: int) -> None:
+        """Of a stop rule that asks for it, keep the row at which what it watches was best so far."""
+        history, network = trainee.history(), trainee.network
+        best = getattr(trainee.stop, "best", None)
+        if best is None or best(history) != len(history) - 1:
+            return
+        last = network.events.get("best")
+        if last is not None and last not in trainee.rows and last != 0:
+            del network.rows[last]
+        network.events["best"] = step
+        network.rows[step] = row.numpy(force=True).copy()
 
-    def _measure(self, trainee: Trainee, row: Tensor, step: int, measures: Sequence[Measure]) -> None:
-        values = self.evaluator.values(trainee.spec, trainee.dataset, row.cpu(), list(measures)) if measures else []
-        for measure, value in zip(measures, values, strict=True):
+    def _measure(self, index: int, row: Tensor, step: int, measures: Sequence[Measure]) -> None:
+        trainee = self.trainees[index]
+        lacking = [m for m in measures if step not in trainee.network.measured.get(m.label(trainee.spec), {})]
+        if not lacking:
+            return
+        weights = self.program.weights(index, row).cpu()
+        values = self.evaluator.values(trainee.spec, trainee.dataset, weights, lacking)
+        for measure, value in zip(lacking, values, strict=True):
             trainee.network.measured.setdefault(measure.label(trainee.spec), {})[step] = value
 
-    def _finish(self, trainee: Trainee, row: Tensor, step: int, status: Status) -> None:
+    def _finish(self, index: int, row: Tensor, step: int, status: Status) -> None:
+        trainee = self.trainees[index]
         network = trainee.network
         network.rows[step] = row.numpy(force=True).copy()
         network.status, network.step = status, step
-        self._measure(trainee, row, step, trainee.measures)
+        self._measure(index, row, step, trainee.measures)
         trainee.done = True
         self._commit(network)
 
@@ -155,9 +182,10 @@ class Session:
         self.program.restore(present)
         network = self.trainees[index].network
         network.rows = {kept: value for kept, value in network.rows.items() if kept <= last}
+        network.events = {event: kept for event, kept in network.events.items() if kept <= last}
         for label, values in network.measured.items():
             network.measured[label] = {kept: value for kept, value in values.items() if kept <= last}
-        self._finish(self.trainees[index], row, last, "diverged")
+        self._finish(index, row, last, "diverged")
 
     def _compact(self) -> None:
         """Take finished rows out once they are at least half, so that nobody waits for them."""

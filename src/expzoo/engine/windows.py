@@ -70,10 +70,32 @@ class Windows:
         start = first * stride + offset
         return slice(start, start + (last - first) * stride + 1, stride), slice(first, last + 1)
 
-    def outside(self, inside: Box) -> Iterator[Box]:
-        """Boxes that together hold every window that is not in the box `inside`, each once."""
-        for axis, (side, count) in enumerate(zip(inside, self.positions, strict=True)):
-            rest = (slice(None),) * (len(inside) - axis - 1)
-            for gap in (slice(0, side.start), slice(side.stop, count)):
-                if gap.start < gap.stop:
-                    yield (*inside[:axis], gap, *rest)
+    def phases(self) -> Iterator[tuple[Box, tuple[int, ...], list[tuple[int, Box, Box]]]]:
+        """The image cut into interleaved parts, one element of each stride, with the taps that touch each part.
+
+        Of each part: the box that it is, its size, and of each tap its number, its box within the part and the box of
+        the windows. A tap touches an element of its part at most once.
+        """
+        taps = [(tap, *boxes) for tap, boxes in enumerate(self.taps())]
+        for phase in itertools.product(*map(range, self.stride)):
+            part = tuple(slice(start, None, step) for start, step in zip(phase, self.stride, strict=True))
+            size = tuple(len(range(n)[side]) for n, side in zip(self.size, part, strict=True))
+            own = [(tap, self._within(image), windows) for tap, image, windows in taps if self._phase(image) == phase]
+            yield part, size, own
+
+    def _phase(self, image: Box) -> tuple[int, ...] | None:
+        is_empty = any(side.start == side.stop for side in image)
+        return None if is_empty else tuple(side.start % step for side, step in zip(image, self.stride, strict=True))
+
+    def _within(self, image: Box) -> Box:
+        """A box of the image, counted in strides."""
+        return tuple(slice(side.start // step, (side.stop - 1) // step + 1) for side, step in zip(image, self.stride, strict=True))
+
+
+def outside(box: Box, size: Sequence[int]) -> Iterator[Box]:
+    """Boxes that together hold everything of an array of this size that is not in `box`, each element once."""
+    for axis, (side, count) in enumerate(zip(box, size, strict=True)):
+        rest = (slice(None),) * (len(box) - axis - 1)
+        for gap in (slice(0, side.start), slice(side.stop, count)):
+            if gap.start < gap.stop:
+                yield (*box[:axis], gap, *rest)
