@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from expzoo import machine
 
@@ -37,7 +38,8 @@ def spec(width: int, steps: int) -> Spec:
     """The benchmark's network."""
     options = {"dataset": ("mnist1d", {}), "model": ("mlp", {"width": width}), "optimizer": ("adam", {})}
     options |= {"schedule": ("constant", {}), "loss": ("cross_entropy", {}), "stop": ("steps", {"steps": steps})}
-    return Spec(seed=0, **{kind: Component.of(kind, name, **values) for kind, (name, values) in options.items()})
+    parts: dict[str, Any] = {kind: Component.of(kind, name, **values) for kind, (name, values) in options.items()}
+    return Spec(seed=0, **parts)
 
 
 def plain_loop(width: int, seconds: float, *, fused: bool) -> float:
@@ -90,7 +92,9 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{NETWORKS} networks, {machine.machine_class()}, torch {torch.__version__}, milliseconds a step and network")
-    print(f"{'width':>6}{'lab':>9}{'program':>9}{'loop':>9}{'fused':>9}{'lab/prog':>10}{'vs loop':>9}{'vs fused':>9}{'bar':>6}")
+    print(
+        f"{'width':>6}{'lab':>9}{'program':>9}{'loop':>9}{'fused':>9}{'lab/prog':>10}{'vs loop':>9}{'vs fused':>9}{'bar':>6}"
+    )
     failed = False
     for width in map(int, arguments.widths.split(",")):
         with exact_arithmetic():

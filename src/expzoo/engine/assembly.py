@@ -142,10 +142,8 @@ class Assembler:
         dataset = self.dataset(spec.dataset)
         length = len(dataset.split("train", spec.seed))
         shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, length)
-        return (spec.model, shapes, spec.loss, spec.optimizer.name, spec.stop, spec.dtype) + (
-            spec.constraint,
-            spec.parametrisation,
-        )
+        kinds = (spec.model, spec.loss, spec.optimizer.name, spec.stop, spec.constraint, spec.parametrisation)
+        return (*kinds, shapes, spec.dtype)
 
     def chunks(self, specs: Sequence[Spec]) -> list[list[Spec]]:
         """Cut specs of one signature into populations of nearly equal size whose working sets stay in the cache."""

@@ -66,9 +66,12 @@ class AfterBlock(Callback):
     def __init__(self, function: Callable[[Trainer, Session], None]) -> None:
         self.function = function
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """A block is done, at a step boundary."""
-        self.function(trainer, pl_module.session)
+        if isinstance(pl_module, PopulationModule):
+            self.function(trainer, pl_module.session)
 
 
 KEEPING_SHARE = 0.02  # of the time goes into keeping partial results, at most
@@ -105,7 +108,7 @@ class Interruption:
             yield
             return
         numbers = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.getsignal(number) for number in numbers}
+        before: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
 
         def note(number: int, _: Any) -> None:
             self.asked = True

@@ -149,9 +149,27 @@ WRITERS: dict[Any, Callable[..., Any]] = {
 }
 
 
+# Pointwise like those that torch tags so.
+UNTAGGED_POINTWISE = frozenset(
+    {
+        aten.elu_backward.default,
+        aten.hardshrink_backward.default,
+        aten.hardsigmoid_backward.default,
+        aten.hardswish.default,
+        aten.hardswish_backward.default,
+        aten.hardtanh_backward.default,
+        aten.leaky_relu_backward.default,
+        aten.log_sigmoid_backward.default,
+        aten.mish_backward.default,
+        aten.softplus_backward.default,
+        aten.softshrink_backward.default,
+    }
+)
+
+
 def is_pointwise(target: Any) -> bool:
     """Whether each output element depends on the input elements at its own place only."""
-    return target in ROUNDED_ONCE or torch.Tag.pointwise in getattr(target, "tags", ())
+    return target in ROUNDED_ONCE or target in UNTAGGED_POINTWISE or torch.Tag.pointwise in getattr(target, "tags", ())
 
 
 def is_batched(target: Any) -> bool:

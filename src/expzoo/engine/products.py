@@ -14,35 +14,42 @@ from torch import Tensor
 from expzoo import machine
 from expzoo.engine.crowd import Call
 
+LONG = 16  # and the inner axis from which it does
 LARGE = 2_500_000  # multiplications from which oneDNN beats OpenBLAS in spite of its 15 microseconds a call (LOG.md)
 
 
 def product(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
-    """Calls for out = bias + a @ b: (members, m, k) @ (members, k, n) -> (members, m, n), bias (members, 1, n).
+    """Calls for out = bias + a @ b: (members, m, k) @ (members, k, n) -> (members, m, n), with a bias that fits.
 
     OpenBLAS and oneDNN multiply one member after the other, so they are exact in a crowd of any size; torch's own
     batched product is exact for two or more members.
     """
-    if machine.blas() == "torch" or not all(map(_is_blas_matrix, (a, b, out))):
+    if a.shape[2] == 1:  # one rounding for each element, and no BLAS does this well
+        calls: list[Call] = [partial(torch.mul, a, b, out=out)]
+    elif machine.blas() == "torch" or not all(map(_is_blas_matrix, (a, b, out))):
         call = partial(torch.bmm, a, b, out=out) if bias is None else partial(torch.baddbmm, bias, a, b, out=out)
         return [call]
-    if _is_large(a, b) and a.dtype == torch.float32:
-        return [_by_onednn(*matrices) for matrices in zip(a, b, out, [None] * len(a) if bias is None else bias, strict=True)]
-    calls: list[Call] = [partial(np.matmul, a.numpy(), b.numpy(), out=out.numpy())]
+    elif _suits_onednn(a, b):
+        by_column = bias is not None and bias.shape[1] == 1
+        biases = bias.flatten(1) if bias is not None and by_column else [None] * len(a)
+        calls = [_by_onednn(*matrices) for matrices in zip(a, b, out, biases, strict=True)]
+        bias = None if by_column else bias
+    else:
+        calls = [partial(np.matmul, a.numpy(), b.numpy(), out=out.numpy())]
     return calls if bias is None else [*calls, partial(torch.add, out, bias, out=out)]
 
 
-def _is_large(a: Tensor, b: Tensor) -> bool:
-    return a.shape[1] * a.shape[2] * b.shape[2] >= LARGE and torch.backends.mkldnn.is_available()
+def _suits_onednn(a: Tensor, b: Tensor) -> bool:
+    (_, m, k), n = a.shape, b.shape[2]
+    return m * k * n >= LARGE and k >= LONG and a.dtype == torch.float32 and torch.backends.mkldnn.is_available()
 
 
 def _by_onednn(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None) -> Call:
     """One member's product. The operation is the linear layer of oneDNN, which takes the second factor transposed."""
     linear, second = torch.ops.mkldnn._linear_pointwise, b.t()
-    flat_bias = None if bias is None else bias[0]
 
     def multiply() -> None:
-        out.copy_(linear(a, second, flat_bias, "none", [], ""))
+        out.copy_(linear(a, second, bias, "none", [], ""))
 
     return multiply
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from expzoo.engine.feed import Feed
     from expzoo.interfaces import Constraint, Loss, Optimizer, Parametrisation, Schedule
 
+Item = TypeVar("Item")
 MINIMUM = 2  # with one member, products take another path through the BLAS and round differently
 
 
@@ -52,7 +53,8 @@ class Snapshot:
 
     def select(self, rows: Sequence[int], length: int) -> Snapshot:
         """Some of the rows, the first repeated until there are `length`."""
-        index = torch.tensor([*rows, *rows[:1] * (length - len(rows))], device=self.theta.device)
+        chosen = list(rows) + list(rows[:1]) * (length - len(rows))
+        index = torch.tensor(chosen, device=self.theta.device)
         return Snapshot(self.theta[index], {name: value[index] for name, value in self.state.items()})
 
 
@@ -104,7 +106,7 @@ class Program:
             for name in members[0].optimizer.state
         }
         if self.chart:
-            self.chart.load([*members, *members[:1] * self._twins])
+            self.chart.load(self._with_twin(members))
         ones = torch.ones(self.theta.shape[1], dtype=self.theta.dtype)
         masked = any(member.mask is not None for member in members)  # a factor of 1 keeps a gradient's bits
         masks = [ones if member.mask is None else member.mask.to(ones) for member in members]
@@ -113,11 +115,14 @@ class Program:
         zeros = torch.zeros_like(ones)
         anchors = [zeros if member.anchor is None else member.anchor for member in members]
         self.anchor = self._matrix(anchors) if anchored else None
-        self._runs = list(_runs([(m.optimizer, m.schedule) for m in (*members, *members[:1] * self._twins)]))
+        self._runs = list(_runs([(m.optimizer, m.schedule) for m in self._with_twin(members)]))
 
     def _matrix(self, rows: Sequence[Tensor]) -> Tensor:
         """One row a member, a lone one twice."""
-        return torch.stack([*rows, *rows[:1] * self._twins]).to(self.device)
+        return torch.stack(self._with_twin(rows)).to(self.device)
+
+    def _with_twin(self, items: Sequence[Item]) -> list[Item]:
+        return list(items) + list(items[:1]) * self._twins
 
     def _static(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """An input buffer with room for flat operations."""
@@ -156,7 +161,7 @@ class Program:
 
     def _noise(self, rows: slice, step: int) -> Tensor:
         """Standard normal numbers like theta[rows], from each member's own counters; 0 where nothing is trained."""
-        members = [*self.members, *self.members[:1] * self._twins][rows]
+        members = self._with_twin(self.members)[rows]
         size = self.layout.num_parameters
         own = torch.zeros(len(members), self.theta.shape[1], dtype=self.theta.dtype)
         for row, member in zip(own, members, strict=True):
