@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from expzoo import registry, results
 from expzoo.errors import BadInput
@@ -17,6 +17,9 @@ from expzoo.lab import Interrupted, Irreproducible, Lab
 from expzoo.randomness import member_seed
 from expzoo.spec import Spec
 from expzoo.verdicts import Verdict, dump_verdicts
+
+if TYPE_CHECKING:
+    from torch import nn
 
 log = logging.getLogger(__name__)
 DONE, FAILED, INTERRUPTED = 0, 1, 75
@@ -68,7 +71,8 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         dataset = base.dataset.build()
         for kind in ("optimizer", "schedule", "loss", "stop"):
             getattr(base, kind).build()
-        base.model.build(dataset.inputs, dataset.outputs)
+        module = base.model.build(dataset.inputs, dataset.outputs)
+        faults += parametrisation_faults(base, module)
     except BadInput as error:
         faults.append(str(error))
     if not analyses:
@@ -77,6 +81,23 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         raise BadInput("\n".join(faults))
     seeds = tuple(member_seed(config["seed"], index) for index in range(config["population"]["size"]))
     return Setting(base, seeds, config["budget"]), analyses
+
+
+def parametrisation_faults(base: Spec, module: nn.Module) -> list[str]:
+    """Why a config's parametrisation cannot be trained, if it cannot."""
+    if base.parametrisation is None:
+        return []
+    from expzoo.engine.layout import Layout
+
+    parametrisation = base.parametrisation.build()
+    if parametrisation.num_fixed:
+        needed = f"{parametrisation.num_fixed} rows of other networks, which only an analysis can give"
+        return [f"parametrisation={base.parametrisation.name} needs {needed}"]
+    try:
+        parametrisation.trainable(Layout.of(module))
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def open_lab(config: dict[str, Any]) -> Lab:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -18,12 +19,12 @@ from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
 from expzoo.engine.session import Session, Trainee
-from expzoo.store import Network
+from expzoo.machine import machine_class
+from expzoo.store import Network, Store
 from expzoo.trained import Request, Trained, Want, expand
 
 if TYPE_CHECKING:
     from expzoo.spec import Spec
-    from expzoo.store import Store
 
 log = logging.getLogger(__name__)
 PARTIAL_SECONDS = 5.0
@@ -246,6 +247,11 @@ class Lab:
         self.store.save(network)
         networks[network.key] = network
         self.tally.trained.add(network.key)
+
+
+def train(specs: Request | Sequence[Spec], store: str | Path = "outputs/store") -> list[Trained]:
+    """The trained networks of these specs, from the store or trained now: the one-line form for notebooks."""
+    return Lab(Store(Path(store).absolute(), machine_class())).train(specs)
 
 
 def _reporter(progress: Progress, session: Session, members: int) -> Callable[[Any, Session], None]:

@@ -26,12 +26,17 @@ KINDS = {
     "schedule": "schedules",
     "loss": "losses",
     "stop": "stops",
+    "constraint": "constraints",
+    "parametrisation": "parametrisations",
     "analysis": "analyses",
 }
 """Kind of plugin -> the folder of its files."""
 
 SHARED = ("analysis",)
 """Kinds of which a config has several: each option is a node below the kind."""
+
+NOTHING = {"constraint": "free", "parametrisation": "plain"}
+"""Kinds that a network may be without, and the option that says so; such a kind is not in the network's key."""
 
 GIVEN = {"model": ("inputs", "outputs")}
 """The positional parameters that the framework supplies, by kind."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 
 from expzoo import registry
+from expzoo.registry import NOTHING
 
 ENGINE_VERSION = 1  # raised when the numbers of every network change: randomness, initialisation, arithmetic
 
@@ -200,7 +201,8 @@ class Spec:
     @classmethod
     def from_config(cls, config: dict[str, Any], seed: int = 0) -> Self:
         """The spec that a plain, resolved config describes."""
-        parts: dict[str, Any] = {kind: Component.from_config(kind, config[kind]) for kind in KINDS}
+        kinds = [*KINDS, *(kind for kind, nothing in NOTHING.items() if config[kind]["name"] != nothing)]
+        parts: dict[str, Any] = {kind: Component.from_config(kind, config[kind]) for kind in kinds}
         return cls(seed=seed, **parts)
 
     def replace(self, **changes: Any) -> Self:

@@ -40,11 +40,16 @@ def blank(optimizer, theta):
     return {name: torch.zeros_like(theta) for name in optimizer.state}
 
 
+def move(optimizer, theta, grad, state, rate, step, rows=slice(None)):
+    """One step, with noise for those that ask for it: none where there is no gradient."""
+    extra = {"noise": drawn(200 + step, theta.dtype)[rows] * (grad != 0)} if getattr(optimizer, "noisy", False) else {}
+    optimizer.step(theta, grad, state | extra, rate, torch.full((), float(step)))
+
+
 def advance(optimizer, theta, state, steps, rows=slice(None)):
     """Steps with the gradients of these rows of the crowd."""
     for step in steps:
-        grad = drawn(100 + step, theta.dtype)[rows].contiguous()
-        optimizer.step(theta, grad, state, RATE / step, torch.full((), float(step)))
+        move(optimizer, theta, drawn(100 + step, theta.dtype)[rows].contiguous(), state, RATE / step, step, rows)
     return theta
 
 
@@ -95,7 +100,7 @@ def test_what_is_pruned_or_padding_stays_zero(optimizer):
     for step in range(1, STEPS + 1):
         grad = drawn(100 + step)
         grad[:, hole] = 0
-        optimizer.step(theta, grad, state, RATE, torch.full((), float(step)))
+        move(optimizer, theta, grad, state, RATE, step)
     assert not theta[:, hole].any()
     assert theta[:, :10].all()
 
@@ -114,7 +119,7 @@ def test_a_rate_of_zero_leaves_the_weights_alone(optimizer):
     theta = drawn(0)
     state = blank(optimizer, theta)
     for step in range(1, STEPS + 1):
-        optimizer.step(theta, drawn(100 + step), state, 0.0, torch.full((), float(step)))
+        move(optimizer, theta, drawn(100 + step), state, 0.0, step)
     assert torch.equal(theta, drawn(0))
 
 
@@ -125,6 +130,6 @@ def test_what_is_not_finite_stays_in_its_row(optimizer):
     for step in range(1, STEPS + 1):
         grad = drawn(100 + step)
         grad[3, 50 + step] = [float("nan"), float("inf")][step % 2]
-        optimizer.step(theta, grad, state, RATE / step, torch.full((), float(step)))
+        move(optimizer, theta, grad, state, RATE / step, step)
     assert torch.equal(theta[[0, 1, 2, 4, 5, 6]], whole[[0, 1, 2, 4, 5, 6]])
     assert not theta[3].isfinite().all()

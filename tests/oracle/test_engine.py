@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch.func import functional_call, grad, hessian, vmap
 from torch.nn import functional
 
+from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
-from expzoo.engine.program import Member, exact_arithmetic
 from expzoo.randomness import stable_hash
 from expzoo.registry import available, build
 from expzoo.spec import Component, RandomMask
@@ -147,8 +149,8 @@ def test_members_of_one_population_may_have_schedules_of_their_own(base):
     assembler, schedules = Assembler(), [build("schedule", "constant"), Halving(), build("schedule", "constant")]
     trainees = [assembler.trainee(base, {}, None, frozenset(), ()) for _ in schedules]
     for trainee, schedule in zip(trainees, schedules, strict=True):
-        member = trainee.member
-        trainee.member = Member(member.row, build("optimizer", "sgd", lr=0.1, momentum=0.0), schedule, None)
+        plain = build("optimizer", "sgd", lr=0.1, momentum=0.0)
+        trainee.member = replace(trainee.member, optimizer=plain, schedule=schedule)
     with exact_arithmetic():
         program = assembler.program(trainees)
         start = program.theta[0].clone()
