@@ -41,7 +41,7 @@ class Sgd:
         torch._fused_sgd_(
             [theta],
             [grad],
-            [state["momentum_buffer"]],
+            [state["momentum_buffer"]] if self.momentum else [],
             weight_decay=self.weight_decay,
             momentum=self.momentum,
             lr=lr,

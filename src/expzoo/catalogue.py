@@ -188,15 +188,17 @@ def _combination(group: str, name: str) -> Iterator[str]:
     composed = [faults.resolved([override, f"budget={budget}"]) for budget in BUDGETS]
     values = _differing([dict(_flat(config)) for config in composed])
     yield f"{group}={name}  ({yaml_file(group, name)})\n"
+    about = composed[BUDGETS.index("laptop")]["about"]
     if group == "experiment":
-        yield from (f"{key:<10}{text}" for key, text in composed[0]["about"].items() if text and key != "experiment")
+        yield from (f"{key:<10}{text}" for key, text in about.items() if text and key != "experiment")
         yield f"{'command':<10}expzoo {override}\n"
     yield f"({' | '.join(BUDGETS)} where the budgets differ)"
     for kind, plugin in identity.chosen(composed[0]):
         if group in (kind, "experiment"):
             yield f"{kind}={plugin}: {declared(kind, plugin).summary}"
             where = f"{node(kind, plugin)}."
-            yield from _option_lines(kind, plugin, {key.removeprefix(where): text for key, text in values.items()})
+            own = {key.removeprefix(where): text for key, text in values.items() if key.startswith(where)}
+            yield from _option_lines(kind, plugin, own)
     if group == "experiment":
         yield "settings:"
         yield from (f"  {key}={values[key]}" for key, _ in _flat(SETTINGS) if not key.startswith(("about", "budget")))

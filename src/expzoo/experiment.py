@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +142,7 @@ def write_results(
     pictures: list[Figure] = []
     for (name, analysis), own in zip(analyses.items(), findings, strict=True):
         table = records.frame(own.rows)
-        verdicts += analysis.judge(table, own.arrays)
+        verdicts += [cut(verdict, config["about"]["cut"]) for verdict in analysis.judge(table, own.arrays)]
         pictures += analysis.draw(table, own.arrays)
         log.info("%s judged %d rows", name, len(own.rows))
     if verdicts:
@@ -149,6 +150,11 @@ def write_results(
     write_atomically(directory / results.VERDICTS, dump_verdicts(verdicts).encode())
     figures.save_all(pictures, directory / results.FIGURES)
     return verdicts
+
+
+def cut(verdict: Verdict, how: str) -> Verdict:
+    """A verdict whose statement says how the published setting was cut, if it was."""
+    return replace(verdict, statement=f"{verdict.statement} ({how})") if how else verdict
 
 
 def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def show_if_finished(directory: Path, config: dict[str, Any]) -> bool:
 def is_finished(directory: Path, config: dict[str, Any]) -> bool:
     """Whether `directory` holds the whole result of this config; a damaged file is said and means that it does not."""
     sealed = results.manifest(directory)
-    whole = sealed is not None and (directory / results.REPORT).is_file()
+    whole = sealed is not None and results.is_page(directory / results.REPORT)
     if not whole or sealed is None or sealed.get("id") != run_id(config):
         return False
     if faults := results.damaged(directory, sealed):

@@ -113,6 +113,7 @@ class Lab:
         networks = self._found(wants)
         missing = {key: want for key, want in wants.items() if key not in networks}
         if missing:
+            self.store.require_writable()
             self._start_progress(missing)
             with self.interruption.listening():
                 try:
@@ -202,6 +203,9 @@ class Lab:
     def _trainee(self, want: Want, networks: dict[str, Network]) -> Trainee:
         """A member where it was kept, if all that is wanted up to there was kept too, else at its start."""
         partial = self.store.load_partial(want.spec.key)
+        if partial is not None and not self.assembler.continues(want.spec, partial):
+            self.store.drop_partials(want.spec.key)
+            partial = None
         if partial is not None and want.lacking(partial.network, partial.step, ended=False) != {}:
             partial = None
         measures = sorted(want.measures, key=repr)

@@ -30,12 +30,13 @@ def json_bytes(content: Any) -> bytes:
 def seal(directory: Path, about: dict[str, Any]) -> None:
     """Write the manifest: what the run is, and the sha256 and size of each of its files but the report's.
 
-    The report is rendered from the others, and from this, so it comes after.
+    The report is rendered from the others, and from this, so it comes after; `is_page` looks at it.
     """
+    own = [directory / name for name in (CONFIG, ENVIRONMENT, RECORDS, ARRAYS, VERDICTS)]
     files = {
         str(path.relative_to(directory)): {"sha256": sha256(path), "bytes": path.stat().st_size}
-        for path in sorted(directory.rglob("*"))
-        if path.is_file() and path.name not in (MANIFEST, REPORT) and not path.name.startswith(".")
+        for path in [*own, *sorted((directory / FIGURES).glob("*"))]
+        if path.is_file() and not path.name.startswith(".")
     }
     write_atomically(directory / MANIFEST, json_bytes({"format": FORMAT, **about, "files": files}))
 
@@ -44,6 +45,16 @@ def sha256(path: Path) -> str:
     """The checksum of a file, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_page(path: Path) -> bool:
+    """Whether a report is there and ends as a page does."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(64, path.stat().st_size), 2)
+            return file.read().rstrip().endswith(b"</html>")
+    except OSError:
+        return False
 
 
 def manifest(directory: Path) -> dict[str, Any] | None:

@@ -19,5 +19,5 @@ SETTINGS: dict[str, Any] = {
     "store": Option(str, default="outputs/store"),
     "dry_run": Option(bool, default=False),
     "trainer": {"accelerator": Option(Literal["auto", "cpu", "cuda"], default="auto")},
-    "about": {key: Option(str, default="") for key in ("experiment", "title", "question", "source", "cost")},
+    "about": {key: Option(str, default="") for key in ("experiment", "title", "question", "source", "cost", "cut")},
 }

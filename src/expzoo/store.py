@@ -61,6 +61,13 @@ class Store:
     def __init__(self, root: Path, machine: str, accept: Literal["any", "same"] = "any") -> None:
         self.root, self.machine, self.accept = root, machine, accept
 
+    def require_writable(self) -> None:
+        """OSError, naming the path, if nothing can be written here: asked before training, not after."""
+        probe = self.root / ".writable"
+        write_atomically(probe, b"")
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+
     def has(self, key: str) -> bool:
         """Whether there is a file for this network, without reading it."""
         return any(path.exists() for path in self._candidates(key))
@@ -110,9 +117,7 @@ class Store:
         for path in self._partials(key):
             try:
                 arrays, about = read_packed(path)
-                network = _network(arrays, about, key, path)
-                state = {name[6:]: value for name, value in arrays.items() if name.startswith("state/")}
-                return Partial(key, int(about["at"]), arrays["theta"], state, network)
+                return _partial(arrays, about, key, path)
             except FileNotFoundError:
                 continue
             except (Corrupt, KeyError, ValueError) as error:
@@ -183,6 +188,19 @@ def _network(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, pat
     return network
 
 
+def _partial(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, path: Path) -> Partial:
+    """A member from a verified file; Corrupt if its state does not fit its row, which fused kernels do not check."""
+    network = _network(arrays, about, key, path)
+    state = {name[6:]: value for name, value in arrays.items() if name.startswith("state/")}
+    partial = Partial(key, int(about["at"]), arrays["theta"], state, network)
+    row = network.rows[0]
+    if any(array.shape != row.shape or array.dtype != row.dtype for array in (partial.theta, *state.values())):
+        raise Corrupt(f"{path} holds no member: its state has another shape than its row")
+    if not np.isfinite(partial.theta).all() or partial.step < 1 or len(network.losses) != partial.step:
+        raise Corrupt(f"{path} holds no member: its row or its history is not that of step {partial.step}")
+    return partial
+
+
 def _measured(arrays: dict[str, np.ndarray]) -> Iterator[tuple[str, dict[int, float]]]:
     for name, steps in arrays.items():
         if name.startswith("steps/"):
@@ -198,7 +216,7 @@ def _fault(network: Network, *, partial: bool) -> str:
     rows = list(network.rows.values())
     if network.status not in get_args(Status):
         return f"there is no status {network.status!r}"
-    if 0 not in network.rows or (network.step not in network.rows and not partial):
+    if 0 not in network.rows or min(network.rows) < 0 or (network.step not in network.rows and not partial):
         return "its first or last row is missing"
     if any(row.ndim != 1 or row.dtype.kind != "f" or row.shape != rows[0].shape for row in rows):
         return "its rows are not of one length"

@@ -26,6 +26,10 @@ class Request:
     steps: tuple[int, ...] = ()
     more: tuple[Request, ...] = ()
 
+    def __post_init__(self) -> None:
+        if any(step < 0 for step in self.steps):
+            raise ValueError(f"steps {list(self.steps)}: none can be below 0")
+
     def __add__(self, other: Request) -> Request:
         """Both at once: the answer holds the networks of this one, then those of the other."""
         return replace(self, more=(*self.more, other))

@@ -63,7 +63,9 @@ def every(period: int) -> When:
 
 
 def at(*steps: int) -> When:
-    """At these steps."""
+    """At these steps; ValueError for one below 0."""
+    if any(step < 0 for step in steps):
+        raise ValueError(f"steps {list(steps)}: none can be below 0")
     return At(steps)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch.func import functional_call, grad, hessian, vmap
+from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional
 
 from expzoo.engine.arithmetic import exact_arithmetic
@@ -89,8 +89,8 @@ def compare(spec, trained):
     for name, value in trained.parameters().items():
         assert value.dtype == spec.dtype
         assert relative_error(value, weights[name]) < tolerance, name
-        assert relative_error(value, trained.parameters(0)[name]) > 10 * tolerance, f"{name} was not trained"
     assert relative_error(trained.losses, losses) < tolerance
+    assert relative_error(trained.row(), trained.row(0)) > 100 * tolerance
 
 
 @pytest.fixture(params=TOLERANCE)
@@ -243,7 +243,7 @@ def test_losses_and_their_first_and_second_derivatives_are_those_of_torch(name, 
     own, plain = build("loss", name), PLAIN_LOSSES[name]
     assert own(outputs, labels).dim() == 0
     torch.testing.assert_close(own(outputs, labels), plain(outputs, labels), rtol=1e-12, atol=1e-12)
-    for derivative in (grad, hessian):
+    for derivative in (grad, lambda loss: jacrev(grad(loss))):
         found, expected = (derivative(loss)(outputs, labels) for loss in (own, plain))
         assert found.isfinite().all()
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-14)

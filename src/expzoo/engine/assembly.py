@@ -131,6 +131,15 @@ class Assembler:
         stop = self._plugin(spec.stop)
         return Trainee(spec, self.dataset(spec.dataset), stop, member, network, rows, tuple(measures), at)
 
+    def continues(self, spec: Spec, partial: Partial) -> bool:
+        """Whether a kept member is one that this spec's training can go on from."""
+        names = set(self._plugin(spec.optimizer).state)
+        within = 0 < partial.step < self._plugin(spec.stop).at_most
+        row = partial.theta
+        return (
+            within and set(partial.state) == names and row.shape == (self.row_size(spec),) and row.dtype == spec.dtype
+        )
+
     def _frozen(self, spec: Spec) -> np.ndarray | None:
         parametrisation = self.parametrisation(spec)
         return parametrisation.trainable(self.layout(spec)) if parametrisation else None

@@ -1,0 +1,116 @@
+"""Permuting the hidden units of one network so that its weights come as close as possible to another's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from expzoo.numerics.symmetry import HiddenUnits
+
+Parameters = Mapping[str, Tensor]
+
+SWEEPS = 100  # a bound that is not reached: every sweep but the last brings the networks closer
+LEAST_GAIN = 1e-12  # relative to the squared weights: less is rounding
+
+
+def permuted(parameters: Parameters, units: Sequence[HiddenUnits], orders: Sequence[Tensor]) -> dict[str, Tensor]:
+    """The parameters of the same function with unit `orders[g][i]` of group g in place i."""
+    return _reordered(parameters, units, orders)
+
+
+def match_weights(units: Sequence[HiddenUnits], reference: Parameters, other: Parameters) -> list[Tensor]:
+    """The order of each group of hidden units in which the weights of `other` are nearest to those of `reference`.
+
+    Maximises the sum over parameters of <reference, permuted other>, which is the same as minimising the L2 distance, by
+    coordinate ascent over groups, each step a linear assignment: algorithm 1 of Ainsworth, Hayase & Srinivasa 2023, "Git
+    Re-Basin: merging models modulo permutation symmetries". The problem is NP-hard and the result a local optimum.
+
+    Differences from the paper: groups are visited in order, not at random, so that the result is reproducible. A group
+    on both axes of one weight (a residual stream) makes its step quadratic; it is linearised at the present order and
+    taken only if the sum itself grows. Besides the identity, the ascent starts from a greedy pass that matches each
+    group by what is settled before it, which finds every permuted copy; the better end is returned, so that the
+    networks never end further apart than they were.
+
+    Args:
+        units: the groups, as `hidden_units` finds them.
+        reference: parameters by name.
+        other: parameters by name, of the same shapes.
+
+    Returns:
+        For each group the order (width,) of int64, as `permuted` takes it.
+    """
+    a = {name: value.double() for name, value in reference.items()}
+    b = {name: value.double() for name, value in other.items()}
+    identity = [torch.arange(group.width) for group in units]
+    ends = [_ascend(units, a, b, start) for start in (identity, _greedy(units, a, b, identity))]
+    return max(ends, key=lambda orders: _similarity(a, permuted(b, units, orders)))
+
+
+def _ascend(units: Sequence[HiddenUnits], a: Parameters, b: Parameters, start: Sequence[Tensor]) -> list[Tensor]:
+    orders = list(start)
+    least = LEAST_GAIN * _similarity(a, a) + LEAST_GAIN * _similarity(b, b)
+    best = _similarity(a, permuted(b, units, orders))
+    for _ in range(SWEEPS):
+        before = best
+        for index in range(len(units)):
+            step = [*orders[:index], _assigned(_gains(index, units, a, b, orders)), *orders[index + 1 :]]
+            if (similarity := _similarity(a, permuted(b, units, step))) > best + least:
+                orders, best = step, similarity
+        if best == before:
+            break
+    return orders
+
+
+def _greedy(units: Sequence[HiddenUnits], a: Parameters, b: Parameters, identity: Sequence[Tensor]) -> list[Tensor]:
+    """Each group matched by the weights whose other axes are fixed or were matched before."""
+    orders = list(identity)
+    for index in range(len(units)):
+        later = {name for group in units[index + 1 :] for name, _ in group.axes}
+        names = [name for name, _ in units[index].axes]
+        open_names = later | {name for name in names if names.count(name) > 1}
+        orders[index] = _assigned(_gains(index, units, a, b, orders, open_names))
+    return orders
+
+
+def _gains(
+    index: int,
+    units: Sequence[HiddenUnits],
+    a: Parameters,
+    b: Parameters,
+    orders: Sequence[Tensor],
+    without: frozenset[str] | set[str] = frozenset(),
+) -> Tensor:
+    """Entry (i, j): the inner product of all weights of unit i in `a` with those of unit j in `b`, (width, width).
+
+    The other axes of b's weights are in their present `orders`; parameters called in `without` do not count.
+    """
+    width = units[index].width
+    gains = torch.zeros(width, width, dtype=torch.float64)
+    for name, axis in units[index].axes:
+        if name not in without:
+            own = _reordered({name: b[name]}, units, orders, keep=(index, axis))[name]
+            gains += a[name].movedim(axis, 0).reshape(width, -1) @ own.movedim(axis, 0).reshape(width, -1).T
+    return gains
+
+
+def _reordered(
+    parameters: Parameters, units: Sequence[HiddenUnits], orders: Sequence[Tensor], keep: tuple[int, int] | None = None
+) -> dict[str, Tensor]:
+    """The parameters with all their axes in `orders`, but for the axis `keep`, given as (group, axis)."""
+    result = dict(parameters)
+    for index, group in enumerate(units):
+        for name, axis in group.axes:
+            if name in result and (index, axis) != keep:
+                result[name] = result[name].index_select(axis, orders[index])
+    return result
+
+
+def _assigned(gains: Tensor) -> Tensor:
+    return torch.from_numpy(linear_sum_assignment(gains.numpy(), maximize=True)[1])
+
+
+def _similarity(a: Parameters, b: Parameters) -> float:
+    return sum(float((value * b[name]).sum()) for name, value in a.items())

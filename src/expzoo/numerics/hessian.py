@@ -1,0 +1,23 @@
+"""Products with a Hessian, which is never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+from torch.func import grad, jvp
+
+
+def hvp(function: Callable[[Tensor], Tensor], point: Tensor, vector: Tensor) -> Tensor:
+    """The Hessian of `function` at `point` times `vector`: d/de grad f(w + e v) at e = 0, (size,) -> (size,).
+
+    Pearlmutter 1994, "Fast exact multiplication by the Hessian": exact up to rounding, at the cost of about two
+    gradients; forward mode over reverse mode, so that memory is that of a gradient. `function` maps (size,) to a 0-d
+    tensor. At a kink, as of ReLU, it is that of the linear piece torch takes.
+
+    >>> import torch
+    >>> cubic = lambda w: (w**3).sum()
+    >>> hvp(cubic, torch.tensor([1.0, 2.0]), torch.tensor([1.0, 1.0]))
+    tensor([ 6., 12.])
+    """
+    return jvp(grad(function), (point,), (vector,))[1]
