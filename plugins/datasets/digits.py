@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -126,7 +126,8 @@ class Digits:
     def _images(self) -> tuple[np.ndarray, np.ndarray]:
         from sklearn.datasets import load_digits
 
-        x, y = load_digits(return_X_y=True)
+        loaded: Any = load_digits(return_X_y=True)
+        x, y = loaded
         return (x / (_LEVELS / 2) - 1).astype(np.float32), y.astype(np.int64)
 
     def indices(self, seed: int, start: int, stop: int) -> np.ndarray:

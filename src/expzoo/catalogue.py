@@ -9,7 +9,7 @@ from typing import Any
 
 from expzoo.errors import BadInput, nearest
 from expzoo.options import REQUIRED, Option, describe, show
-from expzoo.registry import KINDS, available, declared, groups, node, options, path, yaml_file
+from expzoo.registry import FOLDERS, LOOKED_UP, available, declared, groups, node, options, path, yaml_file
 from expzoo.settings import BUDGETS, SETTINGS
 from expzoo.words import FLAGS, VERBS
 
@@ -67,7 +67,7 @@ def help_text() -> str:
     settings = [(key, _meaning(option)) for key, option in _flat(SETTINGS) if not key.startswith("about")]
     flags = [(", ".join(filter(None, (short, flag))), _FLAG_TEXTS[flag]) for flag, short in FLAGS.items()]
     sections = {
-        "choices (group=option)": [(group, " ".join(options(group))) for group in _listed()],
+        "choices (group=option)": [(group, " ".join(options(group))) for group in _listed() if group not in LOOKED_UP],
         "settings (key=value)": settings,
         "verbs": list(VERBS.items()),
         "flags": flags,
@@ -79,17 +79,17 @@ def help_text() -> str:
 
 
 def _listed() -> list[str]:
-    """The groups in the order of a config, experiments first."""
-    return sorted(groups(), key=lambda group: (group != "experiment", [*KINDS, group].index(group)))
+    """The groups in the order of a config, experiments first, and what is looked up last."""
+    return sorted([*groups(), *LOOKED_UP], key=lambda group: (group != "experiment", [*FOLDERS, group].index(group)))
 
 
 def _plural(group: str) -> str:
-    return KINDS.get(group, f"{group}s")
+    return FOLDERS.get(group, f"{group}s")
 
 
 def _group(word: str) -> str:
     """The group called `word`, in the singular or the plural."""
-    names = {name: group for group in groups() for name in (group, _plural(group))}
+    names = {name: group for group in _listed() for name in (group, _plural(group))}
     if word not in names:
         raise BadInput(f"there is no kind called {word}: {nearest(word, names)}")
     return names[word]
@@ -107,7 +107,7 @@ def _row(group: str, name: str, faults: list[str]) -> tuple[str, str]:
 
 
 def _is_plugin(group: str, name: str) -> bool:
-    return group in KINDS and name in available(group)
+    return group in FOLDERS and name in available(group)
 
 
 def _about(file: Path, faults: list[str]) -> str:

@@ -52,8 +52,10 @@ def run(config: dict[str, Any], directory: Path) -> int:
 
     # Records first, then what is made of them; the manifest says that all of it is there.
     verdicts = write_results(directory, config, analyses, findings)
-    results.seal(directory, about(config, directory, lab, time.perf_counter() - begin))
+    facts = about(config, directory, lab, time.perf_counter() - begin)
+    results.seal(directory, facts)
     write_report(directory)
+    mirror(config, directory, facts, verdicts)
     report_divergence(lab)
     show(directory) if verdicts else print(directory / results.REPORT)
     return DONE
@@ -186,6 +188,19 @@ def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> 
         "seconds": round(seconds, 1),
         "notes": notes,
     }
+
+
+def mirror(config: dict[str, Any], directory: Path, facts: dict[str, Any], verdicts: list[Verdict]) -> None:
+    """Hand the finished run to its logger; if that fails, it is said, and the results stay as they are."""
+    from expzoo import records
+
+    node = config["logger"]
+    try:
+        logger = registry.build("logger", node["name"], **{k: v for k, v in node.items() if k != "name"})
+        told = facts | {"verdicts": [verdict.to_json() for verdict in verdicts]}
+        logger.log(directory, told, records.summary(records.read(directory / results.RECORDS)))
+    except Exception as error:  # noqa: BLE001 - a tracker is a mirror: whatever happens to it, the run is done
+        print(f"logger={node['name']} failed: {error}; the results in {directory} are complete", file=sys.stderr)
 
 
 def command() -> str:

@@ -16,7 +16,7 @@ from expzoo.registry import KINDS, SHARED, declared
 RESULTS_FORMAT = 1
 """Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""
 
-OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "about"})
+OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "about"})
 
 
 _EXPERIMENT = re.compile(r"""\+experiment=['"]?(\w+|\[[^][]*\])['"]?""")
@@ -49,11 +49,13 @@ def run_id(config: Mapping[str, Any]) -> str:
     """12 hexadecimal digits of the sha256 of a plain config, of its plugins' CACHE_VERSION and of the results format.
 
     Where results are kept, how they are computed and what is said about them does not matter: `store`, `dry_run`,
-    `trainer`, `about`.
+    `trainer`, `logger`, `about`.
     """
     identity = {
         "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
-        "versions": {f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config)},
+        "versions": {
+            f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config) if kind not in OF_NO_EFFECT
+        },
         "format": RESULTS_FORMAT,
         "engine": spec.ENGINE_VERSION,
     }

@@ -208,8 +208,8 @@ class Lab:
             partial = None
         if partial is not None and want.lacking(partial.network, partial.step, ended=False) != {}:
             partial = None
-        measures = sorted(want.measures, key=repr)
-        return self.assembler.trainee(want.spec, networks, partial, frozenset(want.steps), measures)
+        measures, events = sorted(want.measures, key=repr), sorted(want.events, key=repr)
+        return self.assembler.trainee(want.spec, networks, partial, frozenset(want.steps), measures, events)
 
     def _train_chunk(self, trainees: list[Trainee], networks: dict[str, Network]) -> None:
         from expzoo.engine.lightning import AfterBlock, KeepPartials, fit

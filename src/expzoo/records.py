@@ -227,6 +227,23 @@ def _matches(name: str, wanted: Any) -> pl.Expr:
     return pl.col(name) == wanted
 
 
+def summary(table: pl.DataFrame) -> pl.DataFrame:
+    """Mean and 95 % Student interval over seeds: columns series, step, mean, low, high, n.
+
+    A series is everything but the seed and the step: arm, varied settings, split and metric, as one path.
+    """
+    from expzoo.statistics import mean_interval
+
+    parts = [name for name in table.columns if name not in ("key", "seed", "step", "value", "end")]
+    path = pl.concat_str([pl.col(name).cast(pl.String).fill_null("-") for name in parts], separator="/")
+    named = table.with_columns(path.alias("series")).filter(pl.col("value").is_finite())
+    rows = []
+    for (series, step), group in named.sort("series", "step").group_by("series", "step", maintain_order=True):
+        mean, low, high = (float(number) for number in mean_interval(group["value"].to_numpy()))
+        rows.append((series, step, mean, low, high, len(group)))
+    return pl.DataFrame(rows, ["series", "step", "mean", "low", "high", "n"], orient="row")
+
+
 def _choose(table: pl.DataFrame, equals: Mapping[str, Any]) -> pl.DataFrame:
     chosen = select(table, **equals)
     if len(chosen):

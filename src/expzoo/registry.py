@@ -28,9 +28,16 @@ KINDS = {
     "stop": "stops",
     "constraint": "constraints",
     "parametrisation": "parametrisations",
+    "logger": "loggers",
     "analysis": "analyses",
 }
-"""Kind of plugin -> the folder of its files."""
+"""Kind of plugin that a config chooses -> the folder of its files."""
+
+LOOKED_UP = {"metric": "metrics", "probe": "probes"}
+"""Kind of plugin that an analysis asks for by name -> the folder of its files; it is no part of a config."""
+
+FOLDERS = KINDS | LOOKED_UP
+"""Every kind of plugin -> the folder of its files."""
 
 SHARED = ("analysis",)
 """Kinds of which a config has several: each option is a node below the kind."""
@@ -103,9 +110,9 @@ def index() -> dict[str, dict[str, Path]]:
 
 @cache
 def _index(places: tuple[Home, ...]) -> dict[str, dict[str, Path]]:
-    found: dict[str, dict[str, Path]] = {kind: {} for kind in KINDS}
+    found: dict[str, dict[str, Path]] = {kind: {} for kind in FOLDERS}
     for home in places:
-        for kind, folder in KINDS.items():
+        for kind, folder in FOLDERS.items():
             for file in sorted((home.plugins / folder).glob("[!_]*.py")):
                 _refuse_name(file)
                 if file.stem in found[kind]:
@@ -190,7 +197,7 @@ def load(kind: str, name: str) -> type:
     """The class of a plugin, imported now; PluginError if the import raises."""
     file = path(kind, name)
     class_name = read(file).class_name
-    module = f"expzoo.plugins.{KINDS[kind]}.{name}"
+    module = f"expzoo.plugins.{FOLDERS[kind]}.{name}"
     try:
         return getattr(import_module(module), class_name)
     except BadInput:
@@ -225,7 +232,9 @@ def check(kind: str, name: str, options: dict[str, Any], given: tuple[Any, ...] 
 
 
 def node(kind: str, name: str) -> str:
-    """Where the options of a plugin are in a config."""
+    """Where the options of a plugin are in a config; of one that is looked up, its name."""
+    if kind in LOOKED_UP:
+        return name
     return f"{kind}.{name}" if kind in SHARED else kind
 
 
@@ -251,7 +260,7 @@ def read(file: Path) -> Declaration:
 
 def _kind(file: Path) -> str:
     """The kind of plugin whose folder `file` is in."""
-    return next((kind for kind, folder in KINDS.items() if folder == file.parent.name), "")
+    return next((kind for kind, folder in FOLDERS.items() if folder == file.parent.name), "")
 
 
 def register(cls: Class) -> Class:

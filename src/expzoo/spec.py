@@ -19,7 +19,6 @@ from expzoo.registry import NOTHING
 ENGINE_VERSION = 1  # raised when the numbers of every network change: randomness, initialisation, arithmetic
 
 FINAL: Literal["final"] = "final"
-Step = int | Literal["final"]
 Plain = None | bool | int | float | str | tuple["Plain", ...]
 
 
@@ -101,6 +100,25 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Event(Recipe):
+    """The first look, every `every` steps, at which a metric on a split is at most this: it names a row."""
+
+    metric: str = "loss"
+    split: str = "train"
+    at_most: float = 0.1
+    every: int = 10
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"an event looked for every {self.every} steps: it must be at least 1")
+
+    @property
+    def name(self) -> str:
+        """Under which the step is kept."""
+        return f"{self.metric}/{self.split}<={self.at_most:g}@{self.every}"
+
+
+@dataclass(frozen=True)
 class Fresh(Recipe):
     """The module's own initialisation, seeded from the member; another `draw` is an independent re-initialisation."""
 
@@ -118,6 +136,7 @@ class Rewind(Recipe):
         yield self.of, self.step
 
 
+Step = int | Literal["final"] | Event
 Scope = Literal["layer", "global"]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
-from expzoo.spec import FINAL, Spec, Step
+from expzoo.spec import FINAL, Event, Spec, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """Networks that an analysis wants, with what is to be looked at: rows at `steps`, and measures."""
+    """Networks that an analysis wants, with what is to be looked at: rows at steps and events, and measures."""
 
     specs: tuple[Spec, ...]
     measures: tuple[Measure, ...] = (Measure("accuracy", "test"),)
     steps: tuple[int, ...] = ()
+    events: tuple[Event, ...] = ()
     more: tuple[Request, ...] = ()
 
     def __post_init__(self) -> None:
@@ -63,9 +64,17 @@ class Trained:
         """The number of updates that led to the final row."""
         return self.network.step
 
-    def row(self, step: Step = FINAL) -> np.ndarray:
-        """The weights (size,) after `step` updates; KeyError if they were not asked for."""
-        return self.network.rows[self.network.step if step == FINAL else step]
+    def row(self, step: Step | str = FINAL) -> np.ndarray:
+        """The weights (size,) after `step` updates or at an event; KeyError if not asked for or it never happened."""
+        return self.network.rows[self.step_of(step)]
+
+    def step_of(self, event: Step | str) -> int:
+        """The step of an event, of a named one such as "best", or of the end; KeyError if it never happened."""
+        if event == FINAL:
+            return self.network.step
+        if isinstance(event, Event):
+            return self.network.events[event.name]
+        return event if isinstance(event, int) else self.network.events[event]
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -83,7 +92,7 @@ class Trained:
 
     def value(self, metric: str = "accuracy", split: str = "test", step: Step = FINAL) -> float:
         """A measure at one step; NaN for a network that diverged."""
-        return float("nan") if self.diverged else self.curve(metric, split)[self.step if step == FINAL else step]
+        return float("nan") if self.diverged else self.curve(metric, split)[self.step_of(step)]
 
     def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Any) -> list[dict[str, Any]]:
         """Tidy rows of (metric, split) measures at the end, or at every step they were taken.
@@ -132,6 +141,7 @@ class Want:
     spec: Spec
     steps: set[int] = field(default_factory=set)
     measures: set[Measure] = field(default_factory=set)
+    events: set[Event] = field(default_factory=set)
 
     def lacking(self, network: Network, step: int, *, ended: bool) -> dict[int, list[Measure]] | None:
         """What is wanted up to `step` and not kept: measures by step; None if it is a row.
@@ -139,6 +149,8 @@ class Want:
         At the end of a training every measure is wanted.
         """
         if any(wanted <= step and wanted not in network.rows for wanted in self.steps):
+            return None
+        if any(not self._looked_for(event, network, step) for event in self.events):
             return None
         total = self.spec.stop.build().at_most
         lacking: dict[int, list[Measure]] = {}
@@ -148,22 +160,31 @@ class Want:
                 lacking.setdefault(at, []).append(measure)
         return lacking
 
+    def _looked_for(self, event: Event, network: Network, step: int) -> bool:
+        """Whether it is known up to `step` when the event happened, or that it did not."""
+        if event.name in network.events:
+            return True
+        seen = network.measured.get(Measure(event.metric, event.split).label(self.spec), {})
+        looks = range(event.every, step + 1, event.every)
+        return all(look in seen and not seen[look] <= event.at_most for look in looks)
+
 
 def expand(requests: Iterable[Request]) -> dict[str, Want]:
     """Every network that the requests need, by key, the sources of their recipes included."""
     wants: dict[str, Want] = {}
 
-    def add(spec: Spec, steps: Iterable[Step], measures: Iterable[Measure]) -> None:
+    def add(spec: Spec, steps: Iterable[Step], measures: Iterable[Measure] = ()) -> None:
         if spec.key not in wants:
             wants[spec.key] = Want(spec)
             for source, step in spec.sources():
-                add(source, [step], ())
-        wants[spec.key].steps.update(step for step in steps if step != FINAL)
+                add(source, [step])
+        wants[spec.key].steps.update(step for step in steps if isinstance(step, int))
+        wants[spec.key].events.update(step for step in steps if isinstance(step, Event))
         wants[spec.key].measures.update(measures)
 
     for part in (part for request in requests for part in request.parts()):
         for spec in part.specs:
-            add(spec, part.steps, part.measures)
+            add(spec, (*part.steps, *part.events), part.measures)
             for source, step in spec.sources():
-                add(source, [step], ())
+                add(source, [step])
     return wants

@@ -1,4 +1,4 @@
-"""Run directories that a stranger made: no verb runs or believes what is in them, and each says why in a line or two."""
+"""Run directories that a stranger made: no verb runs or believes what is in them, and each says why in few words."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from expzoo.registry import KINDS, available
+from expzoo.registry import FOLDERS, KINDS, available
 from expzoo.words import FLAGS, VERBS
 
 PLUGIN = '''
@@ -93,7 +93,7 @@ def test_list_gives_one_line_each(expzoo: Callable[..., Any]) -> None:
     assert (ended.code, ended.err, ended.torch) == (0, [], False)
     assert [line for line in ended.out if line.endswith(":")] == [
         "experiments:",
-        *(f"{folder}:" for folder in KINDS.values()),
+        *(f"{folder}:" for folder in FOLDERS.values()),
     ]
     assert "  kitchen              Sieves" in ended.out
     assert "  sieve                Keeps some of what it is given." in ended.out

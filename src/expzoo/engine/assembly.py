@@ -19,10 +19,11 @@ from expzoo.engine.feed import IndexFeed
 from expzoo.engine.layout import Layout, construct
 from expzoo.engine.program import Member, Program, Row
 from expzoo.engine.session import Trainee
-from expzoo.spec import FINAL, Component, Fresh, Init, Rewind, Spec, Step, canonical_json
+from expzoo.spec import Component, Event, Fresh, Init, Rewind, Spec, Step, canonical_json
 from expzoo.store import Network, Partial
 
 if TYPE_CHECKING:
+    from expzoo.engine.evaluation import Measure
     from expzoo.interfaces import Parametrisation
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
@@ -65,6 +66,8 @@ class Assembler:
         row = row if mask is None else np.where(mask, row, np.zeros_like(row))
         parametrisation = self.parametrisation(spec)
         if parametrisation and parametrisation.maps:
+            if mask is not None:
+                raise ValueError("a mask prunes weights, but the parametrisation trains something else: choose one")
             row = parametrisation.start(torch.from_numpy(row), torch.stack(self.fixed(spec, networks))).numpy()
         if spec.constraint:
             theta = torch.from_numpy(row.copy()).unsqueeze(0)
@@ -106,9 +109,15 @@ class Assembler:
         return masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
 
     def trainee(
-        self, spec: Spec, networks: Mapping[str, Network], partial: Partial | None, rows: frozenset[int], measures: Any
+        self,
+        spec: Spec,
+        networks: Mapping[str, Network],
+        partial: Partial | None = None,
+        rows: frozenset[int] = frozenset(),
+        measures: Sequence[Measure] = (),
+        events: Sequence[Event] = (),
     ) -> Trainee:
-        """A member at its start, or where a partial file says it was."""
+        """A member at its start, or where a partial file says it was, and what is wanted of it."""
         mask = self.mask(spec, networks)
         if partial is None:
             row, at = Row(torch.from_numpy(self.initial_row(spec, networks))), 0
@@ -129,7 +138,8 @@ class Assembler:
             self.fixed(spec, networks),
         )
         stop = self._plugin(spec.stop)
-        return Trainee(spec, self.dataset(spec.dataset), stop, member, network, rows, tuple(measures), at)
+        dataset = self.dataset(spec.dataset)
+        return Trainee(spec, dataset, stop, member, network, rows, (*measures,), (*events,), at)
 
     def continues(self, spec: Spec, partial: Partial) -> bool:
         """Whether a kept member is one that this spec's training can go on from."""
@@ -220,5 +230,7 @@ class Assembler:
 
 
 def _last(network: Network, step: Step) -> int:
-    """The step of a row that a recipe names; of a network that diverged before it, the last."""
-    return network.step if step == FINAL else min(step, network.step)
+    """The step of a row that a recipe names; of a network that diverged or ended before it, the last."""
+    if isinstance(step, Event):
+        return network.events.get(step.name, network.step)
+    return min(step, network.step) if isinstance(step, int) else network.step

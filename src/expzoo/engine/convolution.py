@@ -33,7 +33,7 @@ def unfold_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> list
     geometry = Windows.unpack(windows)
     source, columns = batch_last(images), _columns(out, geometry, images.shape[1])
     calls: list[Call] = []
-    if not source.is_contiguous():  # one pass that turns the axes, then only long runs
+    if not source[0].is_contiguous():  # one pass that turns the axes, then only long runs
         ordered = torch.empty(source.shape, dtype=source.dtype, device=source.device)
         calls.append(partial(ordered.copy_, source))
         source = ordered

@@ -4,75 +4,172 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from expzoo import registry
 from expzoo.engine.layout import Layout, construct
-from expzoo.metrics import METRICS
-from expzoo.spec import Spec, canonical_json
+from expzoo.engine.trace import objective
+from expzoo.errors import BadInput, PluginError
+from expzoo.metrics import LOSS, component, full_name
+from expzoo.numerics.empirical import EmpiricalLoss
+from expzoo.probes import Point
+from expzoo.spec import Component, Spec, canonical_json
 from expzoo.when import END, When
 
 if TYPE_CHECKING:
     from expzoo.interfaces import Loss
+    from expzoo.store import Network
 
 BATCH = 5000  # examples in one forward pass: part of what an evaluation means, in the last bits
-LOSS = "loss"  # the metric that is the spec's own training loss
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A metric on a split, at some steps besides the end. The metric "loss" is the training loss of the spec."""
+    """A metric on a split, at some steps besides the end; or a probe, see `probe`.
+
+    The metric "loss" is the training loss of the spec; every other is named as `metrics.component` takes it, such as
+    "accuracy" or "calibration_error(bins=30)". BadInput if there is none of this name or if the split does not suit it.
+    """
 
     metric: str = "accuracy"
     split: str = "test"
     when: When = END
 
+    def __post_init__(self) -> None:
+        if self.on_split and not self.split:
+            raise BadInput(f"{self.metric} is measured on a split: name one")
+        if self.split and not self.on_split:
+            raise BadInput(f"{self.metric} sees the weights alone: its split is '', not {self.split!r}")
+
+    @cached_property
+    def plugin(self) -> Component | None:
+        """The metric or probe, None for the training loss."""
+        return None if self.metric == LOSS else component(self.metric)
+
+    @cached_property
+    def _full_name(self) -> str:
+        return full_name(self.plugin) if self.plugin else LOSS
+
+    @property
+    def on_split(self) -> bool:
+        """Whether it looks at data."""
+        if self.plugin is None or self.plugin.kind == "metric":
+            return True
+        return registry.load("probe", self.plugin.name).on_split
+
     def label(self, spec: Spec) -> str:
         """Where the values are kept. Options of the dataset that only look, as the test set's size, are part of it."""
         looking = hashlib.sha256(canonical_json(spec.dataset.looking()).encode()).hexdigest()[:8]
-        return f"{self.metric}/{self.split}/{looking}"
+        return f"{self._full_name}/{self.split}/{looking}"
+
+
+def probe(name: str, split: str = "", when: When = END, **options: Any) -> Measure:
+    """The measure of a probe: `probe("norm", when=every(50))`, `probe("sharpness", "train", examples=500)`.
+
+    Its values are found by its metric and split, as those of every measure. BadInput if there is no such probe, or if
+    it has no such options.
+    """
+    given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    return Measure(f"{name}({given})" if options else name, split, when)
 
 
 class Evaluator:
-    """Evaluates rows of networks. Splits and modules are kept for the next one that shares them."""
+    """Evaluates rows of networks. Splits, modules and plugins are kept for the next one that shares them."""
 
     def __init__(self) -> None:
         self._splits: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
         self._modules: dict[tuple[Any, ...], tuple[nn.Module, Layout]] = {}
+        self._built: dict[Component, Any] = {}
 
-    def values(self, spec: Spec, dataset: Any, row: Tensor, measures: list[Measure]) -> list[float]:
-        """One number for each measure of the network with this row (size,)."""
+    def values(
+        self, spec: Spec, dataset: Any, row: Tensor, measures: list[Measure], network: Network | None = None
+    ) -> list[float]:
+        """One number for each measure of the network with this row (size,) of weights.
+
+        `network` is what has been kept of it: some probes compare the row with the first one, or need the mask.
+        """
         outputs: dict[str, Tensor] = {}
-        module = self._module(spec, dataset, row)
         numbers = []
         for measure in measures:
-            x, y = self._split(spec, dataset, measure.split)
-            if measure.split not in outputs:
-                with torch.no_grad():
-                    outputs[measure.split] = torch.cat([module(part) for part in x.to(row.dtype).split(BATCH)])
-            numbers.append(self._value(spec, measure.metric, outputs[measure.split], y))
+            if measure.plugin and measure.plugin.kind == "probe":
+                seen: tuple[Any, ...] = (self._point(spec, dataset, row, measure.split, network),)
+            else:
+                if measure.split not in outputs:
+                    outputs[measure.split] = self.outputs(spec, dataset, row, measure.split)
+                seen = outputs[measure.split], self.split(spec, dataset, measure.split)[1]
+            numbers.append(self._number(spec, measure, seen))
         return numbers
 
-    def _value(self, spec: Spec, metric: str, outputs: Tensor, targets: Tensor) -> float:
-        if metric != LOSS:
-            return METRICS[metric](outputs, targets)
-        loss: Loss = spec.loss.build()
-        parts = zip(outputs.split(BATCH), targets.split(BATCH), strict=True)
-        return sum(loss(o, t).double().item() * len(o) for o, t in parts) / len(outputs)
+    def outputs(self, spec: Spec, dataset: Any, row: Tensor, split: str) -> Tensor:
+        """What the network with this row gives on a split: (n, outputs) of the row's dtype."""
+        module, layout = self.module(spec, dataset, row.dtype)
+        layout.load(module, row)
+        x, _ = self.split(spec, dataset, split)
+        with torch.no_grad():
+            return torch.cat([module(part) for part in x.to(row.dtype).split(BATCH)])
 
-    def _split(self, spec: Spec, dataset: Any, name: str) -> tuple[Tensor, Tensor]:
+    def split(self, spec: Spec, dataset: Any, name: str) -> tuple[Tensor, Tensor]:
+        """The examples x and y of a split as the network sees them."""
         identity = (spec.dataset, dataset.identity(spec.seed), name)
         if identity not in self._splits:
             split = dataset.split(name, spec.seed)
             self._splits[identity] = torch.tensor(split.x), torch.tensor(split.y)
         return self._splits[identity]
 
-    def _module(self, spec: Spec, dataset: Any, row: Tensor) -> nn.Module:
-        identity = (spec.model, dataset.inputs, dataset.outputs, row.dtype)
+    def module(self, spec: Spec, dataset: Any, dtype: torch.dtype) -> tuple[nn.Module, Layout]:
+        """A module of the spec's model, with any weights, in evaluation mode; and where they lie in a row."""
+        identity = (spec.model, dataset.inputs, dataset.outputs, dtype)
         if identity not in self._modules:
-            module = construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), 0, row.dtype).eval()
+            module = construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), 0, dtype).eval()
             self._modules[identity] = module, Layout.of(module)
-        module, layout = self._modules[identity]
-        return layout.load(module, row)
+        return self._modules[identity]
+
+    def loss(self, spec: Spec, dataset: Any, dtype: torch.dtype) -> EmpiricalLoss:
+        """The spec's training loss as a differentiable function of rows of weights."""
+        module, layout = self.module(spec, dataset, dtype)
+        of = objective(module, self._plugin(spec.loss))
+        return EmpiricalLoss(lambda row, x, y: of(layout.view(row), x, y))
+
+    def _plugin(self, plugin: Component) -> Any:
+        if plugin not in self._built:
+            self._built[plugin] = plugin.build()
+        return self._built[plugin]
+
+    def _number(self, spec: Spec, measure: Measure, seen: tuple[Any, ...]) -> float:
+        if measure.plugin is None:
+            return self._training_loss(spec, *seen)
+        try:
+            return float(self._plugin(measure.plugin)(*seen))
+        except ValueError as error:
+            where = f"{measure.metric} on {measure.split}" if measure.split else measure.metric
+            raise BadInput(f"{where}: {error}") from error
+        except Exception as error:
+            kind, name = measure.plugin.kind, measure.plugin.name
+            raise PluginError(f"{kind}={name}", registry.path(kind, name), "measured") from error
+
+    def _training_loss(self, spec: Spec, outputs: Tensor, targets: Tensor) -> float:
+        loss: Loss = self._plugin(spec.loss)
+        parts = zip(outputs.split(BATCH), targets.split(BATCH), strict=True)
+        return sum(loss(o, t).double().item() * len(o) for o, t in parts) / len(outputs)
+
+    def _point(self, spec: Spec, dataset: Any, row: Tensor, split: str, network: Network | None) -> Point:
+        def kept() -> Network:
+            if network is None or (spec.parametrisation and spec.parametrisation.build().maps):
+                raise ValueError("what was kept of the network is not known here")
+            return network
+
+        def mask() -> Tensor | None:
+            kept_mask = kept().mask if spec.mask else None
+            return None if kept_mask is None else torch.from_numpy(kept_mask).double()
+
+        def data() -> tuple[Tensor, Tensor]:
+            x, y = self.split(spec, dataset, split)
+            return x.double(), y.double() if y.is_floating_point() else y
+
+        _, layout = self.module(spec, dataset, torch.float64)
+        loss = self.loss(spec, dataset, torch.float64)
+        return Point(row.double(), layout, loss, data, lambda: torch.from_numpy(kept().rows[0]).double(), mask)

@@ -55,6 +55,11 @@ class Layout:
         """How many numbers the module has, without the padding."""
         return sum(map(math.prod, self.shapes))
 
+    def places(self) -> Tensor:
+        """Where in a row the parameters are, without the padding: (num_parameters,) int64."""
+        ends = zip(self.shapes, self.offsets, strict=True)
+        return torch.cat([torch.arange(start, start + math.prod(shape)) for shape, start in ends])
+
     def views(self, rows: Tensor) -> dict[str, Tensor]:
         """Each parameter of all rows: `rows` (members, size) -> name: (members, *shape), sharing memory."""
         return {

@@ -1,13 +1,9 @@
-"""What the tape knows about ATen operations: which are views, which are exact in a crowd, how each writes into a buffer.
-
-Every table was measured, on one thread, with two or more members at odd shapes (tests/contract/test_crowd.py repeats it).
-An operation in none of them still works: it is run one member at a time, which is exact by construction and slow.
-"""
+"""What the tape knows about ATen operations: which are views, which are pointwise, how each writes into a buffer."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,38 +15,16 @@ from expzoo.engine.crowd import KERNELS, Call
 
 aten = torch.ops.aten
 
-VIEWS = frozenset(
-    {
-        aten.alias.default,
-        aten._unsafe_view.default,
-        aten.as_strided.default,
-        aten.detach.default,
-        aten.diagonal.default,
-        aten.expand.default,
-        aten.permute.default,
-        aten.select.int,
-        aten.slice.Tensor,
-        aten.split.Tensor,
-        aten.split_with_sizes.default,
-        aten.squeeze.default,
-        aten.squeeze.dim,
-        aten.squeeze.dims,
-        aten.t.default,
-        aten.transpose.int,
-        aten.unbind.int,
-        aten.unfold.default,
-        aten.unsqueeze.default,
-        aten.view.default,
-        operator.getitem,
-    }
-)
-
 CREATORS = frozenset(
     {
         aten.arange.default,
         aten.arange.start,
+        aten.empty.memory_format,
+        aten.empty_like.default,
         aten.full.default,
         aten.full_like.default,
+        aten.new_empty.default,
+        aten.new_empty_strided.default,
         aten.new_full.default,
         aten.new_zeros.default,
         aten.ones.default,
@@ -108,28 +82,6 @@ ROUNDED_ONCE = frozenset(
     }
 )
 
-# Reductions and products over fixed axes of each member, measured equal for two or more members.
-PER_MEMBER = frozenset(
-    {
-        aten.amax.default,
-        aten.amin.default,
-        aten.argmax.default,
-        aten.baddbmm.default,
-        aten.bmm.default,
-        aten.cat.default,
-        aten.constant_pad_nd.default,
-        aten.flip.default,
-        aten.gather.default,
-        aten.mean.dim,
-        aten.scatter.src,
-        aten.scatter.value,
-        aten.select_backward.default,
-        aten.slice_backward.default,
-        aten.stack.default,
-        aten.sum.dim_IntList,
-    }
-)
-
 # The overload whose last argument is the buffer, where its name does not follow from the functional one.
 WRITERS: dict[Any, Callable[..., Any]] = {
     aten.add.Tensor: torch.add,
@@ -172,9 +124,17 @@ def is_pointwise(target: Any) -> bool:
     return target in ROUNDED_ONCE or target in UNTAGGED_POINTWISE or torch.Tag.pointwise in getattr(target, "tags", ())
 
 
-def is_batched(target: Any) -> bool:
-    """Whether all members may be computed by one call, whatever the layout."""
-    return target in ROUNDED_ONCE or target in PER_MEMBER or target in KERNELS
+def is_exact(target: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether it gives an element the same bits wherever in a tensor it lies: a factor `alpha` is a second rounding."""
+    return target in ROUNDED_ONCE and "alpha" not in kwargs
+
+
+def is_view(target: Any) -> bool:
+    """Whether the result shares the memory of the first argument."""
+    if target in (operator.getitem, aten._unsafe_view.default):
+        return True
+    returned = target._schema.returns
+    return bool(returned) and returned[0].alias_info is not None and not returned[0].alias_info.is_write
 
 
 def write_into(target: Any, args: Sequence[Any], kwargs: dict[str, Any], buffer: Tensor) -> list[Call]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -84,6 +85,7 @@ class Program:
         self.grad = torch.zeros_like(self.theta)
         maps = parametrisation is not None and parametrisation.maps
         self.chart = Chart(parametrisation, self.layout, self.theta) if parametrisation and maps else None
+        self._trained = torch.arange(self.theta.shape[1]) if self.chart else self.layout.places()
         self.load(members, feed)
         weights, gradient = (self.chart.weights, self.chart.grad) if self.chart else (self.theta, self.grad)
         (x_shape, y_shape), (x_type, y_type) = feed.shapes(), feed.types()
@@ -162,15 +164,10 @@ class Program:
     def _noise(self, rows: slice, step: int) -> Tensor:
         """Standard normal numbers like theta[rows], from each member's own counters; 0 where nothing is trained."""
         members = self._with_twin(self.members)[rows]
-        size = self.layout.num_parameters
-        own = torch.zeros(len(members), self.theta.shape[1], dtype=self.theta.dtype)
-        for row, member in zip(own, members, strict=True):
-            drawn = torch.from_numpy(randomness.normals(member.seed, "noise", step, size)).to(row.dtype)
-            start = 0
-            for view in self.layout.view(row).values():
-                view.copy_(drawn[start : start + view.numel()].view(view.shape))
-                start += view.numel()
-        noise = own.to(self.device)
+        drawn = [randomness.normals(member.seed, "noise", step, self._trained.numel()) for member in members]
+        noise = torch.zeros(len(members), self.theta.shape[1], dtype=self.theta.dtype)
+        noise[:, self._trained] = torch.from_numpy(np.stack(drawn)).to(noise.dtype)
+        noise = noise.to(self.device)
         return noise if self.mask is None else noise.mul_(self.mask[rows])
 
     def weights(self, index: int, row: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from expzoo.engine.program import Member, Program, Row, Snapshot
     from expzoo.interfaces import Stop
-    from expzoo.spec import Spec
+    from expzoo.spec import Event, Spec
 
 LONGEST = 50  # optimizer steps in one Lightning step at most: what a signal may have to wait for
 
@@ -33,6 +33,7 @@ class Trainee:
     network: Network
     rows: frozenset[int]
     measures: tuple[Measure, ...]
+    events: tuple[Event, ...] = ()
     at: int = 0
     done: bool = False
     must_restart: bool = False  # it diverged at the very step it was resumed at: what came before is not known
@@ -52,7 +53,8 @@ class Trainee:
         total, every = self.stop.at_most, self.stop.every
         looks = [measure.when.steps(total) for measure in self.measures]
         stops = frozenset(range(every, total + 1, every)) if every else frozenset()
-        return self.rows.union(stops, *looks)
+        events = [frozenset(range(event.every, total + 1, event.every)) for event in self.events]
+        return self.rows.union(stops, *looks, *events)
 
 
 class Session:
@@ -129,12 +131,24 @@ class Session:
             asked = watched is not None and step > 0 and step % trainee.stop.every == 0
             if asked and watched not in due:
                 due.append(watched)
+            events = [event for event in trainee.events if step > 0 and step % event.every == 0]
+            due += [Measure(event.metric, event.split) for event in events]
             self._measure(index, row, step, due)
+            self._note_events(trainee, row, step, events)
             ended = asked and trainee.stop.done(trainee.history())
             if asked:
                 self._keep_best(trainee, row, step)
             if ended or step == self.total:
                 self._finish(index, row, step, "not_fitted" if trainee.stop.must_end and not ended else "finished")
+
+    def _note_events(self, trainee: Trainee, row: Tensor, step: int, events: Sequence[Event]) -> None:
+        """Keep the row at which an event happens for the first time."""
+        network = trainee.network
+        for event in events:
+            value = network.measured[Measure(event.metric, event.split).label(trainee.spec)][step]
+            if event.name not in network.events and value <= event.at_most:
+                network.events[event.name] = step
+                network.rows[step] = row.numpy(force=True).copy()
 
     def _keep_best(self, trainee: Trainee, row: Tensor, step: int) -> None:
         """Of a stop rule that asks for it, keep the row at which what it watches was best so far."""
@@ -143,7 +157,8 @@ class Session:
         if best is None or best(history) != len(history) - 1:
             return
         last = network.events.get("best")
-        if last is not None and last not in trainee.rows and last != 0:
+        needed = {*trainee.rows, 0, *(at for name, at in network.events.items() if name != "best")}
+        if last is not None and last not in needed:
             del network.rows[last]
         network.events["best"] = step
         network.rows[step] = row.numpy(force=True).copy()

@@ -1,6 +1,6 @@
-"""The tape: a traced graph as a flat list of calls on static buffers. No autograd, no allocation, no modules.
+"""The tape: the traced graph of one network as a flat list of calls that compute it for all members, on static buffers.
 
-Exact in a crowd by construction: an operation is replayed in one of three ways,
+No autograd, no allocation, no modules. Exact in a crowd by construction: an operation is replayed in one of three ways,
   flat     pointwise on whole buffers, each padded to 64 elements, so that no element is ever in a vector's tail;
   batched  one call for all members, for operations measured equal for two or more members;
   member   one call for each member, for anything else.
@@ -9,53 +9,35 @@ So a tape has at least two members; one thread is the caller's duty.
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from expzoo.engine import operations
-from expzoo.engine.layout import ROW, round_up
+from expzoo.engine.crowd import KERNELS, Call
+from expzoo.engine.layout import ALIGN
+from expzoo.engine.lifetimes import Lifetimes
+from expzoo.engine.members import RULES
+from expzoo.engine.memory import Pool, crowd_layout, is_dense, lies_as, of_all_members, stretch
 
 aten = torch.ops.aten
 
 
-class Pool:
-    """Static memory with reuse: every buffer has room for its size rounded up to 64 elements."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.num_bytes = 0
-        self._free: list[Tensor] = []
-
-    def get(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw memory, and a tensor in it of the shape, strides and type of `like`."""
-        extent = 1 + sum((n - 1) * s for n, s in zip(like.shape, like.stride(), strict=True)) if like.numel() else 1
-        need = round_up(extent, ROW) * like.element_size()
-        fitting = [raw for raw in self._free if need <= raw.numel() <= max(2 * need, 4096)]
-        if fitting:
-            raw = min(fitting, key=Tensor.numel)
-            self._free = [other for other in self._free if other is not raw]
-        else:
-            raw = torch.zeros(need, dtype=torch.uint8, device=self.device)
-            self.num_bytes += need
-        room = raw[: raw.numel() // like.element_size() * like.element_size()].view(like.dtype)
-        return raw, room.as_strided(like.shape, like.stride())
-
-    def put(self, raw: Tensor) -> None:
-        """The memory may be used again."""
-        self._free.append(raw)
-
-
 class Tape:
-    """The calls that compute a graph's outputs. `outputs[i]` is where the i-th result lies after `run()`."""
+    """The calls that compute a graph's outputs. `outputs[i]` (members, ...) is where the i-th lies after `run()`."""
 
     def __init__(self, module: fx.GraphModule, inputs: Sequence[Tensor], slots: dict[int, Tensor]) -> None:
-        """Plan `module` for these static `inputs`; the i-th output is written straight into `slots[i]` if given."""
+        """Plan the graph of one network for these static inputs of all members, (members, ...) each.
+
+        The i-th output is written straight into `slots[i]` if given.
+        """
         planner = _Planner(module, inputs, slots)
-        self.calls: list[Callable[[], Any]] = planner.calls
+        self.calls: list[Call] = planner.calls
         self.outputs: list[Tensor] = planner.outputs
         self.kinds: Counter[str] = planner.kinds
         self.member_by_member: list[str] = planner.member_by_member
@@ -68,199 +50,236 @@ class Tape:
 
 
 class _Planner:
-    """Goes through the graph once, gives each result a place, and writes down the calls."""
+    """Goes through the graph once, gives each result a place, and writes down the calls.
+
+    `value[node]` has a member axis first, unless the node is in `constant`: then it is the same for all members,
+    computed once, and of the shape it has in one network.
+    """
 
     def __init__(self, module: fx.GraphModule, inputs: Sequence[Tensor], slots: dict[int, Tensor]) -> None:
-        self.calls: list[Callable[[], Any]] = []
+        self.calls: list[Call] = []
         self.kinds: Counter[str] = Counter()
         self.member_by_member: list[str] = []
         self.members = inputs[0].shape[0]
         self.pool = Pool(inputs[0].device)
-        self.nodes = list(module.graph.nodes)
-        self.results: list[fx.Node] = list(self.nodes[-1].args[0])
-        self.root = self._roots()
-        self.last_use = self._last_uses()
-        self.places = self._placed(slots)
+        self.lifetimes = Lifetimes(module.graph)
+        self.places = _placed(self.lifetimes.results, slots)
         self.memory: dict[fx.Node, Tensor] = {}  # root -> raw memory that goes back to the pool
         self.value: dict[fx.Node, Any] = {}
         self.constant: set[fx.Node] = set()
+        self._reordered: dict[Any, Tensor] = {}
         given = iter(inputs)
-        for index, node in enumerate(self.nodes[:-1]):
+        for index, node in enumerate(self.lifetimes.nodes[:-1]):
             if node.op == "placeholder":
-                self.value[node] = next(given)
+                self.value[node] = self._aligned(next(given))
             elif node.op == "get_attr":
                 self.value[node] = getattr(module, str(node.target))
                 self.constant.add(node)
             else:
                 self._plan(node)
-            self._release(index)
-        self.outputs = [self.value[node] for node in self.results]
+            for root in [root for root in self.memory if self.lifetimes.ends_at(index, root)]:
+                self.pool.put(self.memory.pop(root))
+        self.outputs = [self._of_all(node) for node in self.lifetimes.results]
         for index, slot in slots.items():
-            self._deliver(self.outputs[index], slot)
-
-    # What the graph says before any buffer exists.
-
-    def _roots(self) -> dict[fx.Node, fx.Node]:
-        """The node whose memory a node's value lies in."""
-        root: dict[fx.Node, fx.Node] = {}
-        for node in self.nodes:
-            is_view = node.op == "call_function" and node.target in operations.VIEWS
-            root[node] = root[node.args[0]] if is_view else node
-        return root
-
-    def _last_uses(self) -> dict[fx.Node, int]:
-        last: dict[fx.Node, int] = {}
-        for index, node in enumerate(self.nodes):
-            for used in node.all_input_nodes:
-                last[self.root[used]] = index
-        return last
-
-    def _placed(self, slots: dict[int, Tensor]) -> dict[fx.Node, Tensor]:
-        """Which node can write its result straight into a slot, and the slot as that node sees it."""
-        places: dict[fx.Node, Tensor] = {}
-        for index, slot in slots.items():
-            node, view = self.results[index], slot
-            while node.op == "call_function" and (undo := _UNDO.get(node.target)):
-                view = undo(view, node)
-                node = node.args[0]
-            plannable = node.op == "call_function" and node.target not in operations.VIEWS | operations.CREATORS
-            if plannable and node not in places and len(node.users) == 1:
-                places[node] = view
-        return places
-
-    # Planning one node.
+            output = self.outputs[index]
+            if output.data_ptr() != slot.data_ptr() or output.stride() != slot.stride():
+                self._add("copy", [partial(slot.copy_, output)])
 
     def _plan(self, node: fx.Node) -> None:
-        args = fx.node.map_arg(node.args, self.value.__getitem__)
-        kwargs = fx.node.map_arg(node.kwargs, self.value.__getitem__)
-        result = node.target(*args, **kwargs)  # shapes and strides, and the value if it never changes
-        is_view = node.target in operations.VIEWS
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._of_first)
+        result = node.target(*args, **kwargs)  # of the first member: its shape and layout
         if node.target in operations.CREATORS or all(used in self.constant for used in node.all_input_nodes):
             self.value[node] = result
             self.constant.add(node)
-        elif is_view:
-            self.value[node] = result
-        elif not isinstance(result, Tensor):
-            self._several(node, args, kwargs, result)
+        elif node.target is operator.getitem:
+            self.value[node] = self.value[node.args[0]][node.args[1]]
+        elif operations.is_view(node.target):
+            step = self.value[node.args[0]].stride(0)
+            self.value[node] = _each(result, lambda part: of_all_members(part, self.members, step))
+        elif isinstance(result, Tensor):
+            self.value[node] = buffer = self._buffer(node, result)
+            self._emit(node, buffer)
         else:
-            buffer = self._buffer(node, result)
-            self._emit(node, args, kwargs, buffer, result)
-            self.value[node] = buffer
+            self._several(node, result)
+
+    # What a node's value is for one member and for all.
+
+    def _of_first(self, node: fx.Node) -> Any:
+        return self._of_member(node, 0)
+
+    def _of_member(self, node: fx.Node, index: int) -> Any:
+        value = self.value[node]
+        return value if node in self.constant else _each(value, lambda part: part[index])
+
+    def _of_all(self, node: fx.Node) -> Tensor:
+        value = self.value[node]
+        return value.expand(self.members, *value.shape) if node in self.constant else value
+
+    # Where a result lies.
+
+    def _aligned(self, given: Tensor) -> Tensor:
+        """An input as it is, or a copy in which each member starts on a cache line."""
+        shape, stride = crowd_layout(given[0], self.members)
+        if given.stride(0) % ALIGN == 0:
+            return given
+        copy = self.pool.get(shape, stride, given.dtype)[1]
+        self._add("copy", [partial(copy.copy_, given)])
+        return copy
 
     def _buffer(self, node: fx.Node, result: Tensor) -> Tensor:
         """A slot, or the place of an operand that dies here, or memory from the pool."""
         if node in self.places:
             return self.places[node]
-        if operations.is_pointwise(node.target):
-            for operand in node.all_input_nodes:
-                place = self.value[operand]
-                if place.dtype == result.dtype and self._dies_at(operand, node) and _same_layout(place, result):
-                    self.memory[node] = self.memory.pop(self.root[operand])
-                    return place
-        self.memory[node], buffer = self.pool.get(result)
+        shape, stride = crowd_layout(result, self.members)
+        for operand in node.all_input_nodes if operations.is_pointwise(node.target) else ():
+            place, root = self.value[operand], self.lifetimes.root[operand]
+            fits = root in self.memory and place.dtype == result.dtype and lies_as(place, shape, stride)
+            if fits and self.lifetimes.is_last_reader(node, operand):
+                self.memory[node] = self.memory.pop(root)
+                return place
+        self.memory[node], buffer = self.pool.get(shape, stride, result.dtype)
         return buffer
 
-    def _dies_at(self, operand: fx.Node, node: fx.Node) -> bool:
-        """Whether nothing reads the operand's memory after this node, which itself reads it once."""
-        root = self.root[operand]
-        readers = [used for used in node.all_input_nodes if self.root[used] is root]
-        alive_later = any(self.root[result] is root for result in self.results)
-        return root in self.memory and self.nodes[self.last_use[root]] is node and len(readers) == 1 and not alive_later
+    # How it is computed.
 
-    def _release(self, index: int) -> None:
-        kept = {self.root[result] for result in self.results}
-        for root in [root for root in self.memory if self.last_use.get(root) == index and root not in kept]:
-            self.pool.put(self.memory.pop(root))
+    def _emit(self, node: fx.Node, buffer: Tensor) -> None:
+        if operations.is_pointwise(node.target):
+            return self._pointwise(node, buffer)
+        if node.target in KERNELS:
+            return self._by_kernel(node, buffer)
+        args = fx.node.map_arg(node.args, self._of_all)
+        rule = None if node.kwargs else RULES.get(node.target)
+        if found := rule and rule(*args):
+            return self._add("batched", operations.write_into(*found, {}, buffer))
+        self.member_by_member.append(str(node.target))
+        for index, part in enumerate(buffer):
+            args, kwargs = self._arguments(node, index)
+            self._add("member", operations.write_into(node.target, args, kwargs, part))
+        return None
 
-    def _emit(self, node: fx.Node, args: Any, kwargs: Any, buffer: Tensor, result: Tensor) -> None:
-        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.dim()]
-        everything = [*tensors, buffer]
-        target = node.target
-        if operations.is_pointwise(target) and tensors and all(_same_layout(t, buffer) for t in tensors):
-            padded = {id(tensor): _padded(tensor) for tensor in everything}
-            if _is_dense(buffer) and all(flat is not None for flat in padded.values()):
-                flat_args, flat_kwargs = _replaced(args, kwargs, padded)
-                return self._add("flat", operations.write_into(target, flat_args, flat_kwargs, padded[id(buffer)]))
-        if operations.is_batched(target):
-            return self._add("batched", operations.write_into(target, args, kwargs, buffer))
-        return self._one_by_one(target, args, kwargs, buffer)
+    def _arguments(self, node: fx.Node, index: int) -> tuple[Any, Any]:
+        return fx.node.map_arg((node.args, node.kwargs), lambda used: self._of_member(used, index))
 
-    def _one_by_one(self, target: Any, args: Any, kwargs: Any, buffer: Tensor) -> None:
-        if buffer.dim() == 0 or buffer.shape[0] != self.members:
-            raise RuntimeError(f"{target} has no member axis in {tuple(buffer.shape)}")
-        self.member_by_member.append(str(target))
-        for index in range(self.members):
-            own = {id(v): v[index : index + 1] for v in (*args, *kwargs.values()) if self._has_members(v)}
-            own_args, own_kwargs = _replaced(args, kwargs, own)
-            self._add("member", operations.write_into(target, own_args, own_kwargs, buffer[index : index + 1]))
+    def _by_kernel(self, node: fx.Node, out: Any) -> None:
+        """Kernels work on members anyway: those of one network, an axis of length one, give way to all members."""
+        args = fx.node.map_arg(node.args, lambda used: self._of_all(used)[:, 0])
+        self._add("batched", KERNELS[node.target](*args, out=_each(out, lambda part: part[:, 0])))
 
-    def _has_members(self, value: Any) -> bool:
-        return isinstance(value, Tensor) and value.dim() > 0 and value.shape[0] == self.members
-
-    def _several(self, node: fx.Node, args: Any, kwargs: Any, results: Sequence[Any]) -> None:
-        """An operation with several results: one member at a time into static buffers."""
-        buffers = [None if r is None else torch.empty_like(r) for r in results]
-        self.value[node] = tuple(buffers)
+    def _several(self, node: fx.Node, results: Sequence[Tensor | None]) -> None:
+        """An operation with several results, in memory that is never used again."""
+        layouts = [None if one is None else (*crowd_layout(one, self.members), one.dtype) for one in results]
+        self.value[node] = buffers = tuple(layout and self.pool.get(*layout)[1] for layout in layouts)
+        if node.target in KERNELS:
+            return self._by_kernel(node, buffers)
         self.member_by_member.append(str(node.target))
         for index in range(self.members):
-            own = {id(v): v[index : index + 1] for v in (*args, *kwargs.values()) if self._has_members(v)}
-            own_args, own_kwargs = _replaced(args, kwargs, own)
+            args, kwargs = self._arguments(node, index)
+            parts = [None if buffer is None else buffer[index] for buffer in buffers]
+            self._add("member", [partial(_compute_several, node.target, args, kwargs, parts)])
+        return None
 
-            def compute(args: Any = own_args, kwargs: Any = own_kwargs, index: int = index) -> None:
-                for buffer, result in zip(buffers, node.target(*args, **kwargs), strict=True):
-                    if buffer is not None:
-                        buffer[index : index + 1].copy_(result)
+    def _pointwise(self, node: fx.Node, buffer: Tensor) -> None:
+        borrowed: list[Tensor] = []
+        exact = operations.is_exact(node.target, node.kwargs) or not self._has_floats(node, buffer)
+        args, kwargs = fx.node.map_arg(
+            (node.args, node.kwargs), lambda used: self._operand(used, buffer, exact=exact, borrowed=borrowed)
+        )
+        tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.dim()]
+        flat = {id(one): stretch(one) for one in (*tensors, buffer)}
+        alike = all(lies_as(one, buffer.shape, buffer.stride()) for one in tensors)
+        if alike and all(one is not None for one in flat.values()):
+            args = [flat.get(id(one), one) for one in args]
+            kwargs = {name: flat.get(id(one), one) for name, one in kwargs.items()}
+            self._add("flat", operations.write_into(node.target, args, kwargs, flat[id(buffer)]))
+        else:
+            self._add("batched", operations.write_into(node.target, args, kwargs, buffer))
+        for raw in borrowed:
+            self.pool.put(raw)
 
-            self._add("member", [compute])
+    def _has_floats(self, node: fx.Node, buffer: Tensor) -> bool:
+        values = [buffer, *(self.value[used] for used in node.all_input_nodes)]
+        return any(value.is_floating_point() or value.is_complex() for value in values)
 
-    def _deliver(self, output: Tensor, slot: Tensor) -> None:
-        if output.data_ptr() != slot.data_ptr() or output.stride() != slot.stride():
-            self._add("copy", [lambda: slot.copy_(output)])
+    def _operand(self, node: fx.Node, buffer: Tensor, *, exact: bool, borrowed: list[Tensor]) -> Tensor:
+        """An operand in the order of the result, so that both can be gone through as they lie in memory.
 
-    def _add(self, kind: str, calls: Sequence[Callable[[], Any]]) -> None:
+        An exact operation may also read an operand that is repeated along an axis.
+        """
+        value = self.value[node]
+        if value.dim() == 0 and node in self.constant:
+            return value
+        missing = buffer.dim() - value.dim()
+        lined_up = value if node in self.constant else value[(slice(None), *(None,) * missing)]
+        if lies_as(lined_up, buffer.shape, buffer.stride()) and (exact or stretch(lined_up) is not None):
+            return lined_up
+        if exact and not (lined_up.shape == buffer.shape and is_dense(lined_up[0])):
+            return lined_up
+        return self._in_order(node, lined_up, buffer, borrowed)
+
+    def _in_order(self, node: fx.Node, value: Tensor, buffer: Tensor, borrowed: list[Tensor]) -> Tensor:
+        """A copy of an operand in the order of `buffer`; of an input, which never changes, one for the whole tape."""
+        root = self.lifetimes.root[node]
+        lasting = root.op == "placeholder" or node in self.constant
+        identity = (root, value.storage_offset(), tuple(value.shape), value.stride(), buffer.shape, buffer.stride())
+        if identity in self._reordered:
+            return self._reordered[identity]
+        raw, copy = self.pool.get(buffer.shape, buffer.stride(), value.dtype)
+        if node in self.constant:
+            copy.copy_(value)
+        else:
+            self._add("copy", [partial(copy.copy_, value)])
+        if lasting:
+            self._reordered[identity] = copy
+        else:
+            borrowed.append(raw)
+        return copy
+
+    def _add(self, kind: str, calls: Sequence[Call]) -> None:
         for call in calls:
             call()  # so that what follows is planned on values of the right kind
         self.calls += calls
         self.kinds[kind] += len(calls)
 
 
-_RESHAPE = lambda view, node: view.view(node.args[0].meta["val"].shape)  # noqa: E731
-_UNDO: dict[Any, Callable[[Tensor, fx.Node], Tensor]] = {
+def _compute_several(target: Any, args: Any, kwargs: Any, buffers: Sequence[Tensor | None]) -> None:
+    for buffer, result in zip(buffers, target(*args, **kwargs), strict=True):
+        if buffer is not None:
+            buffer.copy_(result)
+
+
+def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """`change` of a tensor, or of each of several."""
+    return change(value) if isinstance(value, Tensor) else tuple(one if one is None else change(one) for one in value)
+
+
+def _placed(results: Sequence[fx.Node], slots: dict[int, Tensor]) -> dict[fx.Node, Tensor]:
+    """Which nodes can write their result straight into a slot, and the slot as that node sees it."""
+    places: dict[fx.Node, Tensor] = {}
+    for index, slot in slots.items():
+        node, view = results[index], slot[0]
+        while node.op == "call_function" and (undo := _UNDO.get(node.target)) and view is not None:
+            node, view = node.args[0], undo(view, node)
+        is_free = node not in places and len(node.users) == 1
+        if view is not None and is_free and (node.target in RULES or operations.is_exact(node.target, node.kwargs)):
+            places[node] = of_all_members(view, len(slot), slot.stride(0))
+    return places
+
+
+def _reshaped(view: Tensor, node: fx.Node) -> Tensor | None:
+    """None if the slot's order does not allow it."""
+    try:
+        return view.view(node.args[0].meta["val"].shape)
+    except RuntimeError:
+        return None
+
+
+_UNDO: dict[Any, Callable[[Tensor, fx.Node], Tensor | None]] = {
+    aten.t.default: lambda view, node: view.t(),
     aten.transpose.int: lambda view, node: view.transpose(node.args[1], node.args[2]),
     aten.permute.default: lambda view, node: view.permute([node.args[1].index(d) for d in range(view.dim())]),
-    aten.view.default: _RESHAPE,
-    aten._unsafe_view.default: _RESHAPE,
-    aten.squeeze.dim: _RESHAPE,
-    aten.squeeze.dims: _RESHAPE,
-    aten.unsqueeze.default: _RESHAPE,
+    aten.view.default: _reshaped,
+    aten._unsafe_view.default: _reshaped,
+    aten.squeeze.dim: _reshaped,
+    aten.squeeze.dims: _reshaped,
+    aten.unsqueeze.default: _reshaped,
 }
-
-
-def _replaced(args: Any, kwargs: Any, by_id: dict[int, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """The arguments with some tensors exchanged."""
-    return [by_id.get(id(a), a) for a in args], {k: by_id.get(id(v), v) for k, v in kwargs.items()}
-
-
-def _same_layout(a: Tensor, b: Tensor) -> bool:
-    """Whether equal positions in memory hold equal places of both tensors."""
-    steps = zip(a.shape, a.stride(), b.stride(), strict=True) if a.shape == b.shape else ()
-    return a.shape == b.shape and all(size == 1 or one == other for size, one, other in steps)
-
-
-def _is_dense(tensor: Tensor) -> bool:
-    """Whether the elements fill one stretch of memory without holes or overlaps."""
-    expected = 1
-    for stride, size in sorted((st, sz) for sz, st in zip(tensor.shape, tensor.stride(), strict=True) if sz > 1):
-        if stride != expected:
-            return False
-        expected *= size
-    return True
-
-
-def _padded(tensor: Tensor) -> Tensor | None:
-    """The tensor's memory as one flat stretch up to the next multiple of 64, None if it has no room for that."""
-    length = round_up(tensor.numel(), ROW)
-    room = tensor.untyped_storage().nbytes() // tensor.element_size() - tensor.storage_offset()
-    return tensor.as_strided((length,), (1,), tensor.storage_offset()) if room >= length else None
-
-

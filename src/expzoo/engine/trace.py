@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, functionalize, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from expzoo.engine.functions import CrowdFunctions, Unadoptable
@@ -27,24 +27,32 @@ def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Ob
 
 
 def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> fx.GraphModule:
-    """The graph of (gradients..., loss) over placeholders (parameters..., x, y), every tensor with a member axis first.
+    """The graph of (gradients..., loss) of ONE network over placeholders (parameters..., x, y).
 
-    Raises Unadoptable, naming the operation, if the module draws random numbers or cannot be batched over members.
+    The arguments are those of all members, with a member axis first; the first member is the example. Raises
+    Unadoptable, naming the operation, if the module draws random numbers or depends on values.
     """
     names = list(parameters)
 
     def flat(*tensors: Tensor) -> tuple[Tensor, ...]:
-        gradients, loss = vmap(grad_and_value(of))(dict(zip(names, tensors, strict=False)), *tensors[len(names) :])
+        gradients, loss = grad_and_value(of)(dict(zip(names, tensors, strict=False)), *tensors[len(names) :])
         return (*(gradients[name] for name in names), loss)
 
+    inputs = [value[0] for value in (*parameters.values(), x, y)]
     try:
         with CrowdFunctions():
-            module = make_fx(flat)(*parameters.values(), x, y)
+            module = make_fx(flat)(*inputs)
+        if any(_changes_its_arguments(node) for node in module.graph.nodes):
+            module = make_fx(functionalize(module, remove="mutations"))(*inputs)
     except RuntimeError as error:
         first = str(error).strip().splitlines()[0]
-        raise Unadoptable(f"the module cannot be batched over members: {first}") from error
+        raise Unadoptable(f"the module cannot be traced: {first}") from error
     simplify(module.graph)
     return module
+
+
+def _changes_its_arguments(node: fx.Node) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 def simplify(graph: fx.Graph) -> None:
@@ -74,18 +82,18 @@ def _is_identity(node: fx.Node) -> bool:
 
 
 def _fuse_bias(graph: fx.Graph, node: fx.Node) -> None:
-    """add(bias, bmm(a, b)) becomes baddbmm(bias, a, b)."""
+    """add(bias, mm(a, b)) becomes addmm(bias, a, b)."""
     if node.target is not aten.add.Tensor or node.kwargs or not all(isinstance(a, fx.Node) for a in node.args):
         return
     for bias, product in _both_ways(node.args):
         if (
-            product.target is aten.bmm.default
+            product.target is aten.mm.default
             and len(product.users) == 1
-            and len(_shape(bias)) == 3
+            and len(_shape(bias)) <= 2
             and _shape(bias) != _shape(node) == _shape(product)
         ):
             with graph.inserting_before(node):
-                fused = graph.call_function(aten.baddbmm.default, (bias, *product.args))
+                fused = graph.call_function(aten.addmm.default, (bias, *product.args))
             fused.meta = dict(node.meta)
             node.replace_all_uses_with(fused)
             graph.erase_node(node)

@@ -1,1 +1,1 @@
-"""Numerical linear algebra on rows of weights, in plain torch: each estimator names its formula, source, cost and bias."""
+"""Numerical linear algebra on rows of weights, in plain torch: each estimator says its formula, source, cost, bias."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from expzoo.numerics.symmetry import HiddenUnits
+if TYPE_CHECKING:
+    from expzoo.numerics.symmetry import HiddenUnits
 
 Parameters = Mapping[str, Tensor]
 
@@ -24,9 +26,9 @@ def permuted(parameters: Parameters, units: Sequence[HiddenUnits], orders: Seque
 def match_weights(units: Sequence[HiddenUnits], reference: Parameters, other: Parameters) -> list[Tensor]:
     """The order of each group of hidden units in which the weights of `other` are nearest to those of `reference`.
 
-    Maximises the sum over parameters of <reference, permuted other>, which is the same as minimising the L2 distance, by
-    coordinate ascent over groups, each step a linear assignment: algorithm 1 of Ainsworth, Hayase & Srinivasa 2023, "Git
-    Re-Basin: merging models modulo permutation symmetries". The problem is NP-hard and the result a local optimum.
+    Maximises the sum over parameters of <reference, permuted other>, which is the same as minimising the L2 distance,
+    by coordinate ascent over groups, each step a linear assignment: algorithm 1 of Ainsworth, Hayase & Srinivasa 2023,
+    "Git Re-Basin: merging models modulo permutation symmetries". The problem is NP-hard, the result a local optimum.
 
     Differences from the paper: groups are visited in order, not at random, so that the result is reproducible. A group
     on both axes of one weight (a residual stream) makes its step quadratic; it is linearised at the present order and

@@ -1,4 +1,4 @@
-"""The mean loss over examples as a function of rows of weights: its derivatives, batched over rows, in bounded memory."""
+"""The mean loss over examples as a function of rows of weights, and its derivatives, batched and in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class EmpiricalLoss:
     """L(w) = mean over examples of l(w; x, y), for many rows w at once.
 
     `function(row, x, y)` takes one row (size,) and a batch and returns the batch's mean loss, a 0-d tensor; it is plain
-    differentiable torch. A mean is linear in its examples, so every derivative is the weighted mean of those of parts of
-    the data. How the data are cut depends on `memory_bytes` and the function, never on how many rows there are.
+    differentiable torch. A mean is linear in its examples, so every derivative is the weighted mean of those of parts
+    of the data. How the data are cut depends on `memory_bytes` and the function, never on how many rows there are.
 
     Wherever `x` and `y` stand, all rows see the same examples, x (n, ...) and y (n, ...), or with `shared=False` each
     its own, x (rows, n, ...) and y (rows, n, ...). Rows are batched by `torch.func.vmap`, so the last bits of a
@@ -31,6 +31,7 @@ class EmpiricalLoss:
 
     def __init__(self, function: LossOfRow, memory_bytes: int = MEMORY_BYTES) -> None:
         self.function, self.memory_bytes = function, memory_bytes
+        self._costs: dict[tuple[torch.Size, torch.dtype], int] = {}
 
     def grad(self, rows: Tensor, x: Tensor, y: Tensor, *, shared: bool = True) -> Tensor:
         """dL/dw at each row: (rows, size)."""
@@ -51,8 +52,12 @@ class EmpiricalLoss:
             return self.function(row, x.unsqueeze(0), y.unsqueeze(0))
 
         each = vmap(grad(one), (None, 0, 0))
-        parts = list(self._parts(each, (rows,), x, y, shared=shared, more=rows[0].nbytes))
-        return torch.cat([part for part, _ in parts], 1)
+        gradients = rows.new_empty(len(rows), x.shape[0 if shared else 1], rows.shape[1])
+        done = 0
+        for part, _ in self._parts(each, (rows,), x, y, shared=shared, more=rows[0].nbytes):
+            gradients[:, done : done + part.shape[1]] = part
+            done += part.shape[1]
+        return gradients
 
     def _mean(
         self, of: Callable[..., Tensor], per_row: tuple[Tensor, ...], x: Tensor, y: Tensor, *, shared: bool
@@ -81,14 +86,20 @@ class EmpiricalLoss:
         if not length:
             raise ValueError("there are no examples to take the mean of")
         one = (x[:1], y[:1]) if shared else (x[0, :1], y[0, :1])
-        two = tuple(example.repeat_interleave(2, 0) for example in one)
-        row = per_row[0][0]
-        cost = max(self._saved_bytes(row, *two) - self._saved_bytes(row, *one), 1) * HEADROOM + more
+        cost = self._bytes_per_example(per_row[0][0], *one) * HEADROOM + more
         size = min(max(self.memory_bytes // cost, 1), length)
         together = max(self.memory_bytes // (size * cost), 1)
         batched = vmap(of, (*(0 for _ in per_row), data, data), chunk_size=together)
         for xs, ys in zip(x.split(size, axis), y.split(size, axis), strict=True):
             yield batched(*per_row, xs, ys), xs.shape[axis] / length
+
+    def _bytes_per_example(self, row: Tensor, x: Tensor, y: Tensor) -> int:
+        """How much more the forward pass saves for two examples than for one."""
+        like = (x.shape, row.dtype)
+        if like not in self._costs:
+            two = self._saved_bytes(row, x.repeat_interleave(2, 0), y.repeat_interleave(2, 0))
+            self._costs[like] = max(two - self._saved_bytes(row, x, y), 1)
+        return self._costs[like]
 
     def _saved_bytes(self, row: Tensor, x: Tensor, y: Tensor) -> int:
         """What the forward pass saves for the backward pass."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from torch import Tensor
 from torch.func import grad, jvp
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def hvp(function: Callable[[Tensor], Tensor], point: Tensor, vector: Tensor) -> Tensor:

@@ -48,9 +48,9 @@ def top_eigenpairs(
     """The k algebraically largest eigenvalues (k,), largest first, and their eigenvectors (k, size) of unit length.
 
     Implicitly restarted Lanczos of ARPACK (Lehoucq, Sorensen & Yang 1998, "ARPACK Users' Guide", chapter 4), through
-    `scipy.sparse.linalg.eigsh`. Typically 20 to 60 products for the
-    outliers of a Hessian, and max(2 k + 1, 20) vectors of memory. A Ritz value never exceeds the largest eigenvalue, so an early end biases it
-    downwards, by about the square of the residual.
+    `scipy.sparse.linalg.eigsh`: typically 20 to 60 products for the outliers of a Hessian, and max(2 k + 1, 20) vectors
+    of memory. A Ritz value never exceeds the largest eigenvalue, so an early end biases it downwards, by about the
+    square of the residual.
 
     Args:
         matvec: v (size,) -> A v (size,) for a symmetric A.
@@ -84,7 +84,7 @@ def top_eigenpairs(
     elif not product(start).any():  # ARPACK refuses the zero matrix
         values, vectors = np.zeros(k, kind), np.eye(size, k, dtype=kind)
     else:
-        operator = LinearOperator((size, size), matvec=product, dtype=kind)
+        operator = LinearOperator((size, size), matvec=product, dtype=kind)  # type: ignore[call-arg]
         try:
             values, vectors = eigsh(operator, k, which="LA", v0=start, maxiter=iterations, tol=tolerance)
         except ArpackNoConvergence as error:

@@ -8,12 +8,13 @@ from typing import Any
 
 from torch import fx, nn
 
-# Names in lower case without underscores, so that relu, ReLU, relu_ and F.relu are one.
-POINTWISE = frozenset(
-    "relu leakyrelu elu celu selu gelu silu mish softplus softsign tanh sigmoid logsigmoid hardtanh hardsigmoid "
-    "hardswish relu6 tanhshrink softshrink hardshrink clamp clampmin clampmax abs neg square exp sin cos pow "
-    "add iadd sub isub mul imul truediv div maximum minimum dropout identity to float double contiguous".split()
-)
+# In lower case without underscores, so that relu, ReLU, relu_ and F.relu are one.
+_POINTWISE = """
+abs add celu clamp clampmax clampmin contiguous cos div double dropout elu exp float gelu hardshrink hardsigmoid
+hardswish hardtanh iadd identity imul isub leakyrelu logsigmoid maximum minimum mish mul neg pow relu relu6 selu sigmoid
+silu sin softplus softshrink softsign sqrt square sub tanh tanhshrink to truediv
+"""
+POINTWISE = frozenset(_POINTWISE.split())
 SUPPORTED = "chains of nn.Linear with pointwise activations, sums and products between them"
 
 
@@ -48,18 +49,18 @@ class _Group:
 
 
 def hidden_units(module: nn.Module) -> tuple[HiddenUnits, ...]:
-    """The groups of hidden units of `module` whose permutation leaves its function as it is, in order of the forward pass.
+    """The groups of hidden units of `module` whose permutation leaves its function as it is, in order of the forward.
 
-    Supported are chains of `nn.Linear` on the last axis, of one input, with pointwise activations between them. Sums and
-    products of hidden values tie their units: the layers of a residual stream share one group. Whatever is done to
-    the input before the first layer does not matter. Units that meet the input or the output unit by unit stay fixed.
+    Supported are chains of `nn.Linear` on the last axis with pointwise activations between them. Sums and products of
+    hidden values tie their units: the layers of a residual stream share one group. Whatever is done to the input before
+    the first layer does not matter. Units that meet the input or the output unit by unit stay fixed.
 
     Raises:
         ValueError: the forward pass cannot be read, or does anything else with hidden units; the operation is named.
     """
     try:
         graph = fx.symbolic_trace(module).graph
-    except Exception as error:  # noqa: BLE001 - tracing runs the author's forward, which may raise anything
+    except Exception as error:  # the author's forward is run, which may raise anything
         raise ValueError(f"the forward pass of {type(module).__name__} cannot be read: {error}") from error
     return _Reader(module).read(graph)
 

@@ -1,0 +1,22 @@
+"""Accuracy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from expzoo.metrics import class_logits
+from expzoo.registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@register
+class Accuracy:
+    """Percentage of examples whose largest output is that of the true class; of equal ones the first counts."""
+
+    CACHE_VERSION = 1
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> float:
+        """The accuracy of outputs (n, classes) for labels (n,) int64, in percent."""
+        return 100.0 * int((class_logits(outputs, targets).argmax(1) == targets).sum()) / len(targets)

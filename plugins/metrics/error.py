@@ -1,0 +1,22 @@
+"""Classification error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from expzoo.metrics import class_logits
+from expzoo.registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@register
+class Error:
+    """Percentage of examples whose largest output is not that of the true class: 100 - accuracy."""
+
+    CACHE_VERSION = 1
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> float:
+        """The error of outputs (n, classes) for labels (n,) int64, in percent."""
+        return 100.0 * int((class_logits(outputs, targets).argmax(1) != targets).sum()) / len(targets)

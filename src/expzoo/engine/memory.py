@@ -1,0 +1,80 @@
+"""Static memory of a tape: buffers that are used again, and what can be said about the layout of a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from expzoo.engine.layout import ALIGN, ROW, round_up
+
+
+class Pool:
+    """Static memory with reuse: every buffer has room for its size rounded up to 64 elements."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.num_bytes = 0
+        self._free: list[Tensor] = []
+
+    def get(self, shape: Sequence[int], stride: Sequence[int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Raw memory, and a tensor in it."""
+        extent = 1 + sum((n - 1) * s for n, s in zip(shape, stride, strict=True)) if all(shape) else 1
+        need = round_up(extent, ROW) * dtype.itemsize
+        fitting = [raw for raw in self._free if need <= raw.numel() <= max(2 * need, 4096)]
+        if fitting:
+            raw = min(fitting, key=Tensor.numel)
+            self._free = [other for other in self._free if other is not raw]
+        else:
+            raw = torch.zeros(need, dtype=torch.uint8, device=self.device)
+            self.num_bytes += need
+        room = raw[: raw.numel() // dtype.itemsize * dtype.itemsize].view(dtype)
+        return raw, room.as_strided(shape, stride)
+
+    def put(self, raw: Tensor) -> None:
+        """The memory may be used again."""
+        self._free.append(raw)
+
+
+def of_all_members(of_first: Tensor, members: int, step: int) -> Tensor:
+    """What all members have where the first has `of_first`, if each member lies `step` elements after the last."""
+    return of_first.as_strided((members, *of_first.shape), (step, *of_first.stride()), of_first.storage_offset())
+
+
+def lies_as(tensor: Tensor, shape: Sequence[int], stride: Sequence[int]) -> bool:
+    """Whether equal positions in memory hold equal places of the tensor and of one with this shape and stride."""
+    steps = zip(shape, tensor.stride(), stride, strict=False)
+    return tuple(tensor.shape) == tuple(shape) and all(size == 1 or one == other for size, one, other in steps)
+
+
+def crowd_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and stride for what all members have, each like `one`.
+
+    Every member starts on a cache line: MKL's products round differently for matrices that lie otherwise.
+    """
+    stride = one.stride() if is_dense(one) else one.new_empty(one.shape, device="meta").stride()
+    return (members, *one.shape), (round_up(max(one.numel(), 1), ALIGN), *stride)
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Whether the elements fill one stretch of memory without holes or overlaps."""
+    expected = 1
+    for stride, size in sorted((st, sz) for sz, st in zip(tensor.shape, tensor.stride(), strict=True) if sz > 1):
+        if stride != expected:
+            return False
+        expected *= size
+    return True
+
+
+def stretch(tensor: Tensor) -> Tensor | None:
+    """The memory of all members as one flat stretch up to the next multiple of 64.
+
+    None if it has no room for that, or if there is more between members than what aligns them.
+    """
+    one, step = tensor[0], tensor.stride(0)
+    if not is_dense(one) or step != round_up(max(one.numel(), 1), ALIGN):
+        return None
+    length = round_up(len(tensor) * step, ROW)
+    room = tensor.untyped_storage().nbytes() // tensor.element_size() - tensor.storage_offset()
+    return tensor.as_strided((length,), (1,), tensor.storage_offset()) if room >= length else None

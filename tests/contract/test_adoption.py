@@ -1,0 +1,260 @@
+"""Ordinary modules in a population: plain autograd's gradient and the same bits in any crowd, or refused by name."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad
+
+from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.functions import Unadoptable
+from expzoo.engine.layout import Layout, construct
+from expzoo.engine.program import Member, Program, Row
+from expzoo.registry import build
+
+INPUTS, HIDDEN, CLASSES = 8, 25, 3
+
+
+class Between(nn.Module):
+    """Two linear layers and what is between them: `function(parts, hidden)` of any modules by name."""
+
+    def __init__(self, function, **parts):
+        super().__init__()
+        self.function = function
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.first, self.last = nn.Linear(INPUTS, HIDDEN), nn.Linear(HIDDEN, CLASSES)
+
+    def forward(self, x):
+        return self.last(self.function(self, self.first(x)))
+
+
+def activated(activation):
+    return lambda: nn.Sequential(nn.Linear(INPUTS, HIDDEN), activation(), nn.Linear(HIDDEN, CLASSES))
+
+
+def between(function, **makers):
+    return lambda: Between(function, **{name: make() for name, make in makers.items()})
+
+
+def image(*layers):
+    """Layers on one channel of 8 positions, then as many outputs as there are classes."""
+    return lambda: nn.Sequential(nn.Unflatten(1, (1, 8)), *(make() for make in layers), nn.Flatten(), nn.LazyLinear(3))
+
+
+def conv(*args, **options):
+    return lambda: nn.Conv1d(*args, **options)
+
+
+class Constant(Between):
+    """A constant of as many elements as there are hidden units, in an operation without a rule."""
+
+    def __init__(self):
+        super().__init__(lambda parts, h: h.abs().add(0.1).pow(parts.exponents))
+        self.register_buffer("exponents", torch.linspace(0.5, 2, HIDDEN))
+
+
+PLAIN = (
+    *(nn.CELU, nn.ELU, nn.GELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU, nn.LogSigmoid),
+    *(nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Softshrink, nn.Softsign),
+    *(nn.Tanh, nn.Tanhshrink),
+)
+
+ACTIVATIONS = {activation.__name__: activated(activation) for activation in PLAIN} | {
+    "GELU by tanh": activated(lambda: nn.GELU("tanh")),
+    "ReLU in place": activated(lambda: nn.ReLU(inplace=True)),
+    "Softmax": activated(lambda: nn.Softmax(1)),
+    "LogSoftmax": activated(lambda: nn.LogSoftmax(1)),
+}
+
+LAYERS = {
+    "BatchNorm1d without statistics": activated(lambda: nn.BatchNorm1d(HIDDEN, track_running_stats=False)),
+    "Bilinear": between(lambda parts, h: parts.layer(h, h), layer=lambda: nn.Bilinear(HIDDEN, HIDDEN, HIDDEN)),
+    "Embedding": between(lambda parts, h: h + parts.layer((h[:, 0] > 0).long()), layer=lambda: nn.Embedding(2, HIDDEN)),
+    "GLU": activated(lambda: nn.Sequential(nn.Linear(HIDDEN, 2 * HIDDEN), nn.GLU())),
+    "GRU": between(
+        lambda parts, h: parts.layer(h.unflatten(1, (5, 5)))[0].flatten(1),
+        layer=lambda: nn.GRU(5, 5, batch_first=True, bidirectional=False),
+    ),
+    "GRUCell": between(lambda parts, h: parts.layer(h), layer=lambda: nn.GRUCell(HIDDEN, HIDDEN)),
+    "GroupNorm": activated(lambda: nn.GroupNorm(5, HIDDEN)),
+    "LayerNorm": activated(lambda: nn.LayerNorm(HIDDEN)),
+    "MultiheadAttention": between(
+        lambda parts, h: parts.layer(*[h.unflatten(1, (5, 5))] * 3, need_weights=False)[0].flatten(1),
+        layer=lambda: nn.MultiheadAttention(5, 1, batch_first=True),
+    ),
+    "RMSNorm": activated(lambda: nn.RMSNorm(HIDDEN)),
+}
+
+IMAGES = {
+    "AvgPool1d": image(conv(1, 5, 3, padding=1), lambda: nn.AvgPool1d(2)),
+    "Conv1d": image(conv(1, 5, 3, padding=1), nn.ReLU),
+    "Conv1d dilated": image(conv(1, 4, 3, dilation=2), nn.ReLU),
+    "Conv1d grouped": image(conv(1, 4, 1), conv(4, 6, 3, groups=2, bias=False), nn.ReLU),
+    "Conv1d strided": image(conv(1, 5, 5, stride=2, padding=2), nn.ReLU, conv(5, 7, 3, stride=2, padding=1)),
+    "Conv2d": lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 2, 4)), nn.Conv2d(1, 5, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(40, 3)
+    ),
+    "InstanceNorm1d": image(conv(1, 5, 3, padding=1), lambda: nn.InstanceNorm1d(5)),
+    "MaxPool1d": image(conv(1, 5, 3, padding=1), lambda: nn.MaxPool1d(2)),
+    "Mean over positions": lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 8)), nn.Conv1d(1, 5, 3), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(5, 3)
+    ),
+}
+
+FORMULAS = {
+    "a constant as long as there are members": Constant,
+    "a scalar parameter": between(lambda parts, h: h * parts.scale, scale=lambda: nn.Parameter(torch.tensor(1.5))),
+    "an unused layer": between(lambda parts, h: h, layer=lambda: nn.Linear(3, 3)),
+    "cat": between(lambda parts, h: torch.cat([h[:, :12], h[:, 12:].relu()], 1)),
+    "cumsum": between(lambda parts, h: h.cumsum(1)),
+    "detached weights": between(lambda parts, h: h * parts.layer.weight.detach()[0], layer=lambda: nn.Linear(25, 25)),
+    "einsum": between(
+        lambda parts, h: torch.einsum("bi,ij->bj", h, parts.layer.weight), layer=lambda: nn.Linear(25, 25)
+    ),
+    "flip and roll": between(lambda parts, h: h.flip(1) + h.roll(3, 1)),
+    "index": between(lambda parts, h: h[:, torch.tensor([3, 1, 2] * 8 + [0])]),
+    "largest of all": between(lambda parts, h: h / h.abs().max()),
+    "logsumexp": between(lambda parts, h: h - h.logsumexp(1, keepdim=True)),
+    "mean of all": between(lambda parts, h: h - h.mean()),
+    "norm": between(lambda parts, h: h / h.norm(dim=1, keepdim=True)),
+    "outer product": between(lambda parts, h: (h[:, :, None] * h[:, None, :]).sum(2)),
+    "powers": between(lambda parts, h: h.abs() ** 1.5 + h**2 + (h * h + 1).rsqrt()),
+    "product": between(lambda parts, h: h * h[:, :3].prod(1, keepdim=True)),
+    "sort": between(lambda parts, h: h.sort(1)[0]),
+    "standardised": between(lambda parts, h: (h - h.mean(1, keepdim=True)) / h.std(1, keepdim=True)),
+    "sum of all": between(lambda parts, h: h / h.abs().sum()),
+    "tied weights": between(
+        lambda parts, h: nn.functional.linear(h @ parts.first.weight, parts.first.weight, parts.first.bias)
+    ),
+    "topk": between(lambda parts, h: h * (h > h.topk(3, 1)[0][:, -1:])),
+    "transcendental": between(lambda parts, h: h.sin() + h.atan() + h.erf() + h.abs().log1p() + h.expm1().tanh()),
+    "variance over the batch": between(lambda parts, h: h / (h.var(0) + 1).sqrt()),
+    "where": between(lambda parts, h: torch.where(h > 0, h.exp(), -h)),
+    "one layer without bias": lambda: nn.Linear(INPUTS, CLASSES, bias=False),
+    "one hidden unit": lambda: nn.Sequential(nn.Linear(INPUTS, 1), nn.Tanh(), nn.Linear(1, CLASSES)),
+}
+
+MODULES = ACTIVATIONS | LAYERS | IMAGES | FORMULAS
+
+
+class Drawn:
+    """Batches that depend on the member's seed and the step."""
+
+    def __init__(self, seeds, batch, dtype):
+        self.seeds, self.batch, self.dtype = seeds, batch, dtype
+
+    def shapes(self):
+        return (self.batch, INPUTS), (self.batch,)
+
+    def types(self):
+        return self.dtype, torch.int64
+
+    def prepare(self, start, stop):
+        pass
+
+    def load(self, step, x, y):
+        for place in range(len(x)):
+            seed = self.seeds[min(place, len(self.seeds) - 1)]
+            generator = torch.Generator().manual_seed(1000 * seed + step)
+            x[place] = torch.randn(x.shape[1:], generator=generator, dtype=x.dtype)
+            y[place] = torch.randint(0, CLASSES, y.shape[1:], generator=generator)
+
+
+def made(make, seed, dtype):
+    def built():
+        module = make()
+        module(torch.zeros(2, INPUTS))  # gives lazy layers their shape
+        return module
+
+    return construct(built, seed, dtype)
+
+
+def program(make, seeds, batch=33, dtype=torch.float32):
+    modules = [made(make, seed, dtype) for seed in seeds]
+    layout, optimizer = Layout.of(modules[0]), build("optimizer", "sgd", lr=0.05)
+    members = [Member(Row(layout.row(module)), optimizer, build("schedule", "constant")) for module in modules]
+    return Program(modules[0], build("loss", "cross_entropy"), members, Drawn(seeds, batch, dtype), total=100)
+
+
+def trained(make, seeds, batch=33):
+    with exact_arithmetic():
+        population = program(make, seeds, batch)
+        losses = population.advance(0, 12)
+    assert losses.isfinite().all()
+    states = [population.row(place).theta.numpy().tobytes() for place in range(len(seeds))]
+    return dict(zip(seeds, zip(states, map(tuple, losses.tolist()), strict=True), strict=True))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_has_the_gradient_of_plain_autograd(name):
+    seeds = list(range(HIDDEN))
+    with exact_arithmetic():
+        population = program(MODULES[name], seeds, dtype=torch.float64)
+        population.advance(0, 3)
+        population.feed.load(7, population.x, population.y)
+        population.tape.run()
+    module, loss = made(MODULES[name], 0, torch.float64), build("loss", "cross_entropy")
+    parameters, gradients = (population.layout.views(rows) for rows in (population.theta, population.grad))
+    for place in (0, 1, len(seeds) - 1):
+
+        def objective(own, place=place):
+            return loss(functional_call(module, own, (population.x[place],)), population.y[place])
+
+        expected = grad(objective)({key: value[place] for key, value in parameters.items()})
+        for key, value in gradients.items():
+            torch.testing.assert_close(value[place], expected[key], rtol=1e-8, atol=1e-11, msg=f"{name}: {key}")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_has_the_same_bits_in_any_crowd(name):
+    whole = trained(MODULES[name], list(range(9)))
+    assert len(set(whole.values())) == 9
+    for seeds in ([4], [8, 3], [7, 1, 0, 2, 5]):
+        assert trained(MODULES[name], seeds) == {seed: whole[seed] for seed in seeds}
+
+
+@pytest.mark.usefixtures("blas")
+@pytest.mark.parametrize("name", ["ReLU", "Sigmoid", "Softplus", "LayerNorm", "Conv1d", "MaxPool1d"])
+@pytest.mark.parametrize("batch", [5, 100])
+def test_the_libraries_and_other_batches_give_the_same_bits_in_any_crowd(name, batch):
+    whole = trained(MODULES[name], list(range(7)), batch)
+    for seeds in ([6], [5, 2, 3]):
+        assert trained(MODULES[name], seeds, batch) == {seed: whole[seed] for seed in seeds}
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (activated(nn.Dropout), "dropout"),
+        (between(lambda parts, h: h + torch.randn_like(h)), "randn_like"),
+        (between(lambda parts, h: h * torch.rand(HIDDEN)), "rand"),
+        (between(lambda parts, h: h * torch.empty_like(h).uniform_()), "uniform_"),
+        (activated(nn.RReLU), "rrelu"),
+    ],
+    ids=["dropout", "randn_like", "rand", "uniform_", "rrelu"],
+)
+def test_random_functions_are_refused_by_name(make, why):
+    with pytest.raises(Unadoptable, match=why):
+        trained(make, [0, 1])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        activated(lambda: nn.BatchNorm1d(HIDDEN)),
+        between(lambda parts, h: h if h.sum() > 0 else -h),
+        between(lambda parts, h: h * float(h.mean().item())),
+        between(lambda parts, h: h[h[:, 0] > 0]),
+    ],
+    ids=["running statistics", "a branch on values", "a number from a tensor", "a shape from values"],
+)
+def test_modules_that_cannot_be_trained_in_a_population_are_refused(make):
+    with pytest.raises(Unadoptable, match="module"):
+        trained(make, [0, 1])
+
+
+def test_a_module_without_parameters_is_refused():
+    with pytest.raises(ValueError, match="no parameters"):
+        trained(nn.Identity, [0, 1])

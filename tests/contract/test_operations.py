@@ -1,0 +1,162 @@
+"""What the tape's tables promise: these operations give a member the same bits whatever members it is computed with.
+
+Each is run as the tape runs it, into a buffer, for 33 members and for few of them at other addresses.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from expzoo.engine import operations
+from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.members import RULES
+
+aten = torch.ops.aten
+MEMBERS = 33
+SHAPES = [(100, 10), (100, 37), (33, 25), (5, 7), (25, 3), (1, 1)]
+
+UNARY = {"abs", "clone", "logical_not", "neg", "relu", "sign"}
+BINARY = {"add", "copy", "div", "eq", "ge", "gt", "le", "logical_and", "lt", "maximum", "minimum", "mul", "ne", "sub"}
+
+# Operation on one network -> its arguments, from x and y (rows, columns); what is not here is unary or binary.
+ARGUMENTS = {
+    aten._log_softmax.default: lambda x, y: ([x, 1, False], {}),
+    aten._log_softmax_backward_data.default: lambda x, y: ([x, y.log_softmax(1), 1, x.dtype], {}),
+    aten._softmax.default: lambda x, y: ([x, 0, False], {}),
+    aten._softmax_backward_data.default: lambda x, y: ([x, y.softmax(0), 0, x.dtype], {}),
+    aten._to_copy.default: lambda x, y: ([x], {"dtype": torch.float64}),
+    aten.addmm.default: lambda x, y: ([y[0, : x.shape[1]], y.mT, x], {}),
+    aten.amax.default: lambda x, y: ([x, [0], True], {}),
+    aten.amin.default: lambda x, y: ([x, [1]], {}),
+    aten.baddbmm.default: lambda x, y: ([y.mT[None, :, :1], x.mT[None], y[None, :, :3]], {}),
+    aten.bmm.default: lambda x, y: ([x.mT[None], y[None]], {}),
+    aten.cat.default: lambda x, y: ([[x, y], 1], {}),
+    aten.clamp.default: lambda x, y: ([x, -0.3, 0.4], {}),
+    aten.clamp_max.default: lambda x, y: ([x, 0.4], {}),
+    aten.clamp_min.default: lambda x, y: ([x, -0.3], {}),
+    aten.constant_pad_nd.default: lambda x, y: ([x, [1, 2, 0, 1], 0.5], {}),
+    aten.cumsum.default: lambda x, y: ([x, 1], {}),
+    aten.fill.Scalar: lambda x, y: ([x, 0.1], {}),
+    aten.flip.default: lambda x, y: ([x, [1]], {}),
+    aten.gather.default: lambda x, y: ([x, 0, y.argsort(0)], {}),
+    aten.mean.default: lambda x, y: ([x], {}),
+    aten.mean.dim: lambda x, y: ([x, [0], True], {}),
+    aten.mm.default: lambda x, y: ([x.mT, y], {}),
+    aten.rsub.Scalar: lambda x, y: ([x, 0.3], {}),
+    aten.scatter.src: lambda x, y: ([x, 1, y.argsort(1), y], {}),
+    aten.scatter.value: lambda x, y: ([x, 0, y.argsort(0)[:1], 0.7], {}),
+    aten.select_backward.default: lambda x, y: ([x[0], list(x.shape), 0, 0], {}),
+    aten.slice_backward.default: lambda x, y: ([x[:, 1:], list(x.shape), 1, 1, 2**62, 1], {}),
+    aten.sqrt.default: lambda x, y: ([x.abs()], {}),
+    aten.stack.default: lambda x, y: ([[x, y], 1], {}),
+    aten.sum.default: lambda x, y: ([x], {}),
+    aten.sum.dim_IntList: lambda x, y: ([x, [0]], {}),
+    aten.threshold_backward.default: lambda x, y: ([x, y, 0], {}),
+    aten.where.ScalarOther: lambda x, y: ([x > 0, x, 0.3], {}),
+    aten.where.ScalarSelf: lambda x, y: ([x > 0, 0.3, y], {}),
+    aten.where.self: lambda x, y: ([x > 0, x, y], {}),
+}
+
+
+def arguments(target, x, y):
+    """Of one network."""
+    if target in ARGUMENTS:
+        return ARGUMENTS[target](x, y)
+    if target._overloadname == "Scalar":
+        return [x, 0.3], {}
+    name = target.overloadpacket.__name__
+    assert name in UNARY | BINARY, f"say what the arguments of {target} are"
+    return ([x, y] if name in BINARY else [x]), {}
+
+
+def members(start, stop, shape, salt=0):
+    """The numbers of members start..stop-1, at an address that depends on where they start."""
+    own = [torch.randn(shape, generator=torch.Generator().manual_seed(1000 * salt + i)) for i in range(start, stop)]
+    room = torch.zeros(3 * start + len(own) * own[0].numel())[3 * start :]
+    return room.view(-1, *shape).copy_(torch.stack(own))
+
+
+def together(arguments_of_each):
+    """The arguments of all members, a member axis first in every tensor, in the layout that each has."""
+    first = arguments_of_each[0]
+    if isinstance(first, torch.Tensor):
+        batch = torch.empty_strided((len(arguments_of_each), *first.shape), _strides(first), dtype=first.dtype)
+        return batch.copy_(torch.stack(arguments_of_each))
+    if isinstance(first, list) and first and isinstance(first[0], torch.Tensor):
+        return [together(list(parts)) for parts in zip(*arguments_of_each, strict=True)]
+    return first
+
+
+def _strides(one):
+    """Members one after the other, each like this one if that has no holes."""
+    dense = one.is_contiguous() or one.mT.is_contiguous()
+    return (one.numel(), *(one.stride() if dense else one.contiguous().stride()))
+
+
+def run(target, given, options):
+    """The operation as a tape runs it, over what was in the buffer before."""
+    buffer = torch.full_like(target(*given, **options), 3)
+    for _ in range(2):
+        for call in operations.write_into(target, given, options, buffer):
+            call()
+    return buffer
+
+
+def computed(target, x, y):
+    """Of all members at once, by the rule if there is one."""
+    each = [arguments(target, *pair) for pair in zip(x, y, strict=True)]
+    given = [together(list(parts)) for parts in zip(*(args for args, _ in each), strict=True)]
+    if target in RULES:
+        target, given = RULES[target](*given)
+    return run(target, list(given), each[0][1])
+
+
+@pytest.mark.usefixtures("blas")
+@pytest.mark.parametrize("target", sorted(operations.ROUNDED_ONCE | RULES.keys(), key=str), ids=str)
+def test_operations_on_all_members_are_exact_in_any_crowd_and_right(target):
+    with exact_arithmetic():
+        for shape in SHAPES:
+            x, y = members(0, MEMBERS, shape), members(0, MEMBERS, shape, 1)
+            whole = computed(target, x, y)
+            for start, stop in ((0, 2), (5, 8), (26, 33), (31, 33)):
+                few = computed(target, members(start, stop, shape), members(start, stop, shape, 1))
+                assert torch.equal(few, whole[start:stop]), (shape, start, stop)
+            args, options = arguments(target, x[7], y[7])
+            torch.testing.assert_close(whole[7], target(*args, **options), rtol=1e-4, atol=1e-5)
+
+
+REDUCTIONS = [aten.amax.default, aten.amin.default, aten.mean.dim, aten.sum.dim_IntList]
+
+
+@pytest.mark.parametrize("target", REDUCTIONS, ids=str)
+@pytest.mark.parametrize("axes", [[1], [2], [1, 2]])
+def test_reductions_over_any_axes_of_a_member_are_exact_in_any_crowd(target, axes):
+    with exact_arithmetic():
+        for shape in (*SHAPES, (3000, 37)):
+            whole = run(target, [members(0, 9, shape), axes], {})
+            for start, stop in ((0, 2), (4, 7), (7, 9)):
+                assert torch.equal(run(target, [members(start, stop, shape), axes], {}), whole[start:stop])
+
+
+# What layers of a network multiply: x (batch, k) by a weight as it lies or transposed, and gradients.
+PRODUCTS = [(100, 40, 37), (33, 25, 10), (33, 40, 25), (5, 7, 7), (25, 3, 3), (100, 37, 10), (101, 221, 223), (7, 1, 5)]
+
+
+@pytest.mark.usefixtures("blas")
+@pytest.mark.parametrize("shape", PRODUCTS, ids=str)
+def test_products_are_exact_in_any_crowd(shape):
+    rows, inner, columns = shape
+    forms = {
+        "x w": lambda x, w: (x, w),
+        "x w.T": lambda x, w: (x, w.mT.contiguous().mT),
+        "x.T w": lambda x, w: (x.mT.contiguous().mT, w),
+    }
+    with exact_arithmetic():
+        for name, form in forms.items():
+            x, w = members(0, 9, (rows, inner)), members(0, 9, (inner, columns), 1)
+            whole = run(aten.bmm.default, list(form(x, w)), {})
+            torch.testing.assert_close(whole, x @ w, rtol=1e-4, atol=1e-4)
+            for start, stop in ((0, 2), (3, 5), (4, 9), (7, 9)):
+                pair = form(members(start, stop, (rows, inner)), members(start, stop, (inner, columns), 1))
+                assert torch.equal(run(aten.bmm.default, list(pair), {}), whole[start:stop]), (name, start, stop)
