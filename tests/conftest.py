@@ -20,6 +20,8 @@ from expzoo.spec import Component, Spec
 if TYPE_CHECKING:
     from expzoo.lab import Lab
 
+pytest_plugins = ["tests.not_run"]
+
 _SERVER = """
 import io, json, os, sys, traceback
 from contextlib import redirect_stderr, redirect_stdout

@@ -1,6 +1,6 @@
 """What the tape's tables promise: these operations give a member the same bits whatever members it is computed with.
 
-Each is run as the tape runs it, into a buffer, for 33 members and for few of them at other addresses.
+Each is run as the tape runs it, on buffers like its own, for 33 members and for few of them in other places.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 from expzoo.engine import operations
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.members import RULES
+from expzoo.engine.memory import Pool, crowd_layout
 
 aten = torch.ops.aten
 MEMBERS = 33
@@ -70,35 +71,28 @@ def arguments(target, x, y):
     return ([x, y] if name in BINARY else [x]), {}
 
 
-def members(start, stop, shape, salt=0):
-    """The numbers of members start..stop-1, at an address that depends on where they start."""
-    own = [torch.randn(shape, generator=torch.Generator().manual_seed(1000 * salt + i)) for i in range(start, stop)]
-    room = torch.zeros(3 * start + len(own) * own[0].numel())[3 * start :]
-    return room.view(-1, *shape).copy_(torch.stack(own))
+def drawn(start, stop, shape, salt=0):
+    """The numbers of members start..stop-1."""
+    return [torch.randn(shape, generator=torch.Generator().manual_seed(1000 * salt + i)) for i in range(start, stop)]
 
 
-def together(arguments_of_each):
-    """The arguments of all members, a member axis first in every tensor, in the layout that each has."""
-    first = arguments_of_each[0]
+def together(each):
+    """What all members have, a member axis first in every tensor, where a tape would put it."""
+    first = each[0]
     if isinstance(first, torch.Tensor):
-        batch = torch.empty_strided((len(arguments_of_each), *first.shape), _strides(first), dtype=first.dtype)
-        return batch.copy_(torch.stack(arguments_of_each))
+        _, batch = Pool(first.device).get(*crowd_layout(first, len(each)), first.dtype)
+        return batch.copy_(torch.stack(each))
     if isinstance(first, list) and first and isinstance(first[0], torch.Tensor):
-        return [together(list(parts)) for parts in zip(*arguments_of_each, strict=True)]
+        return [together(list(parts)) for parts in zip(*each, strict=True)]
     return first
-
-
-def _strides(one):
-    """Members one after the other, each like this one if that has no holes."""
-    dense = one.is_contiguous() or one.mT.is_contiguous()
-    return (one.numel(), *(one.stride() if dense else one.contiguous().stride()))
 
 
 def run(target, given, options):
     """The operation as a tape runs it, over what was in the buffer before."""
-    buffer = torch.full_like(target(*given, **options), 3)
+    result = target(*given, **options)
+    _, buffer = Pool(result.device).get(*crowd_layout(result[0], len(result)), result.dtype)
     for _ in range(2):
-        for call in operations.write_into(target, given, options, buffer):
+        for call in operations.write_into(target, given, options, buffer.fill_(3)):
             call()
     return buffer
 
@@ -117,10 +111,10 @@ def computed(target, x, y):
 def test_operations_on_all_members_are_exact_in_any_crowd_and_right(target):
     with exact_arithmetic():
         for shape in SHAPES:
-            x, y = members(0, MEMBERS, shape), members(0, MEMBERS, shape, 1)
+            x, y = drawn(0, MEMBERS, shape), drawn(0, MEMBERS, shape, 1)
             whole = computed(target, x, y)
             for start, stop in ((0, 2), (5, 8), (26, 33), (31, 33)):
-                few = computed(target, members(start, stop, shape), members(start, stop, shape, 1))
+                few = computed(target, x[start:stop], y[start:stop])
                 assert torch.equal(few, whole[start:stop]), (shape, start, stop)
             args, options = arguments(target, x[7], y[7])
             torch.testing.assert_close(whole[7], target(*args, **options), rtol=1e-4, atol=1e-5)
@@ -134,9 +128,10 @@ REDUCTIONS = [aten.amax.default, aten.amin.default, aten.mean.dim, aten.sum.dim_
 def test_reductions_over_any_axes_of_a_member_are_exact_in_any_crowd(target, axes):
     with exact_arithmetic():
         for shape in (*SHAPES, (3000, 37)):
-            whole = run(target, [members(0, 9, shape), axes], {})
+            x = drawn(0, 9, shape)
+            whole = run(target, [together(x), axes], {})
             for start, stop in ((0, 2), (4, 7), (7, 9)):
-                assert torch.equal(run(target, [members(start, stop, shape), axes], {}), whole[start:stop])
+                assert torch.equal(run(target, [together(x[start:stop]), axes], {}), whole[start:stop])
 
 
 # What layers of a network multiply: x (batch, k) by a weight as it lies or transposed, and gradients.
@@ -154,9 +149,10 @@ def test_products_are_exact_in_any_crowd(shape):
     }
     with exact_arithmetic():
         for name, form in forms.items():
-            x, w = members(0, 9, (rows, inner)), members(0, 9, (inner, columns), 1)
-            whole = run(aten.bmm.default, list(form(x, w)), {})
-            torch.testing.assert_close(whole, x @ w, rtol=1e-4, atol=1e-4)
+            x, w = drawn(0, 9, (rows, inner)), drawn(0, 9, (inner, columns), 1)
+            pairs = [form(*pair) for pair in zip(x, w, strict=True)]
+            whole = run(aten.bmm.default, [together(list(part)) for part in zip(*pairs, strict=True)], {})
+            torch.testing.assert_close(whole, torch.stack(x) @ torch.stack(w), rtol=1e-4, atol=1e-4)
             for start, stop in ((0, 2), (3, 5), (4, 9), (7, 9)):
-                pair = form(members(start, stop, (rows, inner)), members(start, stop, (inner, columns), 1))
-                assert torch.equal(run(aten.bmm.default, list(pair), {}), whole[start:stop]), (name, start, stop)
+                few = [together(list(part)) for part in zip(*pairs[start:stop], strict=True)]
+                assert torch.equal(run(aten.bmm.default, few, {}), whole[start:stop]), (name, start, stop)
