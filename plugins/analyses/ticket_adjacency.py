@@ -115,9 +115,11 @@ class TicketAdjacency:
         findings = Findings()
         for arm, group in chosen.items():
             masks = np.stack([_first_layer(network) for network in group])
-            findings.arrays[f"first_layer_masks/{arm}"] = masks.astype(np.uint8)
+            learned = np.array([not network.diverged for network in group])
+            findings.arrays[f"first_layer_masks/{arm}"] = masks[learned].astype(np.uint8)
             for length in LENGTHS:
-                for network, value in zip(group, excess(masks, length), strict=True):
+                values = np.where(learned, excess(masks, length), np.nan)
+                for network, value in zip(group, values, strict=True):
                     who = {"key": network.key, "seed": network.spec.seed, "arm": arm, "step": network.step}
                     what = {"split": "mask", "metric": "adjacency_excess", "value": float(value), "run_length": length}
                     findings.rows.append({**who, **what, "end": True})
@@ -128,7 +130,9 @@ class TicketAdjacency:
         masks = {arm: arrays[f"first_layer_masks/{arm}"] for arm in ARMS}
         test = partial(row_permutation, statistic=excess, draws=self.permutations)
         control = known_answer("random masks have no excess", partial(test, masks["random"]))
-        verdict = decide(LOCAL, test(masks["ticket"]), control=control)
+        tickets = records.select(table, arm="ticket", run_length=LENGTHS[0], metric="adjacency_excess")
+        dropped = len(tickets) - len(masks["ticket"])
+        verdict = decide(LOCAL, test(masks["ticket"]), control=control, dropped=dropped)
         sparsity = self.pruning.sparsities[self.level]
         return [replace(verdict, note=f"{verdict.note}; at sparsity {sparsity:.3f}".lstrip("; "))]
 
@@ -143,6 +147,8 @@ class TicketAdjacency:
         caption = "Chance is the exact mean over orders of each unit's mask. 95 % Student intervals over networks."
         data = records.select(table, metric="adjacency_excess")
         yield Figure("adjacency", "Kept inputs lie side by side", caption, picture, data)
+        if not all(len(arrays[f"first_layer_masks/{arm}"]) for arm in ARMS):
+            return
         shown = {arm: _densest(arrays[f"first_layer_masks/{arm}"][0], self.pictured) for arm in ARMS}
         grid = figures.masks(shown, columns=2, x="input position", y="hidden unit")
         caption = (

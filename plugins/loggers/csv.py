@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.atomic import write_atomically
 from expzoo.registry import register
+from expzoo.results import SUMMARY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,4 +22,4 @@ class Csv:
 
     def log(self, directory: Path, about: dict[str, Any], summary: pl.DataFrame) -> None:
         """One row for each arm, setting, measure and step; see `records.summary`."""
-        write_atomically(directory / "summary.csv", summary.write_csv().encode())
+        write_atomically(directory / SUMMARY, summary.write_csv().encode())

@@ -53,9 +53,9 @@ def run(config: dict[str, Any], directory: Path) -> int:
     # Records first, then what is made of them; the manifest says that all of it is there.
     verdicts = write_results(directory, config, analyses, findings)
     facts = about(config, directory, lab, time.perf_counter() - begin)
+    mirror(config, directory, facts, verdicts)
     results.seal(directory, facts)
     write_report(directory)
-    mirror(config, directory, facts, verdicts)
     report_divergence(lab)
     show(directory) if verdicts else print(directory / results.REPORT)
     return DONE

@@ -17,6 +17,7 @@ RECORDS = "records.parquet"
 ARRAYS = "arrays.safetensors"
 VERDICTS = "verdicts.json"
 REPORT = "report.html"
+SUMMARY = "summary.csv"
 FIGURES = "figures"
 FORMAT = 1
 MAX_BYTES = 2**20
@@ -32,7 +33,7 @@ def seal(directory: Path, about: dict[str, Any]) -> None:
 
     The report is rendered from the others, and from this, so it comes after; `is_page` looks at it.
     """
-    own = [directory / name for name in (CONFIG, ENVIRONMENT, RECORDS, ARRAYS, VERDICTS)]
+    own = [directory / name for name in (CONFIG, ENVIRONMENT, RECORDS, ARRAYS, VERDICTS, SUMMARY)]
     files = {
         str(path.relative_to(directory)): {"sha256": sha256(path), "bytes": path.stat().st_size}
         for path in [*own, *sorted((directory / FIGURES).glob("*"))]

@@ -120,8 +120,10 @@ class Store:
                 return _partial(arrays, about, key, path)
             except FileNotFoundError:
                 continue
-            except (Corrupt, KeyError, ValueError) as error:
+            except Corrupt as error:
                 self._set_aside(path, error)
+            except (KeyError, ValueError) as error:
+                self._set_aside(path, Corrupt(f"{path} holds no member: {error!r}"))
         return None
 
     def _folder(self, key: str, machine: str = "") -> Path:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from expzoo.interfaces import Loss
     from expzoo.store import Network
 
+TRAINED_WITH = ("train", "validation")  # splits that the key determines: options that only look leave them alone
 BATCH = 5000  # examples in one forward pass: part of what an evaluation means, in the last bits
 
 
@@ -62,7 +63,9 @@ class Measure:
         return registry.load("probe", self.plugin.name).on_split
 
     def label(self, spec: Spec) -> str:
-        """Where the values are kept. Options of the dataset that only look, as the test set's size, are part of it."""
+        """Where the values are kept. On test data, options that only look, as the test set's size, are part of it."""
+        if self.split in TRAINED_WITH:
+            return f"{self._full_name}/{self.split}"
         looking = hashlib.sha256(canonical_json(spec.dataset.looking()).encode()).hexdigest()[:8]
         return f"{self._full_name}/{self.split}/{looking}"
 
