@@ -51,9 +51,9 @@ class Cohort:
         networks: Sequence[Trained],
         *,
         dtype: Literal["float32", "float64"] | None = None,
-        step: Step = FINAL,
+        step: Step | str = FINAL,
     ) -> None:
-        """The networks after `step` updates, in `dtype`, by default that of their training.
+        """The networks after `step` updates or at an event, in `dtype`, by default that of their training.
 
         Raises ValueError if there are none, if they differ in model, loss, shape of data or dtype, if a row was not
         kept at this step, or if what was trained is not the weights themselves (a parametrisation such as a curve).
@@ -274,7 +274,7 @@ def _shares(weights: Sequence[float] | Tensor | None, count: int) -> Tensor:
     return given.double() / total
 
 
-def _faults(networks: Sequence[Trained], step: Step, dtype: str | None) -> Iterator[str]:
+def _faults(networks: Sequence[Trained], step: Step | str, dtype: str | None) -> Iterator[str]:
     """Why these networks are no cohort."""
     if not networks:
         yield "a cohort needs at least one network"
@@ -287,6 +287,13 @@ def _faults(networks: Sequence[Trained], step: Step, dtype: str | None) -> Itera
     for network in networks:
         if network.spec.parametrisation and network.spec.parametrisation.build().maps:
             yield f"the rows of network {network.key[:12]} are not weights: it has a parametrisation"
-        if step != FINAL and step not in network.network.rows:
-            kept = ", ".join(map(str, sorted(network.network.rows)))
-            yield f"network {network.key[:12]} has no row at step {step}, only at {kept}: ask for it in the Request"
+        if not _has_row(network, step):
+            kept = ", ".join(map(str, [*sorted(network.network.rows), *network.network.events]))
+            yield f"network {network.key[:12]} has no row at {step}, only at {kept}: ask for it in the Request"
+
+
+def _has_row(network: Trained, step: Step | str) -> bool:
+    try:
+        return network.step_of(step) in network.network.rows
+    except KeyError:
+        return False

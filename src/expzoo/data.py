@@ -102,6 +102,47 @@ def shuffled_epochs(seed: int, start: int, stop: int, size: int) -> np.ndarray:
     return np.concatenate([np.empty(0, np.int64), *epochs])[start - first * size : stop - first * size]
 
 
+class Arrays:
+    """A base for datasets that fit into memory: every member sees the same splits, in shuffled epochs of its own.
+
+    A plugin's constructor makes its arrays and hands them over, `super().__init__(batch_size, train=(x, y), ...)`: of
+    each split x (n, *inputs), kept as float32, and y (n,), labels from 0. There are as many outputs as labels.
+    """
+
+    def __init__(self, batch_size: int, **splits: tuple[np.ndarray, np.ndarray]) -> None:
+        """ValueError if there is no train or test split, if shapes or labels do not fit, or if no batch is full."""
+        refuse(f"a dataset needs a {name} split" for name in ("train", "test") if name not in splits)
+        refuse(fault for name, (x, y) in splits.items() for fault in _array_faults(name, x, y, splits["train"][0]))
+        self._splits = {name: frozen_split(x, y) for name, (x, y) in splits.items()}
+        size = len(self._splits["train"])
+        refuse(training_faults(size, None, 0, "shuffled", batch_size))
+        self.inputs = self._splits["train"].x.shape[1:]
+        self.outputs = 1 + max(int(split.y.max()) for split in self._splits.values())
+        self.batch_size = batch_size
+
+    def identity(self, seed: int) -> int:
+        """The same for all: there is one draw of the data."""
+        return 0
+
+    def split(self, name: str, seed: int) -> Split:
+        """The split of this name; ValueError with the nearest name if there is none."""
+        refuse_unknown("split", name, tuple(self._splits))
+        return self._splits[name]
+
+    def indices(self, seed: int, start: int, stop: int) -> np.ndarray:
+        """Which training examples steps start..stop-1 see: shape (stop - start, batch_size), int64."""
+        return batches("shuffled", seed, start, stop, self.batch_size, len(self._splits["train"]))
+
+
+def _array_faults(name: str, x: np.ndarray, y: np.ndarray, train: np.ndarray) -> Iterator[str]:
+    """Why these cannot be the examples and labels of a split."""
+    refuse_unknown("split", name, SPLITS)
+    if x.ndim < 2 or x.shape[1:] != train.shape[1:] or len(x) != len(y) or not len(x):
+        yield f"{name}: x of shape {x.shape} and y of shape {y.shape} are no examples of one shape with their labels"
+    elif y.ndim != 1 or y.dtype.kind not in "iu" or y.min() < 0:
+        yield f"{name}: y of shape {y.shape} and type {y.dtype} is not one label from 0 for each example"
+
+
 def noisy_labels(y: np.ndarray, rate: float, classes: int, labels: str, seed: int) -> np.ndarray:
     """Labels of which each is replaced with probability `rate`, independently: shape (n,), int64.
 

@@ -57,7 +57,7 @@ def run(config: dict[str, Any], directory: Path) -> int:
     results.seal(directory, facts)
     write_report(directory)
     report_divergence(lab)
-    show(directory) if verdicts else print(directory / results.REPORT)
+    show(directory)
     return DONE
 
 

@@ -144,6 +144,8 @@ class Lab:
             lacking = want.lacking(network, network.step, ended=True)
             if lacking is None or any(step not in network.rows for step in lacking):
                 continue
+            if lacking and self.assembler.maps(want.spec):
+                continue  # its rows are not weights: they are looked at on the way
             if lacking:
                 self._measure(network, want.spec, lacking)
             found[key] = network
@@ -166,7 +168,8 @@ class Lab:
         dataset = self.assembler.dataset(spec.dataset)
         with exact_arithmetic():
             for step, measures in lacking.items():
-                values = self.evaluator.values(spec, dataset, torch.from_numpy(network.rows[step]), measures)
+                row = torch.from_numpy(network.rows[step])
+                values = self.evaluator.values(spec, dataset, row, measures, network)
                 for measure, value in zip(measures, values, strict=True):
                     network.measured.setdefault(measure.label(spec), {})[step] = value
         self.store.save(network)

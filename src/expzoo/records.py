@@ -75,8 +75,9 @@ def read(path: Path | str) -> pl.DataFrame:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ValueError(f"{path} has {size:,} bytes; records have at most {MAX_BYTES:,}")
-        _check_schema(pl.read_parquet_schema(path))
-        table = pl.read_parquet(path, n_rows=MAX_ROWS + 1, glob=False)
+        content = path.read_bytes()  # by Python, which opens names that are no UTF-8
+        _check_schema(pl.read_parquet_schema(io.BytesIO(content)))
+        table = pl.read_parquet(io.BytesIO(content), n_rows=MAX_ROWS + 1)
         _check_content(table)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from expzoo.atomic import write_atomically
+from expzoo.atomic import remove_orphans, write_atomically
 from expzoo.packed import Corrupt, pack, read_packed
 
 FORMAT = "1"
@@ -99,6 +99,7 @@ class Store:
         """Forget where a member was."""
         for path in self._partials(key):
             path.unlink(missing_ok=True)
+        remove_orphans(self._folder(key))
 
     def save_partial(self, partial: Partial) -> None:
         """Keep where a member is; the one before is kept too, in case this one is lost."""

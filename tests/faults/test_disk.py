@@ -127,11 +127,26 @@ def test_a_run_survives_a_failure_of_each_of_its_writes(
     assert expzoo()[0] == 0
     assert networks(tmp_path) | {"seconds": 0} == {"trained": 0, "cached": 3, "diverged": 0, "seconds": 0}
     survived = checksums(run_directory(tmp_path))
-    assert len(survived) == len(FILES) - 3
+    assert set(survived) == {*FILES, "summary.csv"} - {"manifest.json", "report.html", "config.yaml"}
 
     (tmp_path / "outputs").rename(tmp_path / "before")
     assert expzoo()[0] == 0
     assert checksums(run_directory(tmp_path)) == survived
+
+
+def test_a_logger_that_cannot_write_loses_no_result(
+    expzoo: Expzoo, break_write: Callable[[str, int, int], None], tmp_path: Path
+) -> None:
+    break_write("summary.csv", errno.ENOSPC, 1)
+    code, said = expzoo()
+    assert code == 0
+    [line] = said.splitlines()
+    assert "summary.csv" in line
+    assert os.strerror(errno.ENOSPC) in line
+    assert check_whole(tmp_path) == 3
+    assert (run_directory(tmp_path) / "report.html").exists()
+    assert expzoo() == (0, "")
+    assert (run_directory(tmp_path) / "summary.csv").exists()
 
 
 @pytest.fixture

@@ -47,8 +47,9 @@ rows = {0: np.zeros(5000, np.float32), 10: np.ones(5000, np.float32)}
 network = Network("KEY", "finished", 10, rows, np.zeros(10, np.float32))
 print("ready", flush=True)
 sys.stdin.readline()
-for turn in range(100):
-    store.save_partial(Partial("KEY", turn, np.full(5000, 2.0, np.float32), {}, network))
+for turn in range(1, 100):
+    unfinished = Network("KEY", "finished", 0, {0: rows[0]}, np.zeros(turn, np.float32))
+    store.save_partial(Partial("KEY", turn, np.full(5000, 2.0, np.float32), {}, unfinished))
     kept = store.load_partial("KEY")
     assert kept is None or (kept.theta == 2).all()
     if turn % 3 == number % 3:

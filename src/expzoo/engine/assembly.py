@@ -79,6 +79,11 @@ class Assembler:
         """The spec's parametrisation, None if what is trained is what is evaluated."""
         return self._plugin(spec.parametrisation) if spec.parametrisation else None
 
+    def maps(self, spec: Spec) -> bool:
+        """Whether what is trained is not what is evaluated."""
+        parametrisation = self.parametrisation(spec)
+        return parametrisation is not None and parametrisation.maps
+
     def row_size(self, spec: Spec) -> int:
         """The length of a trained row of the spec."""
         parametrisation, layout = self.parametrisation(spec), self.layout(spec)

@@ -1,19 +1,18 @@
 """Convolutions of any number of axes as matrix products: windows are unfolded into columns, which filters multiply.
 
-The examples of a batch lie innermost, (channels, *image, batch), so that unfolding moves whole runs of them. Unfolding and
-folding are each other's adjoint; everything else is ordinary torch, differentiable to any order.
+The examples of a batch lie innermost, (channels, *image, batch), so that unfolding moves whole runs of them. Unfolding
+and folding are each other's adjoint; everything else is ordinary torch, differentiable to any order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from expzoo.engine.crowd import KERNELS, Call, join_members
+from expzoo.engine.crowd import KERNELS, Call, Linear, run
 from expzoo.engine.windows import Windows, outside
 
 
@@ -61,12 +60,6 @@ def fold_calls(columns: Tensor, windows: Sequence[int], batch: int, *, out: Tens
     return calls
 
 
-def _run(calls: Sequence[Call], out: Tensor) -> Tensor:
-    for call in calls:
-        call()
-    return out
-
-
 @torch.library.custom_op("expzoo::unfold", mutates_args=())
 def unfold(images: Tensor, windows: Sequence[int]) -> Tensor:
     """(members, batch, channels, *image) -> (members, channels * taps, windows * batch)."""
@@ -74,7 +67,8 @@ def unfold(images: Tensor, windows: Sequence[int]) -> Tensor:
     members, batch, channels = images.shape[:3]
     rows, places = torch.Size(geometry.kernel).numel(), torch.Size(geometry.positions).numel()
     out = images.new_empty(members, channels * rows, places * batch)
-    return _run(unfold_calls(images, windows, out=out), out)
+    run(unfold_calls(images, windows, out=out))
+    return out
 
 
 @torch.library.custom_op("expzoo::fold", mutates_args=())
@@ -83,47 +77,12 @@ def fold(columns: Tensor, windows: Sequence[int], batch: int) -> Tensor:
     geometry = Windows.unpack(windows)
     channels = columns.shape[1] // torch.Size(geometry.kernel).numel()
     out = columns.new_empty(len(columns), channels, *geometry.size, batch).movedim(-1, 1)
-    return _run(fold_calls(columns, windows, batch, out=out), out)
+    run(fold_calls(columns, windows, batch, out=out))
+    return out
 
 
 KERNELS[torch.ops.expzoo.unfold.default] = unfold_calls
 KERNELS[torch.ops.expzoo.fold.default] = fold_calls
-
-
-class _Unfold(torch.autograd.Function):
-    @staticmethod
-    def forward(images: Tensor, windows: Sequence[int]) -> Tensor:
-        return unfold(images, windows)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.windows, ctx.batch = inputs[1], inputs[0].shape[1]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _Fold.apply(grad.contiguous(), ctx.windows, ctx.batch), None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
-        return join_members(_Unfold, info, in_dims, args)
-
-
-class _Fold(torch.autograd.Function):
-    @staticmethod
-    def forward(columns: Tensor, windows: Sequence[int], batch: int) -> Tensor:
-        return fold(columns, windows, batch)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.windows = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        return _Unfold.apply(grad, ctx.windows), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
-        return join_members(_Fold, info, in_dims, args)
 
 
 def convolve(
@@ -145,7 +104,8 @@ def convolve(
     if windows.is_pointwise:
         columns = images.movedim(0, -1).flatten(1)
     else:
-        columns = _Unfold.apply(images.unsqueeze(0), windows.pack()).squeeze(0)
+        packed = windows.pack()
+        columns = Linear.apply(images.unsqueeze(0), unfold, (packed,), fold, (packed, len(images))).squeeze(0)
     if groups == 1:
         filtered = weight.flatten(1) @ columns
     else:
@@ -163,16 +123,17 @@ def windows_of(
     dilation: int | Sequence[int] = 1,
 ) -> Windows:
     """The windows that these arguments of a convolution or a pooling describe."""
-    each = partial(_for_each_axis, axes=len(size))
+    axes = len(size)
     if padding == "same":  # as many windows as elements; what is uneven goes to the high end
-        total = [d * (k - 1) for d, k in zip(each(dilation), kernel, strict=True)]
+        total = [d * (k - 1) for d, k in zip(each(dilation, axes), kernel, strict=True)]
         before = tuple(n // 2 for n in total)
         after = tuple(n - low for n, low in zip(total, before, strict=True))
     else:
-        before = after = each(0 if padding == "valid" else padding)
-    return Windows(size, kernel, each(stride), each(dilation), before, after)
+        before = after = each(0 if isinstance(padding, str) else padding, axes)
+    return Windows(size, kernel, each(stride, axes), each(dilation, axes), before, after)
 
 
-def _for_each_axis(value: Any, axes: int) -> tuple[int, ...]:
+def each(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """A number for each axis, of one for all or of one for each."""
     values = (value,) if isinstance(value, int) else tuple(value)
     return values * axes if len(values) == 1 else values

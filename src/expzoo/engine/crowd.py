@@ -7,7 +7,7 @@ write the result into static memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,16 @@ from torch import Tensor
 Call = Callable[[], Any]
 Kernel = Callable[..., list[Call]]
 KERNELS: dict[Any, Kernel] = {}
+
+
+class Unadoptable(ValueError):
+    """A module that cannot be trained in a population, with what to do about it."""
+
+
+def run(calls: Sequence[Call]) -> None:
+    """One after the other."""
+    for call in calls:
+        call()
 
 
 def join_members(function: type[torch.autograd.Function], info: Any, in_dims: Any, args: Any) -> tuple[Any, Any]:
@@ -32,3 +42,23 @@ def join_members(function: type[torch.autograd.Function], info: Any, in_dims: An
     if isinstance(results, Tensor):
         return results.unflatten(0, (size, -1)), 0
     return tuple(result.unflatten(0, (size, -1)) for result in results), (0,) * len(results)
+
+
+class Linear(torch.autograd.Function):
+    """`operation(x, *options)`, linear in x, whose gradient is `adjoint(grad, *adjoint_options)`; to any order."""
+
+    @staticmethod
+    def forward(x: Tensor, operation: Any, options: Any, adjoint: Any, adjoint_options: Any) -> Tensor:
+        return operation(x, *options)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        _, *ctx.operation, ctx.adjoint, ctx.adjoint_options = inputs
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return Linear.apply(grads[0], ctx.adjoint, ctx.adjoint_options, *ctx.operation), None, None, None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
+        return join_members(Linear, info, in_dims, args)

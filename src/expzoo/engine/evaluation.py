@@ -64,7 +64,7 @@ class Measure:
 
     def label(self, spec: Spec) -> str:
         """Where the values are kept. On test data, options that only look, as the test set's size, are part of it."""
-        if self.split in TRAINED_WITH:
+        if not self.split or self.split in TRAINED_WITH:
             return f"{self._full_name}/{self.split}"
         looking = hashlib.sha256(canonical_json(spec.dataset.looking()).encode()).hexdigest()[:8]
         return f"{self._full_name}/{self.split}/{looking}"

@@ -1,59 +1,62 @@
-"""Which of torch's functions are computed in another way when a module is adopted, and which are refused."""
+# ruff: noqa: FBT001, FBT002 - the signatures are those of torch.nn.functional
+"""Which of torch's functions are computed in another way when a module is adopted."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from expzoo.engine.convolution import convolve
+from expzoo.engine.dropout import dropout
+from expzoo.engine.normalisation import batch_norm, group_norm, instance_norm, layer_norm
+from expzoo.engine.pooling import avg_pool, max_pool
+from expzoo.engine.recurrent import gru
 
-
-class Unadoptable(ValueError):
-    """A module that cannot be trained in a population, with what to do about it."""
-
-
-# Functions without a rule for many members, or with a slow one. Each replacement computes the same for one network.
+# Each replacement computes the same for one network, and faster for many; what it does not know it leaves to torch.
 REPLACED: dict[Any, Any] = {
     torch.conv1d: convolve,
     torch.conv2d: convolve,
     torch.conv3d: convolve,
+    torch.gru: gru,
+    functional.max_pool1d: partial(max_pool, 1),
+    functional.max_pool2d: partial(max_pool, 2),
+    functional.max_pool3d: partial(max_pool, 3),
+    torch.avg_pool1d: partial(avg_pool, 1),
+    functional.avg_pool2d: partial(avg_pool, 2),
+    functional.avg_pool3d: partial(avg_pool, 3),
+    functional.batch_norm: batch_norm,
+    functional.group_norm: group_norm,
+    functional.instance_norm: instance_norm,
+    functional.layer_norm: layer_norm,
 }
-RANDOM = frozenset(
-    {
-        torch.bernoulli,
-        torch.multinomial,
-        torch.normal,
-        torch.poisson,
-        torch.rand,
-        torch.rand_like,
-        torch.randint,
-        torch.randint_like,
-        torch.randn,
-        torch.randn_like,
-        torch.randperm,
-        nn.functional.dropout,
-        Tensor.bernoulli_,
-        Tensor.exponential_,
-        Tensor.normal_,
-        Tensor.random_,
-        Tensor.uniform_,
-    }
-)
+BY_ELEMENT = functional.dropout
+BY_CHANNEL = (functional.dropout1d, functional.dropout2d, functional.dropout3d)
 
 
 class CrowdFunctions(TorchFunctionMode):
-    """Inside, torch's functions are those that a crowd can run, and random ones are refused.
+    """Inside, torch's functions are those that a crowd can run; calls of dropout are counted."""
 
-    Torch's random functions draw from a global generator: a member's numbers would depend on the crowd.
-    """
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in RANDOM:
-            raise Unadoptable(
-                f"the module's forward calls {getattr(func, '__name__', func)}, which draws from torch's global "
-                "generator; use nn.Dropout, or draw in the constructor"
-            )
-        return REPLACED.get(func, func)(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func is BY_ELEMENT or func in BY_CHANNEL:
+            return self._dropout(*args, **kwargs, by_channel=func is not BY_ELEMENT)
+        result = REPLACED[func](*args, **kwargs) if func in REPLACED else NotImplemented
+        return func(*args, **kwargs) if result is NotImplemented else result
+
+    def _dropout(
+        self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, by_channel: bool
+    ) -> Tensor:
+        if not training or p == 0:
+            return x
+        self._calls += 1
+        dropped = dropout(x, p, call=self._calls, by_channel=by_channel)
+        return x.copy_(dropped) if inplace else dropped

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from torch import fx
+from typing import TYPE_CHECKING
 
 from expzoo.engine import operations
+
+if TYPE_CHECKING:
+    from torch import fx
 
 
 class Lifetimes:

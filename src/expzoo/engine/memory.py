@@ -37,9 +37,10 @@ class Pool:
         self._free.append(raw)
 
 
-def of_all_members(of_first: Tensor, members: int, step: int) -> Tensor:
-    """What all members have where the first has `of_first`, if each member lies `step` elements after the last."""
-    return of_first.as_strided((members, *of_first.shape), (step, *of_first.stride()), of_first.storage_offset())
+def of_all_members(of_first: Tensor, members: int, num_bytes: int) -> Tensor:
+    """What all members have where the first has `of_first`, if each member lies so many bytes after the last."""
+    stride = (num_bytes // of_first.element_size(), *of_first.stride())
+    return of_first.as_strided((members, *of_first.shape), stride, of_first.storage_offset())
 
 
 def lies_as(tensor: Tensor, shape: Sequence[int], stride: Sequence[int]) -> bool:
@@ -55,6 +56,12 @@ def crowd_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tuple[int,
     """
     stride = one.stride() if is_dense(one) else one.new_empty(one.shape, device="meta").stride()
     return (members, *one.shape), (round_up(max(one.numel(), 1), ALIGN), *stride)
+
+
+def empty_crowd(one: Tensor, members: int) -> Tensor:
+    """Memory for all members, each like `one`."""
+    shape, stride = crowd_layout(one, members)
+    return torch.empty_strided(shape, stride, dtype=one.dtype, device=one.device)
 
 
 def is_dense(tensor: Tensor) -> bool:

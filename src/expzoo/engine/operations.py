@@ -35,6 +35,9 @@ CREATORS = frozenset(
     }
 )
 
+# Where an operation takes an absolute place in its operand's storage, which is another for each member.
+BY_STORAGE: dict[Any, int] = {aten.as_strided.default: 3, aten.as_strided_scatter.default: 4}
+
 # One rounding or none, so the vector body and the scalar tail of a kernel agree: exact at any shape, broadcast or not.
 ROUNDED_ONCE = frozenset(
     {
@@ -131,14 +134,14 @@ def is_exact(target: Any, kwargs: Mapping[str, Any]) -> bool:
 
 def is_view(target: Any) -> bool:
     """Whether the result shares the memory of the first argument."""
-    if target in (operator.getitem, aten._unsafe_view.default):
+    if target in (operator.getitem, aten._unsafe_view.default, aten.unsafe_split.Tensor):
         return True
     returned = target._schema.returns
     return bool(returned) and returned[0].alias_info is not None and not returned[0].alias_info.is_write
 
 
 def write_into(target: Any, args: Sequence[Any], kwargs: dict[str, Any], buffer: Tensor) -> list[Call]:
-    """Calls without arguments that run the operation and leave the result in `buffer`, allocating nothing if they can."""
+    """Calls without arguments that leave the result in `buffer`, allocating nothing if they can."""
     if target in KERNELS:
         return KERNELS[target](*args, **kwargs, out=buffer)
     match target:

@@ -6,14 +6,18 @@ Which one is a function of the machine class (`machine.blas`) and of one member'
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from expzoo import machine
-from expzoo.engine.crowd import Call
 
+if TYPE_CHECKING:
+    from expzoo.engine.crowd import Call
+
+FEW = 8
 LONG = 16  # and the inner axis from which it does
 LARGE = 2_500_000  # multiplications from which oneDNN beats OpenBLAS in spite of its 15 microseconds a call (LOG.md)
 
@@ -21,22 +25,39 @@ LARGE = 2_500_000  # multiplications from which oneDNN beats OpenBLAS in spite o
 def product(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
     """Calls for out = bias + a @ b: (members, m, k) @ (members, k, n) -> (members, m, n), with a bias that fits.
 
-    OpenBLAS and oneDNN multiply one member after the other, so they are exact in a crowd of any size; torch's own
-    batched product is exact for two or more members.
+    A network may have several products, (members, several, m, k). OpenBLAS and oneDNN multiply one member after the
+    other, so they are exact in a crowd of any size; torch's own batched product is exact for two or more members that
+    all lie on cache lines.
     """
+    if a.dim() > 3:
+        return _several(a, b, out, bias)
     if a.shape[2] == 1:  # one rounding for each element, and no BLAS does this well
         calls: list[Call] = [partial(torch.mul, a, b, out=out)]
-    elif machine.blas() == "torch" or not all(map(_is_blas_matrix, (a, b, out))):
-        call = partial(torch.bmm, a, b, out=out) if bias is None else partial(torch.baddbmm, bias, a, b, out=out)
-        return [call]
-    elif _suits_onednn(a, b):
+    elif machine.blas() == "openblas" and all(map(_is_blas_matrix, (a, b, out))) and _suits_onednn(a, b):
         by_column = bias is not None and bias.shape[1] == 1
         biases = bias.flatten(1) if bias is not None and by_column else [None] * len(a)
         calls = [_by_onednn(*matrices) for matrices in zip(a, b, out, biases, strict=True)]
         bias = None if by_column else bias
-    else:
+    elif machine.blas() == "openblas" and all(map(_is_blas_matrix, (a, b, out))) and not _is_skinny(a, b):
         calls = [partial(np.matmul, a.numpy(), b.numpy(), out=out.numpy())]
+    elif bias is None:
+        return [partial(torch.bmm, a, b, out=out)]
+    else:
+        return [partial(torch.baddbmm, bias, a, b, out=out)]
     return calls if bias is None else [*calls, partial(torch.add, out, bias, out=out)]
+
+
+def _several(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None) -> list[Call]:
+    """Few products of each network one after the other, each for all members; many of them one member at a time."""
+    axis = 1 if a.shape[1] <= FEW else 0
+    biases = [None] * out.shape[axis] if bias is None else bias.expand(*out.shape[:2], *bias.shape[2:]).unbind(axis)
+    parts = zip(a.unbind(axis), b.unbind(axis), out.unbind(axis), biases, strict=True)
+    return [call for part in parts for call in product(*part)]
+
+
+def _is_skinny(a: Tensor, b: Tensor) -> bool:
+    """Whether it sums over so much more than it keeps that OpenBLAS takes up to three times as long as MKL (LOG.md)."""
+    return a.shape[2] >= 8 * a.shape[1] * b.shape[2]
 
 
 def _suits_onednn(a: Tensor, b: Tensor) -> bool:

@@ -169,7 +169,7 @@ class Session:
         if not lacking:
             return
         weights = self.program.weights(index, row).cpu()
-        values = self.evaluator.values(trainee.spec, trainee.dataset, weights, lacking)
+        values = self.evaluator.values(trainee.spec, trainee.dataset, weights, lacking, trainee.network)
         for measure, value in zip(lacking, values, strict=True):
             trainee.network.measured.setdefault(measure.label(trainee.spec), {})[step] = value
 

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, fx
 
 from expzoo.engine import operations
-from expzoo.engine.crowd import KERNELS, Call
+from expzoo.engine.crowd import KERNELS, Call, Unadoptable
+from expzoo.engine.dropout import Counters, keep_calls
 from expzoo.engine.layout import ALIGN
 from expzoo.engine.lifetimes import Lifetimes
 from expzoo.engine.members import RULES
-from expzoo.engine.memory import Pool, crowd_layout, is_dense, lies_as, of_all_members, stretch
-
-aten = torch.ops.aten
+from expzoo.engine.memory import Pool, crowd_layout, empty_crowd, is_dense, lies_as, of_all_members, stretch
+from expzoo.engine.slots import places
 
 
 class Tape:
@@ -36,15 +36,19 @@ class Tape:
 
         The i-th output is written straight into `slots[i]` if given.
         """
-        planner = _Planner(module, inputs, slots)
+        self.counters = Counters(seeds=range(len(inputs[0])))
+        planner = _Planner(module, inputs, slots, self.counters)
         self.calls: list[Call] = planner.calls
         self.outputs: list[Tensor] = planner.outputs
         self.kinds: Counter[str] = planner.kinds
         self.member_by_member: list[str] = planner.member_by_member
         self.num_bytes = planner.pool.num_bytes
 
-    def run(self) -> None:
-        """One step of all members."""
+    def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
+        """One step of all members. What they draw is a function of its number and of each member's seed."""
+        self.counters.step = step
+        if seeds is not None:
+            self.counters.seeds = seeds
         for call in self.calls:
             call()
 
@@ -56,27 +60,33 @@ class _Planner:
     computed once, and of the shape it has in one network.
     """
 
-    def __init__(self, module: fx.GraphModule, inputs: Sequence[Tensor], slots: dict[int, Tensor]) -> None:
+    def __init__(
+        self, module: fx.GraphModule, inputs: Sequence[Tensor], slots: dict[int, Tensor], counters: Counters
+    ) -> None:
+        self.counters = counters
         self.calls: list[Call] = []
         self.kinds: Counter[str] = Counter()
         self.member_by_member: list[str] = []
         self.members = inputs[0].shape[0]
         self.pool = Pool(inputs[0].device)
         self.lifetimes = Lifetimes(module.graph)
-        self.places = _placed(self.lifetimes.results, slots)
+        self.places = places(self.lifetimes.results, slots)
         self.memory: dict[fx.Node, Tensor] = {}  # root -> raw memory that goes back to the pool
         self.value: dict[fx.Node, Any] = {}
         self.constant: set[fx.Node] = set()
+        self.offset: dict[fx.Node, int] = {}  # of an input, in its storage, when the graph was traced
         self._reordered: dict[Any, Tensor] = {}
         given = iter(inputs)
         for index, node in enumerate(self.lifetimes.nodes[:-1]):
             if node.op == "placeholder":
-                self.value[node] = self._aligned(next(given))
+                tensor = next(given)
+                self.offset[node] = tensor.storage_offset()
+                self.value[node] = self._aligned(tensor)
             elif node.op == "get_attr":
                 self.value[node] = getattr(module, str(node.target))
                 self.constant.add(node)
             else:
-                self._plan(node)
+                self._plan_or_refuse(node)
             for root in [root for root in self.memory if self.lifetimes.ends_at(index, root)]:
                 self.pool.put(self.memory.pop(root))
         self.outputs = [self._of_all(node) for node in self.lifetimes.results]
@@ -85,8 +95,16 @@ class _Planner:
             if output.data_ptr() != slot.data_ptr() or output.stride() != slot.stride():
                 self._add("copy", [partial(slot.copy_, output)])
 
+    def _plan_or_refuse(self, node: fx.Node) -> None:
+        try:
+            self._plan(node)
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            first = str(error).strip().splitlines()[0]
+            name = getattr(node.target, "_opname", node.target)
+            raise Unadoptable(f"{name}, which the module's forward or its gradient calls, fails: {first}") from error
+
     def _plan(self, node: fx.Node) -> None:
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._of_first)
+        args, kwargs = self._arguments(node, 0)
         result = node.target(*args, **kwargs)  # of the first member: its shape and layout
         if node.target in operations.CREATORS or all(used in self.constant for used in node.all_input_nodes):
             self.value[node] = result
@@ -94,8 +112,9 @@ class _Planner:
         elif node.target is operator.getitem:
             self.value[node] = self.value[node.args[0]][node.args[1]]
         elif operations.is_view(node.target):
-            step = self.value[node.args[0]].stride(0)
-            self.value[node] = _each(result, lambda part: of_all_members(part, self.members, step))
+            base = self.value[node.args[0]]
+            num_bytes = base.stride(0) * base.element_size()  # a view may be of another type
+            self.value[node] = _each(result, lambda one: of_all_members(one, self.members, num_bytes))
         elif isinstance(result, Tensor):
             self.value[node] = buffer = self._buffer(node, result)
             self._emit(node, buffer)
@@ -103,9 +122,6 @@ class _Planner:
             self._several(node, result)
 
     # What a node's value is for one member and for all.
-
-    def _of_first(self, node: fx.Node) -> Any:
-        return self._of_member(node, 0)
 
     def _of_member(self, node: fx.Node, index: int) -> Any:
         value = self.value[node]
@@ -147,6 +163,8 @@ class _Planner:
             return self._pointwise(node, buffer)
         if node.target in KERNELS:
             return self._by_kernel(node, buffer)
+        if node.target is torch.ops.expzoo.keep.default:
+            return self._add("member", keep_calls(self.counters, *node.args[1:], out=buffer))
         args = fx.node.map_arg(node.args, self._of_all)
         rule = None if node.kwargs else RULES.get(node.target)
         if found := rule and rule(*args):
@@ -158,7 +176,13 @@ class _Planner:
         return None
 
     def _arguments(self, node: fx.Node, index: int) -> tuple[Any, Any]:
-        return fx.node.map_arg((node.args, node.kwargs), lambda used: self._of_member(used, index))
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda used: self._of_member(used, index))
+        if node.target in operations.BY_STORAGE:
+            place = operations.BY_STORAGE[node.target]
+            root = self.lifetimes.root[node.args[0]]
+            moved = self._of_member(root, index).storage_offset() - self.offset.get(root, 0)
+            args = (*args[:place], (*args, 0)[place] + moved)
+        return args, kwargs
 
     def _by_kernel(self, node: fx.Node, out: Any) -> None:
         """Kernels work on members anyway: those of one network, an axis of length one, give way to all members."""
@@ -182,7 +206,7 @@ class _Planner:
         borrowed: list[Tensor] = []
         exact = operations.is_exact(node.target, node.kwargs) or not self._has_floats(node, buffer)
         args, kwargs = fx.node.map_arg(
-            (node.args, node.kwargs), lambda used: self._operand(used, buffer, exact=exact, borrowed=borrowed)
+            (node.args, node.kwargs), lambda used: self._operand(used, node, buffer, exact=exact, borrowed=borrowed)
         )
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.dim()]
         flat = {id(one): stretch(one) for one in (*tensors, buffer)}
@@ -200,10 +224,12 @@ class _Planner:
         values = [buffer, *(self.value[used] for used in node.all_input_nodes)]
         return any(value.is_floating_point() or value.is_complex() for value in values)
 
-    def _operand(self, node: fx.Node, buffer: Tensor, *, exact: bool, borrowed: list[Tensor]) -> Tensor:
+    def _operand(
+        self, node: fx.Node, reader: fx.Node, buffer: Tensor, *, exact: bool, borrowed: list[Tensor]
+    ) -> Tensor:
         """An operand in the order of the result, so that both can be gone through as they lie in memory.
 
-        An exact operation may also read an operand that is repeated along an axis.
+        An exact operation may also read an operand that is repeated along an axis, or that is its only one.
         """
         value = self.value[node]
         if value.dim() == 0 and node in self.constant:
@@ -212,23 +238,25 @@ class _Planner:
         lined_up = value if node in self.constant else value[(slice(None), *(None,) * missing)]
         if lies_as(lined_up, buffer.shape, buffer.stride()) and (exact or stretch(lined_up) is not None):
             return lined_up
-        if exact and not (lined_up.shape == buffer.shape and is_dense(lined_up[0])):
+        if node in self.constant:
+            is_worth_it = lined_up.shape == buffer.shape[1:]
+        else:
+            is_worth_it = lined_up.shape == buffer.shape and is_dense(lined_up[0]) and len(reader.all_input_nodes) > 1
+        if exact and not is_worth_it:
             return lined_up
         return self._in_order(node, lined_up, buffer, borrowed)
 
     def _in_order(self, node: fx.Node, value: Tensor, buffer: Tensor, borrowed: list[Tensor]) -> Tensor:
         """A copy of an operand in the order of `buffer`; of an input, which never changes, one for the whole tape."""
+        if node in self.constant:  # in memory of its own, which no earlier operation has when the tape runs again
+            return empty_crowd(buffer[0].to(value.dtype), self.members).copy_(value)
         root = self.lifetimes.root[node]
-        lasting = root.op == "placeholder" or node in self.constant
         identity = (root, value.storage_offset(), tuple(value.shape), value.stride(), buffer.shape, buffer.stride())
         if identity in self._reordered:
             return self._reordered[identity]
         raw, copy = self.pool.get(buffer.shape, buffer.stride(), value.dtype)
-        if node in self.constant:
-            copy.copy_(value)
-        else:
-            self._add("copy", [partial(copy.copy_, value)])
-        if lasting:
+        self._add("copy", [partial(copy.copy_, value)])
+        if root.op == "placeholder":
             self._reordered[identity] = copy
         else:
             borrowed.append(raw)
@@ -250,36 +278,3 @@ def _compute_several(target: Any, args: Any, kwargs: Any, buffers: Sequence[Tens
 def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     """`change` of a tensor, or of each of several."""
     return change(value) if isinstance(value, Tensor) else tuple(one if one is None else change(one) for one in value)
-
-
-def _placed(results: Sequence[fx.Node], slots: dict[int, Tensor]) -> dict[fx.Node, Tensor]:
-    """Which nodes can write their result straight into a slot, and the slot as that node sees it."""
-    places: dict[fx.Node, Tensor] = {}
-    for index, slot in slots.items():
-        node, view = results[index], slot[0]
-        while node.op == "call_function" and (undo := _UNDO.get(node.target)) and view is not None:
-            node, view = node.args[0], undo(view, node)
-        is_free = node not in places and len(node.users) == 1
-        if view is not None and is_free and (node.target in RULES or operations.is_exact(node.target, node.kwargs)):
-            places[node] = of_all_members(view, len(slot), slot.stride(0))
-    return places
-
-
-def _reshaped(view: Tensor, node: fx.Node) -> Tensor | None:
-    """None if the slot's order does not allow it."""
-    try:
-        return view.view(node.args[0].meta["val"].shape)
-    except RuntimeError:
-        return None
-
-
-_UNDO: dict[Any, Callable[[Tensor, fx.Node], Tensor | None]] = {
-    aten.t.default: lambda view, node: view.t(),
-    aten.transpose.int: lambda view, node: view.transpose(node.args[1], node.args[2]),
-    aten.permute.default: lambda view, node: view.permute([node.args[1].index(d) for d in range(view.dim())]),
-    aten.view.default: _reshaped,
-    aten._unsafe_view.default: _reshaped,
-    aten.squeeze.dim: _reshaped,
-    aten.squeeze.dims: _reshaped,
-    aten.unsqueeze.default: _reshaped,
-}

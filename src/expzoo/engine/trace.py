@@ -1,36 +1,70 @@
-"""From an ordinary module and loss to a graph of ATen operations on all members at once: traced once, replayed often."""
+"""From an ordinary module and loss to the graph of ATen operations of one network: traced once, replayed often."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._decomp import decomposition_table
 from torch.func import functional_call, functionalize, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from expzoo.engine.functions import CrowdFunctions, Unadoptable
+from expzoo.engine.crowd import Unadoptable
+from expzoo.engine.functions import CrowdFunctions
+from expzoo.engine.normalisation import without_statistics
+from expzoo.engine.simplify import simplify
 
 aten = torch.ops.aten
 
-Objective = Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]
+
+# Operations that are written as simpler ones, which many members can share.
+DECOMPOSED = {
+    operation: decomposition_table[operation]
+    for operation in (
+        aten._log_softmax.default,
+        aten._log_softmax_backward_data.default,
+        aten._prelu_kernel.default,
+        aten._prelu_kernel_backward.default,
+        aten._softmax.default,
+        aten._softmax_backward_data.default,
+        aten.dot.default,
+        aten.glu.default,
+        aten.glu_backward.default,
+        aten.log_sigmoid_forward.default,
+        aten.mv.default,
+    )
+}
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The training loss of one network as a function of its parameters, a batch and its targets."""
+
+    module: nn.Module
+    loss: Callable[[Tensor, Tensor], Tensor]
+
+    def __call__(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
+        """The loss, a 0-d tensor."""
+        buffers = {name: value.clone() for name, value in self.module.named_buffers()}  # a forward may write there
+        return self.loss(functional_call(self.module, parameters | buffers, (x,)), y)
 
 
 def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Objective:
-    """The training loss of one network as a function of its parameters, a batch and its targets."""
-
-    def of(parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        return loss(functional_call(module, parameters, (x,)), y)
-
-    return of
+    """What a population of this module minimises. The module is copied; averages over batches are not kept."""
+    return Objective(without_statistics(module), loss)
 
 
 def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> fx.GraphModule:
     """The graph of (gradients..., loss) of ONE network over placeholders (parameters..., x, y).
 
     The arguments are those of all members, with a member axis first; the first member is the example. Raises
-    Unadoptable, naming the operation, if the module draws random numbers or depends on values.
+    Unadoptable, naming the operation, if the forward draws random numbers, keeps something in buffers, changes
+    parameters, or does what depends on the values of tensors.
     """
     names = list(parameters)
 
@@ -40,67 +74,91 @@ def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) ->
 
     inputs = [value[0] for value in (*parameters.values(), x, y)]
     try:
+        _try_forward(of.module, x[0])
         with CrowdFunctions():
-            module = make_fx(flat)(*inputs)
+            module = make_fx(flat, DECOMPOSED)(*inputs)
         if any(_changes_its_arguments(node) for node in module.graph.nodes):
             module = make_fx(functionalize(module, remove="mutations"))(*inputs)
     except RuntimeError as error:
-        first = str(error).strip().splitlines()[0]
-        raise Unadoptable(f"the module cannot be traced: {first}") from error
+        raise _explained(error) from error
+    _drop_changes(module.graph, names)
     simplify(module.graph)
+    for node in module.graph.nodes:
+        _refuse(node.target, node.args, node.kwargs)
     return module
+
+
+class _Refusal(TorchDispatchMode):
+    """Unadoptable at the first operation that a crowd cannot have."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        _refuse(func, args, kwargs or {})
+        return result
+
+
+def _try_forward(module: nn.Module, x: Tensor) -> None:
+    """Run the forward once by itself. What it keeps for its next run, it would keep for all members together."""
+    probe = copy.deepcopy(module)
+    before = {name: value.clone() for name, value in probe.named_buffers()}
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), _Refusal(), CrowdFunctions():
+        probe(x.clone())
+    for name, value in probe.named_buffers():
+        if name not in before or not torch.equal(value, before[name]):
+            raise Unadoptable(
+                f"the forward of {type(module).__name__} changes its buffer {name}: a member is its parameters only; "
+                "compute the value from the batch, or make it a parameter"
+            )
+
+
+def _explained(error: RuntimeError) -> Unadoptable:
+    first = str(error).strip().splitlines()[0]
+    if "_local_scalar_dense" in first or "data-dependent" in first.lower():
+        return Unadoptable(
+            "the module reads the value of a tensor (an `if` on it, .item(), float()), which each member has its own "
+            "of; use torch.where"
+        )
+    return Unadoptable(f"the module cannot be traced: {first}")
 
 
 def _changes_its_arguments(node: fx.Node) -> bool:
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
-def simplify(graph: fx.Graph) -> None:
-    """Remove what does nothing, and fuse a bias with its matrix product; the numbers stay the same."""
+def _drop_changes(graph: fx.Graph, names: Sequence[str]) -> None:
+    """A batch that the forward changed is loaded anew in each step; parameters are the optimizer's to change."""
+    inputs = [node for node in graph.nodes if node.op == "placeholder"]
+    named = dict(zip(inputs, names, strict=False))
     for node in list(graph.nodes):
-        if _is_identity(node):
-            node.replace_all_uses_with(node.args[0])
+        if _changes_its_arguments(node):
+            if name := named.get(node.args[0]):
+                raise Unadoptable(f"the forward changes the parameter {name}; only the optimizer may")
+            node.replace_all_uses_with(node.args[1])
             graph.erase_node(node)
-    for node in list(graph.nodes):
-        _fuse_bias(graph, node)
-    graph.eliminate_dead_code()
 
 
-def _shape(node: Any) -> tuple[int, ...]:
-    return tuple(node.meta["val"].shape)
+def _refuse(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Unadoptable if the operation draws random numbers, or has a result of a shape that depends on values."""
+    tags = getattr(target, "tags", ())
+    name = getattr(target, "_opname", target)
+    if torch.Tag.nondeterministic_seeded in tags and _argument("dropout_p", target, args, kwargs) != 0:
+        raise Unadoptable(
+            f"the module's forward calls {name}, which draws from torch's global generator; use nn.Dropout, or draw in "
+            "the constructor"
+        )
+    if torch.Tag.dynamic_output_shape in tags and not (target is aten.index.Tensor and _by_numbers(args[1])):
+        raise Unadoptable(f"the result of {name} has a size of its own for each member; use torch.where")
 
 
-_RESHAPES = (aten.expand.default, aten.view.default, aten._unsafe_view.default)
+def _by_numbers(indices: Sequence[Any]) -> bool:
+    """Whether an index holds places, not a mask."""
+    tensors = [index.meta["val"] if isinstance(index, fx.Node) else index for index in indices if index is not None]
+    return all(tensor.dtype not in (torch.bool, torch.uint8) for tensor in tensors)
 
 
-def _is_identity(node: fx.Node) -> bool:
-    if node.target in (aten.alias.default, aten.detach.default):
-        return True
-    if node.target in _RESHAPES:
-        return _shape(node) == _shape(node.args[0])
-    return node.target is aten.mul.Scalar and node.args[1] == 1
-
-
-def _fuse_bias(graph: fx.Graph, node: fx.Node) -> None:
-    """add(bias, mm(a, b)) becomes addmm(bias, a, b)."""
-    if node.target is not aten.add.Tensor or node.kwargs or not all(isinstance(a, fx.Node) for a in node.args):
-        return
-    for bias, product in _both_ways(node.args):
-        if (
-            product.target is aten.mm.default
-            and len(product.users) == 1
-            and len(_shape(bias)) <= 2
-            and _shape(bias) != _shape(node) == _shape(product)
-        ):
-            with graph.inserting_before(node):
-                fused = graph.call_function(aten.addmm.default, (bias, *product.args))
-            fused.meta = dict(node.meta)
-            node.replace_all_uses_with(fused)
-            graph.erase_node(node)
-            graph.erase_node(product)
-            return
-
-
-def _both_ways(pair: Any) -> Iterable[tuple[Any, Any]]:
-    first, second = pair
-    return (first, second), (second, first)
+def _argument(name: str, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The value of an argument that an operation may have; None if it has not."""
+    for place, argument in enumerate(target._schema.arguments):
+        if argument.name == name:
+            return args[place] if place < len(args) else kwargs.get(name, argument.default_value)
+    return None

@@ -89,7 +89,10 @@ class Windows:
 
     def _within(self, image: Box) -> Box:
         """A box of the image, counted in strides."""
-        return tuple(slice(side.start // step, (side.stop - 1) // step + 1) for side, step in zip(image, self.stride, strict=True))
+        return tuple(
+            slice(side.start // step, (side.stop - 1) // step + 1)
+            for side, step in zip(image, self.stride, strict=True)
+        )
 
 
 def outside(box: Box, size: Sequence[int]) -> Iterator[Box]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, Tensor]
 
 SWEEPS = 100  # a bound that is not reached: every sweep but the last brings the networks closer
+FRANK_WOLFE_STEPS = 30  # as many as the authors take
 LEAST_GAIN = 1e-12  # relative to the squared weights: less is rounding
 
 
@@ -31,10 +32,11 @@ def match_weights(units: Sequence[HiddenUnits], reference: Parameters, other: Pa
     "Git Re-Basin: merging models modulo permutation symmetries". The problem is NP-hard, the result a local optimum.
 
     Differences from the paper: groups are visited in order, not at random, so that the result is reproducible. A group
-    on both axes of one weight (a residual stream) makes its step quadratic; it is linearised at the present order and
-    taken only if the sum itself grows. Besides the identity, the ascent starts from a greedy pass that matches each
-    group by what is settled before it, which finds every permuted copy; the better end is returned, so that the
-    networks never end further apart than they were.
+    on both axes of a weight (a residual stream) makes its step a quadratic assignment, which is solved approximately,
+    see `_quadratic`. Besides the identity, the ascent starts from a greedy pass that matches each group by what is
+    settled before it, which finds every permuted copy. The better end is returned, and a step is taken only if the sum
+    grows, so that the networks never end further apart than they were. A step costs width**3: well below a second for
+    100 units, some for 500.
 
     Args:
         units: the groups, as `hidden_units` finds them.
@@ -58,9 +60,10 @@ def _ascend(units: Sequence[HiddenUnits], a: Parameters, b: Parameters, start: S
     for _ in range(SWEEPS):
         before = best
         for index in range(len(units)):
-            step = [*orders[:index], _assigned(_gains(index, units, a, b, orders)), *orders[index + 1 :]]
-            if (similarity := _similarity(a, permuted(b, units, step))) > best + least:
-                orders, best = step, similarity
+            for order in _steps(index, units, a, b, orders):
+                step = [*orders[:index], order, *orders[index + 1 :]]
+                if (similarity := _similarity(a, permuted(b, units, step))) > best + least:
+                    orders, best = step, similarity
         if best == before:
             break
     return orders
@@ -69,12 +72,47 @@ def _ascend(units: Sequence[HiddenUnits], a: Parameters, b: Parameters, start: S
 def _greedy(units: Sequence[HiddenUnits], a: Parameters, b: Parameters, identity: Sequence[Tensor]) -> list[Tensor]:
     """Each group matched by the weights whose other axes are fixed or were matched before."""
     orders = list(identity)
-    for index in range(len(units)):
-        later = {name for group in units[index + 1 :] for name, _ in group.axes}
-        names = [name for name, _ in units[index].axes]
-        open_names = later | {name for name in names if names.count(name) > 1}
-        orders[index] = _assigned(_gains(index, units, a, b, orders, open_names))
+    for index, group in enumerate(units):
+        later = {name for other in units[index + 1 :] for name, _ in other.axes}
+        orders[index] = _assigned(_gains(index, units, a, b, orders, later | _on_both_axes(group)))
     return orders
+
+
+def _steps(
+    index: int, units: Sequence[HiddenUnits], a: Parameters, b: Parameters, orders: Sequence[Tensor]
+) -> list[Tensor]:
+    """Orders of one group, one of which may be better than the present one while the other groups stay."""
+    squares = _on_both_axes(units[index])
+    gains = _gains(index, units, a, b, orders, squares)
+    if not squares:
+        return [_assigned(gains)]
+    pairs = [(a[name], b[name]) for name in sorted(squares)]
+    present = torch.eye(len(gains), dtype=torch.float64)[orders[index]]
+    return [_quadratic(gains, pairs, start) for start in (present, torch.full_like(gains, 1 / len(gains)))]
+
+
+def _quadratic(gains: Tensor, pairs: Sequence[tuple[Tensor, Tensor]], start: Tensor) -> Tensor:
+    """The order of the permutation matrix P at which <gains, P> + sum of <A, P B P'> over `pairs` is large.
+
+    Vogelstein et al. 2015, "Fast approximate quadratic programming for graph matching", section 3: Frank-Wolfe over
+    doubly stochastic matrices from `start`, with exact line search, and the nearest permutation in the end.
+    """
+    p = start
+    for _ in range(FRANK_WOLFE_STEPS):
+        slope = gains + sum((x @ p @ y.T + x.T @ p @ y for x, y in pairs), torch.zeros_like(gains))
+        towards = torch.zeros_like(p).scatter_(1, _assigned(slope).unsqueeze(1), 1) - p
+        rise = float((slope * towards).sum())
+        if rise <= LEAST_GAIN * float(slope.norm() * p.norm()):
+            break
+        bend = sum(float((x * (towards @ y @ towards.T)).sum()) for x, y in pairs)
+        p = p + towards * (1 if rise + 2 * bend >= 0 else -rise / (2 * bend))
+    return _assigned(p)
+
+
+def _on_both_axes(group: HiddenUnits) -> set[str]:
+    """The weights that run from these units to these units."""
+    names = [name for name, _ in group.axes]
+    return {name for name in names if names.count(name) > 1}
 
 
 def _gains(
@@ -83,7 +121,7 @@ def _gains(
     a: Parameters,
     b: Parameters,
     orders: Sequence[Tensor],
-    without: frozenset[str] | set[str] = frozenset(),
+    without: set[str],
 ) -> Tensor:
     """Entry (i, j): the inner product of all weights of unit i in `a` with those of unit j in `b`, (width, width).
 

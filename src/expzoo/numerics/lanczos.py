@@ -70,25 +70,36 @@ def top_eigenpairs(
     """
     if not 1 <= k <= size:
         raise ValueError(f"k {k} must be from 1 to {size}, the size of the matrix")
+    start = torch.from_numpy(uniforms(seed, "lanczos", 0, size) - 0.5).to(dtype).numpy()
+    product = _on_arrays(matvec, dtype)
+    if size <= max(DENSE, 2 * k + 1):
+        values, vectors = np.linalg.eigh(np.stack([product(unit) for unit in np.eye(size, dtype=start.dtype)]))
+    elif not product(start).any():  # ARPACK refuses the zero matrix
+        values, vectors = np.zeros(k, start.dtype), np.eye(size, k, dtype=start.dtype)
+    else:
+        values, vectors = _arpack(product, k, start, iterations, tolerance)
+    order = np.argsort(-values, kind="stable")[:k]
+    return torch.from_numpy(values[order]), torch.from_numpy(vectors.T[order])
 
+
+def _on_arrays(matvec: Product, dtype: torch.dtype) -> Callable[[np.ndarray], np.ndarray]:
     def product(vector: np.ndarray) -> np.ndarray:
         result = matvec(torch.from_numpy(vector.reshape(-1)).to(dtype)).numpy(force=True)
         if not np.isfinite(result).all():
             raise ArithmeticError("a product with the matrix is not finite")
         return result
 
-    kind = np.zeros(0, str(dtype).removeprefix("torch.")).dtype
-    start = (uniforms(seed, "lanczos", 0, size) - 0.5).astype(kind)
-    if size <= max(DENSE, 2 * k + 1):
-        values, vectors = np.linalg.eigh(np.stack([product(unit) for unit in np.eye(size, dtype=kind)]))
-    elif not product(start).any():  # ARPACK refuses the zero matrix
-        values, vectors = np.zeros(k, kind), np.eye(size, k, dtype=kind)
-    else:
-        operator = LinearOperator((size, size), matvec=product, dtype=kind)  # type: ignore[call-arg]
-        try:
-            values, vectors = eigsh(operator, k, which="LA", v0=start, maxiter=iterations, tol=tolerance)
-        except ArpackNoConvergence as error:
-            found = len(error.eigenvalues)
-            raise ArithmeticError(f"{found} of {k} eigenvalues converged in {iterations} iterations") from None
-    order = np.argsort(-values, kind="stable")[:k]
-    return torch.from_numpy(values[order]), torch.from_numpy(vectors.T[order])
+    return product
+
+
+def _arpack(
+    product: Callable[[np.ndarray], np.ndarray], k: int, start: np.ndarray, iterations: int, tolerance: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest eigenvalues (k,) and their eigenvectors (size, k), in no order."""
+    shape = len(start), len(start)
+    operator = LinearOperator(shape, matvec=product, dtype=start.dtype)  # type: ignore[call-arg]
+    try:
+        return eigsh(operator, k, which="LA", v0=start, maxiter=iterations, tol=tolerance)
+    except ArpackNoConvergence as error:
+        found = len(error.eigenvalues)
+        raise ArithmeticError(f"{found} of {k} eigenvalues converged in {iterations} iterations") from None

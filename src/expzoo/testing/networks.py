@@ -1,0 +1,208 @@
+"""What a model, a constraint and a parametrisation must be for a network not to notice the crowd it is trained in."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from expzoo import registry
+from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.assembly import Assembler
+from expzoo.engine.layout import ROW
+from expzoo.randomness import member_seed, normals, stable_hash, words
+from expzoo.spec import Component, Fresh, Spec
+from expzoo.testing.require import require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor, nn
+
+    from expzoo.engine.layout import Layout
+    from expzoo.interfaces import Parametrisation
+
+BATCHES = (7, 33)
+STEPS = 10
+TOLERANCE = 1e-10  # of weights in float64 after STEPS steps, relative to the largest weight or 1
+
+
+def check_model(component: Component, base: Spec) -> None:
+    """Shapes, the same bits alone and in a crowd, and the numbers of a plain loop."""
+    spec = fitting(component, base).replace(
+        optimizer=Component.of("optimizer", "sgd"), stop=Component.of("stop", "steps", steps=STEPS)
+    )
+    for batch in BATCHES:
+        odd = spec.replace(dataset={"batch_size": batch}) if "batch_size" in dict(spec.dataset.options) else spec
+        check_crowd(odd)
+    check_plain_loop(spec.replace(dtype="float64"))
+
+
+def fitting(component: Component, base: Spec) -> Spec:
+    """The base with this model, on its own data or else on the first registered data whose examples it takes."""
+    refusals = []
+    for dataset in candidates(base):
+        data = dataset.build()
+        try:
+            module = component.build(data.inputs, data.outputs)
+            outputs = [module(torch.from_numpy(data.split("train", 0).x[:size].copy())) for size in (2, 5)]
+        except (ValueError, TypeError, RuntimeError) as error:
+            refusals.append(f"{dataset.name}: {error.__cause__ or error}")
+            continue
+        for size, given in zip((2, 5), outputs, strict=True):
+            wanted = (size, data.outputs)
+            require(tuple(given.shape) == wanted, f"gives outputs of shape {tuple(given.shape)}, not {wanted}")
+        return base.replace(dataset=dataset, model=component)
+    raise AssertionError("takes the examples of no registered dataset; " + "; ".join(refusals))
+
+
+def candidates(base: Spec) -> Iterator[Component]:
+    """The data of the base, then every other dataset that needs no options."""
+    yield base.dataset
+    for name in registry.available("dataset"):
+        if name != base.dataset.name and "???" not in map(str, registry.defaults("dataset", name)):
+            yield Component.of("dataset", name)
+
+
+def check_crowd(spec: Spec) -> None:
+    """A member has the same bits alone as beside two others, whose seeds and learning rates differ."""
+    rates = [spec.optimizer["lr"] * factor for factor in (1.0, 0.5, 2.0)]
+    crowd = [spec.replace(seed=member_seed(0, i), optimizer={"lr": rate}) for i, rate in enumerate(rates)]
+    whole = trained(crowd)
+    require(all(np.isfinite(row).all() for row in whole), "its weights are not finite after a few steps")
+    require(not np.array_equal(whole[0], whole[1]), "members of different seeds have the same weights")
+    batch = spec.dataset.build().batch_size
+    for place in (0, 2):
+        [alone] = trained(crowd[place : place + 1])
+        require(np.array_equal(alone, whole[place]), f"trained alone it has other bits than in a crowd (batch {batch})")
+
+
+def trained(specs: list[Spec]) -> list[np.ndarray]:
+    """The rows of these networks, trained together for STEPS steps."""
+    assembler = Assembler()
+    with exact_arithmetic():
+        members = [assembler.trainee(spec, {}) for spec in specs]
+        program = assembler.program(members)
+        program.advance(0, STEPS)
+        return [program.row(place).theta.numpy() for place in range(len(specs))]
+
+
+def check_plain_loop(spec: Spec) -> None:
+    """The engine trains it as a loop with torch's own SGD does."""
+    [ours], theirs = trained([spec]), plain_loop(spec)
+    worst = float(np.abs(ours - theirs).max() / max(1.0, np.abs(theirs).max()))
+    said = f"after {STEPS} steps in float64 it is {worst:.1e} from what a plain PyTorch loop gives"
+    require(worst <= TOLERANCE, f"{said}, more than {TOLERANCE:g}")
+
+
+def plain_loop(spec: Spec) -> np.ndarray:
+    """The row after STEPS steps of an ordinary module under torch's own SGD."""
+    assembler, dataset, loss = Assembler(), spec.dataset.build(), spec.loss.build()
+    module: nn.Module = assembler.module(spec, stable_hash(spec.seed, "init", 0))
+    options = {key: spec.optimizer[key] for key in ("lr", "momentum", "weight_decay", "nesterov")}
+    optimizer = torch.optim.SGD(module.parameters(), **options)
+    split = dataset.split("train", spec.seed)
+    x, y = torch.tensor(split.x, dtype=torch.float64), torch.tensor(split.y)
+    for step, chosen in enumerate(dataset.indices(spec.seed, 0, STEPS)):
+        optimizer.zero_grad()
+        with CountedDropout(spec.seed, step):
+            outputs = module(x[chosen])
+        loss(outputs, y[chosen]).backward()
+        optimizer.step()
+    return assembler.layout(spec).row(module).numpy()
+
+
+class CountedDropout(TorchFunctionMode):
+    """Inside, dropout draws what this member draws at this step, written out for one network."""
+
+    def __init__(self, seed: int, step: int) -> None:
+        super().__init__()
+        self.seed, self.step, self.calls = seed, step, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        by_channel = func in (functional.dropout1d, functional.dropout2d, functional.dropout3d)
+        if not by_channel and func is not functional.dropout:
+            return func(*args, **(kwargs or {}))
+        given = inspect.signature(func).bind(*args, **(kwargs or {}))
+        given.apply_defaults()
+        x, p = given.arguments["input"], given.arguments["p"]
+        if not given.arguments["training"] or p == 0:
+            return x
+        self.calls += 1
+        return x * self._kept((*x.shape[:2], *(1 for _ in x.shape[2:])) if by_channel else x.shape, p).to(x.dtype)
+
+    def _kept(self, shape: tuple[int, ...], p: float) -> Tensor:
+        count = math.prod(shape)
+        drawn = words(self.seed, "dropout", (self.step, self.calls), -(-count // 2)).view(np.uint32)[:count]
+        return torch.from_numpy(drawn >= round(p * 2**32)).view(shape).double() * (1 / (1 - p) if p < 1 else 0)
+
+
+def check_constraint(component: Component, base: Spec) -> None:
+    """Rows are projected in place, each by itself, to where projecting them again leaves them."""
+    layout, constraint = Assembler().layout(base), component.build()
+    whole = drawn(layout.size, 3, layout)
+    alone = whole[1:2].clone()
+    constraint.project(whole, layout)
+    constraint.project(alone, layout)
+    require(torch.equal(alone[0], whole[1]), "a row that is projected alone has other bits than in a crowd")
+    require(whole.isfinite().all(), "a projected row is not finite")
+    padding = torch.ones(layout.size, dtype=torch.bool)
+    padding[layout.places()] = False
+    require(not whole[:, padding].any(), "the padding between parameters does not stay zero")
+    again = whole.clone()
+    constraint.project(again, layout)
+    require(torch.allclose(again, whole, rtol=1e-5, atol=1e-7), "what was projected moves when it is projected again")
+    check_crowd(base.replace(constraint=component))
+
+
+def check_parametrisation(component: Component, base: Spec) -> None:
+    """What is trained has a size, w is a function of each row by itself, and gradients are pulled back along it."""
+    layout, chart = Assembler().layout(base), component.build()
+    require(isinstance(chart.maps, bool), f"maps is {chart.maps!r}, not true or false")
+    require(isinstance(chart.num_fixed, int) and chart.num_fixed >= 0, f"num_fixed is {chart.num_fixed!r}, not a count")
+    size, trainable = chart.size(layout), chart.trainable(layout)
+    require(size > 0 and size % ROW == 0, f"size(layout) is {size}, not a multiple of {ROW}")
+    if trainable is not None:
+        fits = trainable.shape == (size,) and trainable.dtype == bool and trainable.any()
+        require(fits, f"trainable(layout) is {trainable.shape} of {trainable.dtype}, not ({size},) of bool, some true")
+    if chart.maps:
+        check_map(chart, layout, size)
+    else:
+        require(size == layout.size, f"size(layout) is {size}, but without a map it is that of the weights")
+    check_crowd(base.replace(parametrisation=component, fixed=tuple(Fresh(10 + i) for i in range(chart.num_fixed))))
+
+
+def check_map(chart: Parametrisation, layout: Layout, size: int) -> None:
+    """Shapes, rows by themselves, and `pull_back` against automatic differentiation."""
+    fixed = drawn(layout.size, 2 * chart.num_fixed, layout).double().view(2, chart.num_fixed, layout.size)
+    first = drawn(layout.size, 1, layout).double()[0]
+    start = chart.start(first, fixed[0])
+    require(start.shape == (size,), f"start gives {tuple(start.shape)}, not ({size},)")
+    z, place = torch.stack([start, start]), torch.tensor([0.3, 0.8]).double()
+    z[1] += 0.1 * drawn(size, 1).double()[0]
+    w: Tensor = chart.weights(z, fixed, place)
+    require(w.shape == (2, layout.size), f"weights gives {tuple(w.shape)}, not (members, {layout.size})")
+    alone = chart.weights(z[1:], fixed[1:], place[1:])
+    require(torch.equal(alone[0], w[1]), "weights of a row alone have other bits than in a crowd")
+    grad = drawn(layout.size, 2, layout).double()
+    derivative = torch.func.grad(lambda z: (chart.weights(z, fixed, place) * grad).sum())(z)
+    pulled = chart.pull_back(grad, fixed, place)
+    fits = pulled.shape == derivative.shape and torch.allclose(pulled, derivative, rtol=1e-9, atol=1e-12)
+    require(fits, "pull_back is not the derivative of weights")
+
+
+def drawn(size: int, count: int, layout: Layout | None = None) -> Tensor:
+    """Normal rows (count, size), with the padding of a layout at zero."""
+    rows: Any = normals(count, "contract", size, count * size).reshape(count, size)
+    rows = torch.from_numpy(rows).float()
+    if layout:
+        places = layout.places()
+        kept = torch.zeros(size)
+        kept[places] = 1
+        rows = rows * kept
+    return rows

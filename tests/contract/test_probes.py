@@ -1,0 +1,121 @@
+"""What every probe keeps, and each shipped one against a second implementation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from expzoo import registry
+from expzoo.cohort import Cohort
+from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.assembly import Assembler
+from expzoo.engine.evaluation import Evaluator, Measure, probe
+from expzoo.errors import BadInput
+from expzoo.spec import Magnitude, Rewind, Spec
+from expzoo.trained import Request, Trained
+from expzoo.when import every
+
+if TYPE_CHECKING:
+    from expzoo.lab import Lab
+
+PROBES = registry.available("probe")
+
+
+@pytest.fixture
+def networks(base: Spec, open_lab: Callable[..., Lab]) -> list[Trained]:
+    """A dense network and a pruned one."""
+    dense = base.replace(model={"width": 4}, dataset={"final_seq_length": 12, "num_samples": 100})
+    return open_lab().train([dense, dense.replace(init=Rewind(dense), mask=Magnitude(dense, 0.5))])
+
+
+@pytest.mark.parametrize("name", PROBES)
+def test_a_probe_is_a_number_and_says_whether_it_looks_at_data(name: str, networks: list[Trained]) -> None:
+    on_split = registry.load("probe", name).on_split
+    assert isinstance(on_split, bool)
+    values = Cohort(networks).measure(name, split="train" if on_split else "")
+    assert values.shape == (2,)
+    assert values.isfinite().all()
+    assert torch.equal(values, Cohort(networks).measure(name, split="train" if on_split else ""))
+
+
+def dense_hessian(network: Trained, count: int) -> Tensor:
+    """Of the first examples, in the places of a row; rows and columns of pruned weights are zero."""
+    assembler, spec = Assembler(), network.spec
+    split = spec.dataset.build().split("train", spec.seed)
+    x, y = torch.tensor(split.x[:count]).double(), torch.tensor(split.y[:count])
+    module, layout = assembler.module(spec).double(), assembler.layout(spec)
+
+    def loss(row: Tensor) -> Tensor:
+        return torch.nn.functional.cross_entropy(torch.func.functional_call(module, layout.view(row), (x,)), y)
+
+    hessian = torch.autograd.functional.hessian(loss, torch.tensor(network.row()).double())
+    mask = torch.ones(len(hessian)) if network.mask is None else torch.tensor(network.mask)
+    return hessian * mask.outer(mask)
+
+
+def test_probes_are_what_they_say(networks: list[Trained]) -> None:
+    cohort = Cohort(networks)
+    rows = np.stack([network.row().astype(np.float64) for network in networks])
+    first = np.stack([network.row(0).astype(np.float64) for network in networks])
+    assert cohort.measure("norm", split="").tolist() == pytest.approx(np.sqrt((rows**2).sum(1)))
+    assert cohort.measure("distance", split="").tolist() == pytest.approx(np.sqrt(((rows - first) ** 2).sum(1)))
+    gradients = Cohort(networks, dtype="float64").grad(examples=range(30))
+    gradients[1] *= torch.tensor(networks[1].mask)
+    found = cohort.measure("gradient_norm(examples=30)", split="train")
+    torch.testing.assert_close(found, gradients.norm(dim=1), rtol=1e-9, atol=0)
+    hessians = [dense_hessian(network, 30) for network in networks]
+    top = torch.stack([torch.linalg.eigvalsh(hessian)[-1] for hessian in hessians])
+    found = cohort.measure("sharpness(examples=30, tolerance=1e-8)", split="train")
+    torch.testing.assert_close(found, top, rtol=1e-6, atol=0)
+    for hessian, value in zip(
+        hessians, cohort.measure("hessian_trace(samples=400, examples=30)", split="train"), strict=True
+    ):
+        off_diagonal = hessian - hessian.diag().diag()
+        assert abs(value - hessian.trace()) < 4 * (2 * off_diagonal.square().sum() / 400).sqrt()
+
+
+def test_probes_in_training(base: Spec, open_lab: Callable[..., Lab]) -> None:
+    lab = open_lab()
+    request = Request(
+        (base,), (probe("norm", when=every(20)), probe("sharpness", "train", examples=25), Measure()), (20,)
+    )
+    [network] = lab.train(request)
+    norms = network.curve("norm", "")
+    assert list(norms) == [0, 20, 40, 60]
+    assert norms[20] == pytest.approx(np.linalg.norm(network.row(20).astype(np.float64)))
+    assert network.value("sharpness(examples=25)", "train") == Cohort([network]).measure(
+        "sharpness(examples=25)", split="train"
+    )
+    rows = network.rows(("norm", ""), ("accuracy", "test"), arm="dense")
+    assert [(row["metric"], row["split"], row["step"]) for row in rows] == [("norm", "", 60), ("accuracy", "test", 60)]
+    trained = set(lab.tally.trained)
+    [again] = lab.train(Request((base,), (probe("norm"), Measure("brier"))))
+    assert lab.tally.trained == trained
+    assert again.value("norm", "") == norms[60]
+    assert again.value("brier") > 0
+
+
+def test_what_a_probe_needs_and_is_not_given(networks: list[Trained]) -> None:
+    dense, pruned = networks
+    path = torch.stack([Cohort([pruned]).rows[0]] * 2)
+    with pytest.raises(BadInput, match="distance: what was kept of the network is not known here"):
+        Cohort([dense]).measure("distance", path, "")
+    with pytest.raises(BadInput, match="sharpness on train: what was kept of the network is not known here"):
+        Cohort([pruned]).measure("sharpness", path, "train")
+    assert Cohort([dense]).measure("norm", path, "").shape == (2,)
+    with pytest.raises(BadInput, match="500 examples are more than the 80 of the split"):
+        Cohort([dense]).measure("sharpness(examples=500)", split="train")
+
+
+def test_a_loss_that_overflows_has_no_sharpness(networks: list[Trained]) -> None:
+    spec, dataset = networks[0].spec, networks[0].spec.dataset.build()
+    row = torch.from_numpy(networks[0].row()).double() * 1e200
+    with exact_arithmetic():
+        [value] = Evaluator().values(spec, dataset, row, [Measure("sharpness", "train")])
+    assert math.isnan(value)

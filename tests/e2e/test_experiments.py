@@ -1,0 +1,153 @@
+"""Every experiment as a user types it, in a process of its own, at its smallest budget: once, again, and elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.places import CANARY, Place, Run, run_in
+
+from expzoo import records, results
+from expzoo.verdicts import load_verdicts
+
+EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
+FIRST = "lottery_ticket"
+
+
+@pytest.fixture(scope="session")
+def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    """The run of an experiment, made when it is first asked for."""
+    made: dict[str, Run] = {}
+
+    def run(experiment: str) -> Run:
+        if experiment not in made:
+            made[experiment] = run_in(
+                Place(tmp_path_factory.mktemp(experiment)), f"+experiment={experiment}", "budget=smoke"
+            )
+        return made[experiment]
+
+    return run
+
+
+each_experiment = pytest.mark.parametrize("experiment", EXPERIMENTS)
+
+
+@each_experiment
+def test_its_config_is_composed(command_line: Any, tmp_path: Path, experiment: str) -> None:
+    for budget in ("smoke", "laptop", "paper"):
+        words = (f"+experiment={experiment}", f"budget={budget}", "--cfg", "job", "--resolve")
+        ended = command_line.type(*words, folder=tmp_path)
+        assert (ended.code, ended.err, ended.torch) == (0, [], False)
+        assert f"budget: {budget}" in ended.out
+    assert list(tmp_path.iterdir()) == []
+
+
+@each_experiment
+def test_a_run_leaves_everything(run_of: Callable[[str], Run], experiment: str) -> None:
+    run = run_of(experiment)
+    names = {results.CONFIG, results.ENVIRONMENT, results.MANIFEST, results.RECORDS, results.ARRAYS, results.VERDICTS}
+    assert names | {results.REPORT, results.FIGURES} <= {path.name for path in run.directory.iterdir()}
+    assert results.damaged(run.directory, run.manifest) == []
+    assert {str(p.relative_to(run.directory)) for p in run.directory.glob("figures/*")} <= run.manifest["files"].keys()
+    table = records.read(run.directory / results.RECORDS)
+    assert list(records.COLUMNS) == table.columns[: len(records.COLUMNS)]
+    assert len(table) > 0
+    verdicts = load_verdicts((run.directory / results.VERDICTS).read_text(encoding="utf-8"))
+    assert len(verdicts) > 0
+    assert all(verdict.n > 0 and verdict.statement and verdict.source for verdict in verdicts)
+    assert len({verdict.claim for verdict in verdicts}) == len(verdicts)
+    squeezed = re.sub(r"\s", "", run.ended.out)
+    assert str(run.directory / results.REPORT) in run.ended.out
+    assert squeezed.count("inconclusive") >= sum(verdict.verdict == "inconclusive" for verdict in verdicts)
+    assert run.ended.err == ""
+    pictures = json.loads((run.directory / "figures" / "figures.json").read_bytes())
+    assert len(pictures) > 0
+    for picture in pictures:
+        file = run.directory / "figures" / picture["name"]
+        assert file.with_suffix(".png").read_bytes().startswith(b"\x89PNG\r\n")
+        assert ET.parse(file.with_suffix(".svg")).getroot().tag.endswith("svg")
+        assert len(file.with_suffix(".csv").read_text(encoding="utf-8").splitlines()) > 1
+
+
+@each_experiment
+def test_a_run_fetches_nothing_unpickles_nothing_and_keeps_secrets(
+    run_of: Callable[[str], Run], experiment: str
+) -> None:
+    run = run_of(experiment)
+    assert run.ended.events == ()
+    leaks = [
+        path
+        for path in (run.place.folder / "outputs").rglob("*")
+        if path.is_file() and CANARY.encode() in path.read_bytes()
+    ]
+    assert leaks == []
+
+
+class Addresses(HTMLParser):
+    """Every address that a page would fetch, and every address that a reader could follow."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = re.findall(r"(?:url\(\s*['\"]?|@import\s+['\"]?)([^'\")\s]+)", page)
+        self.followed: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "srcset", "href", "xlink:href", "action", "poster", "data", "background", "formaction"):
+                (self.followed if tag == "a" else self.fetched).append(value or "")
+
+
+@each_experiment
+def test_its_report_is_one_file(run_of: Callable[[str], Run], experiment: str) -> None:
+    run = run_of(experiment)
+    page = (run.directory / results.REPORT).read_text(encoding="utf-8")
+    addresses = Addresses(page)
+    assert [address for address in addresses.fetched if not address.startswith(("data:", "#"))] == []
+    own = [address for address in addresses.followed if not address.startswith(("data:", "#", "https://"))]
+    assert [address for address in own if not (run.directory / address).is_file()] == []
+    for verdict in load_verdicts((run.directory / results.VERDICTS).read_text(encoding="utf-8")):
+        assert verdict.claim in page
+
+
+@each_experiment
+def test_typed_again_it_is_finished(run_of: Callable[[str], Run], experiment: str) -> None:
+    run = run_of(experiment)
+    for path in run.place.files():
+        os.utime(path, (time.time() + 86_400,) * 2)  # the clock was wrong by a day
+    before, least = run.place.files(), float("inf")
+    for turn in range(6):
+        again = run.place.type(*run.words)
+        assert (again.code, again.out, again.err) == (0, run.ended.out, "")
+        assert not again.torch
+        least = min(least, again.seconds)
+        if turn >= 2 and least < 2:
+            break
+    assert least < 2
+    assert run.place.files() == before
+
+
+def test_elsewhere_it_ends_with_the_same_bytes(run_of: Callable[[str], Run], tmp_path: Path) -> None:
+    first = run_of(FIRST)
+    folder = tmp_path / ("f\N{LATIN SMALL LETTER U WITH DIAERESIS}r \N{CJK UNIFIED IDEOGRAPH-7A7A}'s " + "x" * 180)
+    other = {"TZ": "Asia/Kolkata", "LANG": "tr_TR.UTF-8", "LC_ALL": "tr_TR.UTF-8", "PYTHONHASHSEED": "77"}
+    place = Place(folder, other | {"OMP_NUM_THREADS": "2", "TMPDIR": str(tmp_path)})
+    words = (*first.words, "store='a store'", "hydra.run.dir='my own place'")
+    ended = place.type(*words)
+    assert ended.code == 0, ended.err
+    assert ended.err == ""
+    run = Run(place, folder / "my own place", words, ended)
+    assert run.contents() == first.contents()
+    stores = [files.files(below) for files, below in ((first.place, "outputs/store"), (place, "a store"))]
+    sums = [{checksum for _, checksum in files.values()} for files in stores]
+    assert sums[1] <= sums[0]
+    again = place.type(*words)
+    assert (again.code, again.out, again.torch) == (0, ended.out, False)

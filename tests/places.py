@@ -1,0 +1,118 @@
+"""Folders in which tests type commands: each command is a process of its own, watched, with secrets around it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from expzoo import results
+
+CANARY = "c4n4ry-of-the-tests"
+
+WATCH = """
+import atexit, os, sys
+
+def note(line):
+    with open(os.environ["EXPZOO_WATCH"], "a") as file:
+        file.write(line + "\\n")
+
+def watch(event, arguments):
+    if event in ("pickle.find_class", "socket.connect", "socket.getaddrinfo", "os.system", "urllib.Request"):
+        note(f"{event} {arguments}")
+
+sys.addaudithook(watch)
+atexit.register(lambda: note(f"torch {'torch' in sys.modules}"))
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: exit code, what it printed, what it did that it should not, whether torch was imported."""
+
+    code: int
+    out: str
+    err: str
+    events: tuple[str, ...]
+    torch: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder to type commands in, with secrets around it."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        home = self.folder / "home"
+        (home / "watch").mkdir(parents=True)
+        (home / "watch" / "sitecustomize.py").write_text(WATCH)
+        (home / ".netrc").write_text(f"machine api.wandb.ai login user password {CANARY}\n")
+        (self.folder / ".git").mkdir()
+        (self.folder / ".git" / "config").write_text(
+            f'[remote "origin"]\n\turl = https://user:{CANARY}@example.org/x\n'
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Type `python -m expzoo ARGUMENTS` here and do not wait."""
+        home = self.folder / "home"
+        secrets = dict.fromkeys(("WANDB_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "PASSWORD"), CANARY)
+        cache = os.environ.get("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
+        own = {"HOME": str(home), "PYTHONPATH": str(home / "watch"), "EXPZOO_WATCH": str(home / "events")}
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "MPLCONFIGDIR": cache} | secrets | own | self.environment
+        command, pipe = [sys.executable, "-m", "expzoo", *arguments], subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe)
+
+    def type(self, *arguments: str) -> Ended:
+        """What `python -m expzoo ARGUMENTS` does here."""
+        events = self.folder / "home" / "events"
+        events.unlink(missing_ok=True)
+        begin = time.perf_counter()
+        with self.start(*arguments) as process:
+            out, err = (text.decode("utf-8", "replace") for text in process.communicate(timeout=300))
+        seconds = time.perf_counter() - begin
+        *noted, torch = events.read_text().splitlines()
+        assert CANARY not in out + err
+        return Ended(process.returncode, out, err, tuple(noted), torch == "torch True", seconds)
+
+    def files(self, below: str = "outputs") -> dict[Path, tuple[int, str]]:
+        """When each file was written, and its checksum."""
+        found = [path for path in (self.folder / below).rglob("*") if path.is_file()]
+        return {p: (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest()) for p in found}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run of an experiment at its smallest budget."""
+
+    place: Place
+    directory: Path
+    words: tuple[str, ...]
+    ended: Ended
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.directory / results.MANIFEST).read_bytes())
+
+    def contents(self) -> dict[str, str]:
+        """The checksums of what two equal runs have equal."""
+        varies = {results.MANIFEST, results.REPORT, results.CONFIG}
+        files = sorted(path for path in self.directory.rglob("*") if path.is_file() and path.name not in varies)
+        return {str(p.relative_to(self.directory)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def run_in(place: Place, *words: str) -> Run:
+    """Type a command that makes a new run, which must end well."""
+    before = set((place.folder / "outputs").glob("*/*/manifest.json"))
+    ended = place.type(*words)
+    assert ended.code == 0, ended.err
+    [made] = set((place.folder / "outputs").glob("*/*/manifest.json")) - before
+    return Run(place, made.parent, words, ended)
