@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo import registry, results
-from expzoo.errors import BadInput
+from expzoo.errors import BadInput, PluginError
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
 from expzoo.interfaces import Analysis, Figure, Findings, Setting
@@ -53,7 +53,7 @@ def run(config: dict[str, Any], directory: Path) -> int:
     # Records first, then what is made of them; the manifest says that all of it is there.
     verdicts = write_results(directory, config, analyses, findings)
     facts = about(config, directory, lab, time.perf_counter() - begin)
-    mirror(config, directory, facts, verdicts)
+    facts["mirrored"] = mirror(config, directory, facts, verdicts)
     results.seal(directory, facts)
     write_report(directory)
     report_divergence(lab)
@@ -78,6 +78,10 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         faults += parametrisation_faults(base, module)
     except BadInput as error:
         faults.append(str(error))
+    except PluginError as error:
+        if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
+            raise
+        faults.append(f"{error}: {str(error.__cause__).splitlines()[0]}")
     if not analyses:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or base is None:
@@ -190,8 +194,8 @@ def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> 
     }
 
 
-def mirror(config: dict[str, Any], directory: Path, facts: dict[str, Any], verdicts: list[Verdict]) -> None:
-    """Hand the finished run to its logger; if that fails, it is said, and the results stay as they are."""
+def mirror(config: dict[str, Any], directory: Path, facts: dict[str, Any], verdicts: list[Verdict]) -> bool:
+    """Hand the run to its logger; if that fails it is said, the results stay, and the next run tries again."""
     from expzoo import records
 
     node = config["logger"]
@@ -201,6 +205,8 @@ def mirror(config: dict[str, Any], directory: Path, facts: dict[str, Any], verdi
         logger.log(directory, told, records.summary(records.read(directory / results.RECORDS)))
     except Exception as error:  # noqa: BLE001 - a tracker is a mirror: whatever happens to it, the run is done
         print(f"logger={node['name']} failed: {error}; the results in {directory} are complete", file=sys.stderr)
+        return False
+    return True
 
 
 def command() -> str:

@@ -21,10 +21,12 @@ def show_if_finished(directory: Path, config: dict[str, Any]) -> bool:
 def is_finished(directory: Path, config: dict[str, Any]) -> bool:
     """Whether `directory` holds the whole result of this config; a damaged file is said and means that it does not."""
     sealed = results.manifest(directory)
-    whole = sealed is not None and results.is_page(directory / results.REPORT)
-    if not whole or sealed is None or sealed.get("id") != run_id(config):
+    if sealed is None or sealed.get("id") != run_id(config) or sealed.get("mirrored") is False:
         return False
-    if faults := results.damaged(directory, sealed):
+    faults = results.damaged(directory, sealed)
+    if not results.is_page(directory / results.REPORT):
+        faults.append(f"{directory / results.REPORT} is missing or cut short")
+    if faults:
         print(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
     return not faults
 

@@ -207,10 +207,7 @@ class Lab:
         """A member where it was kept, if all that is wanted up to there was kept too, else at its start."""
         partial = self.store.load_partial(want.spec.key)
         if partial is not None and not self.assembler.continues(want.spec, partial):
-            log.warning(
-                "what was kept of network %s does not fit its spec; it is trained from the start", want.spec.key
-            )
-            self.store.drop_partials(want.spec.key)
+            self.store.reject_partial(partial, "does not continue the training of its spec")
             partial = None
         if partial is not None and want.lacking(partial.network, partial.step, ended=False) != {}:
             partial = None

@@ -65,8 +65,8 @@ def read_packed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     facts = path.stat()
     if not stat.S_ISREG(facts.st_mode):
         raise Corrupt(f"{path} is refused: it is no regular file")
+    if not 0 < facts.st_size <= MAX_BYTES:
+        raise Corrupt(f"{path} is refused: it has {facts.st_size} bytes, not from 1 to {MAX_BYTES}")
     with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1) if facts.st_size <= MAX_BYTES else b""
-    if not content or len(content) > MAX_BYTES:
-        raise Corrupt(f"{path} is refused: it is empty or has more than {MAX_BYTES} bytes")
+        content = file.read(facts.st_size)
     return unpack(content, path)

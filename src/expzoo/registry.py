@@ -95,11 +95,17 @@ def _installed() -> tuple[Home, ...]:
 
     found = []
     for entry in entry_points(group=_GROUP):
-        spec = find_spec(entry.value)
+        distribution = entry.dist.name if entry.dist else entry.value
+        try:
+            spec = find_spec(entry.value)
+        except Exception:  # noqa: BLE001 - a name with a dot imports its package, which may raise anything
+            spec = None
         if spec is None or not spec.submodule_search_locations:
-            raise BadInput(f"entry point expzoo.plugins: {entry.name} = {entry.value} is not an installed package")
+            raise BadInput(f"{distribution}: its entry point {entry.name} = {entry.value} is not an installed package")
         folder = Path(spec.submodule_search_locations[0])
-        found.append(Home(entry.dist.name if entry.dist else entry.value, folder / "plugins", folder / "conf"))
+        if not (folder / "plugins").is_dir() and not (folder / "conf").is_dir():
+            raise BadInput(f"{distribution}: {entry.value} has neither plugins/ nor conf/: was it packaged without them?")
+        found.append(Home(distribution, folder / "plugins", folder / "conf"))
     return tuple(found)
 
 
@@ -169,14 +175,18 @@ def path(kind: str, name: str) -> Path:
     return index()[kind][name]
 
 
+def owner(file: Path) -> str:
+    """Who a plugin's file belongs to: a distribution's name, or what names its folder."""
+    return next((home.owner for home in homes() if file.is_relative_to(home.plugins)), "an unknown owner")
+
+
 def declared(kind: str, name: str) -> Declaration:
     """What the plugin `kind=name` declares; BadInput with its owner if its file does not fit."""
     file = path(kind, name)
     try:
         return read(file)
     except BadInput as error:
-        owner = next(home.owner for home in homes() if file.is_relative_to(home.plugins))
-        raise BadInput(f"{kind}={name} of {owner} cannot be read: {error}") from None
+        raise BadInput(f"{kind}={name} of {owner(file)} cannot be read: {error}") from None
 
 
 def defaults(kind: str, name: str) -> dict[str, Any]:
@@ -203,7 +213,7 @@ def load(kind: str, name: str) -> type:
     except BadInput:
         raise
     except Exception as error:
-        raise PluginError(f"{kind}={name}", file, "imported") from error
+        raise PluginError(f"{kind}={name} of {owner(file)}", file, "imported") from error
 
 
 def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
@@ -219,7 +229,8 @@ def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
     except ValueError as error:
         raise BadInput(f"{node(kind, name)}: {error}") from error
     except Exception as error:
-        raise PluginError(f"{kind}={name}", path(kind, name), "constructed") from error
+        file = path(kind, name)
+        raise PluginError(f"{kind}={name} of {owner(file)}", file, "constructed") from error
 
 
 def check(kind: str, name: str, options: dict[str, Any], given: tuple[Any, ...] = ()) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,11 @@ def manifest(directory: Path) -> dict[str, Any] | None:
     """The manifest of a finished run, None if there is none or it cannot be read as one."""
     path = directory / MANIFEST
     try:
-        if path.stat().st_size > MAX_BYTES:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_BYTES:
             return None
-        found = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            found = json.loads(file.read(MAX_BYTES))
     except (OSError, ValueError, RecursionError):
         return None
     whole = isinstance(found, dict) and found.get("format") == FORMAT and isinstance(found.get("files"), dict)

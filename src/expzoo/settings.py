@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from expzoo.options import Count, Natural, Option
+from expzoo.options import Natural, Option, Range
 
 BUDGETS = ("smoke", "laptop", "paper")
 """Seconds, minutes, and as published."""
@@ -15,7 +15,7 @@ BUDGETS = ("smoke", "laptop", "paper")
 SETTINGS: dict[str, Any] = {
     "seed": Option(Natural, default=0),
     "budget": Option(Literal["smoke", "laptop", "paper"], default="laptop"),
-    "population": {"size": Option(Count, default=8)},
+    "population": {"size": Option(Annotated[int, Range(1, 1_000_000)], default=8)},
     "store": Option(str, default="outputs/store"),
     "dry_run": Option(bool, default=False),
     "trainer": {"accelerator": Option(Literal["auto", "cpu", "cuda"], default="auto")},

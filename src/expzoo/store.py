@@ -146,6 +146,12 @@ class Store:
         path = self._folder(network.key, network.machine) / "network.safetensors"
         self._set_aside(path, Corrupt(f"{path} {why}"))
 
+    def reject_partial(self, partial: Partial, why: str) -> None:
+        """Forget where a member was that is whole and still not what its key stands for."""
+        newest, previous = self._partials(partial.key)
+        self._set_aside(newest if newest.exists() else previous, Corrupt(f"{newest} {why}"))
+        self.drop_partials(partial.key)
+
     def _set_aside(self, path: Path, error: Exception) -> None:
         log.warning("%s; it is set aside and the network is trained again", error)
         with suppress(FileNotFoundError):

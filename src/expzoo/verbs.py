@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from expzoo import results
 from expzoo.errors import BadInput
@@ -13,8 +16,14 @@ DONE, FAILED = 0, 1
 
 
 def main(verb: str, arguments: list[str]) -> int:
-    """Do one verb; the exit code. BadInput if its arguments are not what it takes."""
-    return VERBS[verb](arguments)
+    """Do one verb; the exit code. BadInput if its arguments are not what it takes, or a file is not what it says."""
+    try:
+        return VERBS[verb](arguments)
+    except (BadInput, OSError):
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise BadInput(f"expzoo {verb} {' '.join(arguments)}: a file there is not what a run writes: {told}") from error
 
 
 def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
@@ -51,13 +60,11 @@ def rerun(arguments: list[str]) -> int:
     """Train every network of a run again in a store of its own and compare its records with the run's."""
     import tempfile
 
-    import yaml
-
     from expzoo import experiment, records
 
     [directory] = _directories("rerun", arguments)
     results.require(directory)
-    config = yaml.safe_load((directory / results.CONFIG).read_bytes())
+    config = typed(_config(directory))
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
         code = experiment.run(config | {"store": f"{scratch}/store", "dry_run": False}, again)
@@ -68,10 +75,44 @@ def rerun(arguments: list[str]) -> int:
     return DONE if equal else FAILED
 
 
+def _config(directory: Path) -> dict[str, Any]:
+    """The config that a run was made with; BadInput if its file is damaged, too large or no config."""
+    if faults := results.damaged(directory, results.require(directory)):
+        raise BadInput("\n".join(faults))
+    path = directory / results.CONFIG
+    if path.stat().st_size > results.MAX_BYTES:
+        raise BadInput(f"{path} has more than {results.MAX_BYTES} bytes")
+    found = yaml.safe_load(path.read_bytes())
+    if not isinstance(found, dict):
+        raise BadInput(f"{path} holds no config")
+    return found
+
+
+def typed(config: dict[str, Any]) -> dict[str, Any]:
+    """A config read from a file, checked leaf by leaf like one that is typed; BadInput with every fault."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from expzoo import faults
+    from expzoo.explanations import explain
+    from expzoo.identity import plain
+    from expzoo.registry import KINDS, SHARED
+
+    chosen = [f"{kind}={config[kind]['name']}" for kind in KINDS if kind not in SHARED]
+    chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
+    cfg, wrong = faults.composed(chosen), []
+    for key, value in _flat(config):
+        try:
+            OmegaConf.update(cfg, key, value)
+        except OmegaConfBaseException as error:
+            wrong.append(explain(error))
+    if wrong := [*wrong, *faults.incomplete(cfg)]:
+        raise BadInput("\n".join(wrong))
+    return plain(cfg)
+
+
 def compare(arguments: list[str]) -> int:
     """Print the claims of several runs beside each other, and the settings in which the runs differ."""
-    import yaml
-
     from expzoo.report import wording
     from expzoo.verdicts import load_verdicts
 
@@ -79,7 +120,7 @@ def compare(arguments: list[str]) -> int:
     flats = []
     for directory in directories:
         results.require(directory)
-        flats.append(dict(_flat(yaml.safe_load((directory / results.CONFIG).read_bytes()))))
+        flats.append(dict(_flat(_config(directory))))
     for key in sorted({key for flat in flats for key in flat}):
         values = [flat.get(key) for flat in flats]
         if any(value != values[0] for value in values):
@@ -95,8 +136,8 @@ def compare(arguments: list[str]) -> int:
     return DONE
 
 
-def _flat(node: dict[str, object], prefix: str = "") -> list[tuple[str, object]]:
-    pairs: list[tuple[str, object]] = []
+def _flat(node: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
     for key, value in node.items():
         pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
     return pairs

@@ -98,7 +98,6 @@ WHOLE = {
     "analysis": ANALYSIS,
 }
 
-DRAWS = "outputs + torch.randn_like(outputs)"
 BROKEN = [
     ("dataset", "'''Random examples.'''", "", "needs a docstring"),
     ("dataset", "test=(x[40:]", "test=(x[20:40]", "20 examples of the test split are in the train split too"),

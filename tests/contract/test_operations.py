@@ -87,10 +87,9 @@ def together(each):
     return first
 
 
-def run(target, given, options):
-    """The operation as a tape runs it, over what was in the buffer before."""
-    result = target(*given, **options)
-    _, buffer = Pool(result.device).get(*crowd_layout(result[0], len(result)), result.dtype)
+def run(target, given, options, count, one):
+    """The operation as a tape runs it, over what was in the buffer before; each of `count` results is like `one`."""
+    _, buffer = Pool(one.device).get(*crowd_layout(one, count), one.dtype)
     for _ in range(2):
         for call in operations.write_into(target, given, options, buffer.fill_(3)):
             call()
@@ -101,9 +100,11 @@ def computed(target, x, y):
     """Of all members at once, by the rule if there is one."""
     each = [arguments(target, *pair) for pair in zip(x, y, strict=True)]
     given = [together(list(parts)) for parts in zip(*(args for args, _ in each), strict=True)]
+    args, options = each[0]
+    one = target(*args, **options)
     if target in RULES:
         target, given = RULES[target](*given)
-    return run(target, list(given), each[0][1])
+    return run(target, list(given), options, len(x), one)
 
 
 @pytest.mark.usefixtures("blas")
@@ -124,14 +125,18 @@ REDUCTIONS = [aten.amax.default, aten.amin.default, aten.mean.dim, aten.sum.dim_
 
 
 @pytest.mark.parametrize("target", REDUCTIONS, ids=str)
-@pytest.mark.parametrize("axes", [[1], [2], [1, 2]])
+@pytest.mark.parametrize("axes", [[0], [1], [0, 1]])
 def test_reductions_over_any_axes_of_a_member_are_exact_in_any_crowd(target, axes):
     with exact_arithmetic():
         for shape in (*SHAPES, (3000, 37)):
             x = drawn(0, 9, shape)
-            whole = run(target, [together(x), axes], {})
-            for start, stop in ((0, 2), (4, 7), (7, 9)):
-                assert torch.equal(run(target, [together(x[start:stop]), axes], {}), whole[start:stop])
+            results = {}
+            for start, stop in ((0, 9), (0, 2), (4, 7), (7, 9)):
+                rule, given = RULES[target](together(x[start:stop]), axes)
+                results[start, stop] = run(rule, list(given), {}, stop - start, target(x[0], axes))
+            for (start, stop), few in results.items():
+                assert torch.equal(few, results[0, 9][start:stop])
+            torch.testing.assert_close(results[0, 9][3], target(x[3], axes), rtol=1e-5, atol=1e-4)
 
 
 # What layers of a network multiply: x (batch, k) by a weight as it lies or transposed, and gradients.
@@ -151,8 +156,10 @@ def test_products_are_exact_in_any_crowd(shape):
         for name, form in forms.items():
             x, w = drawn(0, 9, (rows, inner)), drawn(0, 9, (inner, columns), 1)
             pairs = [form(*pair) for pair in zip(x, w, strict=True)]
-            whole = run(aten.bmm.default, [together(list(part)) for part in zip(*pairs, strict=True)], {})
-            torch.testing.assert_close(whole, torch.stack(x) @ torch.stack(w), rtol=1e-4, atol=1e-4)
-            for start, stop in ((0, 2), (3, 5), (4, 9), (7, 9)):
-                few = [together(list(part)) for part in zip(*pairs[start:stop], strict=True)]
-                assert torch.equal(run(aten.bmm.default, few, {}), whole[start:stop]), (name, start, stop)
+            results = {}
+            for start, stop in ((0, 9), (0, 2), (3, 5), (4, 9), (7, 9)):
+                given = [together(list(part)) for part in zip(*pairs[start:stop], strict=True)]
+                results[start, stop] = run(aten.bmm.default, given, {}, stop - start, x[0] @ w[0])
+            for (start, stop), few in results.items():
+                assert torch.equal(few, results[0, 9][start:stop]), (name, start, stop)
+            torch.testing.assert_close(results[0, 9], torch.stack(x) @ torch.stack(w), rtol=1e-4, atol=1e-4)

@@ -150,7 +150,7 @@ def test_a_plugin_that_raises_has_its_own_short_traceback(
     ended = expzoo(f"seed={seed}")
     file = home / "stops" / f"{name}.py"
     assert ended.code == 1
-    assert ended.err[0] == f"stop={name} ({file}) raised while it was {when}"
+    assert ended.err[0] == f"stop={name} of EXPZOO_PLUGINS ({file}) raised while it was {when}"
     assert ended.err[1] == "Traceback (most recent call last):"
     assert ended.err[2].startswith(f'  File "{file}", line ')
     assert ended.err[-1] == last

@@ -26,6 +26,9 @@ FOLDERS = {
     "schedule": "schedules",
     "loss": "losses",
     "stop": "stops",
+    "constraint": "constraints",
+    "parametrisation": "parametrisations",
+    "logger": "loggers",
     "analysis": "analyses",
 }
 
@@ -63,8 +66,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 MATTERS = {
-    **{f"{kind}.size": 2 for kind in FOLDERS if kind != "analysis"},
-    **{f"{kind}.name": "thing_b" for kind in FOLDERS if kind != "analysis"},
+    **{f"{kind}.size": 2 for kind in FOLDERS if kind not in ("analysis", "logger")},
+    **{f"{kind}.name": "thing_b" for kind in FOLDERS if kind not in ("analysis", "logger")},
     "analysis.thing_a.size": 2,
     "analysis.thing_a": {"name": "thing_b", "size": 1},
     "seed": 1,
@@ -109,8 +112,8 @@ def test_a_raised_cache_version_gives_a_new_name(tmp_path: Path, monkeypatch: py
 
 
 def test_names_that_results_already_have() -> None:
-    assert run_id(CONFIG) == "f65584240c06"
-    assert run_id(changed("seed", 1)) == "ce8df81d08ab"
+    assert run_id(CONFIG) == "2c882e46e307"
+    assert run_id(changed("seed", 1)) == "d78c3aad1a66"
 
 
 def test_the_chosen_plugins() -> None:

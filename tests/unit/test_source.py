@@ -141,7 +141,7 @@ def test_the_result_of_an_interpolation_is_checked(home: Path) -> None:
     assert str(caught.value).splitlines() == [
         "model.width: interpolation key 'nowhere' not found",
         "seed: environment variable 'NO_SUCH_VARIABLE' not found",
-        "population.size must be a whole number at least 1, not 0, which ${budget:1,0,3} gives",
+        "population.size must be a whole number from 1 to 1000000, not 0, which ${budget:1,0,3} gives",
     ]
 
 

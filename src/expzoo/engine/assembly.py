@@ -15,10 +15,12 @@ import torch
 from torch import nn
 
 from expzoo import masks, randomness
+from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.feed import IndexFeed
 from expzoo.engine.layout import Layout, construct
 from expzoo.engine.program import Member, Program, Row
 from expzoo.engine.session import Trainee
+from expzoo.errors import BadInput
 from expzoo.spec import Component, Event, Fresh, Init, Rewind, Spec, Step, canonical_json
 from expzoo.store import Network, Partial
 
@@ -200,16 +202,19 @@ class Assembler:
 
     def _program(self, specs: Sequence[Spec], members: Sequence[Member]) -> Program:
         """A new program for members of one signature."""
-        return Program(
-            self.module(specs[0]),
-            specs[0].loss.build(),
-            members,
-            self._feed(specs),
-            total=self._plugin(specs[0].stop).at_most,
-            constraint=self._plugin(specs[0].constraint) if specs[0].constraint else None,
-            parametrisation=self.parametrisation(specs[0]),
-            device=self.device,
-        )
+        try:
+            return Program(
+                self.module(specs[0]),
+                specs[0].loss.build(),
+                members,
+                self._feed(specs),
+                total=self._plugin(specs[0].stop).at_most,
+                constraint=self._plugin(specs[0].constraint) if specs[0].constraint else None,
+                parametrisation=self.parametrisation(specs[0]),
+                device=self.device,
+            )
+        except Unadoptable as error:
+            raise BadInput(f"model={specs[0].model.name}: {error}") from error
 
     def _feed(self, specs: Sequence[Spec]) -> IndexFeed:
         datasets = [self.dataset(spec.dataset) for spec in specs]

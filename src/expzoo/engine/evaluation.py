@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from expzoo import registry
 from expzoo.engine.layout import Layout, construct
+from expzoo.engine.normalisation import estimate_statistics, has_statistics
 from expzoo.engine.trace import objective
 from expzoo.errors import BadInput, PluginError
 from expzoo.metrics import LOSS, component, full_name
@@ -111,9 +112,15 @@ class Evaluator:
         """What the network with this row gives on a split: (n, outputs) of the row's dtype."""
         module, layout = self.module(spec, dataset, row.dtype)
         layout.load(module, row)
-        x, _ = self.split(spec, dataset, split)
+        if has_statistics(module):
+            estimate_statistics(module, self._inputs(spec, dataset, "train", row.dtype))
         with torch.no_grad():
-            return torch.cat([module(part) for part in x.to(row.dtype).split(BATCH)])
+            return torch.cat([module(part) for part in self._inputs(spec, dataset, split, row.dtype)])
+
+    def _inputs(self, spec: Spec, dataset: Any, split: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """The inputs of a split in batches, floating ones in `dtype`."""
+        x, _ = self.split(spec, dataset, split)
+        return (x.to(dtype) if x.is_floating_point() else x).split(BATCH)
 
     def split(self, spec: Spec, dataset: Any, name: str) -> tuple[Tensor, Tensor]:
         """The examples x and y of a split as the network sees them."""

@@ -53,11 +53,11 @@ class IndexFeed:
         sizes = {len(split) for split in splits.values()}
         if len(sizes) > 1:
             raise ValueError(f"members of one population need training sets of one size, not {sorted(sizes)}")
+        parts = [(split.x, split.y) for split in splits.values()]
         place = {owner: index * max(sizes) for index, owner in enumerate(splits)}
         self._offsets = torch.tensor([place[owner] for owner in owners])
-        self._x = torch.cat([torch.tensor(split.x) for split in splits.values()]).to(device, dtype)
-        y = torch.cat([torch.tensor(split.y) for split in splits.values()]).to(device)
-        self._y = y.to(dtype) if y.is_floating_point() else y
+        x, y = (torch.cat(list(map(torch.tensor, part))).to(device) for part in zip(*parts, strict=True))
+        self._x, self._y = (data.to(dtype) if data.is_floating_point() else data for data in (x, y))
         self._batch = datasets[0].batch_size
         self._start, self._indices = 0, torch.empty(0)
 

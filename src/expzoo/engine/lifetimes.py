@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from expzoo.engine import operations
 
@@ -15,11 +15,13 @@ class Lifetimes:
 
     def __init__(self, graph: fx.Graph) -> None:
         self.nodes = list(graph.nodes)
-        self.results: list[fx.Node] = list(self.nodes[-1].args[0])
+        returned: Any = self.nodes[-1].args[0]
+        self.results: list[fx.Node] = list(returned)
         self.root: dict[fx.Node, fx.Node] = {}
         for node in self.nodes:
             shares = node.op == "call_function" and operations.is_view(node.target)
-            self.root[node] = self.root[node.args[0]] if shares else node
+            first: Any = (*node.args, None)[0]
+            self.root[node] = self.root[first] if shares else node
         self._last = {self.root[used]: index for index, node in enumerate(self.nodes) for used in node.all_input_nodes}
         self._kept = {self.root[result] for result in self.results}
 

@@ -146,7 +146,8 @@ def write_into(target: Any, args: Sequence[Any], kwargs: dict[str, Any], buffer:
         return KERNELS[target](*args, **kwargs, out=buffer)
     match target:
         case aten.bmm.default:
-            return products.product(*args, buffer)
+            a, b = args
+            return products.product(a, b, buffer)
         case aten.baddbmm.default:
             bias, a, b = args
             return products.product(a, b, buffer, bias)

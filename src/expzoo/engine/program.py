@@ -102,6 +102,7 @@ class Program:
     def load(self, members: Sequence[Member], feed: Feed) -> None:
         """Put as many other members in the place of these, with their feed of the same shapes."""
         self.members, self.feed = list(members), feed
+        self._seeds = [member.seed for member in self._with_twin(members)]
         self.theta.copy_(self._matrix([member.row.theta for member in members]))
         self.state = {
             name: self._matrix([m.row.state.get(name, torch.zeros_like(m.row.theta)) for m in members])
@@ -139,7 +140,7 @@ class Program:
             self.feed.load(step, self.x, self.y)
             if self.chart:
                 self.chart.push(self.theta, step)
-            self.tape.run()
+            self.tape.run(step, self._seeds)
             losses[:, step - start] = self.loss
             if self.chart:
                 self.chart.pull(self.grad)

@@ -35,7 +35,7 @@ def _is_identity(node: fx.Node) -> bool:
         return True
     if node.target in _RESHAPES:
         return _shape(node) == _shape(node.args[0])
-    return node.target is aten.mul.Scalar and node.args[1] == 1
+    return node.target is aten.mul.Scalar and bool(node.args[1] == 1)
 
 
 def _fuse_bias(graph: fx.Graph, node: fx.Node) -> None:

@@ -80,7 +80,7 @@ class _Planner:
         for index, node in enumerate(self.lifetimes.nodes[:-1]):
             if node.op == "placeholder":
                 tensor = next(given)
-                self.offset[node] = tensor.storage_offset()
+                self.offset[node] = int(tensor.storage_offset())
                 self.value[node] = self._aligned(tensor)
             elif node.op == "get_attr":
                 self.value[node] = getattr(module, str(node.target))
@@ -104,15 +104,16 @@ class _Planner:
             raise Unadoptable(f"{name}, which the module's forward or its gradient calls, fails: {first}") from error
 
     def _plan(self, node: fx.Node) -> None:
+        target, first = _called(node)
         args, kwargs = self._arguments(node, 0)
-        result = node.target(*args, **kwargs)  # of the first member: its shape and layout
-        if node.target in operations.CREATORS or all(used in self.constant for used in node.all_input_nodes):
+        result = target(*args, **kwargs)  # of the first member: its shape and layout
+        if target in operations.CREATORS or all(used in self.constant for used in node.all_input_nodes):
             self.value[node] = result
             self.constant.add(node)
-        elif node.target is operator.getitem:
-            self.value[node] = self.value[node.args[0]][node.args[1]]
-        elif operations.is_view(node.target):
-            base = self.value[node.args[0]]
+        elif target is operator.getitem:
+            self.value[node] = self.value[first][node.args[1]]
+        elif operations.is_view(target):
+            base = self.value[first]
             num_bytes = base.stride(0) * base.element_size()  # a view may be of another type
             self.value[node] = _each(result, lambda one: of_all_members(one, self.members, num_bytes))
         elif isinstance(result, Tensor):
@@ -163,12 +164,14 @@ class _Planner:
             return self._pointwise(node, buffer)
         if node.target in KERNELS:
             return self._by_kernel(node, buffer)
+        args: Any = fx.node.map_arg(node.args, self._of_all)
         if node.target is torch.ops.expzoo.keep.default:
-            return self._add("member", keep_calls(self.counters, *node.args[1:], out=buffer))
-        args = fx.node.map_arg(node.args, self._of_all)
+            return self._add("member", keep_calls(self.counters, *args[1:], out=buffer))
         rule = None if node.kwargs else RULES.get(node.target)
-        if found := rule and rule(*args):
-            return self._add("batched", operations.write_into(*found, {}, buffer))
+        found = rule(*args) if rule else None
+        if found:
+            target, args = found
+            return self._add("batched", operations.write_into(target, args, {}, buffer))
         self.member_by_member.append(str(node.target))
         for index, part in enumerate(buffer):
             args, kwargs = self._arguments(node, index)
@@ -176,17 +179,18 @@ class _Planner:
         return None
 
     def _arguments(self, node: fx.Node, index: int) -> tuple[Any, Any]:
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda used: self._of_member(used, index))
-        if node.target in operations.BY_STORAGE:
-            place = operations.BY_STORAGE[node.target]
-            root = self.lifetimes.root[node.args[0]]
+        both: Any = fx.node.map_arg((node.args, node.kwargs), lambda used: self._of_member(used, index))
+        args, kwargs = both
+        target, first = _called(node)
+        if place := operations.BY_STORAGE.get(target):
+            root = self.lifetimes.root[first]
             moved = self._of_member(root, index).storage_offset() - self.offset.get(root, 0)
             args = (*args[:place], (*args, 0)[place] + moved)
         return args, kwargs
 
     def _by_kernel(self, node: fx.Node, out: Any) -> None:
         """Kernels work on members anyway: those of one network, an axis of length one, give way to all members."""
-        args = fx.node.map_arg(node.args, lambda used: self._of_all(used)[:, 0])
+        args: Any = fx.node.map_arg(node.args, lambda used: self._of_all(used)[:, 0])
         self._add("batched", KERNELS[node.target](*args, out=_each(out, lambda part: part[:, 0])))
 
     def _several(self, node: fx.Node, results: Sequence[Tensor | None]) -> None:
@@ -205,16 +209,17 @@ class _Planner:
     def _pointwise(self, node: fx.Node, buffer: Tensor) -> None:
         borrowed: list[Tensor] = []
         exact = operations.is_exact(node.target, node.kwargs) or not self._has_floats(node, buffer)
-        args, kwargs = fx.node.map_arg(
+        both: Any = fx.node.map_arg(
             (node.args, node.kwargs), lambda used: self._operand(used, node, buffer, exact=exact, borrowed=borrowed)
         )
+        args, kwargs = both
         tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor) and value.dim()]
-        flat = {id(one): stretch(one) for one in (*tensors, buffer)}
+        flat, whole = {id(one): stretch(one) for one in tensors}, stretch(buffer)
         alike = all(lies_as(one, buffer.shape, buffer.stride()) for one in tensors)
-        if alike and all(one is not None for one in flat.values()):
+        if alike and whole is not None and all(one is not None for one in flat.values()):
             args = [flat.get(id(one), one) for one in args]
             kwargs = {name: flat.get(id(one), one) for name, one in kwargs.items()}
-            self._add("flat", operations.write_into(node.target, args, kwargs, flat[id(buffer)]))
+            self._add("flat", operations.write_into(node.target, args, kwargs, whole))
         else:
             self._add("batched", operations.write_into(node.target, args, kwargs, buffer))
         for raw in borrowed:
@@ -267,6 +272,11 @@ class _Planner:
             call()  # so that what follows is planned on values of the right kind
         self.calls += calls
         self.kinds[kind] += len(calls)
+
+
+def _called(node: fx.Node) -> tuple[Any, Any]:
+    """The operation of a node, and its first argument."""
+    return node.target, (*node.args, None)[0]
 
 
 def _compute_several(target: Any, args: Any, kwargs: Any, buffers: Sequence[Tensor | None]) -> None:
