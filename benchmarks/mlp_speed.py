@@ -92,9 +92,8 @@ def main() -> int:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{NETWORKS} networks, {machine.machine_class()}, torch {torch.__version__}, milliseconds a step and network")
-    print(
-        f"{'width':>6}{'lab':>9}{'program':>9}{'loop':>9}{'fused':>9}{'lab/prog':>10}{'vs loop':>9}{'vs fused':>9}{'bar':>6}"
-    )
+    columns = (("width", 6), ("lab", 9), ("program", 9), ("loop", 9), ("fused", 9), ("lab/prog", 10), ("vs loop", 9))
+    print("".join(f"{name:>{wide}}" for name, wide in (*columns, ("vs fused", 9), ("bar", 6))))
     failed = False
     for width in map(int, arguments.widths.split(",")):
         with exact_arithmetic():

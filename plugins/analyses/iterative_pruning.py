@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
 from expzoo.claims import Claim, no_difference, paired
 from expzoo.engine.evaluation import Measure
-from expzoo.interfaces import Figure, Findings, Setting
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.pruning import Pruning, schedule
 from expzoo.registry import register

@@ -6,8 +6,8 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
 from expzoo.engine.evaluation import Measure
-from expzoo.interfaces import Figure, Findings, Setting
 from expzoo.options import Count
 from expzoo.registry import register
 from expzoo.trained import Request, Trained

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
 from expzoo.claims import Claim, Control, decide_all, no_difference, paired
 from expzoo.engine.evaluation import Measure
-from expzoo.interfaces import Figure, Findings, Setting
 from expzoo.registry import register
 from expzoo.spec import Component, Fresh
 from expzoo.statistics import pair_on_seed, paired_t, tost

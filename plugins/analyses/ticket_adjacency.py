@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
 from expzoo.claims import Claim, decide, known_answer
-from expzoo.interfaces import Figure, Findings, Setting
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.pruning import Pruning, schedule
 from expzoo.registry import register

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo import figures, records
+from expzoo.analysis import Figure, Findings
 from expzoo.engine.evaluation import Measure
-from expzoo.interfaces import Figure, Findings
 from expzoo.trained import Request
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.interfaces import Setting
+    from expzoo.analysis import Setting
     from expzoo.trained import Trained
 
 Arms = dict[str, dict[str, Any]]

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo import registry, results
+from expzoo.analysis import Analysis, Figure, Findings, Setting
 from expzoo.errors import BadInput, PluginError
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
-from expzoo.interfaces import Analysis, Figure, Findings, Setting
 from expzoo.lab import Interrupted, Irreproducible, Lab
 from expzoo.randomness import member_seed
 from expzoo.spec import Spec

@@ -1,21 +1,15 @@
-"""What each kind of plugin must be. A plugin file need not import this: it only has to fit."""
+"""What each kind of component must be. A plugin file need not import this: it only has to fit."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars as pl
-    from matplotlib.figure import Figure as MatplotlibFigure
     from torch import Tensor, nn
 
     from expzoo.engine.layout import Layout
-    from expzoo.spec import Spec
-    from expzoo.trained import Request, Trained
-    from expzoo.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -140,46 +134,3 @@ class Stop(Protocol):
     def done(self, history: list[float]) -> bool:
         """Whether a network is finished for which these values were seen, one for each look, the last one now."""
         ...
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What an analysis is given: the base spec that the config describes, and one seed for each replicate."""
-
-    base: Spec
-    seeds: tuple[int, ...]
-    budget: str
-    experiment: str = ""
-
-    def specs(self, **changes: Any) -> list[Spec]:
-        """The base spec with these changes, once for each seed."""
-        return [self.base.replace(seed=seed, **changes) for seed in self.seeds]
-
-
-@dataclass
-class Findings:
-    """What an analysis measured: tidy rows (see `records.COLUMNS`) and named arrays for its pictures."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    arrays: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One picture and the numbers it shows."""
-
-    name: str
-    title: str
-    caption: str
-    figure: MatplotlibFigure
-    data: pl.DataFrame
-
-
-class Analysis(Protocol):
-    """Asks for networks, measures them, judges claims and draws: three layers, so that drawing again trains nothing."""
-
-    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]: ...
-
-    def judge(self, records: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]: ...
-
-    def draw(self, records: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterable[Figure]: ...

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from expzoo.trained import expand
 
 if TYPE_CHECKING:
-    from expzoo.interfaces import Analysis, Setting
+    from expzoo.analysis import Analysis, Setting
     from expzoo.lab import Lab
     from expzoo.spec import Spec
 

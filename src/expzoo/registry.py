@@ -104,7 +104,8 @@ def _installed() -> tuple[Home, ...]:
             raise BadInput(f"{distribution}: its entry point {entry.name} = {entry.value} is not an installed package")
         folder = Path(spec.submodule_search_locations[0])
         if not (folder / "plugins").is_dir() and not (folder / "conf").is_dir():
-            raise BadInput(f"{distribution}: {entry.value} has neither plugins/ nor conf/: was it packaged without them?")
+            told = f"{entry.value} has neither plugins/ nor conf/: was it packaged without them?"
+            raise BadInput(f"{distribution}: {told}")
         found.append(Home(distribution, folder / "plugins", folder / "conf"))
     return tuple(found)
 

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 from expzoo.data import Arrays, batches
-from expzoo.interfaces import Findings, Split
+from expzoo.analysis import Findings
+from expzoo.interfaces import Split
 from expzoo.options import Count
 from expzoo.registry import register
 from expzoo.trained import Request

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from expzoo import arms
+from expzoo.analysis import Setting
 from expzoo.data import Arrays
-from expzoo.interfaces import Setting
 from expzoo.randomness import member_seed
 from expzoo.records import by_seed, frame
 

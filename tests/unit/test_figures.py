@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from expzoo import figures
+from expzoo.analysis import Figure
 from expzoo.figures.draw import _apart
 from expzoo.figures.files import readings
-from expzoo.interfaces import Figure
 from expzoo.verdicts import Verdict
 
 X = np.array([0.0, 20.0, 36.0, 48.8])

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from expzoo import figures, records
-from expzoo.interfaces import Figure
+from expzoo.analysis import Figure
 from expzoo.report import page
 from expzoo.report.model import Networks, Report
 from expzoo.verdicts import Verdict, dump_verdicts

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from expzoo.engine.layout import Layout
-    from expzoo.engine.program import Member
     from expzoo.interfaces import Parametrisation
 
 
@@ -29,10 +28,10 @@ class Chart:
         self._fixed = theta.new_zeros(len(theta), 0, layout.size)
         self._places = theta.new_zeros(len(theta))
 
-    def load(self, members: Sequence[Member]) -> None:
-        """Take over what these members are built on."""
-        self._seeds = [member.seed for member in members]
-        self._fixed = torch.stack([torch.stack(member.fixed) for member in members]).to(self.weights)
+    def load(self, seeds: Sequence[int], fixed: Sequence[Sequence[Tensor]]) -> None:
+        """Take over the seeds of the members, and the rows that each is built on."""
+        self._seeds = list(seeds)
+        self._fixed = torch.stack([torch.stack(list(rows)) for rows in fixed]).to(self.weights)
 
     def push(self, theta: Tensor, step: int) -> None:
         """Fill `weights` from rows z (members, size of z), at a place drawn for each member and step."""

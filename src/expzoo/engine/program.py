@@ -109,7 +109,7 @@ class Program:
             for name in members[0].optimizer.state
         }
         if self.chart:
-            self.chart.load(self._with_twin(members))
+            self.chart.load(self._seeds, [member.fixed for member in self._with_twin(members)])
         ones = torch.ones(self.theta.shape[1], dtype=self.theta.dtype)
         masked = any(member.mask is not None for member in members)  # a factor of 1 keeps a gradient's bits
         masks = [ones if member.mask is None else member.mask.to(ones) for member in members]

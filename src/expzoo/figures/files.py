@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-    from expzoo.interfaces import Figure
+    from expzoo.analysis import Figure
 
 INDEX = "figures.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")

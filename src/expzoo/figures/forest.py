@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from expzoo.analysis import Figure
 from expzoo.figures.draw import Series
 from expzoo.figures.style import VERDICTS, canvas
-from expzoo.interfaces import Figure
 from expzoo.report import wording
 from expzoo.report.colours import INK, MUTED, PAPER
 

@@ -11,10 +11,10 @@ import polars as pl
 import torch
 
 from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
-from expzoo.interfaces import Figure, Findings, Setting
 from expzoo.randomness import member_seed
 from expzoo.store import Network
 from expzoo.testing.networks import drawn
