@@ -10,10 +10,10 @@ demo: $(VENV)/.installed
 	$(PYTHON) -m expzoo +experiment=lottery_ticket
 
 test: lint
-	$(PYTHON) -m pytest -m "not slow and not gpu"
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-all: lint
-	$(PYTHON) -m pytest -m "not gpu"
+	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not gpu"
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

@@ -33,7 +33,7 @@ NETWORKS, STEPS, ROUNDS = 32, 20, 5
 
 
 class Life(nn.Module):
-    """A network of the size of Springer and Kenyon's (2021): one step of the Game of Life with `m` times the filters."""
+    """A network like those of Springer and Kenyon (2021) for one step of the Game of Life, `m` times as wide."""
 
     def __init__(self, m: int) -> None:
         super().__init__()
@@ -182,15 +182,14 @@ def compare(case: Case) -> tuple[float, float, float, int]:
 
 def main() -> int:
     """Print the table; 1 if a case is below its bar."""
-    print(
-        f"{'ms a step of one network':<26}{'plain':>8}{'fused':>8}{'ours':>8}{'at once':>9}{'ratio':>8}{'fused':>8}   bar"
-    )
+    titles = ("plain", "fused", "ours", "at once", "ratio", "fused")
+    print(f"{'ms a step of one network':<26}" + "".join(f"{title:>9}" for title in titles) + "   bar")
     slow = False
     with exact_arithmetic():
         for name, case in CASES.items():
             plain, fused, ours, together = compare(case)
             slow |= plain < case.bar * ours
-            numbers = f"{plain:8.3f}{fused:8.3f}{ours:8.3f}{together:9d}{plain / ours:7.1f}x{fused / ours:7.1f}x"
+            numbers = f"{plain:9.3f}{fused:9.3f}{ours:9.3f}{together:9d}{plain / ours:8.1f}x{fused / ours:8.1f}x"
             print(f"{name:<26}{numbers}   {case.bar}x")
     return int(slow)
 
