@@ -67,6 +67,8 @@ def _dispatch(arguments: list[str]) -> int:
 def _run(words: Words) -> int:
     """Compose and run every job; BadInput with all faults at once."""
     import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
 
     from expzoo import faults, source
     from expzoo.explanations import REFUSALS
@@ -83,7 +85,11 @@ def _run(words: Words) -> int:
     codes: list[int] = []
     here = os.getpid()
 
+    sweeps: set[Path] = set()
+
     def job(cfg: DictConfig) -> None:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            sweeps.add(Path(HydraConfig.get().sweep.dir))
         codes.append(_job(cfg))
         if codes[-1] != DONE and os.getpid() != here:  # a launcher's worker: only an exception gets home
             raise RuntimeError(f"the job in {Path.cwd()} ended with exit code {codes[-1]}")
@@ -93,6 +99,9 @@ def _run(words: Words) -> int:
             hydra.main(version_base="1.3", config_path=str(HOME / "conf"), config_name="config")(job)()
     except REFUSALS as error:
         raise BadInput("\n".join(faults.check(wanted, error))) from error
+    for sweep in sweeps:
+        with suppress(OSError):  # Hydra writes it anew at every sweep; each job keeps its own config
+            (sweep / "multirun.yaml").unlink()
     return _together(codes)
 
 

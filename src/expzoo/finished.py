@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from expzoo import results
 from expzoo.identity import OF_NO_EFFECT, run_id
+
+if TYPE_CHECKING:
+    from expzoo.verdicts import Verdict
 
 
 def show_if_finished(directory: Path, config: dict[str, Any]) -> bool:
@@ -26,6 +29,11 @@ def is_finished(directory: Path, config: dict[str, Any]) -> bool:
     faults = results.damaged(directory, sealed)
     if not results.is_page(directory / results.REPORT):
         faults.append(f"{directory / results.REPORT} is missing or cut short")
+    if not faults:
+        try:
+            verdicts(directory)
+        except ValueError as error:
+            faults.append(str(error))
     if faults:
         print(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
     return not faults
@@ -39,7 +47,13 @@ def comparable(config: dict[str, Any]) -> dict[str, Any]:
 def show(directory: Path) -> None:
     """Print the verdicts of a run and where its report is."""
     from expzoo.report.terminal import print_verdicts
+
+    print_verdicts(verdicts(directory), directory)
+
+
+def verdicts(directory: Path) -> list[Verdict]:
+    """The verdicts of a run; ValueError, naming the file, if they are none."""
     from expzoo.verdicts import load_verdicts
 
     path = directory / results.VERDICTS
-    print_verdicts(load_verdicts(path.read_text(encoding="utf-8"), str(path)), directory)
+    return load_verdicts(path.read_text(encoding="utf-8"), str(path))

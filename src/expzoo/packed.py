@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +63,12 @@ def unpack(content: bytes, name: Path | str) -> tuple[dict[str, np.ndarray], dic
 
 def read_packed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read and verify a packed file; FileNotFoundError if there is none, Corrupt if it is not whole."""
-    facts = path.stat()
-    if not stat.S_ISREG(facts.st_mode):
-        raise Corrupt(f"{path} is refused: it is no regular file")
-    if not 0 < facts.st_size <= MAX_BYTES:
-        raise Corrupt(f"{path} is refused: it has {facts.st_size} bytes, not from 1 to {MAX_BYTES}")
-    with path.open("rb") as file:
+    # Opened first, so that it is one file that is looked at and read, and without waiting for the writer of a pipe.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        facts = os.fstat(file.fileno())
+        if not stat.S_ISREG(facts.st_mode):
+            raise Corrupt(f"{path} is refused: it is no regular file")
+        if not 0 < facts.st_size <= MAX_BYTES:
+            raise Corrupt(f"{path} is refused: it has {facts.st_size} bytes, not from 1 to {MAX_BYTES}")
         content = file.read(facts.st_size)
     return unpack(content, path)

@@ -149,6 +149,15 @@ class Program:
             self._update(step)
         return losses[: len(self.members)]
 
+    def look(self, step: int) -> Tensor:
+        """The batch losses (members,) of the rows as they are, on the batch of this step; nothing is updated."""
+        self.feed.prepare(step, step + 1)
+        self.feed.load(step, self.x, self.y)
+        if self.chart:
+            self.chart.push(self.theta, step)
+        self.tape.run(step, self._seeds)
+        return self.loss.clone()[: len(self.members)]
+
     def _update(self, step: int) -> None:
         count = torch.full((), step + 1.0, device=self.theta.device)
         for optimizer, schedule, rows in self._runs:

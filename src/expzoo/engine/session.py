@@ -91,6 +91,7 @@ class Session:
         self._before, self._now = self._now, (start, self.program.snapshot())
         losses = self.program.advance(start, stop).cpu()
         self.step = stop
+        after = self.program.look(stop).cpu() if stop == self.total else None
         for index, trainee in enumerate(self.trainees):
             if trainee.done:
                 continue
@@ -99,7 +100,7 @@ class Session:
             trainee.network.losses = np.concatenate([trainee.network.losses, kept.numpy()])
             if bad is not None:
                 self._diverged(index, start + bad)
-            elif stop == self.total and not bool(self.program.theta[index].isfinite().all()):
+            elif after is not None and not bool(after[index].isfinite() & self.program.theta[index].isfinite().all()):
                 self._diverged(index, stop)
         self._look(stop)
         self._compact()
