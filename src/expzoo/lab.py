@@ -148,6 +148,7 @@ class Lab:
                 continue  # its rows are not weights: they are looked at on the way
             if lacking:
                 self._measure(network, want.spec, lacking)
+            self.store.drop_partials(key)  # what a kill between the last commit and its clean-up has left
             found[key] = network
             self.tally.cached.add(key)
         return found

@@ -64,11 +64,11 @@ def unpack(content: bytes, name: Path | str) -> tuple[dict[str, np.ndarray], dic
 def read_packed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read and verify a packed file; FileNotFoundError if there is none, Corrupt if it is not whole."""
     # Opened first, so that it is one file that is looked at and read, and without waiting for the writer of a pipe.
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise Corrupt(f"{path} is refused: it is no regular file")
-        if not 0 < facts.st_size <= MAX_BYTES:
-            raise Corrupt(f"{path} is refused: it has {facts.st_size} bytes, not from 1 to {MAX_BYTES}")
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode) or not 0 < facts.st_size <= MAX_BYTES:
+        os.close(handle)
+        raise Corrupt(f"{path} is refused: it is no regular file of 1 to {MAX_BYTES} bytes")
+    with os.fdopen(handle, "rb") as file:
         content = file.read(facts.st_size)
     return unpack(content, path)

@@ -98,7 +98,8 @@ class Store:
     def drop_partials(self, key: str) -> None:
         """Forget where a member was."""
         for path in self._partials(key):
-            path.unlink(missing_ok=True)
+            if path.exists():
+                path.unlink(missing_ok=True)
         remove_orphans(self._folder(key))
 
     def save_partial(self, partial: Partial) -> None:
