@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from expzoo.engine.crowd import KERNELS, Call, Linear, run
 from expzoo.engine.windows import Windows, outside
+
+LARGE = 2 * 2**20  # bytes of columns from which torch's own convolution is faster, one member at a time (LOG.md)
 
 
 def batch_last(images: Tensor) -> Tensor:
@@ -85,6 +88,14 @@ KERNELS[torch.ops.expzoo.unfold.default] = unfold_calls
 KERNELS[torch.ops.expzoo.fold.default] = fold_calls
 
 
+def _num_column_bytes(images: Tensor, windows: Windows) -> int:
+    """What the columns of one network take; images that are not unfolded have none."""
+    if windows.is_pointwise:
+        return 0
+    rows, places = torch.Size(windows.kernel).numel(), torch.Size(windows.positions).numel()
+    return images.shape[1] * rows * places * images.shape[0] * images.element_size()
+
+
 def convolve(
     images: Tensor,
     weight: Tensor,
@@ -96,11 +107,16 @@ def convolve(
 ) -> Tensor:
     """What torch.conv1d, conv2d and conv3d compute: (batch, channels, *image) -> (batch, filters, *windows).
 
-    An image without a batch axis is taken as well. ValueError if the kernel does not fit into the image.
+    An image without a batch axis is taken as well. Large images are left to torch, channels innermost. ValueError if
+    the kernel does not fit into the image.
     """
     if images.dim() < weight.dim():
         return convolve(images.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     windows = windows_of(tuple(images.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
+    if images.dim() == 4 and _num_column_bytes(images, windows) > LARGE:
+        pixels, taps = (value.contiguous(memory_format=torch.channels_last) for value in (images, weight))
+        convolution: Any = torch.conv2d
+        return convolution(pixels, taps, bias, stride, padding, dilation, groups)
     if windows.is_pointwise:
         columns = images.movedim(0, -1).flatten(1)
     else:

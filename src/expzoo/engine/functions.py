@@ -17,12 +17,24 @@ from expzoo.engine.normalisation import batch_norm, group_norm, instance_norm, l
 from expzoo.engine.pooling import avg_pool, max_pool
 from expzoo.engine.recurrent import gru
 
+
+def lstm(*args: Any) -> Any:
+    """As torch.lstm, in plain operations and not in one of oneDNN, which would be run member by member."""
+    onednn: Any = torch.backends.mkldnn
+    before, onednn.enabled = onednn.enabled, False
+    try:
+        return torch.lstm(*args)
+    finally:
+        onednn.enabled = before
+
+
 # Each replacement computes the same for one network, and faster for many; what it does not know it leaves to torch.
 REPLACED: dict[Any, Any] = {
     torch.conv1d: convolve,
     torch.conv2d: convolve,
     torch.conv3d: convolve,
     torch.gru: gru,
+    torch.lstm: lstm,
     functional.max_pool1d: partial(max_pool, 1),
     functional.max_pool2d: partial(max_pool, 2),
     functional.max_pool3d: partial(max_pool, 3),

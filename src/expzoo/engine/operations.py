@@ -5,13 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from expzoo.engine import products
-from expzoo.engine.crowd import KERNELS, Call
+
+if TYPE_CHECKING:
+    from expzoo.engine.crowd import Call
 
 aten = torch.ops.aten
 
@@ -34,6 +36,8 @@ CREATORS = frozenset(
         aten.zeros_like.default,
     }
 )
+
+COPIES = frozenset({aten._to_copy.default, aten.clone.default, aten.copy.default})
 
 # Where an operation takes an absolute place in its operand's storage, which is another for each member.
 BY_STORAGE: dict[Any, int] = {aten.as_strided.default: 3, aten.as_strided_scatter.default: 4}
@@ -140,23 +144,24 @@ def is_view(target: Any) -> bool:
     return bool(returned) and returned[0].alias_info is not None and not returned[0].alias_info.is_write
 
 
+# Operations that are best computed by others. Copies go through `copy_` whatever their memory format.
+_WRITTEN: dict[Any, Callable[..., list[Call]]] = {
+    aten._to_copy.default: lambda buffer, x, **_: [partial(buffer.copy_, x)],
+    aten.baddbmm.default: lambda buffer, bias, a, b: products.product(a, b, buffer, bias),
+    aten.bmm.default: lambda buffer, a, b: products.product(a, b, buffer),
+    aten.clone.default: lambda buffer, x, **_: [partial(buffer.copy_, x)],
+    aten.copy.default: lambda buffer, _, source: [partial(buffer.copy_, source)],
+    aten.relu.default: lambda buffer, x: [partial(aten.clamp_min.out, x, 0, out=buffer)],
+    aten.threshold_backward.default: lambda buffer, *args: [
+        partial(aten.threshold_backward.grad_input, *args, grad_input=buffer)
+    ],
+}
+
+
 def write_into(target: Any, args: Sequence[Any], kwargs: dict[str, Any], buffer: Tensor) -> list[Call]:
     """Calls without arguments that leave the result in `buffer`, allocating nothing if they can."""
-    if target in KERNELS:
-        return KERNELS[target](*args, **kwargs, out=buffer)
-    match target:
-        case aten.bmm.default:
-            a, b = args
-            return products.product(a, b, buffer)
-        case aten.baddbmm.default:
-            bias, a, b = args
-            return products.product(a, b, buffer, bias)
-        case aten.relu.default:
-            return [partial(aten.clamp_min.out, args[0], 0, out=buffer)]
-        case aten.threshold_backward.default:
-            return [partial(aten.threshold_backward.grad_input, *args, grad_input=buffer)]
-        case aten.clone.default | aten._to_copy.default:
-            return [partial(buffer.copy_, args[0])]
+    if target in _WRITTEN:
+        return _WRITTEN[target](buffer, *args, **kwargs)
     if target in WRITERS:
         return [partial(WRITERS[target], *args, **kwargs, out=buffer)]
     if found := _out_overload(target):

@@ -16,10 +16,10 @@ from expzoo.engine.memory import empty_crowd
 from expzoo.engine.windows import Windows, outside
 
 
-def _pooled(images: Tensor, geometry: Windows, dtype: torch.dtype | None = None) -> Tensor:
+def _pooled(images: Tensor, geometry: Windows) -> Tensor:
     """New memory (members, batch, channels, *windows), batch innermost."""
     batch, channels = images.shape[1:3]
-    one = images.new_empty(channels, *geometry.positions, batch, dtype=dtype).movedim(-1, 0)
+    one = images.new_empty(channels, *geometry.positions, batch).movedim(-1, 0)
     return empty_crowd(one, len(images))
 
 
@@ -54,34 +54,35 @@ def spread_calls(pooled: Tensor, windows: Sequence[int], *, out: Tensor) -> list
     return calls
 
 
-def largest_calls(images: Tensor, windows: Sequence[int], *, out: tuple[Tensor, Tensor]) -> list[Call]:
-    """Calls that write each window's largest element, and the number of the first tap that holds it."""
+def largest_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> list[Call]:
+    """Calls that write each window's largest element into `out`."""
     geometry = Windows.unpack(windows)
-    source, largest, winner = batch_last(images), batch_last(out[0]), batch_last(out[1])
-    is_larger = torch.empty_like(largest, dtype=torch.bool)
-    calls: list[Call] = [partial(largest.fill_, -torch.inf), winner.zero_]
-    for tap, (inside, positions) in enumerate(geometry.taps()):
-        here, mark = (slice(None), slice(None), *positions), is_larger[:, :, *positions]
-        calls += [
-            partial(torch.gt, source[:, :, *inside], largest[here], out=mark),
-            partial(winner[here].masked_fill_, mark, tap),
-            partial(torch.maximum, largest[here], source[:, :, *inside], out=largest[here]),
-        ]
+    source, largest = batch_last(images), batch_last(out)
+    calls: list[Call] = [partial(largest.fill_, -torch.inf)]
+    for inside, positions in geometry.taps():
+        here = largest[:, :, *positions]
+        calls.append(partial(torch.maximum, here, source[:, :, *inside], out=here))
     return calls
 
 
-def to_largest_calls(pooled: Tensor, winner: Tensor, windows: Sequence[int], *, out: Tensor) -> list[Call]:
-    """Calls that add up in `out` what windows have at their largest element, and zeros elsewhere."""
+def to_largest_calls(
+    pooled: Tensor, images: Tensor, largest: Tensor, windows: Sequence[int], *, out: Tensor
+) -> list[Call]:
+    """Calls that add up in `out` what windows have, each at the first of its largest elements, and zeros elsewhere.
+
+    What a window has is taken out of it by the first tap whose element is as large as the largest.
+    """
     geometry = Windows.unpack(windows)
-    source, chosen, target = batch_last(pooled), batch_last(winner), batch_last(out)
-    is_chosen, share = torch.empty_like(source, dtype=torch.bool), torch.empty_like(source)
-    calls: list[Call] = [target.zero_]
-    for tap, (inside, positions) in enumerate(geometry.taps()):
+    source, most, target = batch_last(images), batch_last(largest), batch_last(out)
+    left, share = (batch_last(_pooled(images, geometry)) for _ in range(2))
+    calls: list[Call] = [partial(left.copy_, batch_last(pooled)), target.zero_]
+    for inside, positions in geometry.taps():
         here = (slice(None), slice(None), *positions)
         calls += [
-            partial(torch.eq, chosen[here], tap, out=is_chosen[here]),
-            partial(torch.mul, source[here], is_chosen[here], out=share[here]),
+            partial(torch.eq, source[:, :, *inside], most[here], out=share[here]),
+            partial(share[here].mul_, left[here]),
             partial(target[:, :, *inside].add_, share[here]),
+            partial(left[here].sub_, share[here]),
         ]
     return calls
 
@@ -103,19 +104,18 @@ def window_spread(pooled: Tensor, windows: Sequence[int]) -> Tensor:
 
 
 @torch.library.custom_op("expzoo::window_largest", mutates_args=())
-def window_largest(images: Tensor, windows: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """(members, batch, channels, *image) -> each window's largest element and its tap, (..., *windows)."""
-    geometry = Windows.unpack(windows)
-    out = _pooled(images, geometry), _pooled(images, geometry, torch.int16)
+def window_largest(images: Tensor, windows: Sequence[int]) -> Tensor:
+    """(members, batch, channels, *image) -> each window's largest element (members, batch, channels, *windows)."""
+    out = _pooled(images, Windows.unpack(windows))
     run(largest_calls(images, windows, out=out))
     return out
 
 
 @torch.library.custom_op("expzoo::window_to_largest", mutates_args=())
-def window_to_largest(pooled: Tensor, winner: Tensor, windows: Sequence[int]) -> Tensor:
+def window_to_largest(pooled: Tensor, images: Tensor, largest: Tensor, windows: Sequence[int]) -> Tensor:
     """The adjoint of picking the largest: (..., *windows) -> (..., *image)."""
     out = _images(pooled, Windows.unpack(windows))
-    run(to_largest_calls(pooled, winner, windows, out=out))
+    run(to_largest_calls(pooled, images, largest, windows, out=out))
     return out
 
 
@@ -127,14 +127,13 @@ KERNELS[torch.ops.expzoo.window_to_largest.default] = to_largest_calls
 
 class _WindowLargest(torch.autograd.Function):
     @staticmethod
-    def forward(images: Tensor, windows: Sequence[int]) -> tuple[Tensor, Tensor]:
+    def forward(images: Tensor, windows: Sequence[int]) -> Tensor:
         return window_largest(images, windows)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
         ctx.windows = inputs[1]
-        ctx.save_for_backward(output[1])
-        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(inputs[0], output)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -146,11 +145,11 @@ class _WindowLargest(torch.autograd.Function):
 
 
 class _WindowToLargest(torch.autograd.Function):
-    """Differentiable no further: a convolutional network's second derivatives take torch's own pooling."""
+    """Differentiable no further: second derivatives take torch's own pooling."""
 
     @staticmethod
-    def forward(pooled: Tensor, winner: Tensor, windows: Sequence[int]) -> Tensor:
-        return window_to_largest(pooled, winner, windows)
+    def forward(*args: Any) -> Tensor:
+        return window_to_largest(*args)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -159,6 +158,11 @@ class _WindowToLargest(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
         return join_members(_WindowToLargest, info, in_dims, args)
+
+
+def _is_by_pixel(images: Tensor) -> bool:
+    """Whether channels lie innermost, as those of large images do; torch's own pooling is good at that."""
+    return images.dim() == 4 and images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last)
 
 
 def max_pool(
@@ -171,14 +175,14 @@ def max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Tensor:
-    """What max_pool1d, max_pool2d and max_pool3d compute; NotImplemented if they round up or give places."""
-    if ceil_mode or return_indices:
+    """What max_pool1d, max_pool2d and max_pool3d compute; NotImplemented if left to torch."""
+    if ceil_mode or return_indices or _is_by_pixel(images):
         return NotImplemented
     if images.dim() == axes + 1:
         return max_pool(axes, images.unsqueeze(0), kernel_size, stride, padding, dilation).squeeze(0)
     kernel = each(kernel_size, axes)
     windows = windows_of(tuple(images.shape[2:]), kernel, stride or kernel, padding, dilation)
-    return _WindowLargest.apply(images.unsqueeze(0), windows.pack())[0].squeeze(0)
+    return _WindowLargest.apply(images.unsqueeze(0), windows.pack()).squeeze(0)
 
 
 def avg_pool(
@@ -191,8 +195,8 @@ def avg_pool(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Tensor:
-    """What avg_pool1d, avg_pool2d and avg_pool3d compute; NotImplemented if they round up."""
-    if ceil_mode:
+    """What avg_pool1d, avg_pool2d and avg_pool3d compute; NotImplemented if left to torch."""
+    if ceil_mode or _is_by_pixel(images):
         return NotImplemented
     if images.dim() == axes + 1:
         alone = images.unsqueeze(0)

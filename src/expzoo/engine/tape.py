@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from expzoo.engine.lifetimes import Lifetimes
 from expzoo.engine.members import RULES
 from expzoo.engine.memory import Pool, crowd_layout, empty_crowd, is_dense, lies_as, of_all_members, stretch
 from expzoo.engine.slots import places
+from expzoo.engine.values import Values, called, of_each
 
 
 class Tape:
@@ -54,11 +55,7 @@ class Tape:
 
 
 class _Planner:
-    """Goes through the graph once, gives each result a place, and writes down the calls.
-
-    `value[node]` has a member axis first, unless the node is in `constant`: then it is the same for all members,
-    computed once, and of the shape it has in one network.
-    """
+    """Goes through the graph once, gives each result a place, and writes down the calls."""
 
     def __init__(
         self, module: fx.GraphModule, inputs: Sequence[Tensor], slots: dict[int, Tensor], counters: Counters
@@ -72,24 +69,20 @@ class _Planner:
         self.lifetimes = Lifetimes(module.graph)
         self.places = places(self.lifetimes.results, slots)
         self.memory: dict[fx.Node, Tensor] = {}  # root -> raw memory that goes back to the pool
-        self.value: dict[fx.Node, Any] = {}
-        self.constant: set[fx.Node] = set()
-        self.offset: dict[fx.Node, int] = {}  # of an input, in its storage, when the graph was traced
+        self.values = Values(self.members, self.lifetimes.root)
         self._reordered: dict[Any, Tensor] = {}
         given = iter(inputs)
         for index, node in enumerate(self.lifetimes.nodes[:-1]):
             if node.op == "placeholder":
                 tensor = next(given)
-                self.offset[node] = int(tensor.storage_offset())
-                self.value[node] = self._aligned(tensor)
+                self.values.put_input(node, self._aligned(tensor), int(tensor.storage_offset()))
             elif node.op == "get_attr":
-                self.value[node] = getattr(module, str(node.target))
-                self.constant.add(node)
+                self.values.put_constant(node, getattr(module, str(node.target)))
             else:
                 self._plan_or_refuse(node)
             for root in [root for root in self.memory if self.lifetimes.ends_at(index, root)]:
                 self.pool.put(self.memory.pop(root))
-        self.outputs = [self._of_all(node) for node in self.lifetimes.results]
+        self.outputs = [self.values.of_all(node) for node in self.lifetimes.results]
         for index, slot in slots.items():
             output = self.outputs[index]
             if output.data_ptr() != slot.data_ptr() or output.stride() != slot.stride():
@@ -104,33 +97,39 @@ class _Planner:
             raise Unadoptable(f"{name}, which the module's forward or its gradient calls, fails: {first}") from error
 
     def _plan(self, node: fx.Node) -> None:
-        target, first = _called(node)
-        args, kwargs = self._arguments(node, 0)
+        target, first = called(node)
+        if target is operator.getitem:
+            return self.values.put_item(node, first)
+        if operations.is_view(target):
+            return self._view(node)
+        args, kwargs = self.values.arguments(node, 0)
         result = target(*args, **kwargs)  # of the first member: its shape and layout
-        if target in operations.CREATORS or all(used in self.constant for used in node.all_input_nodes):
-            self.value[node] = result
-            self.constant.add(node)
-        elif target is operator.getitem:
-            self.value[node] = self.value[first][node.args[1]]
-        elif operations.is_view(target):
-            base = self.value[first]
-            num_bytes = base.stride(0) * base.element_size()  # a view may be of another type
-            self.value[node] = _each(result, lambda one: of_all_members(one, self.members, num_bytes))
+        if target in operations.CREATORS or all(map(self.values.is_constant, node.all_input_nodes)):
+            self.values.put_constant(node, result)
         elif isinstance(result, Tensor):
-            self.value[node] = buffer = self._buffer(node, result)
+            buffer = self._buffer(node, result)
+            self.values.put(node, buffer)
             self._emit(node, buffer)
         else:
             self._several(node, result)
+        return None
 
-    # What a node's value is for one member and for all.
-
-    def _of_member(self, node: fx.Node, index: int) -> Any:
-        value = self.value[node]
-        return value if node in self.constant else _each(value, lambda part: part[index])
-
-    def _of_all(self, node: fx.Node) -> Tensor:
-        value = self.value[node]
-        return value.expand(self.members, *value.shape) if node in self.constant else value
+    def _view(self, node: fx.Node) -> None:
+        """The view of each member; of a copy in the order of the trace, if the value's own order does not allow it."""
+        target, first = called(node)
+        (one, *rest), kwargs = self.values.arguments(node, 0)
+        if self.values.is_constant(first):
+            return self.values.put_constant(node, target(one, *rest, **kwargs))
+        base = self.values[first]
+        try:
+            result = target(one, *rest, **kwargs)
+        except RuntimeError:
+            traced = torch.empty_strided(one.shape, first.meta["val"].stride(), dtype=one.dtype, device=one.device)
+            _, base = self.pool.get(*crowd_layout(traced, self.members), one.dtype)
+            self._add("copy", [partial(base.copy_, self.values[first])])
+            result = target(base[0], *rest, **kwargs)
+        num_bytes = base.stride(0) * base.element_size()  # a view may be of another type
+        return self.values.put(node, of_each(result, lambda part: of_all_members(part, self.members, num_bytes)))
 
     # Where a result lies.
 
@@ -147,15 +146,24 @@ class _Planner:
         """A slot, or the place of an operand that dies here, or memory from the pool."""
         if node in self.places:
             return self.places[node]
-        shape, stride = crowd_layout(result, self.members)
+        shape, stride = crowd_layout(self._like(node, result), self.members)
         for operand in node.all_input_nodes if operations.is_pointwise(node.target) else ():
-            place, root = self.value[operand], self.lifetimes.root[operand]
+            place, root = self.values[operand], self.lifetimes.root[operand]
             fits = root in self.memory and place.dtype == result.dtype and lies_as(place, shape, stride)
             if fits and self.lifetimes.is_last_reader(node, operand):
                 self.memory[node] = self.memory.pop(root)
                 return place
         self.memory[node], buffer = self.pool.get(shape, stride, result.dtype)
         return buffer
+
+    def _like(self, node: fx.Node, result: Tensor) -> Tensor:
+        """What the result is to be like: in the order of the first operand, not in that of a gradient's constants."""
+        if operations.is_pointwise(node.target) and node.target not in operations.COPIES:
+            for operand in node.all_input_nodes:
+                one = self.values.of_member(operand, 0)
+                if not self.values.is_constant(operand) and one.shape == result.shape and is_dense(one):
+                    return torch.empty_strided(one.shape, one.stride(), dtype=result.dtype, device=result.device)
+        return result
 
     # How it is computed.
 
@@ -164,7 +172,7 @@ class _Planner:
             return self._pointwise(node, buffer)
         if node.target in KERNELS:
             return self._by_kernel(node, buffer)
-        args: Any = fx.node.map_arg(node.args, self._of_all)
+        args: Any = fx.node.map_arg(node.args, self.values.of_all)
         if node.target is torch.ops.expzoo.keep.default:
             return self._add("member", keep_calls(self.counters, *args[1:], out=buffer))
         rule = None if node.kwargs else RULES.get(node.target)
@@ -174,34 +182,25 @@ class _Planner:
             return self._add("batched", operations.write_into(target, args, {}, buffer))
         self.member_by_member.append(str(node.target))
         for index, part in enumerate(buffer):
-            args, kwargs = self._arguments(node, index)
+            args, kwargs = self.values.arguments(node, index)
             self._add("member", operations.write_into(node.target, args, kwargs, part))
         return None
 
-    def _arguments(self, node: fx.Node, index: int) -> tuple[Any, Any]:
-        both: Any = fx.node.map_arg((node.args, node.kwargs), lambda used: self._of_member(used, index))
-        args, kwargs = both
-        target, first = _called(node)
-        if place := operations.BY_STORAGE.get(target):
-            root = self.lifetimes.root[first]
-            moved = self._of_member(root, index).storage_offset() - self.offset.get(root, 0)
-            args = (*args[:place], (*args, 0)[place] + moved)
-        return args, kwargs
-
     def _by_kernel(self, node: fx.Node, out: Any) -> None:
         """Kernels work on members anyway: those of one network, an axis of length one, give way to all members."""
-        args: Any = fx.node.map_arg(node.args, lambda used: self._of_all(used)[:, 0])
-        self._add("batched", KERNELS[node.target](*args, out=_each(out, lambda part: part[:, 0])))
+        args: Any = fx.node.map_arg(node.args, lambda used: self.values.of_all(used)[:, 0])
+        self._add("batched", KERNELS[node.target](*args, out=of_each(out, lambda part: part[:, 0])))
 
     def _several(self, node: fx.Node, results: Sequence[Tensor | None]) -> None:
         """An operation with several results, in memory that is never used again."""
         layouts = [None if one is None else (*crowd_layout(one, self.members), one.dtype) for one in results]
-        self.value[node] = buffers = tuple(layout and self.pool.get(*layout)[1] for layout in layouts)
+        buffers = tuple(layout and self.pool.get(*layout)[1] for layout in layouts)
+        self.values.put(node, buffers)
         if node.target in KERNELS:
             return self._by_kernel(node, buffers)
         self.member_by_member.append(str(node.target))
         for index in range(self.members):
-            args, kwargs = self._arguments(node, index)
+            args, kwargs = self.values.arguments(node, index)
             parts = [None if buffer is None else buffer[index] for buffer in buffers]
             self._add("member", [partial(_compute_several, node.target, args, kwargs, parts)])
         return None
@@ -226,7 +225,7 @@ class _Planner:
             self.pool.put(raw)
 
     def _has_floats(self, node: fx.Node, buffer: Tensor) -> bool:
-        values = [buffer, *(self.value[used] for used in node.all_input_nodes)]
+        values = [buffer, *(self.values[used] for used in node.all_input_nodes)]
         return any(value.is_floating_point() or value.is_complex() for value in values)
 
     def _operand(
@@ -236,14 +235,14 @@ class _Planner:
 
         An exact operation may also read an operand that is repeated along an axis, or that is its only one.
         """
-        value = self.value[node]
-        if value.dim() == 0 and node in self.constant:
+        value = self.values[node]
+        if value.dim() == 0 and self.values.is_constant(node):
             return value
         missing = buffer.dim() - value.dim()
-        lined_up = value if node in self.constant else value[(slice(None), *(None,) * missing)]
+        lined_up = value if self.values.is_constant(node) else value[(slice(None), *(None,) * missing)]
         if lies_as(lined_up, buffer.shape, buffer.stride()) and (exact or stretch(lined_up) is not None):
             return lined_up
-        if node in self.constant:
+        if self.values.is_constant(node):
             is_worth_it = lined_up.shape == buffer.shape[1:]
         else:
             is_worth_it = lined_up.shape == buffer.shape and is_dense(lined_up[0]) and len(reader.all_input_nodes) > 1
@@ -253,8 +252,9 @@ class _Planner:
 
     def _in_order(self, node: fx.Node, value: Tensor, buffer: Tensor, borrowed: list[Tensor]) -> Tensor:
         """A copy of an operand in the order of `buffer`; of an input, which never changes, one for the whole tape."""
-        if node in self.constant:  # in memory of its own, which no earlier operation has when the tape runs again
-            return empty_crowd(buffer[0].to(value.dtype), self.members).copy_(value)
+        if self.values.is_constant(node):
+            # In memory of its own, which no earlier operation has when the tape runs again.
+            return empty_crowd(torch.empty_like(buffer[0], dtype=value.dtype), self.members).copy_(value)
         root = self.lifetimes.root[node]
         identity = (root, value.storage_offset(), tuple(value.shape), value.stride(), buffer.shape, buffer.stride())
         if identity in self._reordered:
@@ -274,17 +274,7 @@ class _Planner:
         self.kinds[kind] += len(calls)
 
 
-def _called(node: fx.Node) -> tuple[Any, Any]:
-    """The operation of a node, and its first argument."""
-    return node.target, (*node.args, None)[0]
-
-
 def _compute_several(target: Any, args: Any, kwargs: Any, buffers: Sequence[Tensor | None]) -> None:
     for buffer, result in zip(buffers, target(*args, **kwargs), strict=True):
         if buffer is not None:
             buffer.copy_(result)
-
-
-def _each(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """`change` of a tensor, or of each of several."""
-    return change(value) if isinstance(value, Tensor) else tuple(one if one is None else change(one) for one in value)

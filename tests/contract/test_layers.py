@@ -1,0 +1,268 @@
+"""Convolutions, pooling, recurrence and what goes with them: a member's bits are its own, its steps plain PyTorch's."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from expzoo.activations import ACTIVATIONS, activation
+from expzoo.engine import convolution
+from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.crowd import Unadoptable
+from expzoo.engine.layout import Layout, construct
+from expzoo.engine.program import Member, Program, Row
+from expzoo.registry import build
+
+LENGTH, CLASSES, STEPS = 24, 5, 4
+
+
+def registered(name, **options):
+    return lambda: build("model", name, (LENGTH,), CLASSES, **options)
+
+
+def on_images(*layers):
+    """Layers on images of 4 x 6, then five outputs."""
+
+    def made():
+        module = nn.Sequential(nn.Unflatten(1, (1, 4, 6)), *(layer() for layer in layers), nn.Flatten())
+        width = module(torch.zeros(2, LENGTH)).shape[1]
+        return nn.Sequential(module, nn.Linear(width, CLASSES))
+
+    return made
+
+
+def conv2d(*sizes, **options):
+    return lambda: nn.Conv2d(*sizes, **options)
+
+
+class LongMemory(nn.Module):
+    """A layer of nn.LSTM, which the engine knows nothing of."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm, self.last = nn.LSTM(8, 3, batch_first=True), nn.Linear(3, CLASSES)
+
+    def forward(self, x):
+        return self.last(self.lstm(x.unflatten(1, (3, 8)))[0][:, -1])
+
+
+MODULES = {
+    "logistic": registered("logistic"),
+    "cnn1d": registered("cnn1d", channels=7),
+    "cnn1d with gelu": registered("cnn1d", channels=3, activation="gelu"),
+    "gru": registered("gru", hidden=3),
+    "gru, two layers one way": registered("gru", hidden=5, layers=2, bidirectional=False),
+    "batch normalised": on_images(
+        conv2d(1, 3, 3, bias=False), lambda: nn.BatchNorm2d(3), nn.ReLU, lambda: nn.MaxPool2d(2)
+    ),
+    "pointwise": on_images(conv2d(1, 3, 3, padding=1), nn.LeakyReLU, conv2d(3, 5, 1), nn.SiLU, conv2d(5, 1, 1)),
+    "circular": on_images(conv2d(1, 3, 3, padding=1, padding_mode="circular"), lambda: nn.AvgPool2d(2, 1, 1)),
+    "lstm": LongMemory,
+}
+
+
+class Drawn:
+    """Batches that depend on the member's seed and the step."""
+
+    def __init__(self, seeds, batch, dtype):
+        self.seeds, self.batch, self.dtype = seeds, batch, dtype
+
+    def shapes(self):
+        return (self.batch, LENGTH), (self.batch,)
+
+    def types(self):
+        return self.dtype, torch.int64
+
+    def prepare(self, start, stop):
+        pass
+
+    def load(self, step, x, y):
+        for place in range(len(x)):
+            seed = self.seeds[min(place, len(self.seeds) - 1)]
+            generator = torch.Generator().manual_seed(1000 * seed + step)
+            x[place] = torch.randn(x.shape[1:], generator=generator, dtype=torch.float64)
+            y[place] = torch.randint(0, CLASSES, y.shape[1:], generator=generator)
+
+
+def program(make, seeds, batch=11, dtype=torch.float32):
+    modules = [construct(make, seed, dtype) for seed in seeds]
+    layout, optimizer = Layout.of(modules[0]), build("optimizer", "adam")
+    members = [
+        Member(Row(layout.row(module)), optimizer, build("schedule", "constant"), seed=seed)
+        for seed, module in zip(seeds, modules, strict=True)
+    ]
+    return Program(modules[0], build("loss", "cross_entropy"), members, Drawn(seeds, batch, dtype), total=STEPS)
+
+
+def trained(make, seeds, batch=11):
+    """The bytes of each member's row after some steps."""
+    with exact_arithmetic():
+        population = program(make, seeds, batch)
+        assert population.advance(0, STEPS).isfinite().all()
+    return {seed: population.row(place).theta.numpy().tobytes() for place, seed in enumerate(seeds)}
+
+
+def assert_own_bits(make, batch):
+    whole = trained(make, list(range(33)), batch)
+    assert len(set(whole.values())) == 33
+    for seeds in ([30], [4, 17], [32, 0, 9], [6, 5, 4, 3, 2, 1, 0], [31, 3, 30, 8, 9, 10, 1, 2]):
+        assert trained(make, seeds, batch) == {seed: whole[seed] for seed in seeds}
+
+
+@pytest.mark.usefixtures("blas")
+@pytest.mark.parametrize("batch", [11, 16])
+@pytest.mark.parametrize("name", MODULES)
+def test_a_member_has_the_same_bits_alone_and_in_any_crowd(name, batch):
+    assert_own_bits(MODULES[name], batch)
+
+
+def test_large_images_have_the_same_bits_in_any_crowd(monkeypatch):
+    monkeypatch.setattr(convolution, "LARGE", 0)
+    assert_own_bits(MODULES["batch normalised"], 11)
+
+
+def test_dropout_is_drawn_for_each_member_and_step():
+    make = on_images(conv2d(1, 3, 3), nn.Dropout2d, nn.ReLU, lambda: nn.Dropout(0.3))
+    assert_own_bits(make, 11)
+    with exact_arithmetic():
+        population = program(make, [1, 2])
+        gradients = []
+        for step, seeds in ((0, [1, 2]), (0, [1, 2]), (1, [1, 2]), (0, [5, 2])):
+            population.tape.run(step, seeds)
+            gradients.append(population.grad.clone())
+    first, again, later, other = gradients
+    assert torch.equal(first, again)
+    assert not torch.equal(first[0], later[0])
+    assert not torch.equal(first[0], other[0])
+    assert torch.equal(first[1], other[1])
+
+
+@pytest.mark.usefixtures("blas")
+@pytest.mark.parametrize("name", MODULES)
+def test_training_in_float64_is_that_of_a_plain_loop(name):
+    seeds = [3, 8, 1]
+    with exact_arithmetic():
+        population = program(MODULES[name], seeds, dtype=torch.float64)
+        population.advance(0, STEPS)
+    for place, seed in enumerate(seeds):
+        module = construct(MODULES[name], seed, torch.float64)
+        optimizer, feed = torch.optim.Adam(module.parameters(), lr=0.01), Drawn([seed], 11, torch.float64)
+        x, y = torch.zeros(1, 11, LENGTH, dtype=torch.float64), torch.zeros(1, 11, dtype=torch.int64)
+        for step in range(STEPS):
+            feed.load(step, x, y)
+            optimizer.zero_grad()
+            functional.cross_entropy(module(x[0]), y[0]).backward()
+            optimizer.step()
+        for key, value in population.layout.view(population.theta[place]).items():
+            torch.testing.assert_close(value, module.get_parameter(key).detach(), rtol=1e-9, atol=1e-10, msg=key)
+
+
+def test_layers_are_computed_for_all_members_at_once():
+    for name in set(MODULES) - {"circular"}:
+        assert program(MODULES[name], [0, 1]).tape.member_by_member == [], name
+
+
+@pytest.mark.parametrize(("name", "count"), [("logistic", 410), ("cnn1d", 5210), ("gru", 5134)])
+def test_registered_models_have_the_published_numbers_of_parameters(name, count):
+    module = build("model", name, (40,), 10)
+    assert sum(value.numel() for value in module.parameters()) == count
+    assert module(torch.zeros(3, 40)).shape == (3, 10)
+
+
+@pytest.mark.parametrize("name", ["cnn1d", "gru"])
+def test_sequences_may_have_channels_but_no_further_axis(name):
+    assert build("model", name, (2, 9), 4)(torch.zeros(3, 2, 9)).shape == (3, 4)
+    with pytest.raises(ValueError, match=r"reads sequences.*not inputs of shape \(1, 8, 8\)"):
+        build("model", name, (1, 8, 8), 4)
+
+
+def test_a_sequence_too_short_for_three_convolutions_is_refused():
+    assert build("model", "cnn1d", (3,), 4)(torch.zeros(2, 3)).shape == (2, 4)
+    with pytest.raises(ValueError, match="3 elements or more, not 2"):
+        build("model", "cnn1d", (2,), 4)
+
+
+def test_every_activation_has_a_name_that_cnn1d_takes():
+    x = torch.linspace(-3, 3, 13)
+    for name in ACTIVATIONS:
+        module = activation(name)
+        assert not list(module.parameters())
+        assert module(x).shape == x.shape
+        assert registered("cnn1d", channels=2, activation=name)()(torch.zeros(2, LENGTH)).shape == (2, CLASSES)
+    torch.testing.assert_close(activation("gelu_tanh")(x), functional.gelu(x, approximate="tanh"))
+    with pytest.raises(ValueError, match="no activation function is called gleu: did you mean"):
+        activation("gleu")
+
+
+class Counting(nn.Linear):
+    """Keeps how often it was called, and scales by it."""
+
+    def __init__(self):
+        super().__init__(LENGTH, CLASSES)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) * self.calls
+
+
+class Clipping(nn.Linear):
+    """Changes its weights while it computes."""
+
+    def __init__(self):
+        super().__init__(LENGTH, CLASSES)
+
+    def forward(self, x):
+        with torch.no_grad():
+            self.weight.clamp_(-0.1, 0.1)
+        return super().forward(x)
+
+
+class Packed(nn.Module):
+    """Sequences packed by length."""
+
+    def __init__(self):
+        super().__init__()
+        self.gru, self.last = nn.GRU(1, 3, batch_first=True), nn.Linear(3, CLASSES)
+
+    def forward(self, x):
+        lengths = torch.full((len(x),), LENGTH)
+        packed = nn.utils.rnn.pack_padded_sequence(x.unsqueeze(-1), lengths, batch_first=True)
+        return self.last(self.gru(packed)[1][-1])
+
+
+REFUSED = {
+    "buffer calls: a member is its parameters only": Counting,
+    "changes the parameter weight": Clipping,
+    "pad the sequences": Packed,
+    r"nn.GRU\(dropout=0.5\)": lambda: nn.Sequential(
+        nn.Unflatten(1, (6, 4)), nn.GRU(4, 3, num_layers=2, dropout=0.5, batch_first=True)
+    ),
+    "nonzero has a size of its own": lambda: nn.Sequential(nn.Linear(LENGTH, CLASSES), Nonzero()),
+    "cannot be traced: mat1 and mat2": lambda: nn.Linear(LENGTH + 1, CLASSES),
+}
+
+
+class Nonzero(nn.Module):
+    """Divides by how many are not zero."""
+
+    def forward(self, x):
+        return x / len(torch.nonzero(x))
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_what_cannot_be_adopted_is_refused_with_the_way_out(why):
+    with pytest.raises(Unadoptable, match=why):
+        program(REFUSED[why], [0, 1])
+
+
+def test_refusing_leaves_the_module_as_it_was():
+    module = construct(Counting, 0)
+    before = copy.deepcopy(module.state_dict())
+    with pytest.raises(Unadoptable):
+        program(lambda: module, [0, 1])
+    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
