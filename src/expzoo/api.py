@@ -43,12 +43,21 @@ class Result:
     @cached_property
     def figures(self) -> dict[str, Path]:
         """The pictures by name, as PNG files; SVG and CSV of the same name lie beside them."""
+        self._draw()
         return {path.stem: path for path in sorted((self.directory / results.FIGURES).glob("*.png"))}
 
     @property
     def report(self) -> Path:
         """The page."""
+        self._draw()
         return self.directory / results.REPORT
+
+    def _draw(self) -> None:
+        """Make pictures and page of a run that a fused multirun has left without them."""
+        from expzoo import rendering, verbs
+
+        if not rendering.is_rendered(results.require(self.directory)):
+            rendering.render(self.directory, verbs.typed(verbs.config_of(self.directory)))
 
     def _repr_html_(self) -> str:
         """The verdicts as a table, for notebooks."""

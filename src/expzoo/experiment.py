@@ -14,7 +14,8 @@ from expzoo.analysis import Analysis, Figure, Findings, Setting
 from expzoo.errors import BadInput, PluginError
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
-from expzoo.lab import Interrupted, Irreproducible, Lab
+from expzoo.lab import Interrupted, Irreproducible, Lab, Tally
+from expzoo.lockstep import Asking, lockstep, noting
 from expzoo.randomness import member_seed
 from expzoo.spec import Spec
 from expzoo.verdicts import Verdict, dump_verdicts
@@ -28,21 +29,9 @@ DONE, FAILED, INTERRUPTED = 0, 1, 75
 
 def run(config: dict[str, Any], directory: Path) -> int:
     """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-
-    # What is asked: every plugin is built now, so that impossible settings are refused before training.
-    setting, analyses = prepare(config)
     lab = open_lab(config)
-    if config["dry_run"]:
-        from expzoo.plan import show_plan
-
-        show_plan(lab, setting, analyses)
-        return DONE
-
-    # Networks, by whatever is stored and by training the rest.
-    begin = time.perf_counter()
     try:
-        findings = lab.run_together([analysis.measure(setting) for analysis in analyses.values()])
+        return lab.drive(conduct(config, directory, lab))
     except Interrupted:
         print("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
@@ -50,14 +39,40 @@ def run(config: dict[str, Any], directory: Path) -> int:
         print(error, file=sys.stderr)
         return FAILED
 
+
+def conduct(config: dict[str, Any], directory: Path, lab: Lab, *, render: bool = True) -> Asking[int]:
+    """An experiment that asks `lab`, or whoever drives it, for its networks; the exit code.
+
+    Without `render` there are no pictures and no page, which are made from the results when they are opened, and
+    nothing is shown.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+
+    # What is asked: every plugin is built now, so that impossible settings are refused before training.
+    setting, analyses = prepare(config)
+    if config["dry_run"]:
+        from expzoo.plan import show_plan
+
+        show_plan(lab, setting, analyses)
+        return DONE
+
+    # Networks, by whatever is stored and by training the rest.
+    begin, keys = time.perf_counter(), set[str]()
+    findings = yield from noting(lockstep([analysis.measure(setting) for analysis in analyses.values()]), keys)
+
     # Records first, then what is made of them; the manifest says that all of it is there.
     verdicts = write_results(directory, config, analyses, findings)
-    facts = about(config, directory, lab, time.perf_counter() - begin)
+    if render:
+        write_figures(directory, analyses, findings, verdicts)
+    tally = lab.tally.of(keys)
+    facts = about(config, directory, tally, time.perf_counter() - begin) | {"rendered": render}
     facts["mirrored"] = mirror(config, directory, facts, verdicts)
     results.seal(directory, facts)
-    write_report(directory)
-    report_divergence(lab)
-    show(directory)
+    if render:
+        write_report(directory)
+    report_divergence(tally)
+    if render:
+        show(directory)
     return DONE
 
 
@@ -131,10 +146,10 @@ def find_accelerator(wanted: str) -> str:
 def write_results(
     directory: Path, config: dict[str, Any], analyses: dict[str, Analysis], findings: list[Findings]
 ) -> list[Verdict]:
-    """Records, arrays, verdicts and figures; each analysis sees its own records only."""
+    """Records, arrays and verdicts; each analysis sees its own records only."""
     import yaml
 
-    from expzoo import figures, records
+    from expzoo import records
     from expzoo.atomic import write_atomically
     from expzoo.packed import pack
 
@@ -145,17 +160,26 @@ def write_results(
     arrays = {f"{name}/{k}": v for name, own in zip(analyses, findings, strict=True) for k, v in own.arrays.items()}
     write_atomically(directory / results.ARRAYS, pack(arrays, {}))
     verdicts: list[Verdict] = []
-    pictures: list[Figure] = []
     for (name, analysis), own in zip(analyses.items(), findings, strict=True):
         table = records.frame(own.rows)
         verdicts += [cut(verdict, config["about"]["cut"]) for verdict in analysis.judge(table, own.arrays)]
-        pictures += analysis.draw(table, own.arrays)
         log.info("%s judged %d rows", name, len(own.rows))
-    if verdicts:
-        pictures.insert(0, figures.forest(verdicts))
     write_atomically(directory / results.VERDICTS, dump_verdicts(verdicts).encode())
-    figures.save_all(pictures, directory / results.FIGURES)
     return verdicts
+
+
+def write_figures(
+    directory: Path, analyses: dict[str, Analysis], findings: list[Findings], verdicts: list[Verdict]
+) -> None:
+    """The pictures of the verdicts and of each analysis."""
+    from expzoo import figures, records
+
+    pictures: list[Figure] = [figures.forest(verdicts)] if verdicts else []
+    for (name, analysis), own in zip(analyses.items(), findings, strict=True):
+        taken = {picture.name for picture in pictures}
+        for picture in analysis.draw(records.frame(own.rows), own.arrays):
+            pictures.append(replace(picture, name=f"{name}-{picture.name}") if picture.name in taken else picture)
+    figures.save_all(pictures, directory / results.FIGURES)
 
 
 def cut(verdict: Verdict, how: str) -> Verdict:
@@ -163,14 +187,13 @@ def cut(verdict: Verdict, how: str) -> Verdict:
     return replace(verdict, statement=f"{verdict.statement} ({how})") if how else verdict
 
 
-def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> dict[str, Any]:
+def about(config: dict[str, Any], directory: Path, tally: Tally, seconds: float) -> dict[str, Any]:
     """What the manifest says of a run besides its files."""
     from expzoo import environment
     from expzoo.atomic import write_atomically
 
-    facts = environment.describe(lab.tally.machines)
+    facts = environment.describe(set(tally.machines.values()))
     write_atomically(directory / results.ENVIRONMENT, results.json_bytes(facts))
-    tally = lab.tally
     notes = []
     if config["dataset"].get("draw") == "frozen":
         notes.append("All seeds saw one draw of the data: the verdicts speak about this draw only.")
@@ -226,8 +249,8 @@ def write_report(directory: Path) -> None:
     page.write(directory)
 
 
-def report_divergence(lab: Lab) -> None:
+def report_divergence(tally: Tally) -> None:
     """Say it when networks diverged: nothing drops them silently."""
-    if count := len(lab.tally.diverged):
-        total = len(lab.tally.trained | lab.tally.cached)
+    if count := len(tally.diverged):
+        total = len(tally.trained | tally.cached)
         print(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)

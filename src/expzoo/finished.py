@@ -6,17 +6,20 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo import results
+from expzoo import rendering, results
 from expzoo.identity import OF_NO_EFFECT, run_id
+from expzoo.rendering import is_rendered
 
 if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
 
 
-def show_if_finished(directory: Path, config: dict[str, Any]) -> bool:
-    """Show the verdicts if `directory` holds the whole result of this config."""
+def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = True) -> bool:
+    """Show the verdicts if `directory` holds the whole result of this config; pictures are drawn if they are not."""
     if config["dry_run"] or not is_finished(directory, config):
         return False
+    if render and not is_rendered(results.require(directory)):
+        rendering.render(directory, config)
     show(directory)
     return True
 
@@ -27,7 +30,7 @@ def is_finished(directory: Path, config: dict[str, Any]) -> bool:
     if sealed is None or sealed.get("id") != run_id(config) or sealed.get("mirrored") is False:
         return False
     faults = results.damaged(directory, sealed)
-    if not results.is_page(directory / results.REPORT):
+    if is_rendered(sealed) and not results.is_page(directory / results.REPORT):
         faults.append(f"{directory / results.REPORT} is missing or cut short")
     if not faults:
         try:

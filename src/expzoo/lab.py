@@ -19,6 +19,7 @@ from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
 from expzoo.engine.session import Session, Trainee
+from expzoo.lockstep import Asking, Result, lockstep
 from expzoo.machine import machine_class
 from expzoo.store import Network, Store
 from expzoo.trained import Request, Trained, Want, expand
@@ -45,9 +46,17 @@ class Tally:
     trained: set[str] = field(default_factory=set)
     cached: set[str] = field(default_factory=set)
     diverged: set[str] = field(default_factory=set)
-    machines: set[str] = field(default_factory=set)
+    machines: dict[str, str] = field(default_factory=dict)  # the class on which each network was trained
     training_seconds: float = 0.0
     member_steps: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)  # each network's share of the time
+
+    def of(self, keys: set[str]) -> Tally:
+        """What was done for these networks alone."""
+        seconds = {key: spent for key, spent in self.seconds.items() if key in keys}
+        machines = {key: machine for key, machine in self.machines.items() if key in keys}
+        sets = self.trained & keys, self.cached & keys, self.diverged & keys
+        return Tally(*sets, machines, sum(seconds.values()), self.member_steps, seconds)
 
 
 class Progress(Protocol):
@@ -90,22 +99,17 @@ class Lab:
 
     def run_together(self, analyses: Sequence[Generator[Request, list[Trained], Any]]) -> list[Any]:
         """Drive generators in lock-step until all have returned; their results, in order."""
-        results: dict[int, Any] = {}
-        waiting: dict[int, Request] = {}
+        return self.drive(lockstep(analyses))
 
-        def resume(index: int, reply: list[Trained] | None) -> None:
+    def drive(self, asking: Asking[Result]) -> Result:
+        """Answer what is asked until it returns; its result."""
+        reply: Any = None
+        while True:
             try:
-                waiting[index] = analyses[index].send(reply)  # type: ignore[arg-type]
+                asked = asking.send(reply)
             except StopIteration as stop:
-                results[index] = stop.value
-
-        for index in range(len(analyses)):
-            resume(index, None)
-        while waiting:
-            asked, waiting = waiting, {}
-            for index, reply in zip(asked, self.answer(list(asked.values())), strict=True):
-                resume(index, reply)
-        return [results[index] for index in range(len(analyses))]
+                return stop.value
+            reply = self.answer(asked)
 
     def answer(self, requests: Sequence[Request]) -> list[list[Trained]]:
         """Everything that the requests want: found, or trained in waves of what is ready."""
@@ -124,7 +128,7 @@ class Lab:
                     if self.progress:
                         self.progress.finish()
         for key in wants:
-            self.tally.machines.add(networks[key].machine)
+            self.tally.machines[key] = networks[key].machine
             if networks[key].status == "diverged":
                 self.tally.diverged.add(key)
         return [
@@ -229,7 +233,7 @@ class Lab:
             if self.progress:
                 callbacks.append(AfterBlock(_reporter(self.progress, session, len(trainees))))
             fit(session, callbacks, self.accelerator)
-        self.tally.training_seconds += time.perf_counter() - begin
+        self._spent(time.perf_counter() - begin, trainees)
         self.tally.member_steps += (session.step - start) * len(trainees)
         if self.interruption.asked:
             self._keep(session)
@@ -237,6 +241,12 @@ class Lab:
         for trainee in trainees:
             if trainee.must_restart:
                 self.store.drop_partials(trainee.spec.key)
+
+    def _spent(self, seconds: float, trainees: list[Trainee]) -> None:
+        self.tally.training_seconds += seconds
+        for trainee in trainees:
+            key = trainee.spec.key
+            self.tally.seconds[key] = self.tally.seconds.get(key, 0.0) + seconds / len(trainees)
 
     def _keep(self, session: Session) -> None:
         for partial in session.partials():

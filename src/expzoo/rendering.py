@@ -1,0 +1,49 @@
+"""Pictures and page of a run that was made without them, as the jobs of a fused multirun are: drawn when opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expzoo import results
+
+if TYPE_CHECKING:
+    from expzoo.analysis import Findings
+
+
+def is_rendered(sealed: dict[str, Any]) -> bool:
+    """Whether a run with this manifest has its pictures."""
+    return sealed.get("rendered", True)
+
+
+def render(directory: Path, config: dict[str, Any]) -> None:
+    """Draw what a finished run found, from its records and arrays, and write its page; nothing is trained.
+
+    BadInput if its config names a plugin that is not here, ValueError if one of its files cannot be read.
+    """
+    from expzoo import experiment
+    from expzoo.finished import verdicts
+
+    sealed = results.require(directory)
+    if not is_rendered(sealed):
+        _, analyses = experiment.prepare(config)
+        findings = [found(directory, name) for name in analyses]
+        experiment.write_figures(directory, analyses, findings, verdicts(directory))
+        facts = {key: value for key, value in sealed.items() if key not in ("format", "files")}
+        results.seal(directory, facts | {"rendered": True})
+    experiment.write_report(directory)
+
+
+def found(directory: Path, analysis: str) -> Findings:
+    """What one analysis of a finished run measured, as it was handed to it."""
+    import polars as pl
+
+    from expzoo import records
+    from expzoo.analysis import Findings
+    from expzoo.packed import read_packed
+
+    own = records.read(directory / results.RECORDS).filter(pl.col("analysis") == analysis).drop("analysis")
+    rows = [{key: value for key, value in row.items() if value is not None} for row in own.to_dicts()]
+    arrays, _ = read_packed(directory / results.ARRAYS)
+    prefix = f"{analysis}/"
+    return Findings(rows, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
