@@ -4,41 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from expzoo.errors import BadInput, PluginError
+from expzoo.jobs import DONE, INTERRUPTED, Outcome, say, told
 from expzoo.words import Words
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-DONE, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 75
 
 
 def main() -> int:
     """Do what the command line says and return the exit code."""
     try:
         return _dispatch(sys.argv[1:])
-    except BadInput as error:
-        return _say(BAD_INPUT, *str(error).splitlines())
-    except PluginError as error:
-        return _say(FAILED, str(error), _own_traceback(error))
     except KeyboardInterrupt:
-        return _say(INTERRUPTED, "interrupted")
+        return say(Outcome(INTERRUPTED, "interrupted"))
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except OSError as error:
-        return _say(FAILED, f"{error.filename or 'the system'}: {error.strerror or error}")
-
-
-def _say(code: int, *lines: str) -> int:
-    print(*lines, sep="\n", file=sys.stderr)
-    return code
+    except (BadInput, PluginError, OSError) as error:
+        return say(told(error))
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -67,11 +49,10 @@ def _dispatch(arguments: list[str]) -> int:
 def _run(words: Words) -> int:
     """Compose and run every job; BadInput with all faults at once."""
     import hydra
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
     from expzoo import faults, source
     from expzoo.explanations import REFUSALS
+    from expzoo.jobs import Task, environment, together
     from expzoo.registry import HOME
 
     source.install()
@@ -82,108 +63,10 @@ def _run(words: Words) -> int:
         found = [*words.faults, *faults.check(wanted)]
         if found:
             raise BadInput("\n".join(found))
-    codes: list[int] = []
-    here = os.getpid()
-
-    sweeps: set[Path] = set()
-
-    def job(cfg: DictConfig) -> None:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            sweeps.add(Path(HydraConfig.get().sweep.dir))
-        codes.append(_job(cfg))
-        if codes[-1] != DONE and os.getpid() != here:  # a launcher's worker: only an exception gets home
-            raise RuntimeError(f"the job in {Path.cwd()} ended with exit code {codes[-1]}")
-
+    task = Task()
     try:
-        with _environment(HYDRA_FULL_ERROR="1"):  # Hydra then raises what it would have printed
-            hydra.main(version_base="1.3", config_path=str(HOME / "conf"), config_name="config")(job)()
+        with environment(HYDRA_FULL_ERROR="1"):  # Hydra then raises what it would have printed
+            hydra.main(version_base="1.3", config_path=str(HOME / "conf"), config_name="config")(task)()
     except REFUSALS as error:
         raise BadInput("\n".join(faults.check(wanted, error))) from error
-    for sweep in sweeps:
-        with suppress(OSError):  # Hydra writes it anew at every sweep; each job keeps its own config
-            (sweep / "multirun.yaml").unlink()
-    return _together(codes)
-
-
-def _together(codes: list[int]) -> int:
-    """One exit code for all jobs: their own if they agree, else partial."""
-    return codes[0] if len(set(codes)) == 1 else PARTIAL if codes else DONE
-
-
-@contextmanager
-def _environment(**variables: str | None) -> Generator[None]:
-    """The environment with these variables, None for absent, and afterwards as it was."""
-    before = {name: os.environ.get(name) for name in variables}
-    _set(variables)
-    try:
-        yield
-    finally:
-        _set(before)
-
-
-def _set(variables: dict[str, str | None]) -> None:
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-
-
-def _job(cfg: DictConfig) -> int:
-    """One job: its exit code, with what went wrong already said, so that the other jobs of a multirun go on."""
-    from hydra.core.hydra_config import HydraConfig
-
-    directory = Path(HydraConfig.get().runtime.output_dir)
-    try:
-        with _environment(HYDRA_FULL_ERROR=None):  # not for what the job itself starts
-            return _results(cfg, directory)
-    except BadInput as error:
-        return _say(BAD_INPUT, *str(error).splitlines())
-    except PluginError as error:
-        return _say(FAILED, str(error), _own_traceback(error))
-    except OSError as error:
-        return _say(FAILED, f"{error.filename or directory}: {error.strerror or error}")
-    except Exception:  # noqa: BLE001 - the boundary of a job: whatever it is, it is printed and the next job runs
-        return _say(FAILED, traceback.format_exc().rstrip())
-    finally:
-        _remove_empty(directory)
-
-
-def _remove_empty(directory: Path) -> None:
-    """Take away the directories that Hydra made, up to the working directory, if nothing was kept in them."""
-    here = Path.cwd()
-    with suppress(OSError):
-        for folder in (directory, *directory.parents):
-            if folder == here or not (folder == directory or folder.is_relative_to(here)):
-                return
-            folder.rmdir()
-
-
-def _results(cfg: DictConfig, directory: Path) -> int:
-    from hydra.core.hydra_config import HydraConfig
-
-    from expzoo import faults, finished, identity
-
-    if found := faults.incomplete(cfg):
-        raise BadInput("\n".join(found))
-    config = identity.plain(cfg)
-    config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)
-    if finished.show_if_finished(directory, config):
-        return DONE
-    from expzoo import experiment
-
-    code = experiment.run(config, directory)
-    if code == INTERRUPTED:
-        sys.exit(code)  # the jobs that remain are not to be started
-    return code
-
-
-def _own_traceback(error: PluginError) -> str:
-    """The traceback of what a plugin raised, from its own file on."""
-    cause = error.__cause__
-    if cause is None:
-        return ""
-    frames = cause.__traceback__
-    while frames and frames.tb_next and frames.tb_frame.f_code.co_filename != str(error.file):
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(cause.with_traceback(frames))).rstrip()
+    return together([outcome.code for outcome in task.outcomes])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hydra._internal.instantiate._instantiate2 import _Keys
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -13,6 +14,8 @@ from omegaconf.base import Metadata
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from expzoo.identity import experiment_name, plain, run_id
+from expzoo.launchers import HYDRA_PLUGINS, public_name
+from expzoo.launchers import register as register_launchers
 from expzoo.options import REQUIRED, Option, convert, one_of, storable
 from expzoo.registry import KINDS, SHARED, declared, homes, index
 from expzoo.settings import BUDGETS, SETTINGS
@@ -68,10 +71,17 @@ class PluginSource(ConfigSource):
         return "plugins"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """`settings`, the top level; `closed`, which ends the shared kinds; or the options of `kind/name`."""
+        """`settings`, the top level; `closed`, which ends the shared kinds; or the options of `kind/name`.
+
+        Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody can change that.
+        """
         kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
         package = None
-        if name == "closed":
+        if kind in HYDRA_PLUGINS:
+            cls, options = HYDRA_PLUGINS[kind][name]
+            config = _closed({_Keys.TARGET.value: public_name(cls)} | _leaves(options))
+            package = kind.replace("/", ".")
+        elif name == "closed":
             config, package = _closed({}), SHARED[0]
         elif not kind:
             # Open until its plugin is merged into it, which closes it.
@@ -88,18 +98,20 @@ class PluginSource(ConfigSource):
 
     def is_group(self, config_path: str) -> bool:
         """Whether this is a kind of plugin."""
-        return config_path in ("", *KINDS)
+        return config_path in ("", "hydra", *HYDRA_PLUGINS, *KINDS)
 
     def is_config(self, config_path: str) -> bool:
         """Whether this is a plugin or one of the two frames."""
         kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        return name in index().get(kind, ()) or config_path in ("settings", "closed")
+        known = name in index().get(kind, ()) or name in HYDRA_PLUGINS.get(kind, ())
+        return known or config_path in ("settings", "closed")
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """What is below a path, for completion and `--info`."""
         if config_path == "":
             return sorted(KINDS) if results_filter is not ObjectType.CONFIG else []
-        return sorted(index().get(config_path, ())) if results_filter is not ObjectType.GROUP else []
+        names = HYDRA_PLUGINS.get(config_path) or index().get(config_path, ())
+        return sorted(names) if results_filter is not ObjectType.GROUP else []
 
 
 class SearchPath(SearchPathPlugin):
@@ -134,5 +146,6 @@ def install() -> None:
     """Tell Hydra and OmegaConf about the plugins, `${budget:smoke,laptop,paper}`, `${experiment:}` and `${run_id:}`."""
     Plugins.instance().register(PluginSource)
     Plugins.instance().register(SearchPath)
+    register_launchers()
     for name, resolver in {"budget": _budget, "experiment": _experiment, "run_id": _run_id}.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)

@@ -17,8 +17,26 @@ from pathlib import Path
 from expzoo.errors import BadInput
 from expzoo.registry import build
 
-def show_if_finished(directory, config):
+def show_if_finished(directory, config, *, render=True):
     return config["seed"] == 10
+
+def is_finished(directory, config):
+    return config["seed"] == 10
+
+def show(directory):
+    pass
+
+class Lab:
+    def answer(self, requests):
+        return []
+
+def open_lab(config):
+    return Lab()
+
+def conduct(config, directory, lab, *, render=True):
+    yield []
+    directory.mkdir(parents=True, exist_ok=True)
+    return run(config, directory)
 
 def run(config, directory):
     print("ran", directory.relative_to(Path.cwd()), config["seed"], os.environ.get("HYDRA_FULL_ERROR"))
@@ -43,8 +61,8 @@ def fake(name, **members):
     vars(module).update(members)
     sys.modules[f"expzoo.{name}"] = module
 
-fake("finished", show_if_finished=show_if_finished)
-fake("experiment", run=run)
+fake("finished", show_if_finished=show_if_finished, is_finished=is_finished, show=show)
+fake("experiment", run=run, conduct=conduct, open_lab=open_lab)
 fake("verbs", main=verb)
 """
 
@@ -157,21 +175,36 @@ def test_a_plugin_that_raises_has_its_own_short_traceback(
     assert "registry.py" not in "".join(ended.err)
 
 
+def ran(ended: Any) -> int:
+    return sum(line.startswith("ran ") for line in ended.out)
+
+
+@pytest.mark.parametrize("launcher", ["fused", "basic"])
 @pytest.mark.parametrize(
-    ("seeds", "code", "started"),
-    [
-        ("0,20", 0, 2),
-        ("0,1,3,20", 3, 4),
-        ("1,1", 2, 2),
-        ("1,3", 3, 2),
-        ("0,7,20", 75, 2),
-    ],
+    ("seeds", "code", "started"), [("0,20", 0, 2), ("0,1,3,20", 3, 4), ("1,1", 2, 2), ("1,3", 3, 2)]
 )
-def test_a_multirun_goes_on_after_a_failure_but_not_after_an_interrupt(
-    expzoo: Callable[..., Any], seeds: str, code: int, started: int
+def test_a_multirun_goes_on_after_a_failure(
+    expzoo: Callable[..., Any], seeds: str, code: int, started: int, launcher: str
 ) -> None:
-    ended = expzoo("-m", f"seed={seeds}")
-    assert (ended.code, len(ended.out)) == (code, started)
+    ended = expzoo("-m", f"seed={seeds}", f"hydra/launcher={launcher}")
+    assert (ended.code, ran(ended)) == (code, started)
+
+
+def test_a_multirun_ends_with_an_interrupt(expzoo: Callable[..., Any]) -> None:
+    ended = expzoo("-m", "seed=0,7,20", "hydra/launcher=basic")
+    assert (ended.code, ran(ended)) == (75, 2)
+
+
+@pytest.mark.parametrize("launcher", ["fused", "basic"])
+def test_the_jobs_that_failed_are_listed_with_their_reasons(expzoo: Callable[..., Any], launcher: str) -> None:
+    ended = expzoo("-m", "seed=0,1,2,3,20", "store=here", f"hydra/launcher={launcher}")
+    assert ended.out[-1] == "5 jobs: 2 done, 1 bad input, 2 failed"
+    place = ended.err.index("3 of 5 jobs did not end well:")
+    assert ended.err[place + 1 :] == [
+        "  seed=1: exit code 2: one fault",
+        "  seed=2: exit code 1: outputs/store/x: No space left on device",
+        "  seed=3: exit code 1: RuntimeError: a defect",
+    ]
 
 
 def test_a_finished_run_runs_nothing_and_writes_nothing(expzoo: Callable[..., Any], tmp_path: Path) -> None:

@@ -1,0 +1,163 @@
+"""Jobs of a command line, alone or many together: how each ended, with what went wrong said in plain words."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expzoo.errors import BadInput, PluginError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+DONE, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 75
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its exit code, and what was said about it if it did not end well."""
+
+    code: int
+    said: str = ""
+
+
+class JobFailed(RuntimeError):
+    """A job in a process of a launcher did not end well; only an exception gets home from there."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(code, said)
+        self.outcome = Outcome(code, said)
+
+
+def told(error: Exception, place: Path | str = "the system") -> Outcome:
+    """The outcome that an exception means; a defect keeps its traceback."""
+    match error:
+        case JobFailed():
+            return error.outcome
+        case BadInput():
+            return Outcome(BAD_INPUT, str(error))
+        case PluginError():
+            return Outcome(FAILED, f"{error}\n{_own_traceback(error)}".rstrip())
+        case OSError():
+            return Outcome(FAILED, f"{error.filename or place}: {error.strerror or error}")
+        case _:
+            lines = traceback.format_exception(error)
+            return Outcome(FAILED, "".join(lines).rstrip())
+
+
+def say(outcome: Outcome) -> int:
+    """Print what is to be said, and return the exit code."""
+    if outcome.said:
+        print(outcome.said, file=sys.stderr)
+    return outcome.code
+
+
+def together(codes: Sequence[int]) -> int:
+    """One exit code for all jobs: their own if they agree, else partial."""
+    return codes[0] if len(set(codes)) == 1 else PARTIAL if codes else DONE
+
+
+class Task:
+    """What Hydra runs once a job, and what remembers how each ended. Copies in other processes send home exceptions."""
+
+    def __init__(self) -> None:
+        self.home = os.getpid()
+        self.outcomes: list[Outcome] = []
+
+    def __call__(self, cfg: DictConfig) -> Outcome:
+        """Run one job by itself and say what went wrong, so that the other jobs of a multirun go on."""
+        outcome = alone(cfg)
+        self.outcomes.append(outcome)
+        if outcome.code == INTERRUPTED:
+            sys.exit(outcome.code)  # the jobs that remain are not to be started
+        if outcome.code != DONE and os.getpid() != self.home:
+            raise JobFailed(outcome.code, outcome.said)
+        return outcome
+
+
+def alone(cfg: DictConfig) -> Outcome:
+    """Run one job; how it ended is said already."""
+    from hydra.core.hydra_config import HydraConfig
+
+    directory = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        with environment(HYDRA_FULL_ERROR=None):  # not for what the job itself starts
+            return Outcome(_results(cfg, directory))
+    except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever it is, it is printed and the next job runs
+        outcome = told(error, directory)
+        say(outcome)
+        return outcome
+    finally:
+        remove_empty(directory)
+
+
+def _results(cfg: DictConfig, directory: Path) -> int:
+    from expzoo import finished
+
+    config = checked(cfg)
+    if finished.show_if_finished(directory, config):
+        return DONE
+    from expzoo import experiment
+
+    return experiment.run(config, directory)
+
+
+def checked(cfg: DictConfig) -> dict[str, Any]:
+    """The plain config of a job that Hydra has composed; BadInput if something in it has no value."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from expzoo import faults, identity
+
+    if found := faults.incomplete(cfg):
+        raise BadInput("\n".join(found))
+    config = identity.plain(cfg)
+    config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)
+    return config
+
+
+def remove_empty(directory: Path) -> None:
+    """Take away the directories that Hydra made, up to the working directory, if nothing was kept in them."""
+    here = Path.cwd()
+    try:
+        for folder in (directory, *directory.parents):
+            if folder == here or not (folder == directory or folder.is_relative_to(here)):
+                return
+            folder.rmdir()
+    except OSError:
+        return
+
+
+@contextmanager
+def environment(**variables: str | None) -> Iterator[None]:
+    """The environment with these variables, None for absent, and afterwards as it was."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _own_traceback(error: PluginError) -> str:
+    """The traceback of what a plugin raised, from its own file on."""
+    cause = error.__cause__
+    if cause is None:
+        return ""
+    frames = cause.__traceback__
+    while frames and frames.tb_next and frames.tb_frame.f_code.co_filename != str(error.file):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(cause.with_traceback(frames))).rstrip()

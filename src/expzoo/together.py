@@ -1,0 +1,177 @@
+"""The jobs of a fused multirun: all advance in lock-step, each fails alone, and their networks share populations."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from expzoo import finished, jobs
+from expzoo.jobs import DONE, INTERRUPTED, Outcome
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from expzoo.lab import Lab
+    from expzoo.lockstep import Asking
+    from expzoo.trained import Request, Trained
+
+AT_ONCE_BYTES = 2 * 2**30  # of rows that are kept in memory: beyond, jobs wait for those before them
+OF_THE_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # nobody's own fault, and nobody is spared
+
+
+@dataclass
+class Job:
+    """One job in progress: what it asks, or how it ended."""
+
+    cfg: DictConfig  # with the node `hydra`, in which its directory is
+    hydra: Any = None  # Hydra's view of it
+    config: dict[str, Any] = field(default_factory=dict)
+    lab: Lab | None = None
+    asking: Asking[int] | None = None
+    asked: list[Request] = field(default_factory=list)
+    outcome: Outcome | None = None
+
+    @property
+    def directory(self) -> Path:
+        """Where its results go."""
+        return Path(self.cfg.hydra.runtime.output_dir)
+
+    def start(self, labs: Labs) -> None:
+        """Go to the first question, or to the end if there is none."""
+        with self._speaking():
+            self.config = jobs.checked(self.cfg)
+            if not self.config["dry_run"] and finished.is_finished(self.directory, self.config):
+                self._end(DONE)
+                return
+            from expzoo import experiment
+
+            self.lab = labs.of(self.config)
+            self.asking = experiment.conduct(self.config, self.directory, self.lab, render=False)
+            self._step(None)
+
+    def resume(self, answers: list[list[Trained]] | Exception) -> None:
+        """Go on to the next question, with answers or with what went wrong while they were sought."""
+        with self._speaking():
+            if isinstance(answers, Exception):
+                raise answers
+            self._step(answers)
+
+    def _step(self, answers: Any) -> None:
+        assert self.asking is not None
+        try:
+            self.asked = self.asking.send(answers)
+        except StopIteration as stop:
+            self._end(stop.value)
+
+    def _end(self, code: int) -> None:
+        self.outcome = Outcome(code)
+        print(" ".join(self.cfg.hydra.overrides.task))
+        if not self.config["dry_run"]:
+            finished.show(self.directory)
+
+    @contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """Inside, Hydra's config is this job's; what is raised is said and is the job's end."""
+        from hydra.core.hydra_config import HydraConfig
+
+        current = HydraConfig.instance()
+        outer = current.cfg
+        if self.hydra is None:
+            current.set_config(self.cfg)
+            self.hydra = current.cfg
+        current.cfg = self.hydra
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever it is, the others go on
+            self.outcome = jobs.told(error, self.directory)
+            jobs.say(self.outcome)
+        finally:
+            current.cfg = outer
+
+
+class Labs:
+    """One lab for all jobs that share a store and a trainer."""
+
+    def __init__(self) -> None:
+        self._labs: list[tuple[Any, Lab]] = []
+
+    def of(self, config: dict[str, Any]) -> Lab:
+        """The lab of a job; BadInput if its trainer cannot be had here."""
+        from expzoo import experiment
+
+        wanted = config["store"], config["trainer"]
+        for known, lab in self._labs:
+            if known == wanted:
+                return lab
+        self._labs.append((wanted, experiment.open_lab(config)))
+        return self._labs[-1][1]
+
+
+def run(cfgs: Sequence[DictConfig]) -> list[Outcome]:
+    """Run jobs to their ends, as many together as there is memory for; SystemExit if a signal asked to stop."""
+    with jobs.environment(HYDRA_FULL_ERROR=None):
+        started, labs = [Job(cfg) for cfg in cfgs], Labs()
+        for job in started:
+            job.start(labs)
+        for _, share in groupby(started, _shares()):
+            _drive(list(share))
+    return [job.outcome or Outcome(DONE) for job in started]
+
+
+def _shares() -> Any:
+    """A key that grows whenever the jobs before would fill the memory with the rows that they ask for."""
+    total = 0
+
+    def share(job: Job) -> int:
+        nonlocal total
+        total += _bytes(job)
+        return total // AT_ONCE_BYTES
+
+    return share
+
+
+def _bytes(job: Job) -> int:
+    """About how much the rows take that a job's first question is answered with."""
+    from expzoo.trained import expand
+
+    if job.outcome or job.lab is None:
+        return 0
+    wants = expand(job.asked).values()
+    return sum((2 + len(want.steps) + len(want.events)) * 8 * job.lab.assembler.row_size(want.spec) for want in wants)
+
+
+def _drive(live: list[Job]) -> None:
+    """Answer all open questions at once, until nobody has any."""
+    while live := [job for job in live if job.outcome is None]:
+        for lab in {id(job.lab): job.lab for job in live}.values():
+            asking = [job for job in live if job.lab is lab]
+            assert lab is not None
+            for job, answers in zip(asking, _answers(lab, [job.asked for job in asking]), strict=True):
+                job.resume(answers)
+
+
+def _answers(lab: Lab, asked: list[list[Request]]) -> list[list[list[Trained]] | Exception]:
+    """What each job is answered; if somebody's networks cannot be trained, halves find out whose, and spare the rest.
+
+    Nothing is trained twice for that: what was finished before is in the store.
+    """
+    from expzoo.lab import Interrupted
+
+    try:
+        flat = lab.answer([request for requests in asked for request in requests])
+    except Interrupted:
+        print("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - it is handed to the job whose networks it came from
+        if len(asked) == 1 or (isinstance(error, OSError) and error.errno in OF_THE_SYSTEM):
+            return [error] * len(asked)
+        half = len(asked) // 2
+        return _answers(lab, asked[:half]) + _answers(lab, asked[half:])
+    answers = iter(flat)
+    return [[next(answers) for _ in requests] for requests in asked]
