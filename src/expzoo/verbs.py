@@ -34,12 +34,19 @@ def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
 
 
 def report(arguments: list[str]) -> int:
-    """Render the page of runs again and say where it is."""
+    """Render the page of runs again, or compare the runs of a sweep, and say where the page is."""
+    from expzoo import rendering, sweep
     from expzoo.experiment import write_report
 
     for directory in _directories("report", arguments):
-        results.require(directory)
-        write_report(directory)
+        if sweep.is_sweep(directory):
+            from expzoo.report import comparison
+
+            comparison.write(directory)
+        elif rendering.is_rendered(results.require(directory)):
+            write_report(directory)
+        else:
+            rendering.render(directory, typed(config_of(directory)))
         print(directory / results.REPORT)
     return DONE
 
@@ -64,7 +71,7 @@ def rerun(arguments: list[str]) -> int:
 
     [directory] = _directories("rerun", arguments)
     results.require(directory)
-    config = typed(_config(directory))
+    config = typed(config_of(directory))
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
         code = experiment.run(config | {"store": f"{scratch}/store", "dry_run": False}, again)
@@ -75,7 +82,7 @@ def rerun(arguments: list[str]) -> int:
     return DONE if equal else FAILED
 
 
-def _config(directory: Path) -> dict[str, Any]:
+def config_of(directory: Path) -> dict[str, Any]:
     """The config that a run was made with; BadInput if its file is damaged, too large or no config."""
     if faults := results.damaged(directory, results.require(directory)):
         raise BadInput("\n".join(faults))
@@ -120,7 +127,7 @@ def compare(arguments: list[str]) -> int:
     flats = []
     for directory in directories:
         results.require(directory)
-        flats.append(dict(_flat(_config(directory))))
+        flats.append(dict(_flat(config_of(directory))))
     for key in sorted({key for flat in flats for key in flat}):
         values = [flat.get(key) for flat in flats]
         if any(value != values[0] for value in values):

@@ -11,7 +11,7 @@ from expzoo.settings import SETTINGS
 VERBS = {
     "list": "what there is, of one kind or of all",
     "show": "one experiment or plugin: what it asks or does, its options, ranges and defaults",
-    "report": "write the report of a run again from its results",
+    "report": "the report of a run, or of all runs of a sweep over what was swept",
     "verify": "check the results of a run against their checksums",
     "rerun": "run the config of a finished run again",
     "compare": "the verdicts of several runs side by side",

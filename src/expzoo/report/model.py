@@ -97,7 +97,7 @@ class Report:
             run=_text(manifest.get("run")) or directory.name,
             command=_command(manifest.get("command")) or f"python -m expzoo +experiment={shlex.quote(experiment)}",
             verdicts=tuple(load_verdicts(_read(verdicts).decode(errors="replace"), str(verdicts))),
-            pictures=tuple(_pictures(directory / results.FIGURES)),
+            pictures=tuple(pictures(directory / results.FIGURES)),
             config=config,
             environment=_json(directory / results.ENVIRONMENT),
             networks=_networks(manifest.get("networks")),
@@ -179,7 +179,7 @@ def _networks(value: Any) -> Networks:
     )
 
 
-def _pictures(folder: Path) -> Iterator[Picture]:
+def pictures(folder: Path) -> Iterator[Picture]:
     """The figures that figures.json lists, in its order."""
     path = folder / "figures.json"
     if not path.exists():

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
 
 MAX_ROWS = 300
+_FOLDER = Path(__file__).parent
 MAX_INLINE = 400_000
 _MINUS = re.compile(r"(?<!\w)-(?=[\d.])")
 
@@ -57,33 +58,48 @@ class _Figure:
 
 def render(report: Report) -> str:
     """The whole page; equal reports give equal text."""
-    folder = Path(__file__).parent
-    script = "\n" + (folder / "page.js").read_text(encoding="utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(folder),
+    return (
+        environment()
+        .get_template("page.html.jinja")
+        .render(
+            **shell(),
+            report=report,
+            mark=ranges.mark,
+            tally=wording.tally(report.verdicts),
+            level=wording.common_level(report.verdicts),
+            claims=list(_claims(report)),
+            guide=ranges.guide(),
+            figures=[figure(number, picture) for number, picture in enumerate(report.pictures)],
+            facts=_facts(report),
+            environment=list(_flat(report.environment)),
+            config=yaml.safe_dump(dict(report.config), sort_keys=False, allow_unicode=True) if report.config else "",
+            downloads=[(name, name) for name in report.files],
+        )
+    )
+
+
+def environment() -> Environment:
+    """What pages are made from: everything that is filled in is escaped."""
+    made = Environment(
+        loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["minus"] = lambda text: _MINUS.sub("\N{MINUS SIGN}", str(text))
-    return environment.get_template("page.html.jinja").render(
-        report=report,
-        mark=ranges.mark,
-        css=Markup((folder / "page.css").read_text(encoding="utf-8")),
-        script=Markup(script[1:]),
-        script_hash="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        tally=wording.tally(report.verdicts),
-        level=wording.common_level(report.verdicts),
-        claims=list(_claims(report)),
-        guide=ranges.guide(),
-        figures=[_figure(number, picture) for number, picture in enumerate(report.pictures)],
-        facts=_facts(report),
-        environment=list(_flat(report.environment)),
-        config=yaml.safe_dump(dict(report.config), sort_keys=False, allow_unicode=True) if report.config else "",
-        downloads=[(name, name) for name in report.files],
-    )
+    made.filters["minus"] = lambda text: _MINUS.sub("\N{MINUS SIGN}", str(text))
+    return made
+
+
+def shell() -> dict[str, Any]:
+    """The style and the script that every page has, and the script's hash, by which a page allows it."""
+    script = "\n" + (_FOLDER / "page.js").read_text(encoding="utf-8")
+    return {
+        "css": Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
+        "script": Markup(script[1:]),
+        "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
 
 
 def write(directory: Path | str) -> Path:
@@ -107,7 +123,8 @@ def _claims(report: Report) -> Iterator[_Claim]:
         )
 
 
-def _figure(number: int, picture: Picture) -> _Figure:
+def figure(number: int, picture: Picture) -> _Figure:
+    """One picture as a page shows it."""
     # not escaped, but built anew by `svg.adopt` from what is allowed; where it cannot be, the png stands in
     drawing, readings = Markup(""), ""
     label = f"{picture.title}. {picture.caption}".strip()
