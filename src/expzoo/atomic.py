@@ -13,7 +13,7 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` so that `path` holds the old or the new bytes at every moment. An OSError leaves no debris."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.parent / f".{path.name}.{_here()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    beside = path.parent / f".{path.name}.{here()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
     try:
         with beside.open("wb") as file:
             file.write(content)
@@ -38,16 +38,17 @@ def remove_orphans(directory: Path) -> None:
     """Remove what processes of this machine that were killed while writing here have left."""
     for path in directory.glob(".*.*-*-*"):
         host, pid, _ = path.name.rpartition(".")[2].split("-", 2)
-        if host == _here() and pid.isdigit() and not _is_alive(int(pid)):
+        if host == here() and pid.isdigit() and not is_alive(int(pid)):
             _remove(path)
 
 
-def _here() -> str:
+def here() -> str:
     """This machine in eight hexadecimal digits: its name is nobody's business."""
     return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this number on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -19,6 +19,7 @@ from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
 from expzoo.engine.session import Session, Trainee
+from expzoo.leases import Leases
 from expzoo.lockstep import Asking, Result, lockstep
 from expzoo.machine import machine_class
 from expzoo.store import Network, Store
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PARTIAL_SECONDS = 5.0
+WAIT_SECONDS = 0.2  # between two looks at what others train
 
 
 class Interrupted(Exception):
@@ -86,6 +88,7 @@ class Lab:
 
         self.store, self.accelerator, self.progress = store, accelerator, progress
         self.partial_seconds = partial_seconds
+        self.leases = Leases(store.folder)
         self.tally = Tally()
         self.assembler = Assembler(torch.device(accelerator))
         self.evaluator = Evaluator()
@@ -121,9 +124,7 @@ class Lab:
             self._start_progress(missing)
             with self.interruption.listening():
                 try:
-                    while missing:
-                        self._train_wave(missing, networks)
-                        missing = {key: want for key, want in missing.items() if key not in networks}
+                    self._train(missing, networks)
                 finally:
                     if self.progress:
                         self.progress.finish()
@@ -152,6 +153,7 @@ class Lab:
                 continue  # its rows are not weights: they are looked at on the way
             if lacking:
                 self._measure(network, want.spec, lacking)
+            self.leases.clear(key)
             self.store.drop_partials(key)  # what a kill between the last commit and its clean-up has left
             found[key] = network
             self.tally.cached.add(key)
@@ -186,10 +188,25 @@ class Lab:
             steps = sum(want.spec.stop.build().at_most for want in missing.values())
             self.progress.start(len(missing), steps)
 
+    def _train(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
+        """Train what is missing, or wait until others that share the store have trained it."""
+        while missing:
+            before = len(networks)
+            self._train_wave(missing, networks)
+            missing = {key: want for key, want in missing.items() if key not in networks}
+            if missing and len(networks) == before:
+                time.sleep(WAIT_SECONDS)
+                networks.update(self._found(missing))
+                missing = {key: want for key, want in missing.items() if key not in networks}
+            if missing and self.interruption.asked:
+                raise Interrupted
+
     def _train_wave(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
-        """Train everything whose sources are there."""
+        """Train everything whose sources are there and that nobody else trains now."""
         groups: dict[Any, dict[Spec, Trainee]] = {}
-        for want in missing.values():
+        for key, want in missing.items():
+            if not self.leases.is_free(key):
+                continue
             sources = [networks.get(source.key) for source, _ in want.spec.sources()]
             if None in sources:
                 continue
@@ -200,7 +217,13 @@ class Lab:
             groups.setdefault((self.assembler.signature(want.spec), trainee.at), {})[want.spec] = trainee
         for group in groups.values():
             for chunk in self.assembler.chunks(list(group)):
-                self._train_chunk([group[spec] for spec in chunk], networks)
+                ours = self.leases.take(spec.key for spec in chunk)
+                try:
+                    networks.update(self._found({key: missing[key] for key in ours}))  # finished by others meanwhile
+                    if trainees := [group[spec] for spec in chunk if spec.key in ours - networks.keys()]:
+                        self._train_chunk(trainees, networks)
+                finally:
+                    self.leases.release(ours)
 
     def _stillborn(self, spec: Spec, networks: dict[str, Network]) -> Network:
         """What descends from a diverged network counts as diverged at step 0: it is not trained, and not dropped."""

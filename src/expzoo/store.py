@@ -91,7 +91,7 @@ class Store:
     def save(self, network: Network) -> None:
         """Commit a network under the machine class it was trained on; what was kept on the way there is removed."""
         arrays, about = _packed(network)
-        folder = self._folder(network.key, network.machine or self.machine)
+        folder = self.folder(network.key, network.machine or self.machine)
         write_atomically(folder / "network.safetensors", pack(arrays, about))
         self.drop_partials(network.key)
 
@@ -100,7 +100,7 @@ class Store:
         for path in self._partials(key):
             if path.exists():
                 path.unlink(missing_ok=True)
-        remove_orphans(self._folder(key))
+        remove_orphans(self.folder(key))
 
     def save_partial(self, partial: Partial) -> None:
         """Keep where a member is; the one before is kept too, in case this one is lost."""
@@ -128,23 +128,24 @@ class Store:
                 self._set_aside(path, Corrupt(f"{path} holds no member: {error!r}"))
         return None
 
-    def _folder(self, key: str, machine: str = "") -> Path:
+    def folder(self, key: str, machine: str = "") -> Path:
+        """Where what this machine class, or another one, has of a network is kept."""
         return self.root / key[:2] / key / (machine or self.machine)
 
     def _partials(self, key: str) -> tuple[Path, Path]:
-        folder = self._folder(key)
+        folder = self.folder(key)
         return folder / "partial.safetensors", folder / "partial.previous.safetensors"
 
     def _candidates(self, key: str) -> Iterable[Path]:
         """This machine class first, then, if accepted, the others in order of their names."""
-        own = self._folder(key) / "network.safetensors"
+        own = self.folder(key) / "network.safetensors"
         yield own
         if self.accept == "any":
             yield from (path for path in sorted(own.parent.parent.glob("*/network.safetensors")) if path != own)
 
     def reject(self, network: Network, why: str) -> None:
         """Set a network aside that is whole and still not what its key stands for."""
-        path = self._folder(network.key, network.machine) / "network.safetensors"
+        path = self.folder(network.key, network.machine) / "network.safetensors"
         self._set_aside(path, Corrupt(f"{path} {why}"))
 
     def reject_partial(self, partial: Partial, why: str) -> None:

@@ -1,0 +1,136 @@
+"""Processes that share a store: each network is trained once, and what a lost process had leased is taken over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from expzoo.atomic import here
+from expzoo.leases import NAME, Leases
+
+TRAINER = """
+import json, sys
+from pathlib import Path
+from expzoo.lab import Lab
+from expzoo.spec import Component, Spec
+from expzoo.store import Store
+
+part = Component.of
+base = Spec(
+    dataset=part("dataset", "mnist1d", num_samples=500, batch_size=25), model=part("model", "mlp", width=20),
+    optimizer=part("optimizer", "adam"), schedule=part("schedule", "constant"), loss=part("loss", "cross_entropy"),
+    stop=part("stop", "steps", steps=400), seed=0,
+)
+lab = Lab(Store(Path(sys.argv[1]), "here"))
+first, last = int(sys.argv[2]), int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.readline()
+found = lab.train([base.replace(seed=seed) for seed in range(first, last)])
+print(json.dumps([sorted(lab.tally.trained), sorted(lab.tally.cached), [n.row().tobytes().hex()[:64] for n in found]]))
+"""
+
+
+def trainer(store: Path, first: int, last: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", TRAINER, str(store), str(first), str(last)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def test_a_network_that_two_processes_need_is_trained_once(tmp_path: Path) -> None:
+    pair = [trainer(tmp_path, 0, 6), trainer(tmp_path, 3, 9)]
+    for process in pair:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    (one, found, rows), (other, others_found, others_rows) = (
+        json.loads(process.communicate("go\n", timeout=120)[0]) for process in pair
+    )
+    assert len(one) + len(other) == 9
+    assert not set(one) & set(other)
+    assert len(one) + len(found) == len(other) + len(others_found) == 6
+    assert rows[3:] == others_rows[:3]
+    assert not list(tmp_path.rglob(f"*{NAME}*"))
+
+
+@pytest.fixture
+def leases(tmp_path: Path) -> Leases:
+    return Leases(tmp_path.joinpath, stale_seconds=0.2)
+
+
+def stranger(tmp_path: Path, key: str = "a", pid: int = 1, host: str = "elsewhere") -> Path:
+    """The lease of somebody else."""
+    path = tmp_path / key / NAME
+    path.parent.mkdir()
+    path.write_text(f"{host} {pid} 00")
+    return path
+
+
+def test_a_lease_is_one_holders_until_it_is_given_back(tmp_path: Path, leases: Leases) -> None:
+    other = Leases(tmp_path.joinpath)
+    assert leases.take(["a", "b"]) == {"a", "b"}
+    assert leases.take(["a"]) == {"a"}
+    assert other.take(["a", "c"]) == {"c"}
+    assert (other.is_free("a"), leases.is_free("a"), other.is_free("d")) == (False, True, True)
+    leases.release(["a"])
+    assert other.take(["a"]) == {"a"}
+
+
+def test_a_lease_of_a_process_that_is_no_more_is_taken_over_at_once(tmp_path: Path, leases: Leases) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    path = stranger(tmp_path, pid=gone.pid, host=here())
+    assert leases.is_free("a")
+    assert leases.take(["a"]) == {"a"}
+    assert str(os.getpid()) in path.read_text()
+    stranger(tmp_path, "b", gone.pid, here())
+    leases.clear("b")
+    assert not list((tmp_path / "b").iterdir())
+
+
+def test_a_lease_from_elsewhere_is_taken_over_when_nobody_touches_it(tmp_path: Path, leases: Leases) -> None:
+    path = stranger(tmp_path)
+    for _ in range(6):
+        assert leases.take(["a"]) == set()
+        time.sleep(0.06)
+        os.utime(path)
+    assert leases.take(["a"]) == set()
+    time.sleep(0.25)
+    assert leases.take(["a"]) == {"a"}
+
+
+def test_of_many_who_take_one_over_one_gets_it(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for turn in range(30):
+        stranger(tmp_path, str(turn), gone.pid, here())
+        many = [Leases(tmp_path.joinpath) for _ in range(4)]
+        got: list[str] = []
+        threads = [
+            threading.Thread(target=lambda one=one, turn=turn, got=got: got.extend(one.take([str(turn)])))
+            for one in many
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert got == [str(turn)]
+        assert [path.name for path in (tmp_path / str(turn)).iterdir()] == [NAME]
+
+
+def test_a_holder_shows_that_it_is_there(tmp_path: Path, leases: Leases, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("expzoo.leases.TOUCH_SECONDS", 0.02)
+    leases.take(["a"])
+    path = tmp_path / "a" / NAME
+    os.utime(path, (0, 0))
+    end = time.monotonic() + 5
+    while path.stat().st_mtime == 0 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert path.stat().st_mtime > 0
+    leases.release(["a"])
+    assert not path.exists()
