@@ -38,6 +38,8 @@ def run(config: dict[str, Any], directory: Path) -> int:
     except Irreproducible as error:
         print(error, file=sys.stderr)
         return FAILED
+    finally:
+        lab.close()
 
 
 def conduct(config: dict[str, Any], directory: Path, lab: Lab, *, render: bool = True) -> Asking[int]:
@@ -123,24 +125,14 @@ def parametrisation_faults(base: Spec, module: nn.Module) -> list[str]:
 
 
 def open_lab(config: dict[str, Any]) -> Lab:
-    """A lab on the config's store and accelerator; BadInput if the accelerator is not there."""
-    from expzoo.machine import machine_class
+    """A lab on the config's store, as its trainer has it; BadInput if there are no such devices."""
     from expzoo.progress import terminal_progress
-    from expzoo.store import Store
 
-    accelerator = find_accelerator(config["trainer"]["accelerator"])
-    store = Store(Path(config["store"]).absolute(), machine_class(accelerator))
-    return Lab(store, accelerator=accelerator, progress=terminal_progress())
-
-
-def find_accelerator(wanted: str) -> str:
-    """The device kind: what was asked for, or the best there is."""
-    import torch
-
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise BadInput("trainer.accelerator=cuda: torch sees no CUDA device here; use cpu or auto")
-    return "cuda" if there and wanted != "cpu" else "cpu"
+    node = config["trainer"]
+    trainer = registry.build("trainer", node["name"], **{k: v for k, v in node.items() if k != "name"})
+    lab: Lab = trainer.open(Path(config["store"]).absolute())
+    lab.progress = terminal_progress()
+    return lab
 
 
 def write_results(

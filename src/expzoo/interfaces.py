@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from torch import Tensor, nn
 
     from expzoo.engine.layout import Layout
+    from expzoo.lab import Lab
 
 
 @dataclass(frozen=True)
@@ -133,4 +136,12 @@ class Stop(Protocol):
 
     def done(self, history: list[float]) -> bool:
         """Whether a network is finished for which these values were seen, one for each look, the last one now."""
+        ...
+
+
+class Trainer(Protocol):
+    """Where and by how many processes networks are trained, which changes nothing about them but perhaps rounding."""
+
+    def open(self, root: Path) -> Lab:
+        """A lab on the store at `root`; BadInput if the devices that it needs are not there."""
         ...

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,9 +22,11 @@ from expzoo.leases import Leases
 from expzoo.lockstep import Asking, Result, lockstep
 from expzoo.machine import machine_class
 from expzoo.store import Network, Store
+from expzoo.tally import Tally
 from expzoo.trained import Request, Trained, Want, expand
 
 if TYPE_CHECKING:
+    from expzoo.crew import Crew
     from expzoo.spec import Spec
 
 log = logging.getLogger(__name__)
@@ -39,26 +40,6 @@ class Interrupted(Exception):
 
 class Irreproducible(RuntimeError):
     """A network trained again on the same machine class ended with other bits than the stored one."""
-
-
-@dataclass
-class Tally:
-    """What a lab did: networks trained and found, by key, and how long training took."""
-
-    trained: set[str] = field(default_factory=set)
-    cached: set[str] = field(default_factory=set)
-    diverged: set[str] = field(default_factory=set)
-    machines: dict[str, str] = field(default_factory=dict)  # the class on which each network was trained
-    training_seconds: float = 0.0
-    member_steps: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)  # each network's share of the time
-
-    def of(self, keys: set[str]) -> Tally:
-        """What was done for these networks alone."""
-        seconds = {key: spent for key, spent in self.seconds.items() if key in keys}
-        machines = {key: machine for key, machine in self.machines.items() if key in keys}
-        sets = self.trained & keys, self.cached & keys, self.diverged & keys
-        return Tally(*sets, machines, sum(seconds.values()), self.member_steps, seconds)
 
 
 class Progress(Protocol):
@@ -81,13 +62,16 @@ class Lab:
         accelerator: str = "cpu",
         progress: Progress | None = None,
         partial_seconds: float = PARTIAL_SECONDS,
+        share: tuple[int, int] = (0, 1),
+        crew: Crew | None = None,
     ) -> None:
+        """`share` = (i, n) begins with the i-th of n parts of the work; `crew` are the processes of the other parts."""
         import torch
 
         from expzoo.engine.lightning import Interruption
 
         self.store, self.accelerator, self.progress = store, accelerator, progress
-        self.partial_seconds = partial_seconds
+        self.partial_seconds, self.share, self.crew = partial_seconds, share, crew
         self.leases = Leases(store.folder)
         self.tally = Tally()
         self.assembler = Assembler(torch.device(accelerator))
@@ -115,8 +99,15 @@ class Lab:
             reply = self.answer(asked)
 
     def answer(self, requests: Sequence[Request]) -> list[list[Trained]]:
-        """Everything that the requests want: found, or trained in waves of what is ready."""
-        wants = expand(requests)
+        """Everything that the requests want, in order."""
+        networks = self.obtain(expand(requests))
+        return [
+            [Trained(spec, networks[spec.key]) for part in request.parts() for spec in part.specs]
+            for request in requests
+        ]
+
+    def obtain(self, wants: dict[str, Want]) -> dict[str, Network]:
+        """All these networks: found, or trained in waves of what is ready."""
         networks = self._found(wants)
         missing = {key: want for key, want in wants.items() if key not in networks}
         if missing:
@@ -125,6 +116,10 @@ class Lab:
             with self.interruption.listening():
                 try:
                     self._train(missing, networks)
+                except Interrupted:
+                    if self.crew:
+                        self.crew.interrupt()
+                    raise
                 finally:
                     if self.progress:
                         self.progress.finish()
@@ -132,10 +127,12 @@ class Lab:
             self.tally.machines[key] = networks[key].machine
             if networks[key].status == "diverged":
                 self.tally.diverged.add(key)
-        return [
-            [Trained(spec, networks[spec.key]) for part in request.parts() for spec in part.specs]
-            for request in requests
-        ]
+        return networks
+
+    def close(self) -> None:
+        """End the processes that work for this lab."""
+        if self.crew:
+            self.crew.close()
 
     # What is there.
 
@@ -190,6 +187,8 @@ class Lab:
 
     def _train(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
         """Train what is missing, or wait until others that share the store have trained it."""
+        if self.crew and not self._is_shared:
+            self.crew.send(missing.values())
         while missing:
             before = len(networks)
             self._train_wave(missing, networks)
@@ -198,6 +197,8 @@ class Lab:
                 time.sleep(WAIT_SECONDS)
                 networks.update(self._found(missing))
                 missing = {key: want for key, want in missing.items() if key not in networks}
+            for said in self.crew.lost() if self.crew else ():
+                log.warning(said)
             if missing and self.interruption.asked:
                 raise Interrupted
 
@@ -216,14 +217,26 @@ class Lab:
             trainee = self._trainee(want, networks)
             groups.setdefault((self.assembler.signature(want.spec), trainee.at), {})[want.spec] = trainee
         for group in groups.values():
-            for chunk in self.assembler.chunks(list(group)):
+            for chunk in self._chunks(list(group)):
                 ours = self.leases.take(spec.key for spec in chunk)
                 try:
                     networks.update(self._found({key: missing[key] for key in ours}))  # finished by others meanwhile
-                    if trainees := [group[spec] for spec in chunk if spec.key in ours - networks.keys()]:
-                        self._train_chunk(trainees, networks)
+                    left = [spec for spec in chunk if spec.key in ours - networks.keys()]
+                    if left and self._is_shared:
+                        self._train_shared([missing[spec.key] for spec in left], networks)
+                    elif left:
+                        self._train_chunk([group[spec] for spec in left], networks)
                 finally:
                     self.leases.release(ours)
+
+    def _chunks(self, specs: list[Spec]) -> list[list[Spec]]:
+        """What is trained at a time, in the order in which this process tries it."""
+        index, count = self.share
+        if self._is_shared:
+            return [[spec] for spec in specs]
+        chunks = self.assembler.chunks(specs, count)
+        first = len(chunks) * index // count
+        return chunks[first:] + chunks[:first]
 
     def _stillborn(self, spec: Spec, networks: dict[str, Network]) -> Network:
         """What descends from a diverged network counts as diverged at step 0: it is not trained, and not dropped."""
@@ -242,6 +255,24 @@ class Lab:
         measures, events = sorted(want.measures, key=repr), sorted(want.events, key=repr)
         return self.assembler.trainee(want.spec, networks, partial, frozenset(want.steps), measures, events)
 
+    @property
+    def _is_shared(self) -> bool:
+        """Whether all processes train one network together."""
+        return self.crew is not None and bool(self.crew.strategy)
+
+    def _train_shared(self, wants: list[Want], networks: dict[str, Network]) -> None:
+        """Let the crew train networks one after the other."""
+        begin = time.perf_counter()
+        assert self.crew is not None
+        self.crew.share(wants, lambda: self.interruption.asked)
+        if self.interruption.asked:
+            raise Interrupted
+        found = self._found({want.spec.key: want for want in wants})
+        networks.update(found)
+        self.tally.trained |= found.keys()
+        self.tally.cached -= found.keys()
+        self._spent(time.perf_counter() - begin, list(found))
+
     def _train_chunk(self, trainees: list[Trainee], networks: dict[str, Network]) -> None:
         from expzoo.engine.lightning import AfterBlock, KeepPartials, fit
 
@@ -256,7 +287,7 @@ class Lab:
             if self.progress:
                 callbacks.append(AfterBlock(_reporter(self.progress, session, len(trainees))))
             fit(session, callbacks, self.accelerator)
-        self._spent(time.perf_counter() - begin, trainees)
+        self._spent(time.perf_counter() - begin, [trainee.spec.key for trainee in trainees])
         self.tally.member_steps += (session.step - start) * len(trainees)
         if self.interruption.asked:
             self._keep(session)
@@ -265,11 +296,10 @@ class Lab:
             if trainee.must_restart:
                 self.store.drop_partials(trainee.spec.key)
 
-    def _spent(self, seconds: float, trainees: list[Trainee]) -> None:
+    def _spent(self, seconds: float, keys: list[str]) -> None:
         self.tally.training_seconds += seconds
-        for trainee in trainees:
-            key = trainee.spec.key
-            self.tally.seconds[key] = self.tally.seconds.get(key, 0.0) + seconds / len(trainees)
+        for key in keys:
+            self.tally.seconds[key] = self.tally.seconds.get(key, 0.0) + seconds / len(keys)
 
     def _keep(self, session: Session) -> None:
         for partial in session.partials():

@@ -28,6 +28,7 @@ KINDS = {
     "stop": "stops",
     "constraint": "constraints",
     "parametrisation": "parametrisations",
+    "trainer": "trainers",
     "logger": "loggers",
     "analysis": "analyses",
 }

@@ -18,6 +18,5 @@ SETTINGS: dict[str, Any] = {
     "population": {"size": Option(Annotated[int, Range(1, 1_000_000)], default=8)},
     "store": Option(str, default="outputs/store"),
     "dry_run": Option(bool, default=False),
-    "trainer": {"accelerator": Option(Literal["auto", "cpu", "cuda"], default="auto")},
     "about": {key: Option(str, default="") for key in ("experiment", "title", "question", "source", "cost", "cut")},
 }

@@ -112,15 +112,23 @@ class Labs:
         self._labs.append((wanted, experiment.open_lab(config)))
         return self._labs[-1][1]
 
+    def close(self) -> None:
+        """End the processes that work for them."""
+        for _, lab in self._labs:
+            lab.close()
+
 
 def run(cfgs: Sequence[DictConfig]) -> list[Outcome]:
     """Run jobs to their ends, as many together as there is memory for; SystemExit if a signal asked to stop."""
     with jobs.environment(HYDRA_FULL_ERROR=None):
         started, labs = [Job(cfg) for cfg in cfgs], Labs()
-        for job in started:
-            job.start(labs)
-        for _, share in groupby(started, _shares()):
-            _drive(list(share))
+        try:
+            for job in started:
+                job.start(labs)
+            for _, share in groupby(started, _shares()):
+                _drive(list(share))
+        finally:
+            labs.close()
     return [job.outcome or Outcome(DONE) for job in started]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -171,11 +171,15 @@ class Assembler:
         kinds = (spec.model, spec.loss, spec.optimizer.name, spec.stop, spec.constraint, spec.parametrisation)
         return (*kinds, shapes, spec.dtype)
 
-    def chunks(self, specs: Sequence[Spec]) -> list[list[Spec]]:
-        """Cut specs of one signature into populations of nearly equal size whose working sets stay in the cache."""
+    def chunks(self, specs: Sequence[Spec], processes: int = 1) -> list[list[Spec]]:
+        """Cut specs of one signature into populations of nearly equal size whose working sets stay in the cache.
+
+        There are as many for each of several processes, as long as none has a lone member.
+        """
         ordered = sorted(specs, key=lambda s: canonical_json([s.optimizer.canonical(), s.schedule.canonical()]))
         most = min(max(CHUNK_BYTES // self._bytes_of_member(specs[0]), 2), MOST_MEMBERS)
-        count = math.ceil(len(ordered) / most)
+        processes = max(min(processes, len(ordered) // 2), 1)
+        count = math.ceil(len(ordered) / most / processes) * processes
         edges = [len(ordered) * i // count for i in range(count + 1)]
         return [ordered[low:high] for low, high in itertools.pairwise(edges)]
 
@@ -200,7 +204,13 @@ class Assembler:
         """A program of these specs with blank rows, to be timed."""
         return self._program(specs, [self._blank(spec) for spec in specs])
 
-    def _program(self, specs: Sequence[Spec], members: Sequence[Member]) -> Program:
+    def solo_program(self, trainee: Trainee, share: Callable[..., Any]) -> Program:
+        """A program for one member that several processes train together, whose step is `share`."""
+        return self._program([trainee.spec], [trainee.member], share)
+
+    def _program(
+        self, specs: Sequence[Spec], members: Sequence[Member], share: Callable[..., Any] | None = None
+    ) -> Program:
         """A new program for members of one signature."""
         try:
             return Program(
@@ -212,6 +222,7 @@ class Assembler:
                 constraint=self._plugin(specs[0].constraint) if specs[0].constraint else None,
                 parametrisation=self.parametrisation(specs[0]),
                 device=self.device,
+                share=share,
             )
         except Unadoptable as error:
             raise BadInput(f"model={specs[0].model.name}: {error}") from error

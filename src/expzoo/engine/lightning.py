@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
 logging.getLogger("pytorch_lightning.trainer.connectors.signal_connector").setLevel(logging.WARNING)
+logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+logging.getLogger("lightning_fabric.utilities.distributed").setLevel(logging.WARNING)
 
 
 class _Blocks:
@@ -142,6 +145,7 @@ def fit(session: Session, callbacks: list[Callback], accelerator: str = "cpu") -
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
+            plugins=[LightningEnvironment()],  # else it would take a job of SLURM's for its own, and its signals
         )
         with suppress(SIGTERMException):  # Lightning's own answer to SIGTERM; `Interruption` has noted the signal
             trainer.fit(PopulationModule(session), train_dataloaders=_Blocks(session.blocks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -76,11 +76,15 @@ class Program:
         constraint: Constraint | None = None,
         parametrisation: Parametrisation | None = None,
         device: torch.device | None = None,
+        share: Callable[..., Any] | None = None,
     ) -> None:
-        """`module` gives the structure, not the weights; `total` is the length that schedules see."""
+        """`module` gives the structure, not the weights; `total` is the length that schedules see.
+
+        `share` stands for the tape of a lone member that several processes train together; it gets no twin.
+        """
         self.device = device or torch.device("cpu")
         self.layout, self.total, self.constraint = Layout.of(module), total, constraint
-        self._twins = max(MINIMUM - len(members), 0)
+        self._twins = 0 if share else max(MINIMUM - len(members), 0)
         self.theta = self._matrix([member.row.theta for member in members])
         self.grad = torch.zeros_like(self.theta)
         maps = parametrisation is not None and parametrisation.maps
@@ -94,6 +98,10 @@ class Program:
         self.feed.prepare(0, 1)
         self.feed.load(0, self.x, self.y)
         parameters = self.layout.views(weights)
+        if share:
+            self.tape: Any = share(parameters, self.layout.views(gradient), self.x, self.y)
+            self.loss = self.tape.outputs[-1]
+            return
         graph = trace(objective(module, loss), parameters, self.x, self.y)
         slots = dict(enumerate(self.layout.views(gradient).values()))
         self.tape = Tape(graph, [*parameters.values(), self.x, self.y], slots)

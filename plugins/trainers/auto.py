@@ -1,0 +1,32 @@
+"""Whatever there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from expzoo.registry import register
+
+if TYPE_CHECKING:
+    from expzoo.lab import Lab
+
+
+@register
+class Auto:
+    """One process, on the best device there is; where there are several CUDA devices, one process for each.
+
+    Args:
+        accelerator: the kind of device; auto is CUDA where there is any.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(self, *, accelerator: Literal["auto", "cpu", "cuda"] = "auto") -> None:
+        self.accelerator = accelerator
+
+    def open(self, root: Path) -> Lab:
+        """A lab on the store at `root`; BadInput if there is no such device."""
+        from expzoo.crew import devices, find_accelerator, open_populations
+
+        accelerator = find_accelerator(self.accelerator)
+        return open_populations(root, accelerator, devices("cuda") if accelerator == "cuda" else 1)

@@ -1,0 +1,221 @@
+"""Worker processes that live as long as the process that needs them: each trains its own rows, or its share of one row.
+
+A worker is `python -m expzoo.worker`, whatever started this process: everything that it has to know is sent to it as
+JSON, the frozen settings first. A command line is never run a second time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from expzoo import wire
+from expzoo.errors import BadInput
+
+if TYPE_CHECKING:
+    from expzoo.lab import Lab
+    from expzoo.trained import Want
+
+log = logging.getLogger(__name__)
+PATIENCE_SECONDS = 30.0  # for a worker that was asked to stop
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the workers' results go and what they compute on."""
+
+    store: str
+    accelerator: str = "cpu"
+    partial_seconds: float = 5.0
+
+
+@dataclass
+class Crew:
+    """`count` processes, started when they are first needed. `first` is the number of the first one.
+
+    `strategy` is empty for workers that train rows of their own, else Lightning's name of how they share one network.
+    """
+
+    place: Place
+    count: int
+    total: int
+    first: int = 0
+    strategy: str = ""
+    _workers: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def send(self, wants: Iterable[Want]) -> None:
+        """Let every worker that is alive train these networks."""
+        if not self._workers:
+            self._start()
+        for answered in select.select(list(map(_answers, self._workers)), [], [], 0)[0]:
+            answered.readline()  # of work before: nobody needs it, and a full pipe would stop the worker
+        line = json.dumps(wire.dump(wants), separators=(",", ":"))
+        for worker in self._workers:
+            if worker.poll() is None:
+                assert worker.stdin is not None
+                with suppress(BrokenPipeError):  # it is lost: whoever waits for its networks trains them
+                    worker.stdin.write(f"{line}\n")
+                    worker.stdin.flush()
+
+    def share(self, wants: Iterable[Want], stopped: Callable[[], bool]) -> None:
+        """Let all workers train these networks together; returns when they are in the store, or when `stopped`.
+
+        BadInput if they cannot be shared, RuntimeError if a worker failed or was lost.
+        """
+        self.send(wants)
+        waiting = {_answers(worker): number for number, worker in enumerate(self._workers, self.first)}
+        faults: list[tuple[bool, str]] = []
+        while waiting and not faults and not stopped():
+            for answered in select.select(list(waiting), [], [], POLL_SECONDS)[0]:
+                number, line = waiting.pop(answered), answered.readline()
+                reply = json.loads(line) if line else None
+                if reply is None:
+                    faults.append((False, f"worker {number} {_end(self._workers[number - self.first])}"))
+                elif reply["fault"]:
+                    faults.append((reply["bad_input"], reply["fault"]))
+        if stopped():
+            self.interrupt()
+        elif faults:
+            for worker in self._workers:
+                worker.kill()  # the others wait for the one that failed
+            self.close()
+            raise BadInput(faults[0][1]) if faults[0][0] else RuntimeError(faults[0][1])
+
+    def lost(self) -> list[str]:
+        """The workers that are no more, each named once, with how they ended."""
+        gone = [(n, w) for n, w in enumerate(self._workers, self.first) if w.poll() is not None]
+        self._workers = [worker for worker in self._workers if worker.poll() is None]
+        return [f"worker {number} {_end(worker)}; the other processes do its part" for number, worker in gone]
+
+    def interrupt(self) -> None:
+        """Let every worker keep where it is and end; one that does not is left to itself."""
+        for worker in self._workers:
+            with suppress(ProcessLookupError):
+                worker.send_signal(signal.SIGTERM)
+        self.close()
+
+    def close(self) -> None:
+        """End the workers when they are done."""
+        for worker in self._workers:
+            with suppress(OSError):
+                worker.stdin.close()  # type: ignore[union-attr]
+        for worker in self._workers:
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(PATIENCE_SECONDS)
+            if worker.stdout:
+                worker.stdout.close()
+        self._workers = []
+
+    def _start(self) -> None:
+        port = _free_port()
+        for number in range(self.first, self.first + self.count):
+            settings = {**vars(self.place), "index": number, "total": self.total, "strategy": self.strategy}
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "expzoo.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=self._environment(number, port),
+            )
+            assert worker.stdin is not None
+            worker.stdin.write(json.dumps(settings) + "\n")
+            self._workers.append(worker)
+        log.info("started %d workers", self.count)
+
+    def _environment(self, number: int, port: int) -> dict[str, str]:
+        own = {"OMP_NUM_THREADS": "1"}
+        if self.strategy:  # Lightning sees by these that its processes are there already
+            ranks = {
+                "LOCAL_RANK": number,
+                "RANK": number,
+                "WORLD_SIZE": self.total,
+                "MASTER_PORT": port,
+                "NODE_RANK": 0,
+            }
+            own |= {name: str(value) for name, value in ranks.items()} | {"MASTER_ADDR": "127.0.0.1"}
+        elif self.place.accelerator == "cuda":
+            seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+            own["CUDA_VISIBLE_DEVICES"] = seen.split(",")[number] if seen else str(number)
+        hidden = ("SLURM_", "PMI")  # a job's own step is not theirs
+        return {k: v for k, v in os.environ.items() if not (self.strategy and k.startswith(hidden))} | own
+
+
+def _answers(worker: subprocess.Popen[str]) -> IO[str]:
+    assert worker.stdout is not None
+    return worker.stdout
+
+
+def _end(worker: subprocess.Popen[str]) -> str:
+    with suppress(subprocess.TimeoutExpired):
+        worker.wait(5)
+    code = worker.returncode
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+# Labs with crews.
+
+
+def find_accelerator(wanted: str) -> str:
+    """The device kind: what was asked for, or the best there is."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise BadInput("trainer.accelerator=cuda: torch sees no CUDA device here; use cpu or auto")
+    return "cuda" if there and wanted != "cpu" else "cpu"
+
+
+def devices(accelerator: str) -> int:
+    """How many processes there is room for: CUDA devices, or processors that this process may use."""
+    import torch
+
+    return torch.cuda.device_count() if accelerator == "cuda" else len(os.sched_getaffinity(0))
+
+
+def find_processes(wanted: int | None, accelerator: str, least: int = 1) -> int:
+    """How many processes: as many as were asked for, or as there is room for; BadInput if there is no room."""
+    there = devices(accelerator)
+    if wanted and accelerator == "cuda" and wanted > there:
+        raise BadInput(f"trainer.processes={wanted}: there are {there} CUDA devices here; give at most {there}")
+    return wanted or max(there, least)
+
+
+def open_populations(root: Path, accelerator: str, processes: int) -> Lab:
+    """A lab with so many processes, itself among them, that share the rows."""
+    from expzoo.lab import Lab
+    from expzoo.machine import machine_class
+    from expzoo.store import Store
+
+    store = Store(root, machine_class(accelerator))
+    crew = Crew(Place(str(root), accelerator), processes - 1, processes, first=1) if processes > 1 else None
+    return Lab(store, accelerator=accelerator, share=(0, processes), crew=crew)
+
+
+def open_shared(root: Path, accelerator: str, strategy: str, processes: int) -> Lab:
+    """A lab that lets so many processes train each network together."""
+    from expzoo.engine.solo import solo_class
+    from expzoo.lab import Lab
+    from expzoo.store import Store
+
+    crew = Crew(Place(str(root), accelerator), processes, processes, strategy=strategy)
+    return Lab(Store(root, solo_class(accelerator, strategy, processes)), accelerator="cpu", crew=crew)

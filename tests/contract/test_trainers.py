@@ -1,0 +1,127 @@
+"""One process or two, rows or batches shared: the same networks, bit for bit or within rounding."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from expzoo import crew, wire
+from expzoo.engine.evaluation import Measure
+from expzoo.errors import BadInput
+from expzoo.pruning import Pruning
+from expzoo.registry import build
+from expzoo.spec import Event, Spec
+from expzoo.trained import Request, expand
+from expzoo.when import every, log_spaced
+
+if TYPE_CHECKING:
+    from expzoo.lab import Lab
+
+
+@pytest.fixture
+def chain(base: Spec) -> Request:
+    """Dense networks and tickets of them, looked at in every way."""
+    tickets = [t for seed in range(3) for t in Pruning((0.5, 0.7), rewind_step=5).tickets(base.replace(seed=seed))]
+    measures = Measure("accuracy", "test", every(20)), Measure("loss", "train", log_spaced(4))
+    return Request(tuple(tickets), measures, steps=(7,), events=(Event("loss", "train", 1.0, 10),))
+
+
+def test_what_is_wanted_survives_the_wire(chain: Request, base: Spec) -> None:
+    wants = expand([chain, Request((base.replace(dtype="float64"),))])
+    again = wire.load(json.loads(json.dumps(wire.dump(wants.values()))))
+    assert again.keys() == wants.keys()
+    for key, want in wants.items():
+        assert again[key] == want
+        assert again[key].spec.sources() == want.spec.sources()
+
+
+def test_a_spec_of_another_version_is_refused(base: Spec) -> None:
+    content = wire.dump(expand([Request((base,))]).values())
+    content["specs"][base.key]["seed"] = 1
+    with pytest.raises(BadInput, match="its plugins have other versions"):
+        wire.load(content)
+
+
+def contents(lab: Lab, request: Request) -> list[tuple[bytes, ...]]:
+    return [
+        (*(network.row(step).tobytes() for step in (0, 7, network.step)), repr(network.network.measured).encode())
+        for network in lab.train(request)
+    ]
+
+
+def test_two_processes_train_the_bits_of_one(tmp_path: Path, chain: Request) -> None:
+    one = crew.open_populations(tmp_path / "one", "cpu", 1)
+    two = crew.open_populations(tmp_path / "two", "cpu", 2)
+    assert contents(two, chain) == contents(one, chain)
+    two.close()
+    assert not list(tmp_path.rglob("lease"))
+
+
+def test_a_worker_that_is_lost_is_said_and_costs_nothing_else(
+    tmp_path: Path, base: Spec, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = crew.open_populations(tmp_path / "two", "cpu", 2)
+    assert lab.crew
+    specs = [base.replace(seed=seed) for seed in range(4)]
+    lab.crew.send([])
+    [worker] = lab.crew._workers
+    worker.kill()
+    worker.wait()
+    rows = [network.row().tobytes() for network in lab.train(specs)]
+    assert rows == [network.row().tobytes() for network in crew.open_populations(tmp_path / "1", "cpu", 1).train(specs)]
+    assert lab.crew.lost() + [record.message for record in caplog.records] == [
+        "worker 1 was killed by SIGKILL; the other processes do its part"
+    ]
+    lab.close()
+
+
+def test_processes_that_share_a_batch_agree_with_one_within_rounding(tmp_path: Path, base: Spec) -> None:
+    """20 steps in float64 on two processes, one network dense, one pruned; then what cannot be shared is refused."""
+    dense = base.replace(dtype="float64", stop={"steps": 20}, dataset={"batch_size": 50})
+    ticket = Pruning((0.5,)).tickets(dense)[0]
+    one = crew.open_populations(tmp_path / "one", "cpu", 1).train([dense, ticket])
+    shared = crew.open_shared(tmp_path / "two", "cpu", "ddp", 2)
+    two = shared.train([dense, ticket])
+    for a, b in zip(one, two, strict=True):
+        assert np.abs(a.row() - b.row()).max() < 1e-6
+        assert np.abs(a.losses - b.losses).max() < 1e-6
+        assert b.network.machine.endswith("-ddp2")
+    assert (two[1].row()[~two[1].mask] == 0).all()
+    with pytest.raises(BadInput, match=r"dataset.batch_size=25 cannot be shared by 2 processes"):
+        shared.train([base])
+    shared.close()
+
+
+def test_devices_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(BadInput, match=r"trainer.processes=2: there are 1 CUDA devices here"):
+        build("trainer", "population", processes=2, accelerator="cuda").open(tmp_path)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(BadInput, match=r"trainer.accelerator=cuda: torch sees no CUDA device here"):
+        build("trainer", "auto", accelerator="cuda").open(tmp_path)
+
+
+def test_a_signal_stops_every_process_and_the_command_goes_on_later(tmp_path: Path) -> None:
+    words = ["population.size=4", "model.width=20", "stop.steps=20000", "dataset.num_samples=200", "budget=smoke"]
+    command = [sys.executable, "-m", "expzoo", *words, "trainer=population", "trainer.processes=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 120
+    while len(list(tmp_path.rglob("lease"))) < 4 and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 75, said
+    assert said.splitlines() == ["interrupted: what was done is kept; the same command goes on from here"]
+    assert not list(tmp_path.rglob("lease"))
