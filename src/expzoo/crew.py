@@ -59,7 +59,8 @@ class Crew:
         """Let every worker that is alive train these networks."""
         if not self._workers:
             self._start()
-        for answered in select.select(list(map(_answers, self._workers)), [], [], 0)[0]:
+        living = [_answers(worker) for worker in self._workers if worker.poll() is None]
+        for answered in select.select(living, [], [], 0)[0]:
             answered.readline()  # of work before: nobody needs it, and a full pipe would stop the worker
         line = json.dumps(wire.dump(wants), separators=(",", ":"))
         for worker in self._workers:
@@ -95,9 +96,12 @@ class Crew:
 
     def lost(self) -> list[str]:
         """The workers that are no more, each named once, with how they ended."""
-        gone = [(n, w) for n, w in enumerate(self._workers, self.first) if w.poll() is not None]
-        self._workers = [worker for worker in self._workers if worker.poll() is None]
-        return [f"worker {number} {_end(worker)}; the other processes do its part" for number, worker in gone]
+        said = []
+        for number, worker in enumerate(self._workers, self.first):
+            if worker.poll() is not None and not _answers(worker).closed:
+                _close(worker)
+                said.append(f"worker {number} {_end(worker)}; the other processes do its part")
+        return said
 
     def interrupt(self) -> None:
         """Let every worker keep where it is and end; one that does not is left to itself."""
@@ -114,8 +118,7 @@ class Crew:
         for worker in self._workers:
             with suppress(subprocess.TimeoutExpired):
                 worker.wait(PATIENCE_SECONDS)
-            if worker.stdout:
-                worker.stdout.close()
+            _close(worker)
         self._workers = []
 
     def _start(self) -> None:
@@ -150,6 +153,12 @@ class Crew:
             own["CUDA_VISIBLE_DEVICES"] = seen.split(",")[number] if seen else str(number)
         hidden = ("SLURM_", "PMI")  # a job's own step is not theirs
         return {k: v for k, v in os.environ.items() if not (self.strategy and k.startswith(hidden))} | own
+
+
+def _close(worker: subprocess.Popen[str]) -> None:
+    for pipe in (worker.stdin, worker.stdout):
+        with suppress(OSError):  # of a worker that is gone, what was not read yet
+            pipe.close()  # type: ignore[union-attr]
 
 
 def _answers(worker: subprocess.Popen[str]) -> IO[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,11 +28,14 @@ log = logging.getLogger(__name__)
 DONE, FAILED, INTERRUPTED = 0, 1, 75
 
 
-def run(config: dict[str, Any], directory: Path) -> int:
-    """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained."""
+def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None = None) -> int:
+    """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained.
+
+    `overrides` are what it was composed from; if they are not given, those of the job that Hydra runs now.
+    """
     lab = open_lab(config)
     try:
-        return lab.drive(conduct(config, directory, lab))
+        return lab.drive(conduct(config, directory, lab, overrides=overrides))
     except Interrupted:
         print("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
@@ -42,7 +46,14 @@ def run(config: dict[str, Any], directory: Path) -> int:
         lab.close()
 
 
-def conduct(config: dict[str, Any], directory: Path, lab: Lab, *, render: bool = True) -> Asking[int]:
+def conduct(
+    config: dict[str, Any],
+    directory: Path,
+    lab: Lab,
+    *,
+    render: bool = True,
+    overrides: Sequence[str] | None = None,
+) -> Asking[int]:
     """An experiment that asks `lab`, or whoever drives it, for its networks; the exit code.
 
     Without `render` there are no pictures and no page, which are made from the results when they are opened, and
@@ -68,6 +79,7 @@ def conduct(config: dict[str, Any], directory: Path, lab: Lab, *, render: bool =
         write_figures(directory, analyses, findings, verdicts)
     tally = lab.tally.of(keys)
     facts = about(config, directory, tally, time.perf_counter() - begin) | {"rendered": render}
+    facts["command"] = command(overrides)
     facts["mirrored"] = mirror(config, directory, facts, verdicts)
     results.seal(directory, facts)
     if render:
@@ -195,7 +207,6 @@ def about(config: dict[str, Any], directory: Path, tally: Tally, seconds: float)
         "title": config["about"]["title"],
         "question": config["about"]["question"],
         "source": config["about"]["source"],
-        "command": command(),
         "id": run_id(config),
         "config": comparable(config),
         "networks": {
@@ -224,13 +235,14 @@ def mirror(config: dict[str, Any], directory: Path, facts: dict[str, Any], verdi
     return True
 
 
-def command() -> str:
+def command(overrides: Sequence[str] | None = None) -> str:
     """The command line that makes this run again, from Hydra if it started us."""
     import shlex
 
     from hydra.core.hydra_config import HydraConfig
 
-    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    if overrides is None:
+        overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
     return shlex.join(["python", "-m", "expzoo", *overrides])
 
 

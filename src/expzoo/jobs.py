@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from expzoo.errors import BadInput, PluginError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+GRACE_SECONDS = 900.0  # the longest that a scheduler may take to kill what it has asked to stop
 
 DONE, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 75
 
@@ -75,10 +78,18 @@ class Task:
         outcome = alone(cfg)
         self.outcomes.append(outcome)
         if outcome.code == INTERRUPTED:
+            if os.getpid() != self.home:
+                _wait_for_scheduler()
             sys.exit(outcome.code)  # the jobs that remain are not to be started
         if outcome.code != DONE and os.getpid() != self.home:
             raise JobFailed(outcome.code, outcome.said)
         return outcome
+
+
+def _wait_for_scheduler() -> None:
+    """SLURM puts a job that it preempts into the queue again only if the job has not ended by itself before."""
+    if "SLURM_JOB_ID" in os.environ:
+        time.sleep(GRACE_SECONDS)
 
 
 def alone(cfg: DictConfig) -> Outcome:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -50,6 +51,7 @@ class Request:
     typed: set[str] = field(default_factory=set)
     wrong: set[str] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
+    searched: bool = False  # a sweeper chooses from intervals
 
     @property
     def suspicious(self) -> bool:
@@ -83,8 +85,9 @@ class Request:
         except (HydraException, ValueError):
             self.faults.append(f"cannot read {text}: quote what is unusual in it, as in key='\"a, b\"'")
             return
-        if override.is_interval_sweep():
-            self.faults.append(f"{text} has no end of values: sweep over a,b or range(1,3)")
+        if override.is_interval_sweep() and not self.searched:
+            what = "sweep over a,b or range(1,3), or search with hydra/sweeper=optuna"
+            self.faults.append(f"{text} has no end of values: {what}")
             return
         values = _values(override, parser)
         key = override.key_or_group
@@ -105,7 +108,7 @@ class Request:
         allowed = key in _HYDRA or (key.startswith(_HYDRA_NODES) and not key.rpartition(".")[2].startswith("_"))
         if override.is_sweep_override():
             self.faults.append(f"{text}: a setting of Hydra cannot be swept over")
-        elif allowed and all(isinstance(value, int | float | str | None) for value in values):
+        elif allowed and all(isinstance(v, int | float | str | None) for value in values for v in _items(value)):
             self.hydra.append(text)
         else:
             self.faults.append(f"{key} cannot be changed: {nearest(key, _HYDRA)}")
@@ -165,7 +168,7 @@ def requests(texts: list[str], *, multirun: bool) -> list[Request]:
     variants = [_variants(text, parser) if multirun else [text] for text in texts]
     found = []
     for job in product(*variants):
-        request = Request()
+        request = Request(searched="hydra/sweeper=optuna" in texts)
         for text in job:
             request.add(text, parser, multirun=multirun)
         found.append(request)
@@ -184,15 +187,22 @@ def _variants(text: str, parser: OverridesParser) -> list[str]:
 
 def _values(override: Override, parser: OverridesParser) -> list[Any]:
     """The value of an override, or all that it sweeps over."""
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [value.start, value.end]
     if not override.is_sweep_override():
-        return [override.value()]
+        return [value]
     texts = [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
     return [one.value() for one in parser.parse_overrides(texts)]
 
 
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _words(names: Any) -> list[str]:
     """The names of options in a list or alone, as they were typed."""
-    return [name if isinstance(name, str) else show(name) for name in (names if isinstance(names, list) else [names])]
+    return [name if isinstance(name, str) else show(name) for name in _items(names)]
 
 
 def _leaves(node: dict[Any, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -71,9 +71,14 @@ class Job:
 
     def _end(self, code: int) -> None:
         self.outcome = Outcome(code)
-        print(" ".join(self.cfg.hydra.overrides.task))
-        if not self.config["dry_run"]:
+        words = " ".join(self.cfg.hydra.overrides.task)
+        if self.config["dry_run"] or code != DONE:
+            print(words)
+        elif finished.verdicts(self.directory):
+            print(words)
             finished.show(self.directory)
+        else:
+            print(f"{words}: {self.directory}")
 
     @contextmanager
     def _speaking(self) -> Iterator[None]:

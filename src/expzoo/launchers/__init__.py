@@ -10,19 +10,48 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from hydra.core.plugins import Plugins
 
 from expzoo.launchers.fused import FusedLauncher
 from expzoo.launchers.grid import GridSweeper
-from expzoo.options import Count, Option
+from expzoo.launchers.on_ray import RayLauncher
+from expzoo.launchers.search import OptunaSweeper
+from expzoo.options import Count, Natural, NonNegative, Option, Range
 
 MODULE = "hydra_plugins.expzoo"
 
 HYDRA_PLUGINS: dict[str, dict[str, tuple[type, dict[str, Any]]]] = {
-    "hydra/launcher": {"fused": (FusedLauncher, {})},
-    "hydra/sweeper": {"grid": (GridSweeper, {"max_batch_size": Option(Count | None, default=None)})},
+    "hydra/launcher": {
+        "fused": (FusedLauncher, {}),
+        "ray": (
+            RayLauncher,
+            {
+                "address": Option(str | None, default=None),
+                "num_cpus": Option(NonNegative, default=1.0),
+                "num_gpus": Option(NonNegative, default=0.0),
+                "max_retries": Option(Natural, default=3),
+            },
+        ),
+    },
+    "hydra/sweeper": {
+        "grid": (GridSweeper, {"max_batch_size": Option(Count | None, default=None)}),
+        "optuna": (
+            OptunaSweeper,
+            {
+                "trials": Option(Count, default=64),
+                "batch": Option(Count, default=16),
+                "objectives": Option(tuple[str, ...], default=("accuracy/test",)),
+                "directions": Option(tuple[Literal["maximize", "minimize"], ...], default=("maximize",)),
+                "sampler": Option(Literal["tpe", "random", "nsga2"], default="tpe"),
+                "seed": Option(Natural, default=0),
+                "rungs": Option(Count, default=1),
+                "reduction": Option(Annotated[int, Range(2)], default=3),
+                "resource": Option(str, default="stop.steps"),
+            },
+        ),
+    },
 }
 """Hydra's group -> name -> the class and its options."""
 

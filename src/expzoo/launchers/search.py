@@ -1,0 +1,256 @@
+"""`hydra/sweeper=optuna`: hyperparameters are asked for in batches, and each batch is trained as one population.
+
+The published sweeper pins Optuna 2 and fails beside today's OmegaConf, so this one drives Optuna itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+
+from expzoo import jobs, results
+from expzoo.errors import BadInput, nearest
+from expzoo.launchers.grid import GridSweeper
+from expzoo.sweep import Job, finish, is_done
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.distributions import BaseDistribution
+
+INSTALL = "hydra/sweeper=optuna needs Optuna: pip install 'expzoo[optuna]'"
+
+
+class OptunaSweeper(GridSweeper):
+    """Optuna's samplers over what is swept; the study is an SQLite file that the same command goes on with."""
+
+    def __init__(
+        self,
+        trials: int,
+        batch: int,
+        objectives: Sequence[str],
+        directions: Sequence[str],
+        sampler: str,
+        seed: int,
+        rungs: int,
+        reduction: int,
+        resource: str,
+    ) -> None:
+        super().__init__()
+        if len(objectives) != len(directions):
+            raise BadInput(
+                f"hydra.sweeper: {len(objectives)} objectives need as many directions, not {len(directions)}"
+            )
+        if rungs > 1 and len(objectives) > 1:
+            raise BadInput("hydra.sweeper.rungs: only a search for one objective can be pruned")
+        self.trials, self.batch = trials, batch
+        self.objectives, self.directions, self.sampler, self.seed = [*objectives], [*directions], sampler, seed
+        self.rungs, self.reduction, self.resource = rungs, reduction, resource
+
+    def sweep(self, arguments: list[str]) -> list[Job]:
+        """Search until there are as many trials as were asked for, those of an earlier command included."""
+        overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
+        space = {override.get_key_element(): distribution(override) for override in overrides if _is_swept(override)}
+        fixed = [str(override.input_line) for override in overrides if not _is_swept(override)]
+        if not space:
+            raise BadInput("hydra/sweeper=optuna has nothing to search: sweep over key=a,b or key=interval(0.001,0.1)")
+        study, path = self._open(fixed, space)
+        ended: dict[Path, Job] = {}
+        while (left := self.trials - _finished(study)) > 0:
+            asked = [study.ask(space) for _ in range(min(left, self.batch))]
+            for job in self._run(study, asked, fixed):
+                ended[job.directory] = job
+            if all(job.outcome.code for job in ended.values()):
+                break  # nothing can be learned from jobs that all fail
+        self._task.outcomes = [job.outcome for job in ended.values()]
+        finish(list(ended.values()))
+        self._say_best(study, path)
+        return list(ended.values())
+
+    def _open(self, fixed: list[str], space: dict[str, BaseDistribution]) -> tuple[Study, Path]:
+        """The study of this search, which has a file of its own; trials that a kill has left are asked for again."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        words = [*sorted(fixed), *(f"{key} {value}" for key, value in sorted(space.items())), *self.objectives]
+        words += [*self.directions, self.sampler, str(self.seed), str((self.rungs, self.reduction, self.resource))]
+        name = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+        folder = self._place([*fixed, *(f"{key}={_first(value)}" for key, value in space.items())]).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"search-{name}.sqlite"
+        study = optuna.create_study(
+            storage=f"sqlite:///{path}",
+            study_name="search",
+            directions=self.directions,
+            load_if_exists=True,
+            pruner=optuna.pruners.SuccessiveHalvingPruner(1, self.reduction),
+        )
+        study.sampler = self._sampler(len(study.trials))
+        for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            study.enqueue_trial(trial.params)
+        return study, path
+
+    def _sampler(self, done: int) -> Any:
+        """Seeded by how much was asked before, so that a search that goes on does not ask the same again."""
+        from optuna import samplers
+
+        seed = self.seed + done
+        match self.sampler:
+            case "random":
+                return samplers.RandomSampler(seed=seed)
+            case "nsga2":
+                return samplers.NSGAIISampler(seed=seed, population_size=self.batch)
+        return samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=min(10, self.batch))
+
+    def _run(self, study: Study, asked: list[Trial], fixed: list[str]) -> list[Job]:
+        """Train one batch, in rungs of growing length of which only the best go on to the next."""
+        ended: list[Job] = []
+        alive = asked
+        for rung in range(self.rungs):
+            words = [[*fixed, *(f"{key}={value}" for key, value in trial.params.items())] for trial in alive]
+            if last := rung == self.rungs - 1:
+                done = self.run(words, len(ended))
+            else:
+                done = self.run([[*own, self._shortened(own, rung)] for own in words], len(ended))
+            ended += done
+            values = [self._values(job) for job in done]
+            for trial, job, value in zip(alive, done, values, strict=True):
+                if value is None or not all(map(math.isfinite, value)):
+                    self._give_up(study, trial, diverged=value is not None, job=job)
+                elif last:
+                    study.tell(trial, value)
+                else:
+                    trial.report(value[0], self.reduction**rung)
+            pairs = zip(alive, values, strict=True)
+            alive = [trial for trial, value in pairs if value is not None and all(map(math.isfinite, value))]
+            if not last:
+                alive = self._pruned(study, alive)
+        return ended
+
+    def _pruned(self, study: Study, alive: list[Trial]) -> list[Trial]:
+        """Those that go on; the others are told to the study."""
+        from optuna.trial import TrialState
+
+        chosen = [trial for trial in alive if not trial.should_prune()]
+        for trial in alive:
+            if trial not in chosen:
+                study.tell(trial, state=TrialState.PRUNED)
+        return chosen
+
+    def _give_up(self, study: Study, trial: Trial, *, diverged: bool, job: Job) -> None:
+        """A network that diverged is as bad as can be, which is worth knowing; a job that failed says nothing."""
+        from optuna.trial import TrialState
+
+        known = diverged and len(self.objectives) == 1
+        trial.set_user_attr("job", str(job.directory))
+        study.tell(trial, state=TrialState.PRUNED if known else TrialState.FAIL)
+
+    def _shortened(self, words: list[str], rung: int) -> str:
+        """The override that makes the jobs of a rung shorter."""
+        from omegaconf import OmegaConf
+
+        config = self._loader.load_sweep_config(self._master, words)
+        whole = OmegaConf.select(config, self.resource)
+        if not isinstance(whole, int):
+            raise BadInput(f"hydra.sweeper.resource={self.resource} has the value {whole!r}: it must be a number")
+        return (
+            f"{self.resource}={max(whole * self._steps_of_rung(1, rung) // self._steps_of_rung(1, self.rungs - 1), 1)}"
+        )
+
+    def _steps_of_rung(self, unit: int, rung: int) -> int:
+        return unit * self.reduction**rung
+
+    def _values(self, job: Job) -> list[float] | None:
+        """What a job gives for each objective, None if it has not ended well."""
+        if job.outcome.code != jobs.DONE or not is_done(job.directory):
+            return None
+        return [objective(job.directory, name) for name in self.objectives]
+
+    def _say_best(self, study: Study, path: Path) -> None:
+        counts = f"{_finished(study)} trials, study in {path}"
+        best = study.best_trials if _completed(study) else []
+        print(f"best of {counts}" if best else f"no trial was finished: {counts}")
+        for trial in best:
+            told = ", ".join(f"{name} {value:.6g}" for name, value in zip(self.objectives, trial.values, strict=True))
+            print(f"  {told}: {' '.join(f'{key}={value}' for key, value in trial.params.items())}")
+
+
+def _is_swept(override: Override) -> bool:
+    return override.is_sweep_override()
+
+
+def distribution(override: Override) -> BaseDistribution:
+    """What to search for an override such as lr=interval(0.001,0.1), lr=tag(log,interval(...)), width=range(8,65,8)."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    value: Any = override.value()
+    log = "log" in getattr(value, "tags", ())
+    match value:
+        case RangeSweep():
+            whole = all(isinstance(number, int) for number in (value.start, value.stop, value.step))
+            if whole:
+                last = range(value.start, value.stop, value.step)[-1]  # type: ignore[arg-type]
+                return IntDistribution(value.start, last, step=value.step)  # type: ignore[arg-type]
+            return FloatDistribution(value.start, value.stop, step=value.step)  # type: ignore[arg-type]
+        case IntervalSweep():
+            whole = isinstance(value.start, int) and isinstance(value.end, int)
+            made: Any = IntDistribution if whole else FloatDistribution
+            return made(value.start, value.end, log=log)
+        case ChoiceSweep():
+            parts = [part.partition("=")[2] for part in _spelled(override)]
+            return CategoricalDistribution(parts)
+    raise BadInput(f"{override.input_line} cannot be searched: give values, a range or an interval")
+
+
+def _spelled(override: Override) -> list[str]:
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def _first(value: Any) -> Any:
+    """Some value of a distribution."""
+    return value.choices[0] if hasattr(value, "choices") else value.low
+
+
+def _finished(study: Study) -> int:
+    """How many trials count: those that were told something about."""
+    from optuna.trial import TrialState
+
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)))
+
+
+def _completed(study: Study) -> int:
+    from optuna.trial import TrialState
+
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+
+def objective(directory: Path, name: str) -> float:
+    """The mean over seeds of `metric/split` at the end of training, or of `arm/metric/split`; or the effect of a claim.
+
+    NaN if a network diverged. BadInput, with what there is, if the run did not measure it.
+    """
+    import polars as pl
+
+    from expzoo import records
+
+    claims = {v["claim"]: v["effect"] for v in json.loads((directory / results.VERDICTS).read_bytes())}
+    if name in claims:
+        return float("nan") if claims[name] is None else claims[name]
+    table = records.read(directory / results.RECORDS)
+    ends = table.filter(pl.col("end")) if "end" in table.columns else table
+    short, long = pl.format("{}/{}", "metric", "split"), pl.format("{}/{}/{}", "arm", "metric", "split")
+    named = ends.with_columns(short.alias("short"), long.alias("long"))
+    own = named.filter((pl.col("short") == name) | (pl.col("long") == name))
+    if own.is_empty():
+        known = {*named["short"], *named["long"], *claims}
+        raise BadInput(f"hydra.sweeper.objectives: the runs measure no {name}; {nearest(name, known)}")
+    if own["arm"].n_unique() > 1:
+        raise BadInput(f"hydra.sweeper.objectives: {name} is measured of several arms; say arm/{name}")
+    return float(own["value"].mean())  # type: ignore[arg-type]
