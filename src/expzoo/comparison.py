@@ -115,7 +115,8 @@ class Comparison:
 
         table = run.ends()
         fixed = ("key", "seed", "step", "split", "metric", "value", "analysis", "end")
-        series = [pl.col(name).cast(pl.String) for name in table.columns if name not in fixed]
+        varied = [name for name in table.columns if name not in (*fixed, "arm")]
+        series = ["arm", *(pl.format(f"{name}={{}}", pl.col(name)) for name in varied)]
         return table.select(
             pl.lit(self.settings.index(self.setting(run))).alias("setting"),
             "key",
@@ -123,7 +124,7 @@ class Comparison:
             "analysis",
             "metric",
             "split",
-            pl.concat_str(series, separator="/", ignore_nulls=True).alias("series"),
+            pl.concat_str(series, separator=", ", ignore_nulls=True).alias("series"),
             "value",
         )
 

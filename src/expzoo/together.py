@@ -151,10 +151,10 @@ def _shares() -> Any:
 
 def _bytes(job: Job) -> int:
     """About how much the rows take that a job's first question is answered with."""
-    from expzoo.trained import expand
-
     if job.outcome or job.lab is None:
         return 0
+    from expzoo.trained import expand
+
     wants = expand(job.asked).values()
     return sum((2 + len(want.steps) + len(want.events)) * 8 * job.lab.assembler.row_size(want.spec) for want in wants)
 

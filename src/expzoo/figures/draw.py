@@ -152,9 +152,9 @@ def name_curves(axes: Axes) -> None:
         )
 
 
-def legend(axes: Axes) -> None:
-    """Name the arms of `axes` above the figure, where names at the ends of curves have no place."""
-    lines = [line for line in axes.lines if isinstance(line, Series)]
+def legend(axes: Axes, lines: Sequence[Series] = ()) -> None:
+    """Name the arms of `axes`, or these lines, above the figure, where names at the ends of curves have no place."""
+    lines = [*lines] or [line for line in axes.lines if isinstance(line, Series)]
     names = [_words(line) for line in lines]
     figure = axes.get_figure(root=True)
     assert figure is not None

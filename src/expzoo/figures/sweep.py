@@ -11,7 +11,7 @@ import polars as pl
 
 from expzoo.analysis import Figure
 from expzoo.figures.draw import Series, legend
-from expzoo.figures.style import canvas, style
+from expzoo.figures.style import Style, canvas, style
 from expzoo.report.colours import INK, MUTED, PAPER
 
 if TYPE_CHECKING:
@@ -69,39 +69,58 @@ def draw(surface: Surface) -> Figure | None:
 
 
 def _lines(surface: Surface) -> Any:
+    """One panel for each setting that an analysis varies by itself, such as sparsity; one line for each arm."""
+    panels: dict[str, dict[str, Mapping[Setting, Point]]] = {}
+    for label, points in surface.series.items():
+        arm, _, rest = label.partition(", ")
+        panels.setdefault(rest, {})[arm] = points
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    size = {"width": 7.4, "height": 2.9 * rows} if columns > 1 else {}
+    figure, grid = canvas(rows, columns, sharey=True, **size)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (rest, arms) in zip(grid, panels.items(), strict=False):
+        _panel(axes, surface, arms)
+        axes.set_title(rest, loc="left", fontsize=10)
+    if len(surface.series) > 1:
+        named = {line.get_label(): line for axes in grid for line in axes.lines if isinstance(line, Series)}
+        legend(grid[0], list(named.values()))
+    return figure
+
+
+def _panel(axes: Axes, surface: Surface, arms: Mapping[str, Mapping[Setting, Point]]) -> None:
     values = surface.values(0)
-    figure, (axes,) = canvas()
     numbers = all(map(_is_number, values))
-    spread = np.linspace(-0.12, 0.12, len(surface.series)) if len(surface.series) > 1 else [0.0]
-    for shift, (label, points) in zip(spread, surface.series.items(), strict=True):
+    shifts = np.linspace(-0.15, 0.15, len(arms)) if len(arms) > 1 else [0.0]
+    for shift, (arm, points) in zip(shifts, arms.items(), strict=True):
         own = [value for value in values if (value,) in points]
         x = np.array(own if numbers else [values.index(value) + shift for value in own], float)
         table = np.array([[p.mean, p.low, p.high] for p in (points[(value,)] for value in own)]).reshape(-1, 3)
-        _series(axes, x, table, label, joined=numbers, names=() if numbers else [str(value) for value in own])
-    if numbers:
-        if _is_geometric(values):
-            axes.set_xscale("log")
-            axes.set_xticks(values, [f"{value:g}" for value in values])
-            axes.minorticks_off()
-    else:
+        look = style("ticket" if len(surface.series) == 1 else arm)
+        _series(axes, x, table, arm, look, names=() if numbers else [str(value) for value in own])
+    if not numbers:
         axes.set_xticks(range(len(values)), [str(value) for value in values])
+    elif _is_geometric(values):
+        axes.set_xscale("log")
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+        axes.minorticks_off()
     if surface.smallest is not None:
         axes.axhline(0, color=MUTED, linewidth=0.9, zorder=1)
         axes.axhline(surface.smallest, color=INK, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
     axes.set(xlabel=surface.axes[0], ylabel=surface.unit)
-    if len(surface.series) > 1:
-        legend(axes)
-    return figure
 
 
-def _series(axes: Axes, x: np.ndarray, table: np.ndarray, label: str, *, joined: bool, names: Sequence[str]) -> None:
-    look, (mean, low, high) = style(label), table.T
-    if joined:
+def _series(axes: Axes, x: np.ndarray, table: np.ndarray, label: str, look: Style, *, names: Sequence[str]) -> None:
+    """One arm: a line with a band over numbers, points with strokes over words."""
+    mean, low, high = table.T
+    if names:
+        axes.vlines(x, low, high, color=look.colour, linewidth=1.6, zorder=2)
+    else:
         axes.fill_between(x, low, high, color=look.colour, alpha=0.16, linewidth=0)
-    axes.vlines(x, low, high, color=look.colour, linewidth=1.6, zorder=2)
     line = Series(x, mean, low=low, high=high, names=names, color=look.colour, label=label)
     line.set(marker=look.marker, markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.7, zorder=3)
-    line.set(linestyle=look.dash if joined else "none", linewidth=1.8)
+    line.set(linestyle="none" if names else look.dash, linewidth=1.8)
     axes.add_line(line)
     axes.autoscale_view()
 
@@ -131,7 +150,7 @@ def _maps(surface: Surface) -> Any:
         axes.set_xticks(range(len(across)), [str(value) for value in across])
         axes.set_yticks(range(len(down)), [str(value) for value in down])
         axes.set(xlabel=surface.axes[1], ylabel=surface.axes[0])
-        axes.set_title(f"{label}: {surface.unit}" if len(labels) > 1 else surface.unit, loc="left")
+        axes.set_title(f"{label}: {surface.unit}" if len(labels) > 1 else surface.unit, loc="left", fontsize=10)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)

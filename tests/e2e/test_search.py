@@ -1,0 +1,94 @@
+"""Hyperparameters searched in batches: better than at random, in a study that goes on, with bad trials given up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import optuna
+import pytest
+from tests.places import Place
+
+from expzoo.launchers.search import distribution
+from expzoo.overrides import OverridesParser
+
+SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.batch=4", "population.size=2", "dataset.num_samples=300")
+SPACE = ("stop.steps=27", "optimizer.lr=tag(log,interval(0.0001,0.1))", "model.width=8,16")
+
+
+def study(place: Place) -> optuna.Study:
+    [path] = place.folder.glob("outputs/custom/search-*.sqlite")
+    return optuna.load_study(study_name="search", storage=f"sqlite:///{path}")
+
+
+def test_a_search_goes_on_where_it_was_and_says_the_best(tmp_path: Path) -> None:
+    place = Place(tmp_path / "search")
+    first = place.type(*SEARCH, *SPACE, "hydra.sweeper.trials=4")
+    assert first.code == 0, first.err
+    found = study(place)
+    assert [trial.state.name for trial in found.trials] == ["COMPLETE"] * 4
+    found.ask(found.trials[0].distributions)  # as a kill leaves one
+    second = place.type(*SEARCH, *SPACE, "hydra.sweeper.trials=8")
+    assert second.code == 0, second.err
+    trials = study(place).trials
+    assert len(trials) == 8
+    assert [trial.state.name for trial in trials].count("COMPLETE") == 7
+    assert len({tuple(trial.params.values()) for trial in trials}) == 7  # the lost one was asked for again
+    best = max(trial.value for trial in trials if trial.value is not None)
+    assert f"accuracy/test {best:.6g}: optimizer.lr=" in second.out
+    third = place.type(*SEARCH, *SPACE, "hydra.sweeper.trials=8")
+    assert (third.code, third.torch) == (0, False)
+
+
+@pytest.mark.slow
+def test_halving_gives_up_the_worse_and_a_diverged_trial_counts_as_worst(tmp_path: Path) -> None:
+    place = Place(tmp_path / "halving")
+    rungs = ("hydra.sweeper.rungs=3", "hydra.sweeper.trials=4", "hydra.sweeper.sampler=random")
+    ended = place.type(*SEARCH, *rungs, "stop.steps=27", "optimizer.lr=tag(log,interval(0.001,1e38))")
+    assert ended.code == 0, ended.err
+    states = [trial.state.name for trial in study(place).trials]
+    assert set(states) <= {"COMPLETE", "PRUNED"}
+    assert "PRUNED" in states
+    assert {steps for trial in study(place).trials for steps in trial.intermediate_values} <= {1, 3}
+    assert "stop.steps=3:" in ended.out
+
+
+@pytest.mark.slow
+def test_several_objectives_and_what_is_not_measured(tmp_path: Path) -> None:
+    place = Place(tmp_path / "several")
+    both = ("hydra.sweeper.objectives=[accuracy/test,loss/test]", "hydra.sweeper.directions=[maximize,minimize]")
+    ended = place.type(*SEARCH, *SPACE, *both, "hydra.sweeper.trials=4", "hydra.sweeper.sampler=nsga2")
+    assert ended.code == 0, ended.err
+    assert len(study(place).directions) == 2
+    wrong = place.type(*SEARCH, *SPACE, "hydra.sweeper.trials=2", "hydra.sweeper.objectives=[accuracy/tset]")
+    assert wrong.code == 2
+    assert wrong.err.splitlines()[-1].endswith("the runs measure no accuracy/tset; did you mean accuracy/test?")
+    for words, said in (
+        (both[:1], "2 objectives need as many directions, not 1"),
+        ((*both, "hydra.sweeper.rungs=2"), "only a search for one objective can be pruned"),
+    ):
+        refused = place.type(*SEARCH, *SPACE, *words)
+        assert refused.code == 2
+        assert said in refused.err
+
+
+def test_an_interval_needs_a_search(tmp_path: Path) -> None:
+    ended = Place(tmp_path / "grid").type("-m", "optimizer.lr=interval(0.1,1)")
+    assert ended.code == 2
+    assert "search with hydra/sweeper=optuna" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "facts"),
+    [
+        ("a=interval(0.5,2.5)", "FloatDistribution", {"low": 0.5, "high": 2.5, "log": False}),
+        ("a=tag(log,interval(0.5,2.5))", "FloatDistribution", {"log": True}),
+        ("a=int(interval(1,8))", "IntDistribution", {"low": 1, "high": 8, "step": 1}),
+        ("a=range(8,65,8)", "IntDistribution", {"low": 8, "high": 64, "step": 8}),
+        ("a=x,y,1", "CategoricalDistribution", {"choices": ("x", "y", "1")}),
+    ],
+)
+def test_what_is_swept_says_what_is_searched(text: str, kind: str, facts: dict[str, object]) -> None:
+    [override] = OverridesParser.create().parse_overrides([text])
+    made = distribution(override)
+    assert type(made).__name__ == kind
+    assert {name: getattr(made, name) for name in facts} == facts
