@@ -63,9 +63,17 @@ class Component:
         return registry.build(self.kind, self.name, *given, **dict(self.options))
 
     def canonical(self) -> dict[str, Any]:
-        """What the key sees: without the options that do not change what is trained, with the plugin's own version."""
+        """What the key sees: the plugin's version, and the options that change what is trained.
+
+        One that the plugin gained later is left out at its default, so that networks of before keep their keys.
+        """
         declared = registry.declared(self.kind, self.name)
-        options = {key: value for key, value in self.options if key not in declared.not_in_key}
+        before = {key: freeze(declared.options[key].default) for key in declared.added}
+        options = {
+            key: value
+            for key, value in self.options
+            if key not in declared.not_in_key and not (key in before and before[key] == value)
+        }
         return {"name": self.name, "version": declared.version, "options": options}
 
     def looking(self) -> dict[str, Any]:
