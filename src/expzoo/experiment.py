@@ -188,6 +188,7 @@ def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> 
             "cached": len(tally.cached - tally.trained),
             "diverged": len(tally.diverged),
             "seconds": round(tally.training_seconds, 1),
+            "looking_seconds": round(tally.looking_seconds, 1),
         },
         "seconds": round(seconds, 1),
         "notes": notes,

@@ -40,13 +40,14 @@ class Irreproducible(RuntimeError):
 
 @dataclass
 class Tally:
-    """What a lab did: networks trained and found, by key, and how long training took."""
+    """What a lab did: networks trained and found, by key, and how long training them and looking at them took."""
 
     trained: set[str] = field(default_factory=set)
     cached: set[str] = field(default_factory=set)
     diverged: set[str] = field(default_factory=set)
     machines: set[str] = field(default_factory=set)
     training_seconds: float = 0.0
+    looking_seconds: float = 0.0
     member_steps: int = 0
 
 
@@ -128,7 +129,11 @@ class Lab:
             if networks[key].status == "diverged":
                 self.tally.diverged.add(key)
         return [
-            [Trained(spec, networks[spec.key]) for part in request.parts() for spec in part.specs]
+            [
+                Trained(spec, networks[spec.key], self.assembler.dataset)
+                for part in request.parts()
+                for spec in part.specs
+            ]
             for request in requests
         ]
 
@@ -166,13 +171,14 @@ class Lab:
         """Measure kept rows, and keep the values with the network."""
         import torch
 
-        dataset = self.assembler.dataset(spec.dataset)
+        begin, dataset = time.perf_counter(), self.assembler.dataset(spec.dataset)
         with exact_arithmetic():
             for step, measures in lacking.items():
                 row = torch.from_numpy(network.rows[step])
                 values = self.evaluator.values(spec, dataset, row, measures, network)
                 for measure, value in zip(measures, values, strict=True):
                     network.measured.setdefault(measure.label(spec), {})[step] = value
+        self.tally.looking_seconds += time.perf_counter() - begin
         self.store.save(network)
 
     # Training.
@@ -229,7 +235,8 @@ class Lab:
             if self.progress:
                 callbacks.append(AfterBlock(_reporter(self.progress, session, len(trainees))))
             fit(session, callbacks, self.accelerator)
-        self.tally.training_seconds += time.perf_counter() - begin
+        self.tally.training_seconds += time.perf_counter() - begin - session.looking_seconds
+        self.tally.looking_seconds += session.looking_seconds
         self.tally.member_steps += (session.step - start) * len(trainees)
         if self.interruption.asked:
             self._keep(session)

@@ -30,7 +30,7 @@ class Layout:
 
     @classmethod
     def of(cls, module: nn.Module) -> Self:
-        """The layout of an ordinary module; ValueError if it has nothing to train or holds buffers."""
+        """The layout of an ordinary module; ValueError if it has nothing to train. Buffers are no part of a row."""
         named = list(module.named_parameters())
         if not named:
             raise ValueError(f"{type(module).__name__} has no parameters to train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,7 @@ class Session:
     ) -> None:
         self.program, self.evaluator, self._commit, self._rebuild = program, evaluator, commit, rebuild
         self.trainees = list(trainees)
-        self.step = trainees[0].at
+        self.step, self.looking_seconds = trainees[0].at, 0.0
         self.total = trainees[0].stop.at_most
         self._before: tuple[int, Snapshot] | None = None
         self._now: tuple[int, Snapshot] | None = None
@@ -169,10 +170,12 @@ class Session:
         lacking = [m for m in measures if step not in trainee.network.measured.get(m.label(trainee.spec), {})]
         if not lacking:
             return
+        begin = time.perf_counter()
         weights = self.program.weights(index, row).cpu()
         values = self.evaluator.values(trainee.spec, trainee.dataset, weights, lacking, trainee.network)
         for measure, value in zip(lacking, values, strict=True):
             trainee.network.measured.setdefault(measure.label(trainee.spec), {})[step] = value
+        self.looking_seconds += time.perf_counter() - begin
 
     def _finish(self, index: int, row: Tensor, step: int, status: Status) -> None:
         trainee = self.trainees[index]

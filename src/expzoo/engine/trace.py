@@ -49,9 +49,9 @@ class Objective:
     loss: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        """The loss, a 0-d tensor."""
+        """The loss, a 0-d tensor. `parameters` may hold buffers too; what it lacks is as in the module."""
         buffers = {name: value.clone() for name, value in self.module.named_buffers()}  # a forward may write there
-        return self.loss(functional_call(self.module, parameters | buffers, (x,)), y)
+        return self.loss(functional_call(self.module, buffers | parameters, (x,)), y)
 
 
 def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Objective:
