@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expzoo.errors import BadInput, PluginError
+from expzoo.interruption import ignore, interruptible
 from expzoo.words import Words
 
 if TYPE_CHECKING:
@@ -21,19 +23,35 @@ DONE, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 75
 
 def main() -> int:
     """Do what the command line says and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is shown by its number
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return _dispatch(sys.argv[1:])
+        with interruptible():
+            return _ended(lambda: _dispatch(sys.argv[1:]), "the system")
+    except KeyboardInterrupt:
+        return _say(INTERRUPTED, "interrupted: what was done is kept; the same command goes on from here")
+
+
+def _ended(work: Callable[[], int], place: object) -> int:
+    """The exit code of `work`, with what went wrong said; `place` is where, if the system does not say it."""
+    try:
+        code = work()
+        sys.stdout.flush()
     except BadInput as error:
         return _say(BAD_INPUT, *str(error).splitlines())
     except PluginError as error:
-        return _say(FAILED, str(error), _own_traceback(error))
-    except KeyboardInterrupt:
-        return _say(INTERRUPTED, "interrupted")
-    except BrokenPipeError:  # the reader of our output has seen enough
+        from expzoo.blame import own_traceback
+
+        return _say(FAILED, own_traceback(error), str(error))
+    except MemoryError as error:
+        return _say(FAILED, f"there is not enough memory: {error}")
+    except BrokenPipeError:  # the reader of our output has seen enough: it comes last
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except OSError as error:
-        return _say(FAILED, f"{error.filename or 'the system'}: {error.strerror or error}")
+        return _say(FAILED, f"{error.filename or place}: {error.strerror or error}")
+    return code
 
 
 def _say(code: int, *lines: str) -> int:
@@ -66,6 +84,8 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(words: Words) -> int:
     """Compose and run every job; BadInput with all faults at once."""
+    import logging
+
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
@@ -74,6 +94,7 @@ def _run(words: Words) -> int:
     from expzoo.explanations import REFUSALS
     from expzoo.registry import HOME
 
+    logging.raiseExceptions = False  # a log line that nobody reads is no reason for a traceback
     source.install()
     multirun = "--multirun" in words.flags
     wanted = faults.asked(words.overrides, multirun=multirun)
@@ -136,13 +157,7 @@ def _job(cfg: DictConfig) -> int:
     directory = Path(HydraConfig.get().runtime.output_dir)
     try:
         with _environment(HYDRA_FULL_ERROR=None):  # not for what the job itself starts
-            return _results(cfg, directory)
-    except BadInput as error:
-        return _say(BAD_INPUT, *str(error).splitlines())
-    except PluginError as error:
-        return _say(FAILED, str(error), _own_traceback(error))
-    except OSError as error:
-        return _say(FAILED, f"{error.filename or directory}: {error.strerror or error}")
+            return _ended(lambda: _results(cfg, directory), directory)
     except Exception:  # noqa: BLE001 - the boundary of a job: whatever it is, it is printed and the next job runs
         return _say(FAILED, traceback.format_exc().rstrip())
     finally:
@@ -174,16 +189,6 @@ def _results(cfg: DictConfig, directory: Path) -> int:
 
     code = experiment.run(config, directory)
     if code == INTERRUPTED:
+        ignore()
         sys.exit(code)  # the jobs that remain are not to be started
     return code
-
-
-def _own_traceback(error: PluginError) -> str:
-    """The traceback of what a plugin raised, from its own file on."""
-    cause = error.__cause__
-    if cause is None:
-        return ""
-    frames = cause.__traceback__
-    while frames and frames.tb_next and frames.tb_frame.f_code.co_filename != str(error.file):
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(cause.with_traceback(frames))).rstrip()

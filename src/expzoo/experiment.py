@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo import registry, results
 from expzoo.analysis import Analysis, Figure, Findings, Setting
+from expzoo.blame import plugins_are_blamed
 from expzoo.errors import BadInput, PluginError
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
 from expzoo.lab import Interrupted, Irreproducible, Lab
+from expzoo.mirror import mirror
 from expzoo.randomness import member_seed
 from expzoo.spec import Spec
 from expzoo.verdicts import Verdict, dump_verdicts
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 DONE, FAILED, INTERRUPTED = 0, 1, 75
 
 
+@plugins_are_blamed()
 def run(config: dict[str, Any], directory: Path) -> int:
     """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -50,11 +53,10 @@ def run(config: dict[str, Any], directory: Path) -> int:
         print(error, file=sys.stderr)
         return FAILED
 
-    # Records first, then what is made of them; the manifest says that all of it is there.
-    verdicts = write_results(directory, config, analyses, findings)
-    facts = about(config, directory, lab, time.perf_counter() - begin)
-    facts["mirrored"] = mirror(config, directory, facts, verdicts)
-    results.seal(directory, facts)
+    # Records first, then what is made of them; the manifest says that all of it is there, the logger mirrors it.
+    write_results(directory, config, analyses, findings)
+    results.seal(directory, about(config, directory, lab, time.perf_counter() - begin))
+    mirror(config, directory)
     write_report(directory)
     report_divergence(lab)
     show(directory)
@@ -75,7 +77,7 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         for kind in ("optimizer", "schedule", "loss", "stop"):
             getattr(base, kind).build()
         module = base.model.build(dataset.inputs, dataset.outputs)
-        faults += parametrisation_faults(base, module)
+        faults += module_faults(base, module)
     except BadInput as error:
         faults.append(str(error))
     except PluginError as error:
@@ -90,21 +92,22 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
     return Setting(base, seeds, config["budget"]), analyses
 
 
-def parametrisation_faults(base: Spec, module: nn.Module) -> list[str]:
-    """Why a config's parametrisation cannot be trained, if it cannot."""
-    if base.parametrisation is None:
-        return []
+def module_faults(base: Spec, module: nn.Module) -> list[str]:
+    """Why a config's model cannot be trained as its parametrisation says, if it cannot."""
     from expzoo.engine.layout import Layout
 
-    parametrisation = base.parametrisation.build()
-    if parametrisation.num_fixed:
-        needed = f"{parametrisation.num_fixed} rows of other networks, which only an analysis can give"
-        return [f"parametrisation={base.parametrisation.name} needs {needed}"]
     try:
-        parametrisation.trainable(Layout.of(module))
+        layout = Layout.of(module)
+        if base.parametrisation is None:
+            return []
+        parametrisation = base.parametrisation.build()
+        if not parametrisation.num_fixed:
+            parametrisation.trainable(layout)
+            return []
     except ValueError as error:
         return [str(error)]
-    return []
+    needed = f"{parametrisation.num_fixed} rows of other networks, which only an analysis can give"
+    return [f"parametrisation={base.parametrisation.name} needs {needed}"]
 
 
 def open_lab(config: dict[str, Any]) -> Lab:
@@ -130,7 +133,7 @@ def find_accelerator(wanted: str) -> str:
 
 def write_results(
     directory: Path, config: dict[str, Any], analyses: dict[str, Analysis], findings: list[Findings]
-) -> list[Verdict]:
+) -> None:
     """Records, arrays, verdicts and figures; each analysis sees its own records only."""
     import yaml
 
@@ -155,7 +158,6 @@ def write_results(
         pictures.insert(0, figures.forest(verdicts))
     write_atomically(directory / results.VERDICTS, dump_verdicts(verdicts).encode())
     figures.save_all(pictures, directory / results.FIGURES)
-    return verdicts
 
 
 def cut(verdict: Verdict, how: str) -> Verdict:
@@ -193,21 +195,6 @@ def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> 
         "seconds": round(seconds, 1),
         "notes": notes,
     }
-
-
-def mirror(config: dict[str, Any], directory: Path, facts: dict[str, Any], verdicts: list[Verdict]) -> bool:
-    """Hand the run to its logger; if that fails it is said, the results stay, and the next run tries again."""
-    from expzoo import records
-
-    node = config["logger"]
-    try:
-        logger = registry.build("logger", node["name"], **{k: v for k, v in node.items() if k != "name"})
-        told = facts | {"verdicts": [verdict.to_json() for verdict in verdicts]}
-        logger.log(directory, told, records.summary(records.read(directory / results.RECORDS)))
-    except Exception as error:  # noqa: BLE001 - a tracker is a mirror: whatever happens to it, the run is done
-        print(f"logger={node['name']} failed: {error}; the results in {directory} are complete", file=sys.stderr)
-        return False
-    return True
 
 
 def command() -> str:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo import results
 from expzoo.identity import OF_NO_EFFECT, run_id
+from expzoo.mirror import mirror
 
 if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
 
 
 def show_if_finished(directory: Path, config: dict[str, Any]) -> bool:
-    """Show the verdicts if `directory` holds the whole result of this config."""
+    """Show the verdicts if `directory` holds the whole result of this config; a logger that lacks it gets it."""
     if config["dry_run"] or not is_finished(directory, config):
         return False
+    mirror(config, directory)
     show(directory)
     return True
 
@@ -24,7 +26,7 @@ def show_if_finished(directory: Path, config: dict[str, Any]) -> bool:
 def is_finished(directory: Path, config: dict[str, Any]) -> bool:
     """Whether `directory` holds the whole result of this config; a damaged file is said and means that it does not."""
     sealed = results.manifest(directory)
-    if sealed is None or sealed.get("id") != run_id(config) or sealed.get("mirrored") is False:
+    if sealed is None or sealed.get("id") != run_id(config):
         return False
     faults = results.damaged(directory, sealed)
     if not results.is_page(directory / results.REPORT):

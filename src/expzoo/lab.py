@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,7 +19,10 @@ from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
 from expzoo.engine.session import Session, Trainee
+from expzoo.errors import BadInput
+from expzoo.interruption import Interruption, Stopped
 from expzoo.machine import machine_class
+from expzoo.progress import Progress, reporter
 from expzoo.store import Network, Store
 from expzoo.trained import Request, Trained, Want, expand
 
@@ -51,16 +54,6 @@ class Tally:
     member_steps: int = 0
 
 
-class Progress(Protocol):
-    """Shown while networks are trained."""
-
-    def start(self, networks: int, steps: int) -> None: ...
-
-    def advance(self, networks: int, steps: int) -> None: ...
-
-    def finish(self) -> None: ...
-
-
 class Lab:
     """Answers requests from the store and by training. `train` is its one-line form."""
 
@@ -73,8 +66,6 @@ class Lab:
         partial_seconds: float = PARTIAL_SECONDS,
     ) -> None:
         import torch
-
-        from expzoo.engine.lightning import Interruption
 
         self.store, self.accelerator, self.progress = store, accelerator, progress
         self.partial_seconds = partial_seconds
@@ -111,19 +102,20 @@ class Lab:
     def answer(self, requests: Sequence[Request]) -> list[list[Trained]]:
         """Everything that the requests want: found, or trained in waves of what is ready."""
         wants = expand(requests)
+        self._refuse_absent_splits(wants)
         networks = self._found(wants)
         missing = {key: want for key, want in wants.items() if key not in networks}
         if missing:
             self.store.require_writable()
             self._start_progress(missing)
-            with self.interruption.listening():
-                try:
-                    while missing:
-                        self._train_wave(missing, networks)
-                        missing = {key: want for key, want in missing.items() if key not in networks}
-                finally:
-                    if self.progress:
-                        self.progress.finish()
+            try:
+                with self.interruption.listening(self.progress.stopping if self.progress else None):
+                    self._train(missing, networks)
+            except Stopped:
+                raise Interrupted from None
+            finally:
+                if self.progress:
+                    self.progress.finish()
         for key in wants:
             self.tally.machines.add(networks[key].machine)
             if networks[key].status == "diverged":
@@ -136,6 +128,18 @@ class Lab:
             ]
             for request in requests
         ]
+
+    def _refuse_absent_splits(self, wants: dict[str, Want]) -> None:
+        """BadInput, before anything is trained, if somebody looks at a split that a dataset does not have."""
+        asked = {(want.spec.dataset, split): want.spec for want in wants.values() for split in want.splits()}
+        faults = []
+        for (dataset, split), spec in asked.items():
+            try:
+                self.evaluator.split(spec, self.assembler.dataset(dataset), split)
+            except ValueError as error:
+                faults.append(f"dataset={dataset.name}: {error}")
+        if faults:
+            raise BadInput("\n".join(sorted(set(faults))))
 
     # What is there.
 
@@ -188,6 +192,13 @@ class Lab:
             steps = sum(want.spec.stop.build().at_most for want in missing.values())
             self.progress.start(len(missing), steps)
 
+    def _train(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
+        while missing:
+            self._train_wave(missing, networks)
+            if self.interruption.asked:
+                raise Interrupted
+            missing = {key: want for key, want in missing.items() if key not in networks}
+
     def _train_wave(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
         """Train everything whose sources are there."""
         groups: dict[Any, dict[Spec, Trainee]] = {}
@@ -197,6 +208,8 @@ class Lab:
                 continue
             if any(source.status == "diverged" for source in sources if source):
                 self._commit(self._stillborn(want.spec, networks), networks)
+                if self.progress:
+                    self.progress.advance(1, 0, want.spec.stop.build().at_most)
                 continue
             trainee = self._trainee(want, networks)
             groups.setdefault((self.assembler.signature(want.spec), trainee.at), {})[want.spec] = trainee
@@ -233,8 +246,12 @@ class Lab:
                 program, trainees, self.evaluator, lambda done: self._commit(done, networks), self.assembler.program
             )
             if self.progress:
-                callbacks.append(AfterBlock(_reporter(self.progress, session, len(trainees))))
-            fit(session, callbacks, self.accelerator)
+                callbacks.append(AfterBlock(reporter(self.progress, session)))
+            try:
+                fit(session, callbacks, self.accelerator)
+            except Stopped:
+                self._keep(session)
+                raise
         self.tally.training_seconds += time.perf_counter() - begin - session.looking_seconds
         self.tally.looking_seconds += session.looking_seconds
         self.tally.member_steps += (session.step - start) * len(trainees)
@@ -267,15 +284,3 @@ class Lab:
 def train(specs: Request | Sequence[Spec], store: str | Path = "outputs/store") -> list[Trained]:
     """The trained networks of these specs, from the store or trained now: the one-line form for notebooks."""
     return Lab(Store(Path(store).absolute(), machine_class())).train(specs)
-
-
-def _reporter(progress: Progress, session: Session, members: int) -> Callable[[Any, Session], None]:
-    """A callback that tells the progress display what each block added."""
-    seen = [session.step, 0]
-
-    def report(_: Any, session: Session) -> None:
-        finished = members - len(session.active)
-        progress.advance(finished - seen[1], (session.step - seen[0]) * members)
-        seen[:] = session.step, finished
-
-    return report

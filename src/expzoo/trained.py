@@ -160,6 +160,12 @@ class Want:
     measures: set[Measure] = field(default_factory=set)
     events: set[Event] = field(default_factory=set)
 
+    def splits(self) -> set[str]:
+        """The splits that somebody looks at, the stop rule included."""
+        stop = self.spec.stop.build()
+        watched = {stop.watches[1]} if stop.every else set()
+        return {measure.split for measure in self.measures if measure.split} | {e.split for e in self.events} | watched
+
     def lacking(self, network: Network, step: int, *, ended: bool) -> dict[int, list[Measure]] | None:
         """What is wanted up to `step` and not kept: measures by step; None if it is a row.
 

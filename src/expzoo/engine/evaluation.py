@@ -193,8 +193,9 @@ class Evaluator:
             where = f"{measure.metric} on {measure.split}" if measure.split else measure.metric
             raise BadInput(f"{where}: {error}") from error
         except Exception as error:
-            kind, name = measure.plugin.kind, measure.plugin.name
-            raise PluginError(f"{kind}={name}", registry.path(kind, name), "measured") from error
+            file = registry.path(measure.plugin.kind, measure.plugin.name)
+            plugin = f"{measure.plugin.kind}={measure.plugin.name} of {registry.owner(file)}"
+            raise PluginError(plugin, file, "measured") from error
 
     def _training_loss(self, spec: Spec, outputs: Tensor, targets: Tensor) -> float:
         loss: Loss = self._plugin(spec.loss)

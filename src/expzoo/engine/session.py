@@ -75,6 +75,7 @@ class Session:
         self.total = trainees[0].stop.at_most
         self._before: tuple[int, Snapshot] | None = None
         self._now: tuple[int, Snapshot] | None = None
+        self._between = True  # blocks, or within the steps of one: what is kept of members is that of `step`
         due = frozenset[int]().union(*(trainee.due() for trainee in trainees))
         self.blocks = boundaries(self.total, self.step, due, LONGEST)
         if self.step == 0:
@@ -91,7 +92,7 @@ class Session:
             return
         self._before, self._now = self._now, (start, self.program.snapshot())
         losses = self.program.advance(start, stop).cpu()
-        self.step = stop
+        self.step, self._between = stop, False
         after = self.program.look(stop).cpu() if stop == self.total else None
         for index, trainee in enumerate(self.trainees):
             if trainee.done:
@@ -105,15 +106,22 @@ class Session:
                 self._diverged(index, stop)
         self._look(stop)
         self._compact()
+        self._between = True
 
     def partials(self) -> list[Partial]:
-        """Where every running member is, for the store."""
+        """Where every running member is, for the store.
+
+        In a block that was broken off it is where its steps began. None at the start, none while they are looked at.
+        """
+        if not self._between or self.step == 0:
+            return []
+        begun = self._now[1] if self._now and self._now[0] == self.step else self.program.snapshot()
         return [
             Partial(
                 key=trainee.spec.key,
                 step=self.step,
-                theta=(row := self.program.row(index)).theta.numpy(),
-                state={name: value.numpy() for name, value in row.state.items()},
+                theta=begun.theta[index].numpy(force=True),
+                state={name: value[index].numpy(force=True) for name, value in begun.state.items()},
                 network=trainee.network,
             )
             for index, trainee in enumerate(self.trainees)

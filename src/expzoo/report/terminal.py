@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -22,6 +24,14 @@ _WIDEST = {"effect": 11, "published": 13}
 _RIGHT = ("effect", "n")
 
 
+class _Console(Console):
+    """One that leaves it to the command what it means that nobody reads on."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Called while the BrokenPipeError is handled; rich itself ends the process, with exit code 1."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def print_verdicts(
     verdicts: Iterable[Verdict | Mapping[str, Any]], directory: Path | str, console: Console | None = None
 ) -> None:
@@ -30,7 +40,7 @@ def print_verdicts(
     Raises:
         ValueError: a verdict has a field at fault.
     """
-    console = console or Console()
+    console = console or _Console()
     claims = wording.as_verdicts(verdicts)
     if not claims:
         _print(console, Text("no verdicts: no analysis of this run judges a claim"))
