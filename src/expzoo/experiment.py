@@ -162,7 +162,8 @@ def write_results(
 
 def cut(verdict: Verdict, how: str) -> Verdict:
     """A verdict whose statement says how the published setting was cut, if it was."""
-    return replace(verdict, statement=f"{verdict.statement} ({how})") if how else verdict
+    said = f"{verdict.statement.removesuffix('.')} ({how})."
+    return replace(verdict, statement=said) if how else verdict
 
 
 def about(config: dict[str, Any], directory: Path, lab: Lab, seconds: float) -> dict[str, Any]:

@@ -170,12 +170,14 @@ def legend(axes: Axes) -> None:
     names = [_words(line) for line in lines]
     figure = axes.get_figure(root=True)
     assert figure is not None
-    room = figure.get_figwidth() // (0.09 * max(map(len, names), default=1) + 0.55)
+    widths = [0.073 * len(name) + 0.6 for name in names] or [1.0]  # inches, with the line's sample
+    room = figure.get_figwidth()
+    columns = len(widths) if sum(widths) <= room else int(room // max(widths))
     figure.legend(
         lines,
         names,
         loc="outside upper left",
-        ncols=int(min(max(room, 1), max(len(lines), 1))),
+        ncols=max(columns, 1),
         frameon=False,
         fontsize=9.5,
         labelcolor=INK,
