@@ -145,8 +145,8 @@ class TicketAdjacency:
         axes.set_ylabel("adjacent runs above chance (%)")
         figures.legend(axes)
         caption = (
-            "Chance is the exact mean over orders of each unit's mask. Bars are means with 95 % Student intervals; dots "
-            "are networks."
+            "Chance is the exact mean over orders of each unit's mask. Bars are means with 95 % Student intervals; "
+            "dots are networks."
         )
         data = records.select(table, metric="adjacency_excess")
         yield Figure("adjacency", "Kept inputs lie side by side", caption, picture, data)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from expzoo.errors import BadInput, PluginError
 from expzoo.interruption import ignore, interruptible
+from expzoo.progress import shown
 from expzoo.words import Words
 
 if TYPE_CHECKING:
@@ -185,8 +186,8 @@ def _results(cfg: DictConfig, directory: Path) -> int:
     config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)
     if finished.show_if_finished(directory, config):
         return DONE
-    from expzoo import experiment
-
+    with shown("starting"):
+        from expzoo import experiment
     code = experiment.run(config, directory)
     if code == INTERRUPTED:
         ignore()

@@ -10,6 +10,7 @@ import numpy as np
 
 from expzoo.errors import nearest
 from expzoo.interfaces import Split
+from expzoo.machine import memory
 from expzoo.randomness import integers, permutation, uniforms
 
 SPLITS = ("train", "validation", "test", "fresh")
@@ -80,6 +81,14 @@ def training_faults(
         yield f"validation_size {validation_size} leaves none of the {share} training examples"
     elif order != "full" and batch_size > size:
         yield f"batch_size {batch_size} is more than the {size} training examples"
+
+
+def memory_faults(examples: int, inputs: int) -> Iterator[str]:
+    """What is wrong with so many examples of so many numbers: they have to fit into memory."""
+    needed, there = 4 * examples * inputs, memory()
+    if needed > there:
+        told = f"{examples:,} examples of {inputs} numbers take {needed / 2**30:,.0f} GiB"
+        yield f"{told}, and this machine has {there / 2**30:,.0f} GiB"
 
 
 def batches(order: str, seed: int, start: int, stop: int, batch_size: int, size: int) -> np.ndarray:

@@ -7,35 +7,43 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expzoo import registry, results
 from expzoo.analysis import Analysis, Figure, Findings, Setting
 from expzoo.blame import plugins_are_blamed
 from expzoo.errors import BadInput, PluginError
+from expzoo.feasibility import model_faults
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
 from expzoo.lab import Interrupted, Irreproducible, Lab
 from expzoo.mirror import mirror
+from expzoo.progress import shown, terminal_progress
 from expzoo.randomness import member_seed
 from expzoo.spec import Spec
 from expzoo.verdicts import Verdict, dump_verdicts
-
-if TYPE_CHECKING:
-    from torch import nn
 
 log = logging.getLogger(__name__)
 DONE, FAILED, INTERRUPTED = 0, 1, 75
 
 
+class Said(logging.Handler):
+    """Says warnings on standard error as it is at the time: above the progress display, where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        print(self.format(record), file=sys.stderr)
+
+
 @plugins_are_blamed()
 def run(config: dict[str, Any], directory: Path) -> int:
     """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Said()])
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
-    setting, analyses = prepare(config)
-    lab = open_lab(config)
+    with shown("looking at what is asked"):
+        setting, analyses = prepare(config)
+        lab = open_lab(config)
     if config["dry_run"]:
         from expzoo.plan import show_plan
 
@@ -54,10 +62,11 @@ def run(config: dict[str, Any], directory: Path) -> int:
         return FAILED
 
     # Records first, then what is made of them; the manifest says that all of it is there, the logger mirrors it.
-    write_results(directory, config, analyses, findings)
-    results.seal(directory, about(config, directory, lab, time.perf_counter() - begin))
-    mirror(config, directory)
-    write_report(directory)
+    with shown("judging and drawing"):
+        write_results(directory, config, analyses, findings)
+        results.seal(directory, about(config, directory, lab, time.perf_counter() - begin))
+        mirror(config, directory)
+        write_report(directory)
     report_divergence(lab)
     show(directory)
     return DONE
@@ -76,15 +85,14 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         dataset = base.dataset.build()
         for kind in ("optimizer", "schedule", "loss", "stop"):
             getattr(base, kind).build()
-        module = base.model.build(dataset.inputs, dataset.outputs)
-        faults += module_faults(base, module)
+        faults += model_faults(base, dataset)
     except BadInput as error:
         faults.append(str(error))
     except PluginError as error:
         if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
             raise
         faults.append(f"{error}: {str(error.__cause__).splitlines()[0]}")
-    if not analyses:
+    if not config["analysis"]:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or base is None:
         raise BadInput("\n".join(faults))
@@ -92,28 +100,9 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
     return Setting(base, seeds, config["budget"]), analyses
 
 
-def module_faults(base: Spec, module: nn.Module) -> list[str]:
-    """Why a config's model cannot be trained as its parametrisation says, if it cannot."""
-    from expzoo.engine.layout import Layout
-
-    try:
-        layout = Layout.of(module)
-        if base.parametrisation is None:
-            return []
-        parametrisation = base.parametrisation.build()
-        if not parametrisation.num_fixed:
-            parametrisation.trainable(layout)
-            return []
-    except ValueError as error:
-        return [str(error)]
-    needed = f"{parametrisation.num_fixed} rows of other networks, which only an analysis can give"
-    return [f"parametrisation={base.parametrisation.name} needs {needed}"]
-
-
 def open_lab(config: dict[str, Any]) -> Lab:
     """A lab on the config's store and accelerator; BadInput if the accelerator is not there."""
     from expzoo.machine import machine_class
-    from expzoo.progress import terminal_progress
     from expzoo.store import Store
 
     accelerator = find_accelerator(config["trainer"]["accelerator"])

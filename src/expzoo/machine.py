@@ -95,3 +95,8 @@ def machine_class(device: str = "cpu") -> str:
     found = _openblas() if blas() == "openblas" else None
     library = f"openblas{found[0]}_{found[1]}" if found else f"mkl_{_cpu()[0].lower()}"
     return f"cpu-{torch.backends.cpu.get_cpu_capability().lower()}-{library}-torch{minor}"
+
+
+def memory() -> int:
+    """The bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class TerminalProgress:
             TimeRemainingColumn(),
             console=Console(stderr=True),
             transient=True,
+            refresh_per_second=4,
         )
         self._task = self._bar.add_task(f"training {networks} networks", total=steps)
         self._bar.start()
@@ -92,6 +94,18 @@ class TerminalProgress:
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+
+@contextmanager
+def shown(what: str) -> Iterator[None]:
+    """One line on a terminal while something takes a moment that is no training; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield
 
 
 def terminal_progress() -> TerminalProgress | None:
