@@ -65,8 +65,11 @@ def start(folder: Path) -> int:
     """A process that trains."""
     child = os.fork()
     if child == 0:
-        train(folder)
-        os._exit(0)
+        try:
+            train(folder)
+            os._exit(0)
+        finally:
+            os._exit(1)
     return child
 
 

@@ -95,7 +95,8 @@ class KeepPartials(AfterBlock):
 def fit(session: Session, callbacks: list[Callback], accelerator: str = "cpu") -> None:
     """Run a session to its end, or until a callback stops it, on one device with exact arithmetic."""
     with exact_arithmetic(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")  # of loaders and of torch's private interfaces
+        # of loaders, of torch's private interfaces, of clusters that this process does not use
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         trainer = Trainer(
             accelerator="gpu" if accelerator == "cuda" else "cpu",
             devices=1,
