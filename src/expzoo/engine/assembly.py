@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from expzoo import masks, randomness
+from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.feed import IndexFeed
 from expzoo.engine.layout import Layout, construct
@@ -190,7 +191,8 @@ class Assembler:
     def _bytes_of_member(self, spec: Spec) -> int:
         signature = self.signature(spec)
         if signature not in self._member_bytes:
-            program = self.probe([spec, spec])
+            with exact_arithmetic():
+                program = self.probe([spec, spec])
             tensors = [program.theta, program.grad, *program.state.values()]
             own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
             self._member_bytes[signature] = max(own // len(program.theta), 1)
