@@ -121,6 +121,8 @@ def _explained(error: RuntimeError) -> Unadoptable:
             "the module reads the value of a tensor (an `if` on it, .item(), float()), which each member has its own "
             "of; use torch.where"
         )
+    if "data pointer" in first or "numpy()" in first:
+        return Unadoptable("the module hands a tensor to NumPy or another library; use torch's own operations")
     return Unadoptable(f"the module cannot be traced: {first}")
 
 
