@@ -20,8 +20,9 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/pyrefly check
 
+# Without OPENBLAS_CORETYPE, which forces other matrix kernels than the machine's own.
 bench: $(VENV)/.installed-dev
-	set -e; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(PYTHON) $$file; done
+	set -e; unset OPENBLAS_CORETYPE; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(PYTHON) $$file; done
 
 $(VENV)/.installed: constraints.txt pyproject.toml
 	test -x $(PYTHON) || $(PYTHON3) -m venv $(VENV)

@@ -144,7 +144,10 @@ class TicketAdjacency:
             figures.bars(axes, ["pairs", "triples", "quadruples"], values, arm, place=(place, len(ARMS)))
         axes.set_ylabel("adjacent runs above chance (%)")
         figures.legend(axes)
-        caption = "Chance is the exact mean over orders of each unit's mask. 95 % Student intervals over networks."
+        caption = (
+            "Chance is the exact mean over orders of each unit's mask. Bars are means with 95 % Student intervals; "
+            "dots are networks."
+        )
         data = records.select(table, metric="adjacency_excess")
         yield Figure("adjacency", "Kept inputs lie side by side", caption, picture, data)
         if not all(len(arrays[f"first_layer_masks/{arm}"]) for arm in ARMS):
@@ -154,7 +157,7 @@ class TicketAdjacency:
         caption = (
             f"First seed, the {self.pictured} hidden units with most inputs left, in order of their mean position."
         )
-        yield Figure("masks", "First-layer masks of a ticket and at random", caption, grid, data)
+        yield Figure("masks", "First-layer masks of a ticket and at random", caption, grid, _filled(shown))
 
 
 def _first_layer(network: Trained) -> np.ndarray:
@@ -162,8 +165,16 @@ def _first_layer(network: Trained) -> np.ndarray:
     return next(mask for mask in network.masks().values() if mask.ndim == 2)
 
 
+def _filled(masks: dict[str, np.ndarray]) -> pl.DataFrame:
+    """What the picture of the masks shows: one row for each kept input, with its row in the picture and its place."""
+    import polars as pl
+
+    kept = [(arm, int(row), int(place)) for arm, mask in masks.items() for row, place in np.argwhere(mask)]
+    return pl.DataFrame(kept, schema=["arm", "row", "input"], orient="row")
+
+
 def _densest(mask: np.ndarray, count: int) -> np.ndarray:
     """The `count` rows with most entries, ordered by the mean position of their entries."""
-    rows = mask[np.argsort(-mask.sum(1), kind="stable")[:count]]
+    rows = mask[np.argsort(-mask.sum(1, dtype=int), kind="stable")[:count]]
     positions = (rows * np.arange(rows.shape[1])).sum(1) / np.maximum(rows.sum(1), 1)
     return rows[np.argsort(positions, kind="stable")]

@@ -12,6 +12,7 @@ from expzoo.data import (
     Recent,
     batches,
     frozen_split,
+    memory_faults,
     noisy_labels,
     refuse,
     refuse_unknown,
@@ -117,6 +118,7 @@ class Mnist1d:
         sizes = training_faults(share, train_size, validation_size, order, batch_size)
         refuse(self._faults(train_split, share, sizes))
         self._set_sizes(share, train_size, validation_size, test_size)
+        refuse(memory_faults(max(num_samples, sum(self._sizes.values())), final_seq_length))
         self.batch_size = self.train_size if order == "full" else batch_size
 
     def _faults(self, train_split: float, share: int, sizes: Iterator[str]) -> Iterator[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from expzoo.activations import activation as activation_function
-from expzoo.options import Count
+from expzoo.options import Activation, Count
 from expzoo.registry import register
 
 
@@ -31,28 +29,7 @@ class Cnn1d(nn.Module):
         outputs: int,
         *,
         channels: Count = 25,
-        activation: Literal[
-            "celu",
-            "elu",
-            "gelu",
-            "gelu_tanh",
-            "hardsigmoid",
-            "hardswish",
-            "hardtanh",
-            "identity",
-            "leaky_relu",
-            "log_sigmoid",
-            "mish",
-            "relu",
-            "relu6",
-            "selu",
-            "sigmoid",
-            "silu",
-            "softplus",
-            "softsign",
-            "tanh",
-            "tanhshrink",
-        ] = "relu",
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         if len(inputs) > 2:

@@ -1,42 +1,18 @@
 """Activation functions by name, each an ordinary module of torch.
 
 A population goes through pointwise functions on padded memory, so that each of them gives a member the same bits in any
-crowd, whatever its kernel does at the end of a vector.
+crowd, whatever its kernel does at the end of a vector. A plugin takes one by name with the annotation
+`expzoo.options.Activation`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 from torch import nn
 
 from expzoo.errors import nearest
-
-Activation = Literal[
-    "celu",
-    "elu",
-    "gelu",
-    "gelu_tanh",
-    "hardsigmoid",
-    "hardswish",
-    "hardtanh",
-    "identity",
-    "leaky_relu",
-    "log_sigmoid",
-    "mish",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "tanh",
-    "tanhshrink",
-]
-"""The name of an activation function, as the annotation of a plugin's option."""
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "celu": nn.CELU,

@@ -119,6 +119,7 @@ def run(cfg: DictConfig | dict[str, Any]) -> Result:
 
     from expzoo import experiment, faults, identity
     from expzoo.finished import is_finished
+    from expzoo.mirror import mirror
 
     if isinstance(cfg, DictConfig):
         if found := faults.incomplete(cfg):
@@ -126,7 +127,9 @@ def run(cfg: DictConfig | dict[str, Any]) -> Result:
         cfg = identity.plain(cfg)
     name = cfg["about"]["experiment"] or "custom"
     directory = Path("outputs") / name / identity.run_id(cfg)
-    if not is_finished(directory, cfg) and (code := experiment.run(cfg, directory)):
+    if is_finished(directory, cfg):
+        mirror(cfg, directory)
+    elif code := experiment.run(cfg, directory):
         raise RuntimeError(f"the run ended with exit code {code}; see what it printed")
     return Result(directory)
 

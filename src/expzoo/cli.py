@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 from expzoo.errors import BadInput, PluginError
+from expzoo.interruption import interruptible
 from expzoo.jobs import DONE, INTERRUPTED, Outcome, say, told
 from expzoo.words import Words
 
 
 def main() -> int:
     """Do what the command line says and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is shown by its number
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return _dispatch(sys.argv[1:])
+        with interruptible():
+            code = _dispatch(sys.argv[1:])
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
-        return say(Outcome(INTERRUPTED, "interrupted"))
+        return say(Outcome(INTERRUPTED, "interrupted: what was done is kept; the same command goes on from here"))
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (BadInput, PluginError, OSError) as error:
+    except (BadInput, PluginError, MemoryError, OSError) as error:
         return say(told(error))
 
 
@@ -48,6 +56,8 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(words: Words) -> int:
     """Compose and run every job; BadInput with all faults at once."""
+    import logging
+
     import hydra
 
     from expzoo import faults, source
@@ -55,6 +65,7 @@ def _run(words: Words) -> int:
     from expzoo.jobs import Task, environment, together
     from expzoo.registry import HOME
 
+    logging.raiseExceptions = False  # a log line that nobody reads is no reason for a traceback
     source.install()
     multirun = "--multirun" in words.flags
     wanted = faults.asked(words.overrides, multirun=multirun)

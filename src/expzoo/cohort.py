@@ -18,6 +18,7 @@ from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import LOSS, Evaluator, Measure
 from expzoo.numerics.alignment import match_weights, permuted
+from expzoo.numerics.averages import weighted_mean
 from expzoo.numerics.lanczos import top_eigenvalues
 from expzoo.numerics.symmetry import hidden_units
 from expzoo.spec import FINAL, Spec, Step
@@ -40,7 +41,9 @@ class Cohort:
 
     Predictions, losses and metrics are computed network by network, exactly as while training, and do not depend on
     the company. Derivatives are batched over members: their last bits may. All of it runs in `dtype`, on the CPU, and
-    in evaluation mode; the mask is not looked at, so derivatives are those of all weights.
+    in evaluation mode; the mask is not looked at, so derivatives are those of all weights. Averages over batches, as
+    those of nn.BatchNorm, are made again at each row, over the training data of its member, and held in place while
+    the loss is differentiated.
 
     Where a method takes `rows` (k, size), they are weights as in `rows`, by default the members' own. Each is seen with
     the data that the members share; if the members have their own data there must be one row for each of them.
@@ -61,7 +64,7 @@ class Cohort:
         self.networks = tuple(networks)
         if faults := list(_faults(self.networks, step, dtype)):
             raise ValueError("; ".join(faults))
-        self._assembler, self._evaluator = Assembler(), Evaluator()
+        self._assembler, self._evaluator = Assembler(datasets=self.networks[0].datasets), Evaluator()
         self._outputs: dict[str, Tensor] = {}
         self._splits: dict[str, _Data] = {}
         shapes = {(tuple(data.inputs), data.outputs) for data in map(self._dataset, self.specs)}
@@ -82,6 +85,7 @@ class Cohort:
         part.networks = tuple(self.networks[member] for member in chosen)
         part.rows = self.rows[chosen]
         part._outputs, part._splits = {split: outputs[chosen] for split, outputs in self._outputs.items()}, {}
+        part.__dict__.pop("_loss", None)  # it knows whose averages go with which row
         return part
 
     @property
@@ -121,9 +125,9 @@ class Cohort:
         """
         measure = Measure(metric, split)
         rows = self._checked(rows)
+        if measure.on_split:
+            self._require_data(rows, split)
         owned = len(rows) == len(self)
-        if not owned and measure.on_split and not self._data(split).shared:
-            raise ValueError(self._not_one_each(len(rows), split))
         numbers = []
         with exact_arithmetic():
             for place, row in enumerate(rows):
@@ -136,8 +140,7 @@ class Cohort:
 
     def average(self, weights: Sequence[float] | Tensor | None = None, rows: Tensor | None = None) -> Tensor:
         """The weighted mean of the rows: (size,). `weights` (k,) are divided by their sum, by default all equal."""
-        rows = self._checked(rows)
-        return torch.tensordot(_shares(weights, len(rows)), rows.double(), 1).to(self.dtype)
+        return weighted_mean(self._checked(rows), weights).to(self.dtype)
 
     def ensemble(
         self,
@@ -151,10 +154,10 @@ class Cohort:
         uncertainty estimation using deep ensembles", section 2.4) and gives its logarithm, whose softmax it is;
         `outputs` averages the outputs themselves.
         """
-        shares, outputs = _shares(weights, len(self)), self.predict(split).double()
+        outputs = self.predict(split).double()
         if of == "outputs":
-            return torch.tensordot(shares, outputs, 1).to(self.dtype)
-        return torch.tensordot(shares, outputs.softmax(-1), 1).log().to(self.dtype)
+            return weighted_mean(outputs, weights).to(self.dtype)
+        return weighted_mean(outputs.softmax(-1), weights).log().to(self.dtype)
 
     # Derivatives of the training loss.
 
@@ -223,7 +226,14 @@ class Cohort:
 
     @cached_property
     def _loss(self) -> EmpiricalLoss:
-        return self._evaluator.loss(self.specs[0], self._dataset(self.specs[0]), self.dtype)
+        return self._evaluator.loss(self.specs[0], self._dataset(self.specs[0]), self.dtype, self._averages)
+
+    def _averages(self, rows: Tensor) -> Tensor:
+        """What each row's network keeps of its member's training data, or of those that all members share."""
+        self._require_data(rows, "train")
+        specs = self.specs if len(rows) == len(self) else self.specs[:1] * len(rows)
+        pairs = zip(specs, rows, strict=True)
+        return torch.stack([self._evaluator.statistics(spec, self._dataset(spec), row) for spec, row in pairs])
 
     def _checked(self, rows: Tensor | None) -> Tensor:
         if rows is None:
@@ -235,16 +245,18 @@ class Cohort:
 
     def _seen(self, rows: Tensor, split: str, examples: Sequence[int] | None) -> dict[str, Any]:
         """The examples that these rows see, as `EmpiricalLoss` takes them."""
+        self._require_data(rows, split)
         x, y, shared = self._data(split)
-        if not shared and len(rows) != len(self):
-            raise ValueError(self._not_one_each(len(rows), split))
         if examples is not None:
             axis, chosen = (0 if shared else 1), torch.as_tensor(examples, dtype=torch.long)
             x, y = x.index_select(axis, chosen), y.index_select(axis, chosen)
         return {"x": x, "y": y, "shared": shared}
 
-    def _not_one_each(self, count: int, split: str) -> str:
-        return f"{count} rows: every member has its own {split} split, so there must be {len(self)}, one for each"
+    def _require_data(self, rows: Tensor, split: str) -> None:
+        """ValueError if it is not known which data these rows see."""
+        if len(rows) != len(self) and not self._data(split).shared:
+            said = f"every member has its own {split} split, so there must be {len(self)}, one for each"
+            raise ValueError(f"{len(rows)} rows: {said}")
 
     def _data(self, split: str) -> _Data:
         """The split as all members see it; ValueError if their splits have different lengths."""
@@ -254,24 +266,13 @@ class Cohort:
                 raise ValueError(f"the members' {split} splits have {sorted(lengths)} examples: make a cohort of each")
             shared = all(_same(x, xs[0]) and _same(y, ys[0]) for x, y in zip(xs, ys, strict=True))
             x, y = (xs[0], ys[0]) if shared else (torch.stack(xs), torch.stack(ys))
-            y = y.to(self.dtype) if y.is_floating_point() else y
-            self._splits[split] = _Data(x.to(self.dtype), y, shared)
+            x, y = (value.to(self.dtype) if value.is_floating_point() else value for value in (x, y))
+            self._splits[split] = _Data(x, y, shared)
         return self._splits[split]
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
     return a is b or torch.equal(a, b)
-
-
-def _shares(weights: Sequence[float] | Tensor | None, count: int) -> Tensor:
-    """The weights (count,) in float64, divided by their sum."""
-    given = torch.ones(count) if weights is None else torch.as_tensor(weights)
-    if given.shape != (count,):
-        raise ValueError(f"weights of shape {tuple(given.shape)} must have the shape ({count},)")
-    total = given.double().sum()
-    if not total.isfinite() or total == 0:
-        raise ValueError(f"weights must have a finite sum other than 0, not {total.item()}")
-    return given.double() / total
 
 
 def _faults(networks: Sequence[Trained], step: Step | str, dtype: str | None) -> Iterator[str]:
@@ -287,13 +288,6 @@ def _faults(networks: Sequence[Trained], step: Step | str, dtype: str | None) ->
     for network in networks:
         if network.spec.parametrisation and network.spec.parametrisation.build().maps:
             yield f"the rows of network {network.key[:12]} are not weights: it has a parametrisation"
-        if not _has_row(network, step):
+        if not network.has_row(step):
             kept = ", ".join(map(str, [*sorted(network.network.rows), *network.network.events]))
             yield f"network {network.key[:12]} has no row at {step}, only at {kept}: ask for it in the Request"
-
-
-def _has_row(network: Trained, step: Step | str) -> bool:
-    try:
-        return network.step_of(step) in network.network.rows
-    except KeyError:
-        return False

@@ -10,6 +10,7 @@ import numpy as np
 
 from expzoo.errors import nearest
 from expzoo.interfaces import Split
+from expzoo.machine import memory
 from expzoo.randomness import integers, permutation, uniforms
 
 SPLITS = ("train", "validation", "test", "fresh")
@@ -30,9 +31,13 @@ def refuse_unknown(what: str, value: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"there is no {what} {value!r}: {nearest(value, known)}")
 
 
-def frozen_split(x: np.ndarray, y: np.ndarray) -> Split:
-    """A split that members can share: contiguous float32 and int64 arrays that refuse to be written to."""
-    split = Split(np.ascontiguousarray(x, np.float32).view(), np.ascontiguousarray(y, np.int64).view())
+def frozen_split(x: np.ndarray, y: np.ndarray, *, tokens: bool = False) -> Split:
+    """A split that members can share: contiguous arrays that refuse to be written to.
+
+    x is kept as float32, of `tokens` as int64; y is int64.
+    """
+    kept = np.int64 if tokens else np.float32
+    split = Split(np.ascontiguousarray(x, kept).view(), np.ascontiguousarray(y, np.int64).view())
     split.x.flags.writeable = split.y.flags.writeable = False
     return split
 
@@ -78,6 +83,14 @@ def training_faults(
         yield f"batch_size {batch_size} is more than the {size} training examples"
 
 
+def memory_faults(examples: int, inputs: int) -> Iterator[str]:
+    """What is wrong with so many examples of so many numbers: they have to fit into memory."""
+    needed, there = 4 * examples * inputs, memory()
+    if needed > there:
+        told = f"{examples:,} examples of {inputs} numbers take {needed / 2**30:,.0f} GiB"
+        yield f"{told}, and this machine has {there / 2**30:,.0f} GiB"
+
+
 def batches(order: str, seed: int, start: int, stop: int, batch_size: int, size: int) -> np.ndarray:
     """Which of `size` training examples steps start..stop-1 see: shape (stop - start, batch_size), int64.
 
@@ -106,14 +119,15 @@ class Arrays:
     """A base for datasets that fit into memory: every member sees the same splits, in shuffled epochs of its own.
 
     A plugin's constructor makes its arrays and hands them over, `super().__init__(batch_size, train=(x, y), ...)`: of
-    each split x (n, *inputs), kept as float32, and y (n,), labels from 0. There are as many outputs as labels.
+    each split x (n, *inputs), kept as float32, and y (n,), labels from 0. There are as many outputs as labels. With
+    `tokens`, x are whole numbers and stay so, for models that begin with an nn.Embedding.
     """
 
-    def __init__(self, batch_size: int, **splits: tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(self, batch_size: int, *, tokens: bool = False, **splits: tuple[np.ndarray, np.ndarray]) -> None:
         """ValueError if there is no train or test split, if shapes or labels do not fit, or if no batch is full."""
         refuse(f"a dataset needs a {name} split" for name in ("train", "test") if name not in splits)
         refuse(fault for name, (x, y) in splits.items() for fault in _array_faults(name, x, y, splits["train"][0]))
-        self._splits = {name: frozen_split(x, y) for name, (x, y) in splits.items()}
+        self._splits = {name: frozen_split(x, y, tokens=tokens) for name, (x, y) in splits.items()}
         size = len(self._splits["train"])
         refuse(training_faults(size, None, 0, "shuffled", batch_size))
         self.inputs = self._splits["train"].x.shape[1:]

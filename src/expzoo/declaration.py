@@ -17,12 +17,16 @@ _RESERVED = frozenset({"name", "defaults"})  # the name of the plugin, and Hydra
 
 @dataclass(frozen=True)
 class Declaration:
-    """The class of a plugin file, the options of its constructor, and its other literal promises."""
+    """The class of a plugin file, the options of its constructor, and its other literal promises.
+
+    `added` are options that the plugin gained: at their default, which is what was before, they are in no key.
+    """
 
     class_name: str
     options: dict[str, Option]
     version: int
     not_in_key: tuple[str, ...]
+    added: tuple[str, ...]
     doc: str
 
     @property
@@ -63,12 +67,20 @@ def read(file: Path, given: tuple[str, ...] = ()) -> Declaration:
         _refuse(file, tree, f"a plugin file has one class with @register, not {len(classes)}")
     options = _options(file, classes[0], given)
     version = _literal(file, classes[0], "CACHE_VERSION", 1)
-    not_in_key = _literal(file, classes[0], "NOT_IN_KEY", ())
     if type(version) is not int or version < 1:
         _refuse(file, classes[0], f"CACHE_VERSION must be a whole number at least 1, not {version!r}")
-    if not isinstance(not_in_key, tuple) or not set(not_in_key) <= set(options):
-        _refuse(file, classes[0], f"NOT_IN_KEY must be a tuple of names of options, not {not_in_key!r}")
-    return Declaration(classes[0].name, options, version, not_in_key, ast.get_docstring(classes[0]) or "")
+    not_in_key, added = (_names(file, classes[0], promise, options) for promise in ("NOT_IN_KEY", "ADDED"))
+    if without := [name for name in added if options[name].default == REQUIRED]:
+        _refuse(file, classes[0], f"ADDED has {', '.join(without)}, without a default that is what was before")
+    return Declaration(classes[0].name, options, version, not_in_key, added, ast.get_docstring(classes[0]) or "")
+
+
+def _names(file: Path, owner: ast.ClassDef, promise: str, options: dict[str, Option]) -> tuple[str, ...]:
+    """The options that a promise of the class names."""
+    names = _literal(file, owner, promise, ())
+    if not isinstance(names, tuple) or not set(names) <= set(options):
+        _refuse(file, owner, f"{promise} must be a tuple of names of options, not {names!r}")
+    return names
 
 
 def _refuse(file: Path, node: ast.AST, why: str) -> NoReturn:

@@ -11,7 +11,7 @@ class BadInput(ValueError):
 
 
 class PluginError(RuntimeError):
-    """A plugin raised while it was imported or constructed; its own exception is the cause. Exit code 1."""
+    """A plugin raised while it was imported, constructed or used; its own exception is the cause. Exit code 1."""
 
     def __init__(self, plugin: str, file: Path, when: str) -> None:
         super().__init__(f"{plugin} ({file}) raised while it was {when}")

@@ -12,28 +12,42 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo import registry, results
 from expzoo.analysis import Analysis, Figure, Findings, Setting
+from expzoo.blame import plugins_are_blamed
 from expzoo.errors import BadInput, PluginError
+from expzoo.feasibility import model_faults
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
-from expzoo.lab import Interrupted, Irreproducible, Lab, Tally
+from expzoo.lab import Interrupted, Irreproducible, Lab
 from expzoo.lockstep import Asking, lockstep, noting
+from expzoo.mirror import mirror
+from expzoo.progress import shown, terminal_progress
 from expzoo.randomness import member_seed
 from expzoo.spec import Spec
 from expzoo.verdicts import Verdict, dump_verdicts
 
 if TYPE_CHECKING:
-    from torch import nn
+    from expzoo.tally import Tally
 
 log = logging.getLogger(__name__)
 DONE, FAILED, INTERRUPTED = 0, 1, 75
 
 
+class Said(logging.Handler):
+    """Says warnings on standard error as it is at the time: above the progress display, where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        print(self.format(record), file=sys.stderr)
+
+
+@plugins_are_blamed()
 def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None = None) -> int:
     """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained.
 
     `overrides` are what it was composed from; if they are not given, those of the job that Hydra runs now.
     """
-    lab = open_lab(config)
+    with shown("looking at what is asked"):
+        lab = open_lab(config)
     try:
         return lab.drive(conduct(config, directory, lab, overrides=overrides))
     except Interrupted:
@@ -59,10 +73,11 @@ def conduct(
     Without `render` there are no pictures and no page, which are made from the results when they are opened, and
     nothing is shown.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Said()])
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
-    setting, analyses = prepare(config)
+    with shown("looking at what is asked"):
+        setting, analyses = prepare(config)
     if config["dry_run"]:
         from expzoo.plan import show_plan
 
@@ -73,17 +88,17 @@ def conduct(
     begin, keys = time.perf_counter(), set[str]()
     findings = yield from noting(lockstep([analysis.measure(setting) for analysis in analyses.values()]), keys)
 
-    # Records first, then what is made of them; the manifest says that all of it is there.
-    verdicts = write_results(directory, config, analyses, findings)
-    if render:
-        write_figures(directory, analyses, findings, verdicts)
+    # Records first, then what is made of them; the manifest says that all of it is there, the logger mirrors it.
     tally = lab.tally.of(keys)
-    facts = about(config, directory, tally, time.perf_counter() - begin) | {"rendered": render}
-    facts["command"] = command(overrides)
-    facts["mirrored"] = mirror(config, directory, facts, verdicts)
-    results.seal(directory, facts)
-    if render:
-        write_report(directory)
+    with shown("judging and drawing" if render else "judging"):
+        verdicts = write_results(directory, config, analyses, findings)
+        if render:
+            write_figures(directory, analyses, findings, verdicts)
+        facts = about(config, directory, tally, time.perf_counter() - begin)
+        results.seal(directory, facts | {"rendered": render, "command": command(overrides)})
+        mirror(config, directory)
+        if render:
+            write_report(directory)
     report_divergence(tally)
     if render:
         show(directory)
@@ -103,15 +118,14 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         dataset = base.dataset.build()
         for kind in ("optimizer", "schedule", "loss", "stop"):
             getattr(base, kind).build()
-        module = base.model.build(dataset.inputs, dataset.outputs)
-        faults += parametrisation_faults(base, module)
+        faults += model_faults(base, dataset)
     except BadInput as error:
         faults.append(str(error))
     except PluginError as error:
         if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
             raise
         faults.append(f"{error}: {str(error.__cause__).splitlines()[0]}")
-    if not analyses:
+    if not config["analysis"]:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or base is None:
         raise BadInput("\n".join(faults))
@@ -119,27 +133,8 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
     return Setting(base, seeds, config["budget"]), analyses
 
 
-def parametrisation_faults(base: Spec, module: nn.Module) -> list[str]:
-    """Why a config's parametrisation cannot be trained, if it cannot."""
-    if base.parametrisation is None:
-        return []
-    from expzoo.engine.layout import Layout
-
-    parametrisation = base.parametrisation.build()
-    if parametrisation.num_fixed:
-        needed = f"{parametrisation.num_fixed} rows of other networks, which only an analysis can give"
-        return [f"parametrisation={base.parametrisation.name} needs {needed}"]
-    try:
-        parametrisation.trainable(Layout.of(module))
-    except ValueError as error:
-        return [str(error)]
-    return []
-
-
 def open_lab(config: dict[str, Any]) -> Lab:
     """A lab on the config's store, as its trainer has it; BadInput if there are no such devices."""
-    from expzoo.progress import terminal_progress
-
     node = config["trainer"]
     trainer = registry.build("trainer", node["name"], **{k: v for k, v in node.items() if k != "name"})
     lab: Lab = trainer.open(Path(config["store"]).absolute())
@@ -175,7 +170,7 @@ def write_results(
 def write_figures(
     directory: Path, analyses: dict[str, Analysis], findings: list[Findings], verdicts: list[Verdict]
 ) -> None:
-    """The pictures of the verdicts and of each analysis."""
+    """The pictures of the verdicts and of each analysis; of two with one name the second gets its analysis's too."""
     from expzoo import figures, records
 
     pictures: list[Figure] = [figures.forest(verdicts)] if verdicts else []
@@ -188,7 +183,8 @@ def write_figures(
 
 def cut(verdict: Verdict, how: str) -> Verdict:
     """A verdict whose statement says how the published setting was cut, if it was."""
-    return replace(verdict, statement=f"{verdict.statement} ({how})") if how else verdict
+    said = f"{verdict.statement.removesuffix('.')} ({how})."
+    return replace(verdict, statement=said) if how else verdict
 
 
 def about(config: dict[str, Any], directory: Path, tally: Tally, seconds: float) -> dict[str, Any]:
@@ -214,25 +210,11 @@ def about(config: dict[str, Any], directory: Path, tally: Tally, seconds: float)
             "cached": len(tally.cached - tally.trained),
             "diverged": len(tally.diverged),
             "seconds": round(tally.training_seconds, 1),
+            "looking_seconds": round(tally.looking_seconds, 1),
         },
         "seconds": round(seconds, 1),
         "notes": notes,
     }
-
-
-def mirror(config: dict[str, Any], directory: Path, facts: dict[str, Any], verdicts: list[Verdict]) -> bool:
-    """Hand the run to its logger; if that fails it is said, the results stay, and the next run tries again."""
-    from expzoo import records
-
-    node = config["logger"]
-    try:
-        logger = registry.build("logger", node["name"], **{k: v for k, v in node.items() if k != "name"})
-        told = facts | {"verdicts": [verdict.to_json() for verdict in verdicts]}
-        logger.log(directory, told, records.summary(records.read(directory / results.RECORDS)))
-    except Exception as error:  # noqa: BLE001 - a tracker is a mirror: whatever happens to it, the run is done
-        print(f"logger={node['name']} failed: {error}; the results in {directory} are complete", file=sys.stderr)
-        return False
-    return True
 
 
 def command(overrides: Sequence[str] | None = None) -> str:

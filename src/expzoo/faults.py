@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -16,14 +19,31 @@ from expzoo.registry import HOME, SHARED
 from expzoo.source import install
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from expzoo.overrides import Request, Value
+
+
+_ALONE = RLock()  # Hydra and OmegaConf keep what they do in globals of the process
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra on this package's configs, one thread at a time, whatever else it is used for in this process."""
+    with _ALONE:
+        theirs, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+        try:
+            with initialize_config_dir(str(HOME / "conf"), version_base="1.3"):
+                yield
+        finally:
+            GlobalHydra.instance().hydra = theirs
 
 
 def asked(texts: list[str], *, multirun: bool) -> list[Request]:
     """What the overrides ask for, job by job."""
     if not multirun:
         return requests(texts, multirun=False)
-    with initialize_config_dir(str(HOME / "conf"), version_base="1.3"):
+    with _hydra():
         return requests(texts, multirun=True)
 
 
@@ -43,7 +63,7 @@ def check(wanted: list[Request], error: Exception | None = None) -> list[str]:
 
 def compose_job(overrides: list[str]) -> DictConfig:
     """The config that these overrides give."""
-    with initialize_config_dir(str(HOME / "conf"), version_base="1.3"):
+    with _hydra():
         return compose("config", overrides)
 
 

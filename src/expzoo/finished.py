@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo import rendering, results
 from expzoo.identity import OF_NO_EFFECT, run_id
+from expzoo.mirror import mirror
 from expzoo.rendering import is_rendered
 
 if TYPE_CHECKING:
@@ -15,11 +16,15 @@ if TYPE_CHECKING:
 
 
 def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = True) -> bool:
-    """Show the verdicts if `directory` holds the whole result of this config; pictures are drawn if they are not."""
+    """Show the verdicts if `directory` holds the whole result of this config; a logger that lacks it gets it.
+
+    Pictures are drawn if they are not there yet.
+    """
     if config["dry_run"] or not is_finished(directory, config):
         return False
     if render and not is_rendered(results.require(directory)):
         rendering.render(directory, config)
+    mirror(config, directory)
     show(directory)
     return True
 
@@ -27,7 +32,7 @@ def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = 
 def is_finished(directory: Path, config: dict[str, Any]) -> bool:
     """Whether `directory` holds the whole result of this config; a damaged file is said and means that it does not."""
     sealed = results.manifest(directory)
-    if sealed is None or sealed.get("id") != run_id(config) or sealed.get("mirrored") is False:
+    if sealed is None or sealed.get("id") != run_id(config):
         return False
     faults = results.damaged(directory, sealed)
     if is_rendered(sealed) and not results.is_page(directory / results.REPORT):

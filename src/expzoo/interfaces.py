@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """A finite set of examples: `x` (n, *inputs) float32, `y` (n,) int64 or (n, *targets) float32."""
+    """A finite set of examples: `x` (n, *inputs) float32, tokens int64; `y` (n,) int64 or (n, *targets) float32."""
 
     x: np.ndarray
     y: np.ndarray

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.errors import BadInput, PluginError
+from expzoo.interruption import ignore
+from expzoo.progress import shown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -46,7 +48,11 @@ def told(error: Exception, place: Path | str = "the system") -> Outcome:
         case BadInput():
             return Outcome(BAD_INPUT, str(error))
         case PluginError():
-            return Outcome(FAILED, f"{error}\n{_own_traceback(error)}".rstrip())
+            from expzoo.blame import own_traceback
+
+            return Outcome(FAILED, f"{own_traceback(error)}\n{error}".lstrip())
+        case MemoryError():
+            return Outcome(FAILED, f"there is not enough memory: {error}")
         case OSError():
             return Outcome(FAILED, f"{error.filename or place}: {error.strerror or error}")
         case _:
@@ -80,6 +86,7 @@ class Task:
         if outcome.code == INTERRUPTED:
             if os.getpid() != self.home:
                 _wait_for_scheduler()
+            ignore()
             sys.exit(outcome.code)  # the jobs that remain are not to be started
         if outcome.code != DONE and os.getpid() != self.home:
             raise JobFailed(outcome.code, outcome.said)
@@ -99,7 +106,11 @@ def alone(cfg: DictConfig) -> Outcome:
     directory = Path(HydraConfig.get().runtime.output_dir)
     try:
         with environment(HYDRA_FULL_ERROR=None):  # not for what the job itself starts
-            return Outcome(_results(cfg, directory))
+            code = _results(cfg, directory)
+            sys.stdout.flush()
+            return Outcome(code)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        raise
     except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever it is, it is printed and the next job runs
         outcome = told(error, directory)
         say(outcome)
@@ -114,8 +125,8 @@ def _results(cfg: DictConfig, directory: Path) -> int:
     config = checked(cfg)
     if finished.show_if_finished(directory, config):
         return DONE
-    from expzoo import experiment
-
+    with shown("starting"):
+        from expzoo import experiment
     return experiment.run(config, directory)
 
 
@@ -161,14 +172,3 @@ def _set(variables: dict[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def _own_traceback(error: PluginError) -> str:
-    """The traceback of what a plugin raised, from its own file on."""
-    cause = error.__cause__
-    if cause is None:
-        return ""
-    frames = cause.__traceback__
-    while frames and frames.tb_next and frames.tb_frame.f_code.co_filename != str(error.file):
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(cause.with_traceback(frames))).rstrip()

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.engine.evaluation import Evaluator
 from expzoo.engine.session import Session, Trainee
+from expzoo.interruption import Interruption, Stopped
 from expzoo.leases import Leases
 from expzoo.lockstep import Asking, Result, lockstep
 from expzoo.machine import machine_class
+from expzoo.progress import Progress, reporter
+from expzoo.shelf import Shelf
 from expzoo.store import Network, Store
 from expzoo.tally import Tally
 from expzoo.trained import Request, Trained, Want, expand
@@ -42,16 +45,6 @@ class Irreproducible(RuntimeError):
     """A network trained again on the same machine class ended with other bits than the stored one."""
 
 
-class Progress(Protocol):
-    """Shown while networks are trained."""
-
-    def start(self, networks: int, steps: int) -> None: ...
-
-    def advance(self, networks: int, steps: int) -> None: ...
-
-    def finish(self) -> None: ...
-
-
 class Lab:
     """Answers requests from the store and by training. `train` is its one-line form."""
 
@@ -68,15 +61,14 @@ class Lab:
         """`share` = (i, n) begins with the i-th of n parts of the work; `crew` are the processes of the other parts."""
         import torch
 
-        from expzoo.engine.lightning import Interruption
-
         self.store, self.accelerator, self.progress = store, accelerator, progress
         self.partial_seconds, self.share, self.crew = partial_seconds, share, crew
-        self.leases = Leases(store.folder)
         self.tally = Tally()
+        self.leases = Leases(store.folder)
         self.assembler = Assembler(torch.device(accelerator))
         self.evaluator = Evaluator()
         self.interruption = Interruption()
+        self.shelf = Shelf(store, self.leases, self.assembler, self.evaluator, self.tally)
 
     def train(self, specs: Request | Sequence[Spec]) -> list[Trained]:
         """The trained networks of these specs, in order; Interrupted if a signal asked to stop."""
@@ -102,27 +94,32 @@ class Lab:
         """Everything that the requests want, in order."""
         networks = self.obtain(expand(requests))
         return [
-            [Trained(spec, networks[spec.key]) for part in request.parts() for spec in part.specs]
+            [
+                Trained(spec, networks[spec.key], self.assembler.dataset)
+                for part in request.parts()
+                for spec in part.specs
+            ]
             for request in requests
         ]
 
     def obtain(self, wants: dict[str, Want]) -> dict[str, Network]:
-        """All these networks: found, or trained in waves of what is ready."""
-        networks = self._found(wants)
+        """All these networks by key: found, or trained in waves of what is ready."""
+        self.shelf.refuse_absent_splits(wants)
+        networks = self.shelf.found(wants)
         missing = {key: want for key, want in wants.items() if key not in networks}
         if missing:
             self.store.require_writable()
             self._start_progress(missing)
-            with self.interruption.listening():
-                try:
+            try:
+                with self.interruption.listening(self.progress.stopping if self.progress else None):
                     self._train(missing, networks)
-                except Interrupted:
-                    if self.crew:
-                        self.crew.interrupt()
-                    raise
-                finally:
-                    if self.progress:
-                        self.progress.finish()
+            except (Stopped, Interrupted):
+                if self.crew:
+                    self.crew.interrupt()
+                raise Interrupted from None
+            finally:
+                if self.progress:
+                    self.progress.finish()
         for key in wants:
             self.tally.machines[key] = networks[key].machine
             if networks[key].status == "diverged":
@@ -133,50 +130,6 @@ class Lab:
         """End the processes that work for this lab."""
         if self.crew:
             self.crew.close()
-
-    # What is there.
-
-    def _found(self, wants: dict[str, Want]) -> dict[str, Network]:
-        """The wanted networks that the store has, with everything that is wanted of them."""
-        found = {}
-        for key, want in wants.items():
-            network = self.store.load(key)
-            if network is None or not self._fits(network, want.spec):
-                continue
-            lacking = want.lacking(network, network.step, ended=True)
-            if lacking is None or any(step not in network.rows for step in lacking):
-                continue
-            if lacking and self.assembler.maps(want.spec):
-                continue  # its rows are not weights: they are looked at on the way
-            if lacking:
-                self._measure(network, want.spec, lacking)
-            self.leases.clear(key)
-            self.store.drop_partials(key)  # what a kill between the last commit and its clean-up has left
-            found[key] = network
-            self.tally.cached.add(key)
-        return found
-
-    def _fits(self, network: Network, spec: Spec) -> bool:
-        """Whether a stored network has the rows that its spec has; if not it is set aside."""
-        row = network.rows[0]
-        size = self.assembler.row_size(spec)
-        if fits := row.shape == (size,) and row.dtype == spec.dtype:
-            return fits
-        self.store.reject(network, f"has rows of {row.shape[0]} {row.dtype}, not {size} {spec.dtype}")
-        return False
-
-    def _measure(self, network: Network, spec: Spec, lacking: dict[int, list[Measure]]) -> None:
-        """Measure kept rows, and keep the values with the network."""
-        import torch
-
-        dataset = self.assembler.dataset(spec.dataset)
-        with exact_arithmetic():
-            for step, measures in lacking.items():
-                row = torch.from_numpy(network.rows[step])
-                values = self.evaluator.values(spec, dataset, row, measures, network)
-                for measure, value in zip(measures, values, strict=True):
-                    network.measured.setdefault(measure.label(spec), {})[step] = value
-        self.store.save(network)
 
     # Training.
 
@@ -192,15 +145,15 @@ class Lab:
         while missing:
             before = len(networks)
             self._train_wave(missing, networks)
+            if self.interruption.asked:
+                raise Interrupted
             missing = {key: want for key, want in missing.items() if key not in networks}
             if missing and len(networks) == before:
                 time.sleep(WAIT_SECONDS)
-                networks.update(self._found(missing))
+                networks.update(self.shelf.found(missing))
                 missing = {key: want for key, want in missing.items() if key not in networks}
             for said in self.crew.lost() if self.crew else ():
                 log.warning(said)
-            if missing and self.interruption.asked:
-                raise Interrupted
 
     def _train_wave(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
         """Train everything whose sources are there and that nobody else trains now."""
@@ -213,6 +166,8 @@ class Lab:
                 continue
             if any(source.status == "diverged" for source in sources if source):
                 self._commit(self._stillborn(want.spec, networks), networks)
+                if self.progress:
+                    self.progress.advance(1, 0, want.spec.stop.build().at_most)
                 continue
             trainee = self._trainee(want, networks)
             groups.setdefault((self.assembler.signature(want.spec), trainee.at), {})[want.spec] = trainee
@@ -220,7 +175,7 @@ class Lab:
             for chunk in self._chunks(list(group)):
                 ours = self.leases.take(spec.key for spec in chunk)
                 try:
-                    networks.update(self._found({key: missing[key] for key in ours}))  # finished by others meanwhile
+                    networks.update(self.shelf.found({key: missing[key] for key in ours}))  # ended by others meanwhile
                     left = [spec for spec in chunk if spec.key in ours - networks.keys()]
                     if left and self._is_shared:
                         self._train_shared([missing[spec.key] for spec in left], networks)
@@ -228,6 +183,11 @@ class Lab:
                         self._train_chunk([group[spec] for spec in left], networks)
                 finally:
                     self.leases.release(ours)
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether all processes train one network together."""
+        return self.crew is not None and bool(self.crew.strategy)
 
     def _chunks(self, specs: list[Spec]) -> list[list[Spec]]:
         """What is trained at a time, in the order in which this process tries it."""
@@ -255,11 +215,6 @@ class Lab:
         measures, events = sorted(want.measures, key=repr), sorted(want.events, key=repr)
         return self.assembler.trainee(want.spec, networks, partial, frozenset(want.steps), measures, events)
 
-    @property
-    def _is_shared(self) -> bool:
-        """Whether all processes train one network together."""
-        return self.crew is not None and bool(self.crew.strategy)
-
     def _train_shared(self, wants: list[Want], networks: dict[str, Network]) -> None:
         """Let the crew train networks one after the other."""
         begin = time.perf_counter()
@@ -267,11 +222,11 @@ class Lab:
         self.crew.share(wants, lambda: self.interruption.asked)
         if self.interruption.asked:
             raise Interrupted
-        found = self._found({want.spec.key: want for want in wants})
+        found = self.shelf.found({want.spec.key: want for want in wants})
         networks.update(found)
         self.tally.trained |= found.keys()
         self.tally.cached -= found.keys()
-        self._spent(time.perf_counter() - begin, list(found))
+        self.tally.spent(list(found), time.perf_counter() - begin)
 
     def _train_chunk(self, trainees: list[Trainee], networks: dict[str, Network]) -> None:
         from expzoo.engine.lightning import AfterBlock, KeepPartials, fit
@@ -285,9 +240,14 @@ class Lab:
                 program, trainees, self.evaluator, lambda done: self._commit(done, networks), self.assembler.program
             )
             if self.progress:
-                callbacks.append(AfterBlock(_reporter(self.progress, session, len(trainees))))
-            fit(session, callbacks, self.accelerator)
-        self._spent(time.perf_counter() - begin, [trainee.spec.key for trainee in trainees])
+                callbacks.append(AfterBlock(reporter(self.progress, session)))
+            try:
+                fit(session, callbacks, self.accelerator)
+            except Stopped:
+                self._keep(session)
+                raise
+        training = time.perf_counter() - begin - session.looking_seconds
+        self.tally.spent([trainee.spec.key for trainee in trainees], training, session.looking_seconds)
         self.tally.member_steps += (session.step - start) * len(trainees)
         if self.interruption.asked:
             self._keep(session)
@@ -295,11 +255,6 @@ class Lab:
         for trainee in trainees:
             if trainee.must_restart:
                 self.store.drop_partials(trainee.spec.key)
-
-    def _spent(self, seconds: float, keys: list[str]) -> None:
-        self.tally.training_seconds += seconds
-        for key in keys:
-            self.tally.seconds[key] = self.tally.seconds.get(key, 0.0) + seconds / len(keys)
 
     def _keep(self, session: Session) -> None:
         for partial in session.partials():
@@ -323,15 +278,3 @@ class Lab:
 def train(specs: Request | Sequence[Spec], store: str | Path = "outputs/store") -> list[Trained]:
     """The trained networks of these specs, from the store or trained now: the one-line form for notebooks."""
     return Lab(Store(Path(store).absolute(), machine_class())).train(specs)
-
-
-def _reporter(progress: Progress, session: Session, members: int) -> Callable[[Any, Session], None]:
-    """A callback that tells the progress display what each block added."""
-    seen = [session.step, 0]
-
-    def report(_: Any, session: Session) -> None:
-        finished = members - len(session.active)
-        progress.advance(finished - seen[1], (session.step - seen[0]) * members)
-        seen[:] = session.step, finished
-
-    return report

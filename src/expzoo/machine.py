@@ -58,12 +58,17 @@ def _openblas() -> tuple[str, str] | None:
 
 
 @cache
+def has_wide_kernels() -> bool:
+    """Whether that OpenBLAS uses its AVX-512 kernels."""
+    found = _openblas()
+    return found is not None and found[1] in ("skylakex", "cooperlake", "sapphirerapids")
+
+
+@cache
 def blas() -> Blas:
     """Whose matrix products populations use on the CPU."""
     found = _openblas() if _prefers_openblas() else None
-    return (
-        "openblas" if found and found[1] in ("skylakex", "cooperlake", "sapphirerapids", "haswell", "zen") else "torch"
-    )
+    return "openblas" if found and (has_wide_kernels() or found[1] in ("haswell", "zen")) else "torch"
 
 
 @contextmanager
@@ -90,3 +95,8 @@ def machine_class(device: str = "cpu") -> str:
     found = _openblas() if blas() == "openblas" else None
     library = f"openblas{found[0]}_{found[1]}" if found else f"mkl_{_cpu()[0].lower()}"
     return f"cpu-{torch.backends.cpu.get_cpu_capability().lower()}-{library}-torch{minor}"
+
+
+def memory() -> int:
+    """The bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

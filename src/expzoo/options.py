@@ -38,11 +38,34 @@ Natural = Annotated[int, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
 Positive = Annotated[float, Range(0, low_open=True)]
 NonNegative = Annotated[float, Range(0)]
+Activation = Literal[
+    "celu",
+    "elu",
+    "gelu",
+    "gelu_tanh",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "identity",
+    "leaky_relu",
+    "log_sigmoid",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "tanh",
+    "tanhshrink",
+]
+"""The name of an activation function of `expzoo.activations`."""
 
 VOCABULARY: dict[str, Any] = {
     **{kind.__name__: kind for kind in (int, float, bool, str, list, tuple, Range)},
     **{"Annotated": Annotated, "Literal": Literal, "Count": Count, "Natural": Natural, "Fraction": Fraction},
-    **{"Positive": Positive, "NonNegative": NonNegative},
+    **{"Positive": Positive, "NonNegative": NonNegative, "Activation": Activation},
 }
 """Every name that an annotation of an option may use."""
 

@@ -136,7 +136,9 @@ def _refuse_name(file: Path) -> None:
 
 
 def available(kind: str) -> list[str]:
-    """The names of all plugins of a kind."""
+    """The names of all plugins of a kind; BadInput with the nearest kinds if it is none."""
+    if kind not in FOLDERS:
+        raise BadInput(f"there is no kind of plugin called {kind}: {nearest(kind, FOLDERS)}")
     return sorted(index()[kind])
 
 
@@ -172,7 +174,7 @@ def _presets(places: tuple[Home, ...]) -> dict[str, dict[str, Path]]:
 
 def path(kind: str, name: str) -> Path:
     """The file of a plugin; BadInput with the nearest names if there is none."""
-    if name not in index()[kind]:
+    if name not in available(kind):
         raise BadInput(f"there is no {kind}={name}: {nearest(name, index()[kind])}")
     return index()[kind][name]
 

@@ -11,10 +11,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from expzoo import registry
 from expzoo.registry import NOTHING
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 ENGINE_VERSION = 1  # raised when the numbers of every network change: randomness, initialisation, arithmetic
 
@@ -63,9 +66,17 @@ class Component:
         return registry.build(self.kind, self.name, *given, **dict(self.options))
 
     def canonical(self) -> dict[str, Any]:
-        """What the key sees: without the options that do not change what is trained, with the plugin's own version."""
+        """What the key sees: the plugin's version, and the options that change what is trained.
+
+        One that the plugin gained later is left out at its default, so that networks of before keep their keys.
+        """
         declared = registry.declared(self.kind, self.name)
-        options = {key: value for key, value in self.options if key not in declared.not_in_key}
+        before = {key: freeze(declared.options[key].default) for key in declared.added}
+        options = {
+            key: value
+            for key, value in self.options
+            if key not in declared.not_in_key and not (key in before and before[key] == value)
+        }
         return {"name": self.name, "version": declared.version, "options": options}
 
     def looking(self) -> dict[str, Any]:
@@ -218,8 +229,12 @@ class Spec:
     dtype: Literal["float32", "float64"] = "float32"
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], seed: int = 0) -> Self:
-        """The spec that a plain, resolved config describes."""
+    def from_config(cls, config: dict[str, Any] | DictConfig, seed: int = 0) -> Self:
+        """The spec that a config describes, as `expzoo.compose` gives it or plain and resolved."""
+        if not isinstance(config, dict):
+            from omegaconf import OmegaConf
+
+            config = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
         kinds = [*KINDS, *(kind for kind, nothing in NOTHING.items() if config[kind]["name"] != nothing)]
         parts: dict[str, Any] = {kind: Component.from_config(kind, config[kind]) for kind in kinds}
         return cls(seed=seed, **parts)

@@ -67,6 +67,7 @@ class Store:
         write_atomically(probe, b"")
         with suppress(OSError):
             probe.unlink(missing_ok=True)
+        remove_orphans(self.root)
 
     def has(self, key: str) -> bool:
         """Whether there is a file for this network, without reading it."""

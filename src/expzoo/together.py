@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo import finished, jobs
+from expzoo.blame import plugins_are_blamed
 from expzoo.jobs import DONE, INTERRUPTED, Outcome
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class Job:
             self.hydra = current.cfg
         current.cfg = self.hydra
         try:
-            yield
+            with plugins_are_blamed():
+                yield
         except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever it is, the others go on
             self.outcome = jobs.told(error, self.directory)
             jobs.say(self.outcome)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Measure
-from expzoo.spec import FINAL, Event, Spec, Step
+from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.spec import FINAL, Component, Event, Spec, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +50,9 @@ class Trained:
 
     spec: Spec
     network: Network = field(repr=False)
+    datasets: Callable[[Component], Any] = field(
+        default_factory=lambda: cache(Component.build), repr=False, compare=False
+    )
 
     @property
     def key(self) -> str:
@@ -67,6 +72,13 @@ class Trained:
     def row(self, step: Step | str = FINAL) -> np.ndarray:
         """The weights (size,) after `step` updates or at an event; KeyError if not asked for or it never happened."""
         return self.network.rows[self.step_of(step)]
+
+    def has_row(self, step: Step | str) -> bool:
+        """Whether the weights after `step` updates or at an event were kept."""
+        try:
+            return self.step_of(step) in self.network.rows
+        except KeyError:
+            return False
 
     def step_of(self, event: Step | str) -> int:
         """The step of an event, of a named one such as "best", or of the end; KeyError if it never happened."""
@@ -110,28 +122,33 @@ class Trained:
 
     def parameters(self, step: Step = FINAL) -> dict[str, np.ndarray]:
         """Its weights by parameter name, each of the parameter's own shape."""
-        return _by_name(self.spec, self.row(step))
+        return self._by_name(self.row(step))
 
     def masks(self) -> dict[str, np.ndarray]:
         """Its mask by parameter name, each bool of the parameter's own shape; ValueError if it has none."""
         if self.mask is None:
             raise ValueError(f"network {self.key} has no mask")
-        return _by_name(self.spec, self.mask)
+        return self._by_name(self.mask)
 
     def module(self, step: Step = FINAL) -> nn.Module:
-        """An ordinary module with its weights, to take away."""
+        """An ordinary module with its weights, to take away, in evaluation mode.
+
+        Averages over batches, as those of nn.BatchNorm, are made again over its training data. ValueError if its rows
+        are not weights, because of a parametrisation such as a curve.
+        """
         import torch
 
-        assembler = Assembler()
+        if self.spec.parametrisation and self.spec.parametrisation.build().maps:
+            raise ValueError(f"the rows of network {self.key[:12]} are not weights: it has a parametrisation")
         row = torch.from_numpy(self.row(step).copy())
-        return assembler.layout(self.spec).load(assembler.module(self.spec), row)
+        with exact_arithmetic():
+            return Evaluator().network(self.spec, self.datasets(self.spec.dataset), row)
 
+    def _by_name(self, row: np.ndarray) -> dict[str, np.ndarray]:
+        import torch
 
-def _by_name(spec: Spec, row: np.ndarray) -> dict[str, np.ndarray]:
-    import torch
-
-    views = Assembler().layout(spec).view(torch.from_numpy(row))
-    return {name: value.numpy() for name, value in views.items()}
+        views = Assembler(datasets=self.datasets).layout(self.spec).view(torch.from_numpy(row))
+        return {name: value.numpy() for name, value in views.items()}
 
 
 @dataclass
@@ -142,6 +159,12 @@ class Want:
     steps: set[int] = field(default_factory=set)
     measures: set[Measure] = field(default_factory=set)
     events: set[Event] = field(default_factory=set)
+
+    def splits(self) -> set[str]:
+        """The splits that somebody looks at, the stop rule included."""
+        stop = self.spec.stop.build()
+        watched = {stop.watches[1]} if stop.every else set()
+        return {measure.split for measure in self.measures if measure.split} | {e.split for e in self.events} | watched
 
     def lacking(self, network: Network, step: int, *, ended: bool) -> dict[int, list[Measure]] | None:
         """What is wanted up to `step` and not kept: measures by step; None if it is a row.

@@ -65,7 +65,9 @@ def verify(arguments: list[str]) -> int:
 
 def rerun(arguments: list[str]) -> int:
     """Train every network of a run again in a store of its own and compare its records with the run's."""
+    import io
     import tempfile
+    from contextlib import redirect_stdout
 
     from expzoo import experiment, records
 
@@ -74,7 +76,8 @@ def rerun(arguments: list[str]) -> int:
     config = typed(config_of(directory))
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
-        code = experiment.run(config | {"store": f"{scratch}/store", "dry_run": False}, again)
+        with redirect_stdout(io.StringIO()):  # the verdicts of a directory that will not be there
+            code = experiment.run(config | {"store": f"{scratch}/store", "dry_run": False}, again)
         if code != DONE:
             return code
         equal = records.read(again / results.RECORDS).equals(records.read(directory / results.RECORDS))

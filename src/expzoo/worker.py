@@ -17,6 +17,7 @@ def main() -> int:
     """Serve until the input ends; 75 if a signal asked to stop."""
     from expzoo import wire
     from expzoo.errors import BadInput
+    from expzoo.interruption import Stopped
     from expzoo.lab import Interrupted
 
     answers = os.fdopen(os.dup(1), "w")
@@ -27,7 +28,7 @@ def main() -> int:
         reply = {"fault": "", "bad_input": False}
         try:
             train(wire.load(json.loads(line)))
-        except Interrupted:
+        except (Interrupted, Stopped):
             return 75
         except Exception as error:  # noqa: BLE001 - whoever asked meets the same and says whose it is
             known = isinstance(error, BadInput)

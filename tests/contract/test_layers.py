@@ -244,7 +244,23 @@ REFUSED = {
     ),
     "nonzero has a size of its own": lambda: nn.Sequential(nn.Linear(LENGTH, CLASSES), Nonzero()),
     "cannot be traced: mat1 and mat2": lambda: nn.Linear(LENGTH + 1, CLASSES),
+    "hands a tensor to NumPy": lambda: nn.Sequential(Numbers(), nn.Linear(LENGTH, CLASSES)),
+    "_to_sparse, .* write it with other operations": lambda: nn.Sequential(Sparse(), nn.Linear(LENGTH, CLASSES)),
 }
+
+
+class Numbers(nn.Module):
+    """Leaves torch and comes back."""
+
+    def forward(self, x):
+        return torch.from_numpy(x.detach().numpy() * 2)
+
+
+class Sparse(nn.Module):
+    """Takes another layout on the way."""
+
+    def forward(self, x):
+        return x.to_sparse().to_dense()
 
 
 class Nonzero(nn.Module):

@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from expzoo.engine import lightning
@@ -64,8 +65,11 @@ def start(folder: Path) -> int:
     """A process that trains."""
     child = os.fork()
     if child == 0:
-        train(folder)
-        os._exit(0)
+        try:
+            train(folder)
+            os._exit(0)
+        finally:
+            os._exit(1)
     return child
 
 
@@ -86,13 +90,17 @@ def finish(folder: Path) -> list[str]:
 
 def newest(folder: Path) -> float:
     """When anything was last kept."""
-    return max((path.stat().st_mtime for path in folder.rglob("partial.safetensors")), default=0.0)
+    times = [0.0]
+    for path in folder.rglob("partial.safetensors"):
+        with suppress(FileNotFoundError):  # it is being replaced
+            times.append(path.stat().st_mtime)
+    return max(times)
 
 
 def kill_after_progress(folder: Path, after: float) -> None:
-    """Train until something new is kept and so many seconds more, then kill."""
+    """Train until something new is kept and so many seconds more, or to the end, then kill."""
     before, child = newest(folder), start(folder)
-    while newest(folder) == before:
+    while newest(folder) == before and not os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
         time.sleep(0.005)
     time.sleep(after)
     os.kill(child, signal.SIGKILL)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from expzoo.atomic import _here
 from expzoo.engine.evaluation import Measure
 from expzoo.lab import Lab, Request
 from expzoo.packed import Corrupt, pack, unpack
@@ -177,7 +178,10 @@ class PowerCut:
     def start(self, networks: int, steps: int) -> None:
         """Nothing is shown."""
 
-    def advance(self, networks: int, steps: int) -> None:
+    def stopping(self) -> None:
+        """No signal comes."""
+
+    def advance(self, networks: int, steps: int, spared: int) -> None:
         """Count, and end."""
         self.left -= steps
         if self.left <= 0:
@@ -240,3 +244,17 @@ def test_looking_at_another_machine_s_network_does_not_make_it_ours(base: Spec, 
     child = spec.replace(init=Rewind(spec, 2))
     here.train([child])
     assert sorted(path.parent.name for path in tmp_path.rglob("*.safetensors")) == ["here", "here", "there"]
+
+
+def test_a_kill_while_the_store_was_tried_leaves_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path, "this-machine")
+    store.require_writable()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    (tmp_path / f"..writable.{_here()}-{child}-0123456789ab").touch()
+    mine = tmp_path / f"..writable.{_here()}-{os.getpid()}-0123456789ab"
+    mine.touch()
+    store.require_writable()
+    assert list(tmp_path.iterdir()) == [mine]

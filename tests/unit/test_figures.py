@@ -53,13 +53,20 @@ def curves(name="accuracy", *, cells=("=1+1", "ticket")):
     return Figure(name, "Accuracy", "Mean & interval.", figure, pl.DataFrame({"arm": cells, "value": [-1.0, 2.0]}))
 
 
-def test_arms_keep_their_looks():
-    looks = {
-        arm: figures.style(arm) for arm in ("dense", "ticket", "random", "random_nested", "reinit", "wide", "late")
-    }
-    assert looks["ticket"] == figures.Style("#c2410c", "o")
-    assert (looks["wide"].colour, looks["wide"].marker) == ("#6b7f1e", "X")
-    assert len({(look.colour, look.marker) for look in looks.values()}) == len(looks)
+def test_arms_of_many_figures_keep_their_looks():
+    crowd = [figures.style(arm) for arm in ("random", "reinit", "wide")]
+    assert figures.style("ticket") == figures.style("ticket", crowd) == figures.Style("#c2410c", "o")
+    assert len({(look.colour, look.marker) for look in figures.ARMS.values()}) == len(figures.ARMS)
+
+
+@pytest.mark.parametrize(
+    "names", [("plain", "shuffled"), tuple("abcdefgh"), ("dense", "ticket", "wide", "late", "deep")]
+)
+def test_the_arms_of_one_figure_differ_in_colour_and_marker_and_look_the_same_in_all_its_panels(names):
+    _, panels = figures.canvas(2)
+    looks = [[figures.curve(axes, X, VALUES, name).style for name in names] for axes in panels]
+    assert looks[0] == looks[1]
+    assert len({look.colour for look in looks[0]}) == len({look.marker for look in looks[0]}) == len(names)
 
 
 def grey(colour):

@@ -153,6 +153,10 @@ BROKEN = {
     f"{HEAD}@register\nclass A:\n    NOT_IN_KEY = ('x',)\n": (
         "3: NOT_IN_KEY must be a tuple of names of options, not ('x',)"
     ),
+    f"{HEAD}@register\nclass A:\n    ADDED = ('x',)\n": "3: ADDED must be a tuple of names of options, not ('x',)",
+    f"{HEAD}@register\nclass A:\n    ADDED = ('x',)\n    def __init__(self, *, x: int): ...\n": (
+        "3: ADDED has x, without a default that is what was before"
+    ),
 }
 
 

@@ -16,7 +16,11 @@ TEXTS = sorted(
     for folder in ("src", "plugins", "conf", "tests", "benchmarks", ".ci")
     for path in (ROOT / folder).rglob("*")
     if path.is_file() and "__pycache__" not in path.parts
-) + sorted(path for path in ROOT.glob("*") if path.is_file() and path.suffix in ("", ".md", ".toml", ".txt"))
+) + sorted(
+    path
+    for path in ROOT.glob("*")
+    if path.is_file() and path.name != ".git" and path.suffix in ("", ".md", ".toml", ".txt")
+)
 
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 LONG_FILES: frozenset[str] = frozenset()

@@ -72,6 +72,7 @@ MATTERS: dict[str, Spec] = {
     "model.width": BASE.replace(model={"width": 101}),
     "model.depth": BASE.replace(model={"depth": 3}),
     "model.residual": BASE.replace(model={"residual": False}),
+    "model.activation": BASE.replace(model={"activation": "tanh"}),
     "optimizer.lr": BASE.replace(optimizer={"lr": 0.020000000000000004}),
     "optimizer.beta1": BASE.replace(optimizer={"beta1": 0.8}),
     "optimizer.beta2": BASE.replace(optimizer={"beta2": 0.99}),
@@ -282,3 +283,10 @@ def test_the_sources_of_recipes() -> None:
     assert BASE.replace(init=Rewind(BASE, 5)).sources() == [(BASE, 5)]
     assert BASE.replace(init=Rewind(OTHER, 5), mask=Magnitude(first, 0.5, step=7)).sources() == [(OTHER, 5), (first, 7)]
     assert BASE.replace(mask=Permuted(Magnitude(first, 0.5))).sources() == [(first, "final")]
+
+
+def test_an_option_that_was_added_is_in_the_key_only_where_it_is_not_its_default() -> None:
+    assert "activation" not in BASE.canonical()["model"]["options"]
+    assert "activation" not in BASE.replace(model={"activation": "relu"}).canonical()["model"]["options"]
+    assert BASE.replace(model={"activation": "tanh"}).canonical()["model"]["options"]["activation"] == "tanh"
+    assert "activation" in component("model", "cnn1d").canonical()["options"]  # it always had one

@@ -15,22 +15,26 @@ import torch
 from torch import nn
 
 from expzoo import masks, randomness
+from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.feed import IndexFeed
 from expzoo.engine.layout import Layout, construct
-from expzoo.engine.program import Member, Program, Row
+from expzoo.engine.program import MINIMUM, Member, Program, Row
 from expzoo.engine.session import Trainee
 from expzoo.errors import BadInput
 from expzoo.spec import Component, Event, Fresh, Init, Rewind, Spec, Step, canonical_json
 from expzoo.store import Network, Partial
 
 if TYPE_CHECKING:
+    from torch import fx
+
     from expzoo.engine.evaluation import Measure
     from expzoo.interfaces import Parametrisation
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
 MOST_MEMBERS = 64
 KEPT_PROGRAMS = 4
+KEPT_GRAPHS = 64
 
 Signature = tuple[Any, ...]
 
@@ -38,11 +42,13 @@ Signature = tuple[Any, ...]
 class Assembler:
     """Builds the parts of populations, and keeps those that the next population may share."""
 
-    def __init__(self, device: torch.device | None = None) -> None:
+    def __init__(self, device: torch.device | None = None, datasets: Callable[[Component], Any] | None = None) -> None:
+        """`datasets` gives the dataset of a component; those of another assembler are not made again."""
         self.device = device or torch.device("cpu")
         self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
+        self._graphs: dict[Signature, fx.GraphModule] = {}
         self._member_bytes: dict[Signature, int] = {}
-        self.dataset = cache(Component.build)
+        self.dataset = datasets or cache(Component.build)
         self._plugin = cache(Component.build)
 
     # What a spec needs.
@@ -166,8 +172,9 @@ class Assembler:
     def signature(self, spec: Spec) -> Signature:
         """Specs with equal signatures can be members of one population."""
         dataset = self.dataset(spec.dataset)
-        length = len(dataset.split("train", spec.seed))
-        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, length)
+        split = dataset.split("train", spec.seed)
+        examples = (split.x.dtype.str, split.y.dtype.str, split.y.shape[1:])
+        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, examples)
         kinds = (spec.model, spec.loss, spec.optimizer.name, spec.stop, spec.constraint, spec.parametrisation)
         return (*kinds, shapes, spec.dtype)
 
@@ -177,7 +184,9 @@ class Assembler:
         There are as many for each of several processes, as long as none has a lone member.
         """
         ordered = sorted(specs, key=lambda s: canonical_json([s.optimizer.canonical(), s.schedule.canonical()]))
-        most = min(max(CHUNK_BYTES // self._bytes_of_member(specs[0]), 2), MOST_MEMBERS)
+        if len(ordered) <= min(MINIMUM, MOST_MEMBERS):
+            return [ordered]  # and no program is made only to be measured
+        most = min(max(CHUNK_BYTES // self._bytes_of_member(specs[0]), MINIMUM), MOST_MEMBERS)
         processes = max(min(processes, len(ordered) // 2), 1)
         count = math.ceil(len(ordered) / most / processes) * processes
         edges = [len(ordered) * i // count for i in range(count + 1)]
@@ -186,7 +195,8 @@ class Assembler:
     def _bytes_of_member(self, spec: Spec) -> int:
         signature = self.signature(spec)
         if signature not in self._member_bytes:
-            program = self.probe([spec, spec])
+            with exact_arithmetic():
+                program = self.probe([spec, spec])
             tensors = [program.theta, program.grad, *program.state.values()]
             own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
             self._member_bytes[signature] = max(own // len(program.theta), 1)
@@ -211,9 +221,10 @@ class Assembler:
     def _program(
         self, specs: Sequence[Spec], members: Sequence[Member], share: Callable[..., Any] | None = None
     ) -> Program:
-        """A new program for members of one signature."""
+        """A new program for members of one signature, on the graph of the last one."""
+        signature = self.signature(specs[0])
         try:
-            return Program(
+            program = Program(
                 self.module(specs[0]),
                 specs[0].loss.build(),
                 members,
@@ -222,10 +233,16 @@ class Assembler:
                 constraint=self._plugin(specs[0].constraint) if specs[0].constraint else None,
                 parametrisation=self.parametrisation(specs[0]),
                 device=self.device,
+                graph=self._graphs.get(signature),
                 share=share,
             )
         except Unadoptable as error:
             raise BadInput(f"model={specs[0].model.name}: {error}") from error
+        if program.graph is not None:
+            self._graphs[signature] = program.graph
+        if len(self._graphs) > KEPT_GRAPHS:
+            del self._graphs[next(iter(self._graphs))]
+        return program
 
     def _feed(self, specs: Sequence[Spec]) -> IndexFeed:
         datasets = [self.dataset(spec.dataset) for spec in specs]

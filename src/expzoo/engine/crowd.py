@@ -56,6 +56,10 @@ class Linear(torch.autograd.Function):
         _, *ctx.operation, ctx.adjoint, ctx.adjoint_options = inputs
 
     @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        return Linear.apply(tangents[0], *ctx.operation, ctx.adjoint, ctx.adjoint_options)
+
+    @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         return Linear.apply(grads[0], ctx.adjoint, ctx.adjoint_options, *ctx.operation), None, None, None, None
 

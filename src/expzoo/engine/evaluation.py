@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from expzoo import registry
+from expzoo.engine.differentiable import DifferentiableFunctions
 from expzoo.engine.layout import Layout, construct
-from expzoo.engine.normalisation import estimate_statistics, has_statistics
+from expzoo.engine.normalisation import estimate_statistics, has_statistics, statistics
 from expzoo.engine.trace import objective
 from expzoo.errors import BadInput, PluginError
 from expzoo.metrics import LOSS, component, full_name
@@ -22,6 +23,8 @@ from expzoo.spec import Component, Spec, canonical_json
 from expzoo.when import END, When
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from expzoo.interfaces import Loss
     from expzoo.store import Network
 
@@ -110,12 +113,24 @@ class Evaluator:
 
     def outputs(self, spec: Spec, dataset: Any, row: Tensor, split: str) -> Tensor:
         """What the network with this row gives on a split: (n, outputs) of the row's dtype."""
+        module = self.network(spec, dataset, row)
+        with torch.no_grad():
+            return torch.cat([module(part) for part in self._inputs(spec, dataset, split, row.dtype)])
+
+    def network(self, spec: Spec, dataset: Any, row: Tensor) -> nn.Module:
+        """The network with this row, in evaluation mode; it is the same module for the next row.
+
+        Averages that it keeps over batches, as those of nn.BatchNorm, are made again over the training data.
+        """
         module, layout = self.module(spec, dataset, row.dtype)
         layout.load(module, row)
         if has_statistics(module):
             estimate_statistics(module, self._inputs(spec, dataset, "train", row.dtype))
-        with torch.no_grad():
-            return torch.cat([module(part) for part in self._inputs(spec, dataset, split, row.dtype)])
+        return module
+
+    def statistics(self, spec: Spec, dataset: Any, row: Tensor) -> Tensor:
+        """The averages over batches that the network with this row keeps, one after the other: (k,)."""
+        return torch.cat([value.flatten() for value in statistics(self.network(spec, dataset, row)).values()])
 
     def _inputs(self, spec: Spec, dataset: Any, split: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The inputs of a split in batches, floating ones in `dtype`."""
@@ -138,11 +153,31 @@ class Evaluator:
             self._modules[identity] = module, Layout.of(module)
         return self._modules[identity]
 
-    def loss(self, spec: Spec, dataset: Any, dtype: torch.dtype) -> EmpiricalLoss:
-        """The spec's training loss as a differentiable function of rows of weights."""
+    def loss(
+        self, spec: Spec, dataset: Any, dtype: torch.dtype, held: Callable[[Tensor], Tensor] | None = None
+    ) -> EmpiricalLoss:
+        """The spec's training loss, in evaluation mode, as a differentiable function of rows of weights.
+
+        Averages over batches that a module keeps are those at each row, held in place while it is differentiated:
+        `held` gives them for rows (k, size), by default with `statistics` of this spec.
+        """
         module, layout = self.module(spec, dataset, dtype)
-        of = objective(module, self._plugin(spec.loss))
-        return EmpiricalLoss(lambda row, x, y: of(layout.view(row), x, y))
+        of, averages = objective(module, self._plugin(spec.loss)), statistics(module)
+
+        def loss(row: Tensor, x: Tensor, y: Tensor) -> Tensor:
+            with DifferentiableFunctions():
+                return of(layout.view(row), x, y)
+
+        def normalised(row: Tensor, given: Tensor, x: Tensor, y: Tensor) -> Tensor:
+            parts = given.split([value.numel() for value in averages.values()])
+            own = {name: part.view(like.shape) for (name, like), part in zip(averages.items(), parts, strict=True)}
+            with DifferentiableFunctions():
+                return of(layout.view(row) | own, x, y)
+
+        def own_averages(rows: Tensor) -> Tensor:
+            return torch.stack([self.statistics(spec, dataset, row) for row in rows])
+
+        return EmpiricalLoss(normalised, held=held or own_averages) if averages else EmpiricalLoss(loss)
 
     def _plugin(self, plugin: Component) -> Any:
         if plugin not in self._built:
@@ -158,8 +193,9 @@ class Evaluator:
             where = f"{measure.metric} on {measure.split}" if measure.split else measure.metric
             raise BadInput(f"{where}: {error}") from error
         except Exception as error:
-            kind, name = measure.plugin.kind, measure.plugin.name
-            raise PluginError(f"{kind}={name}", registry.path(kind, name), "measured") from error
+            file = registry.path(measure.plugin.kind, measure.plugin.name)
+            plugin = f"{measure.plugin.kind}={measure.plugin.name} of {registry.owner(file)}"
+            raise PluginError(plugin, file, "measured") from error
 
     def _training_loss(self, spec: Spec, outputs: Tensor, targets: Tensor) -> float:
         loss: Loss = self._plugin(spec.loss)
@@ -177,8 +213,8 @@ class Evaluator:
             return None if kept_mask is None else torch.from_numpy(kept_mask).double()
 
         def data() -> tuple[Tensor, Tensor]:
-            x, y = self.split(spec, dataset, split)
-            return x.double(), y.double() if y.is_floating_point() else y
+            x, y = (v.double() if v.is_floating_point() else v for v in self.split(spec, dataset, split))
+            return x, y
 
         _, layout = self.module(spec, dataset, torch.float64)
         loss = self.loss(spec, dataset, torch.float64)

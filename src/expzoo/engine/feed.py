@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,7 +35,7 @@ class Feed(Protocol):
 
 
 class IndexFeed:
-    """Batches of finite datasets by index. Members with the same data share one copy of it."""
+    """Batches of finite datasets by index. Members with the same data share one copy of it; sizes may differ."""
 
     def __init__(
         self,
@@ -46,15 +47,13 @@ class IndexFeed:
     ) -> None:
         """One dataset, seed and data owner for each member: equal owners have equal training splits.
 
-        Data that are floating numbers are brought to `dtype`. ValueError if training sets differ in size.
+        Data that are floating numbers are brought to `dtype`.
         """
         self._datasets, self._seeds = list(datasets), list(seeds)
         splits = {owner: d.split("train", s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
-        sizes = {len(split) for split in splits.values()}
-        if len(sizes) > 1:
-            raise ValueError(f"members of one population need training sets of one size, not {sorted(sizes)}")
         parts = [(split.x, split.y) for split in splits.values()]
-        place = {owner: index * max(sizes) for index, owner in enumerate(splits)}
+        starts = itertools.accumulate(map(len, splits.values()), initial=0)
+        place = dict(zip(splits, starts, strict=False))
         self._offsets = torch.tensor([place[owner] for owner in owners])
         x, y = (torch.cat(list(map(torch.tensor, part))).to(device) for part in zip(*parts, strict=True))
         self._x, self._y = (data.to(dtype) if data.is_floating_point() else data for data in (x, y))

@@ -12,6 +12,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from expzoo.engine.arithmetic import ALONE
+
 ALIGN = 16  # floats in 64 bytes: each parameter starts on a cache line
 ROW = 64  # a row is a multiple of this, so that no vector operation over theta ever has a tail
 
@@ -30,7 +32,7 @@ class Layout:
 
     @classmethod
     def of(cls, module: nn.Module) -> Self:
-        """The layout of an ordinary module; ValueError if it has nothing to train or holds buffers."""
+        """The layout of an ordinary module; ValueError if it has nothing to train. Buffers are no part of a row."""
         named = list(module.named_parameters())
         if not named:
             raise ValueError(f"{type(module).__name__} has no parameters to train")
@@ -95,7 +97,7 @@ class Layout:
 @contextmanager
 def own_generator(seed: int) -> Iterator[None]:
     """Torch's CPU generator is this member's own inside, and what it was before outside."""
-    with torch.random.fork_rng(devices=[]):
+    with ALONE, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed % 2**63)
         yield
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lightning_fabric.plugins.environments import LightningEnvironment
@@ -97,44 +95,11 @@ class KeepPartials(AfterBlock):
             self.next = end + max(self.every_seconds, (end - start) / KEEPING_SHARE)
 
 
-class Interruption:
-    """SIGINT and SIGTERM only set a flag; training stops at the next block's end. A second signal is not caught."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen to signals inside; only the main thread can, elsewhere nothing is changed."""
-        self.asked = False
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        before: dict[int, Any] = {number: signal.getsignal(number) for number in numbers}
-
-        def note(number: int, _: Any) -> None:
-            self.asked = True
-            signal.signal(number, before[number])
-
-        for number in numbers:
-            signal.signal(number, note)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def after_block(self, trainer: Trainer, session: Session) -> None:
-        """Stop if asked to."""
-        if self.asked:
-            trainer.should_stop = True
-
-
 def fit(session: Session, callbacks: list[Callback], accelerator: str = "cpu") -> None:
     """Run a session to its end, or until a callback stops it, on one device with exact arithmetic."""
     with exact_arithmetic(), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")  # of loaders and of torch's private interfaces
+        # of loaders, of torch's private interfaces, of clusters that this process does not use
+        warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
         trainer = Trainer(
             accelerator="gpu" if accelerator == "cuda" else "cpu",
             devices=1,
@@ -147,5 +112,5 @@ def fit(session: Session, callbacks: list[Callback], accelerator: str = "cpu") -
             use_distributed_sampler=False,
             plugins=[LightningEnvironment()],  # else it would take a job of SLURM's for its own, and its signals
         )
-        with suppress(SIGTERMException):  # Lightning's own answer to SIGTERM; `Interruption` has noted the signal
+        with suppress(SIGTERMException):  # Lightning's own answer to SIGTERM; `interruption` has noted the signal
             trainer.fit(PopulationModule(session), train_dataloaders=_Blocks(session.blocks))

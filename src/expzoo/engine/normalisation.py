@@ -129,6 +129,12 @@ def _with_statistics(module: nn.Module) -> Iterator[_NormBase]:
     return (part for part in module.modules() if isinstance(part, _NormBase) and part.running_mean is not None)
 
 
+def statistics(module: nn.Module) -> dict[str, Tensor]:
+    """The averages over batches that the module keeps, by the names of their buffers."""
+    kept = {name for part in _with_statistics(module) for name in (id(part.running_mean), id(part.running_var))}
+    return {name: value for name, value in module.named_buffers() if id(value) in kept}
+
+
 def has_statistics(module: nn.Module) -> bool:
     """Whether the module keeps averages over batches that its rows do not hold."""
     return any(True for _ in _with_statistics(module))

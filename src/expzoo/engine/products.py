@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FEW = 8
 LONG = 16  # and the inner axis from which it does
 LARGE = 2_500_000  # multiplications from which oneDNN beats OpenBLAS in spite of its 15 microseconds a call (LOG.md)
+LARGE_FOR_WIDE = 5_000_000  # the same for OpenBLAS's AVX-512 kernels
 
 
 def product(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
@@ -61,8 +62,11 @@ def _is_skinny(a: Tensor, b: Tensor) -> bool:
 
 
 def _suits_onednn(a: Tensor, b: Tensor) -> bool:
+    """Whether oneDNN is faster; of OpenBLAS's AVX-512 kernels only those are slower that read `b` by columns."""
     (_, m, k), n = a.shape, b.shape[2]
-    return m * k * n >= LARGE and k >= LONG and a.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    is_large = m * k * n >= LARGE and k >= LONG and a.dtype == torch.float32
+    by_columns = b.stride(1) == 1 and m * k * n >= LARGE_FOR_WIDE
+    return is_large and (by_columns or not machine.has_wide_kernels()) and torch.backends.mkldnn.is_available()
 
 
 def _by_onednn(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None) -> Call:

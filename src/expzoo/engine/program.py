@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from expzoo import randomness
 from expzoo.engine.chart import Chart
@@ -59,6 +59,19 @@ class Snapshot:
         return Snapshot(self.theta[index], {name: value[index] for name, value in self.state.items()})
 
 
+@dataclass(frozen=True)
+class _Update:
+    """Neighbouring rows that one call of an optimizer updates, as views of the whole."""
+
+    optimizer: Optimizer
+    schedule: Schedule
+    rows: slice
+    theta: Tensor
+    grad: Tensor
+    state: dict[str, Tensor]
+    noisy: bool
+
+
 class Program:
     """Members that share a module, a loss, batch shapes and an optimizer's kind, advanced together.
 
@@ -76,10 +89,12 @@ class Program:
         constraint: Constraint | None = None,
         parametrisation: Parametrisation | None = None,
         device: torch.device | None = None,
+        graph: fx.GraphModule | None = None,
         share: Callable[..., Any] | None = None,
     ) -> None:
         """`module` gives the structure, not the weights; `total` is the length that schedules see.
 
+        `graph` is that of another program with the same module, loss and shapes of one member: it is traced if None.
         `share` stands for the tape of a lone member that several processes train together; it gets no twin.
         """
         self.device = device or torch.device("cpu")
@@ -99,12 +114,13 @@ class Program:
         self.feed.load(0, self.x, self.y)
         parameters = self.layout.views(weights)
         if share:
+            self.graph: fx.GraphModule | None = None
             self.tape: Any = share(parameters, self.layout.views(gradient), self.x, self.y)
             self.loss = self.tape.outputs[-1]
             return
-        graph = trace(objective(module, loss), parameters, self.x, self.y)
+        self.graph = graph or trace(objective(module, loss), parameters, self.x, self.y)
         slots = dict(enumerate(self.layout.views(gradient).values()))
-        self.tape = Tape(graph, [*parameters.values(), self.x, self.y], slots)
+        self.tape = Tape(self.graph, [*parameters.values(), self.x, self.y], slots)
         self.loss = self.tape.outputs[-1]
 
     def load(self, members: Sequence[Member], feed: Feed) -> None:
@@ -126,7 +142,13 @@ class Program:
         zeros = torch.zeros_like(ones)
         anchors = [zeros if member.anchor is None else member.anchor for member in members]
         self.anchor = self._matrix(anchors) if anchored else None
-        self._runs = list(_runs([(m.optimizer, m.schedule) for m in self._with_twin(members)]))
+        settings = [(member.optimizer, member.schedule) for member in self._with_twin(members)]
+        self._updates = [self._update_of(*run) for run in _runs(settings)]
+
+    def _update_of(self, optimizer: Optimizer, schedule: Schedule, rows: slice) -> _Update:
+        state = {name: value[rows] for name, value in self.state.items()}
+        noisy = getattr(optimizer, "noisy", False)
+        return _Update(optimizer, schedule, rows, self.theta[rows], self.grad[rows], state, noisy)
 
     def _matrix(self, rows: Sequence[Tensor]) -> Tensor:
         """One row a member, a lone one twice."""
@@ -168,12 +190,11 @@ class Program:
 
     def _update(self, step: int) -> None:
         count = torch.full((), step + 1.0, device=self.theta.device)
-        for optimizer, schedule, rows in self._runs:
-            state = {name: value[rows] for name, value in self.state.items()}
-            rate = optimizer.lr * schedule.factor(step, self.total)
-            if getattr(optimizer, "noisy", False):
-                state["noise"] = self._noise(rows, step)
-            optimizer.step(self.theta[rows], self.grad[rows], state, rate, count)
+        for one in self._updates:
+            if one.noisy:
+                one.state["noise"] = self._noise(one.rows, step)
+            rate = one.optimizer.lr * one.schedule.factor(step, self.total)
+            one.optimizer.step(one.theta, one.grad, one.state, rate, count)
         if self.anchor is not None and self.mask is not None:
             self.theta.copy_(torch.where(self.mask != 0, self.theta, self.anchor))
         if self.constraint:

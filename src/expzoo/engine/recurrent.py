@@ -191,7 +191,7 @@ def _one_direction(
     return _Recurrence.apply(*arguments, order)[0].squeeze(0)
 
 
-def _of_each_direction(weights: Sequence[Tensor], has_biases: bool) -> Iterator[tuple[Tensor, ...]]:
+def of_each_direction(weights: Sequence[Tensor], has_biases: bool) -> Iterator[tuple[Tensor, ...]]:
     """Weights of inputs and state, biases of inputs and state, of each layer and direction in torch's order."""
     length = 4 if has_biases else 2
     for start in range(0, len(weights), length):
@@ -216,7 +216,7 @@ def gru(
     if dropout and training and num_layers > 1:
         raise Unadoptable(f"nn.GRU(dropout={dropout}) draws from torch's global generator; use dropout=0")
     steps = x.permute(1, 2, 0) if batch_first else x.permute(0, 2, 1)
-    own, finals = _of_each_direction(weights, has_biases), []
+    own, finals = of_each_direction(weights, has_biases), []
     forwards = list(range(len(steps)))
     for _ in range(num_layers):
         found = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -70,10 +71,11 @@ class Session:
     ) -> None:
         self.program, self.evaluator, self._commit, self._rebuild = program, evaluator, commit, rebuild
         self.trainees = list(trainees)
-        self.step = trainees[0].at
+        self.step, self.looking_seconds = trainees[0].at, 0.0
         self.total = trainees[0].stop.at_most
         self._before: tuple[int, Snapshot] | None = None
         self._now: tuple[int, Snapshot] | None = None
+        self._between = True  # blocks, or within the steps of one: what is kept of members is that of `step`
         due = frozenset[int]().union(*(trainee.due() for trainee in trainees))
         self.blocks = boundaries(self.total, self.step, due, LONGEST)
         if self.step == 0:
@@ -90,7 +92,7 @@ class Session:
             return
         self._before, self._now = self._now, (start, self.program.snapshot())
         losses = self.program.advance(start, stop).cpu()
-        self.step = stop
+        self.step, self._between = stop, False
         after = self.program.look(stop).cpu() if stop == self.total else None
         for index, trainee in enumerate(self.trainees):
             if trainee.done:
@@ -104,15 +106,22 @@ class Session:
                 self._diverged(index, stop)
         self._look(stop)
         self._compact()
+        self._between = True
 
     def partials(self) -> list[Partial]:
-        """Where every running member is, for the store."""
+        """Where every running member is, for the store.
+
+        In a block that was broken off it is where its steps began. None at the start, none while they are looked at.
+        """
+        if not self._between or self.step == 0:
+            return []
+        begun = self._now[1] if self._now and self._now[0] == self.step else self.program.snapshot()
         return [
             Partial(
                 key=trainee.spec.key,
                 step=self.step,
-                theta=(row := self.program.row(index)).theta.numpy(),
-                state={name: value.numpy() for name, value in row.state.items()},
+                theta=begun.theta[index].numpy(force=True),
+                state={name: value[index].numpy(force=True) for name, value in begun.state.items()},
                 network=trainee.network,
             )
             for index, trainee in enumerate(self.trainees)
@@ -169,10 +178,12 @@ class Session:
         lacking = [m for m in measures if step not in trainee.network.measured.get(m.label(trainee.spec), {})]
         if not lacking:
             return
+        begin = time.perf_counter()
         weights = self.program.weights(index, row).cpu()
         values = self.evaluator.values(trainee.spec, trainee.dataset, weights, lacking, trainee.network)
         for measure, value in zip(lacking, values, strict=True):
             trainee.network.measured.setdefault(measure.label(trainee.spec), {})[step] = value
+        self.looking_seconds += time.perf_counter() - begin
 
     def _finish(self, index: int, row: Tensor, step: int, status: Status) -> None:
         trainee = self.trainees[index]

@@ -22,9 +22,10 @@ from torch import Tensor, nn
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator
-from expzoo.engine.lightning import AfterBlock, Interruption, KeepPartials, PopulationModule, _Blocks
+from expzoo.engine.lightning import AfterBlock, KeepPartials, PopulationModule, _Blocks
 from expzoo.engine.session import Session
 from expzoo.errors import BadInput
+from expzoo.interruption import Interruption
 from expzoo.machine import machine_class
 from expzoo.store import Network, Store
 

@@ -94,7 +94,10 @@ class _Planner:
         except (RuntimeError, TypeError, NotImplementedError) as error:
             first = str(error).strip().splitlines()[0]
             name = getattr(node.target, "_opname", node.target)
-            raise Unadoptable(f"{name}, which the module's forward or its gradient calls, fails: {first}") from error
+            raise Unadoptable(
+                f"{name}, which the module's forward or its gradient calls, cannot be run for a population: {first}; "
+                "write it with other operations of torch"
+            ) from error
 
     def _plan(self, node: fx.Node) -> None:
         target, first = called(node)

@@ -49,9 +49,9 @@ class Objective:
     loss: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        """The loss, a 0-d tensor."""
+        """The loss, a 0-d tensor. `parameters` may hold buffers too; what it lacks is as in the module."""
         buffers = {name: value.clone() for name, value in self.module.named_buffers()}  # a forward may write there
-        return self.loss(functional_call(self.module, parameters | buffers, (x,)), y)
+        return self.loss(functional_call(self.module, buffers | parameters, (x,)), y)
 
 
 def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Objective:
@@ -73,8 +73,8 @@ def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) ->
         return (*(gradients[name] for name in names), loss)
 
     inputs = [value[0] for value in (*parameters.values(), x, y)]
+    _try(of, x[0], y[0])
     try:
-        _try_forward(of.module, x[0])
         with CrowdFunctions():
             module = make_fx(flat, DECOMPOSED)(*inputs)
         if any(_changes_its_arguments(node) for node in module.graph.nodes):
@@ -97,16 +97,19 @@ class _Refusal(TorchDispatchMode):
         return result
 
 
-def _try_forward(module: nn.Module, x: Tensor) -> None:
-    """Run the forward once by itself. What it keeps for its next run, it would keep for all members together."""
-    probe = copy.deepcopy(module)
+def _try(of: Objective, x: Tensor, y: Tensor) -> None:
+    """Run the forward and the loss once by themselves, so that what they raise is as their authors know it.
+
+    What the forward keeps for its next run, it would keep for all members together.
+    """
+    probe = copy.deepcopy(of.module)
     before = {name: value.clone() for name, value in probe.named_buffers()}
     with torch.no_grad(), torch.random.fork_rng(devices=[]), _Refusal(), CrowdFunctions():
-        probe(x.clone())
+        of.loss(probe(x.clone()), y.clone())
     for name, value in probe.named_buffers():
         if name not in before or not torch.equal(value, before[name]):
             raise Unadoptable(
-                f"the forward of {type(module).__name__} changes its buffer {name}: a member is its parameters only; "
+                f"the forward of {type(probe).__name__} changes its buffer {name}: a member is its parameters only; "
                 "compute the value from the batch, or make it a parameter"
             )
 
@@ -118,6 +121,8 @@ def _explained(error: RuntimeError) -> Unadoptable:
             "the module reads the value of a tensor (an `if` on it, .item(), float()), which each member has its own "
             "of; use torch.where"
         )
+    if "data pointer" in first or "numpy()" in first:
+        return Unadoptable("the module hands a tensor to NumPy or another library; use torch's own operations")
     return Unadoptable(f"the module cannot be traced: {first}")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
 
-from expzoo.figures.style import canvas, style
+from expzoo.figures.style import Style, canvas, style
 from expzoo.report.colours import INK, MUTED, PAPER
 
 if TYPE_CHECKING:
@@ -46,6 +46,16 @@ class Series(Line2D):
         self.high = empty if high is None else np.asarray(high, float)
         self.names = tuple(names)
         self.across = across
+        self.style: Style | None = None
+
+
+def _look(axes: Axes, label: str) -> Style:
+    """The style of an arm that has one in this figure already, or one apart from all others there."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    lines = [line for one in figure.axes for line in one.lines if isinstance(line, Series)]
+    looks = {str(line.get_label()): line.style for line in lines if line.style}
+    return looks.get(label) or style(label, list(looks.values()))
 
 
 def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -83,10 +93,11 @@ def curve(
     mean = values
     if values.ndim == 2:
         mean, low, high = interval(values)
-    look = style(label)
+    look = _look(axes, label)
     if low is not None and high is not None:
         axes.fill_between(x, low, high, color=look.colour, alpha=0.16, linewidth=0)
     line = Series(x, mean, low=low, high=high, color=look.colour, linestyle=look.dash, linewidth=1.8, label=label)
+    line.style = look
     line.set(marker=look.marker, markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.7, zorder=3)
     line.set_markevery(np.unique(np.linspace(0, len(x) - 1, min(markers, len(x))).round().astype(int)).tolist())
     axes.add_line(line)
@@ -107,7 +118,7 @@ def bars(
     values = np.asarray(values, float)
     if values.ndim != 2 or values.shape[1] != len(groups):
         raise ValueError(f"{label}: values have shape {values.shape}, not (seeds, {len(groups)}) as there are groups")
-    look, (index, count) = style(label), place
+    look, (index, count) = _look(axes, label), place
     width = 0.8 / count
     x = np.arange(len(groups)) + (index - (count - 1) / 2) * width
     mean, low, high = interval(values)
@@ -118,6 +129,7 @@ def bars(
     x = x - width * 0.2
     axes.vlines(x, low, high, color=look.colour, linewidth=2, zorder=4)
     line = Series(x, mean, low=low, high=high, names=groups, color=look.colour, linestyle="none", label=label)
+    line.style = look
     line.set(marker=look.marker, markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.7, zorder=5)
     axes.add_line(line)
     axes.spines["bottom"].set_visible(False)
@@ -158,12 +170,14 @@ def legend(axes: Axes, lines: Sequence[Series] = ()) -> None:
     names = [_words(line) for line in lines]
     figure = axes.get_figure(root=True)
     assert figure is not None
-    room = figure.get_figwidth() // (0.09 * max(map(len, names), default=1) + 0.55)
+    widths = [0.073 * len(name) + 0.6 for name in names] or [1.0]  # inches, with the line's sample
+    room = figure.get_figwidth()
+    columns = len(widths) if sum(widths) <= room else int(room // max(widths))
     figure.legend(
         lines,
         names,
         loc="outside upper left",
-        ncols=int(min(max(room, 1), max(len(lines), 1))),
+        ncols=max(columns, 1),
         frameon=False,
         fontsize=9.5,
         labelcolor=INK,

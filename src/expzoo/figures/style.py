@@ -7,10 +7,10 @@ read printed in grey. No state is shared: figures are `matplotlib.figure.Figure`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from matplotlib.figure import Figure
 
@@ -18,6 +18,8 @@ from expzoo.report.colours import INK, MUTED, OUTCOMES, PAPER, RULE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,30 @@ _OUTCOME_MARKERS = {"supported": "o", "not supported": "X", "inconclusive": "D",
 VERDICTS: Mapping[str, Style] = MappingProxyType(
     {outcome: Style(OUTCOMES[outcome], marker) for outcome, marker in _OUTCOME_MARKERS.items()}
 )
-_COLOURS = ("#8250b8", "#b07d00", "#b83280", "#0e8a94", "#6b7f1e", "#a0522d")
-_MARKERS = "oPX<>pdh"
+_COLOURS = ("#c2410c", "#0969b5", "#0b8a5f", "#8250b8", "#b07d00", "#b83280", "#0e8a94", "#57606a")
+_MARKERS = "o^DsvPX<>pdh"
 _DASHES = ("solid", (0, (5, 1.6)), (0, (2, 1.4)), (0, (6, 1.6, 1.5, 1.6)))
 
 
-def style(arm: str) -> Style:
-    """The colour, marker and dash of an arm: the same in every figure of every run."""
+def style(arm: str, others: Sequence[Style] = ()) -> Style:
+    """The colour, marker and dash of an arm, apart from those of the `others` of its picture.
+
+    The arms of `ARMS` look the same in every figure of every run; for another it is where its name starts to choose.
+    """
     if arm in ARMS:
         return ARMS[arm]
-    digest = hashlib.sha256(arm.encode()).digest()
+    start = int.from_bytes(hashlib.sha256(arm.encode()).digest()[:4], "big")
     return Style(
-        _COLOURS[digest[0] % len(_COLOURS)], _MARKERS[digest[1] % len(_MARKERS)], _DASHES[digest[2] % len(_DASHES)]
+        _free(_COLOURS, start, [other.colour for other in others]),
+        _free(_MARKERS, start // 7, [other.marker for other in others]),
+        _free(_DASHES, start // 77, [other.dash for other in others]),
     )
+
+
+def _free(choices: Sequence[T], start: int, taken: Sequence[T]) -> T:
+    """The first choice from `start` on that is taken least often."""
+    ordered = [choices[(start + i) % len(choices)] for i in range(len(choices))]
+    return min(ordered, key=taken.count)
 
 
 def canvas(

@@ -6,7 +6,7 @@ driven directly. A task gets the frozen config as plain data; one whose node is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +80,7 @@ class RayLauncher(Launcher):
         self._refuse_absent(ray.cluster_resources())
         return ray
 
-    def _refuse_absent(self, there: dict[str, float]) -> None:
+    def _refuse_absent(self, there: Mapping[str, float]) -> None:
         """BadInput for what no node of the cluster has: Ray would wait for it forever."""
         for name, kind in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
             if self.resources[name] > there.get(kind, 0):

@@ -50,7 +50,8 @@ class OptunaSweeper(GridSweeper):
         if rungs > 1 and len(objectives) > 1:
             raise BadInput("hydra.sweeper.rungs: only a search for one objective can be pruned")
         self.trials, self.batch = trials, batch
-        self.objectives, self.directions, self.sampler, self.seed = [*objectives], [*directions], sampler, seed
+        self.objectives, self.sampler, self.seed = [*objectives], sampler, seed
+        self.directions: list[Any] = [*directions]
         self.rungs, self.reduction, self.resource = rungs, reduction, resource
 
     def sweep(self, arguments: list[str]) -> list[Job]:
@@ -178,7 +179,9 @@ class OptunaSweeper(GridSweeper):
         best = study.best_trials if _completed(study) else []
         print(f"best of {counts}" if best else f"no trial was finished: {counts}")
         for trial in best:
-            told = ", ".join(f"{name} {value:.6g}" for name, value in zip(self.objectives, trial.values, strict=True))
+            told = ", ".join(
+                f"{name} {value:.6g}" for name, value in zip(self.objectives, trial.values or (), strict=True)
+            )
             print(f"  {told}: {' '.join(f'{key}={value}' for key, value in trial.params.items())}")
 
 

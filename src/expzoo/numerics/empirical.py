@@ -11,7 +11,7 @@ from torch.func import grad, vmap
 
 from expzoo.numerics.hessian import hvp
 
-LossOfRow = Callable[[Tensor, Tensor, Tensor], Tensor]
+LossOfRow = Callable[..., Tensor]
 
 MEMORY_BYTES = 2**26  # what intermediate results may take; the results themselves come on top
 HEADROOM = 4  # a derivative needs about so much more than what the forward pass saves for it
@@ -29,8 +29,18 @@ class EmpiricalLoss:
     derivative may depend on how many rows are computed together.
     """
 
-    def __init__(self, function: LossOfRow, memory_bytes: int = MEMORY_BYTES) -> None:
-        self.function, self.memory_bytes = function, memory_bytes
+    def __init__(
+        self,
+        function: LossOfRow,
+        memory_bytes: int = MEMORY_BYTES,
+        held: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """`held(rows)` (rows, k) goes with each row and is held in place while the function is differentiated.
+
+        The function then takes `(row, held (k,), x, y)`.
+        """
+        self.function, self.memory_bytes, self._hold = function, memory_bytes, held
+        self._seen: tuple[Tensor, Tensor] | None = None
         self._costs: dict[tuple[torch.Size, torch.dtype], int] = {}
 
     def grad(self, rows: Tensor, x: Tensor, y: Tensor, *, shared: bool = True) -> Tensor:
@@ -40,24 +50,33 @@ class EmpiricalLoss:
     def hvp(self, rows: Tensor, vectors: Tensor, x: Tensor, y: Tensor, *, shared: bool = True) -> Tensor:
         """The Hessian of L at each row times the vector of that row: vectors (rows, size) -> (rows, size)."""
 
-        def product(row: Tensor, vector: Tensor, x: Tensor, y: Tensor) -> Tensor:
-            return hvp(lambda at: self.function(at, x, y), row, vector)
+        def product(row: Tensor, vector: Tensor, *rest: Tensor) -> Tensor:
+            return hvp(lambda at: self.function(at, *rest), row, vector)
 
         return self._mean(product, (rows, vectors), x, y, shared=shared)
 
     def per_example_grad(self, rows: Tensor, x: Tensor, y: Tensor, *, shared: bool = True) -> Tensor:
         """dl/dw at each row for each example alone: (rows, n, size). Their mean over examples is `grad`."""
 
-        def one(row: Tensor, x: Tensor, y: Tensor) -> Tensor:
-            return self.function(row, x.unsqueeze(0), y.unsqueeze(0))
+        def one(row: Tensor, *rest: Tensor) -> Tensor:
+            *held, x, y = rest
+            return self.function(row, *held, x.unsqueeze(0), y.unsqueeze(0))
 
-        each = vmap(grad(one), (None, 0, 0))
+        each = vmap(grad(one), (None, *((None,) if self._hold else ()), 0, 0))
         gradients = rows.new_empty(len(rows), x.shape[0 if shared else 1], rows.shape[1])
         done = 0
         for part, _ in self._parts(each, (rows,), x, y, shared=shared, more=rows[0].nbytes):
             gradients[:, done : done + part.shape[1]] = part
             done += part.shape[1]
         return gradients
+
+    def _held(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """What is held in place at these rows; that of the last ones is known."""
+        if self._hold is None:
+            return ()
+        if self._seen is None or not torch.equal(self._seen[0], rows):
+            self._seen = rows.clone(), self._hold(rows)
+        return (self._seen[1],)
 
     def _mean(
         self, of: Callable[..., Tensor], per_row: tuple[Tensor, ...], x: Tensor, y: Tensor, *, shared: bool
@@ -86,22 +105,24 @@ class EmpiricalLoss:
         if not length:
             raise ValueError("there are no examples to take the mean of")
         one = (x[:1], y[:1]) if shared else (x[0, :1], y[0, :1])
-        cost = self._bytes_per_example(per_row[0][0], *one) * HEADROOM + more
+        per_row = (*per_row, *(held := self._held(per_row[0])))
+        cost = self._bytes_per_example(per_row[0][0], *(value[0] for value in held), *one) * HEADROOM + more
         size = min(max(self.memory_bytes // cost, 1), length)
         together = max(self.memory_bytes // (size * cost), 1)
         batched = vmap(of, (*(0 for _ in per_row), data, data), chunk_size=together)
         for xs, ys in zip(x.split(size, axis), y.split(size, axis), strict=True):
             yield batched(*per_row, xs, ys), xs.shape[axis] / length
 
-    def _bytes_per_example(self, row: Tensor, x: Tensor, y: Tensor) -> int:
+    def _bytes_per_example(self, row: Tensor, *rest: Tensor) -> int:
         """How much more the forward pass saves for two examples than for one."""
+        *held, x, y = rest
         like = (x.shape, row.dtype)
         if like not in self._costs:
-            two = self._saved_bytes(row, x.repeat_interleave(2, 0), y.repeat_interleave(2, 0))
-            self._costs[like] = max(two - self._saved_bytes(row, x, y), 1)
+            two = self._saved_bytes(row, *held, x.repeat_interleave(2, 0), y.repeat_interleave(2, 0))
+            self._costs[like] = max(two - self._saved_bytes(row, *rest), 1)
         return self._costs[like]
 
-    def _saved_bytes(self, row: Tensor, x: Tensor, y: Tensor) -> int:
+    def _saved_bytes(self, row: Tensor, *rest: Tensor) -> int:
         """What the forward pass saves for the backward pass."""
         saved = 0
 
@@ -111,5 +132,5 @@ class EmpiricalLoss:
             return tensor
 
         with torch.enable_grad(), saved_tensors_hooks(count, lambda tensor: tensor):
-            self.function(row.detach().clone().requires_grad_(), x, y)
+            self.function(row.detach().clone().requires_grad_(), *rest)
         return saved

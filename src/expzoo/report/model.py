@@ -30,12 +30,13 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
 @dataclass(frozen=True)
 class Networks:
-    """How many networks the run needed, and what they took; `seconds` is the time of training."""
+    """How many networks the run needed, and the times of training them and of looking at them."""
 
     trained: int = 0
     cached: int = 0
     diverged: int = 0
     seconds: float = 0.0
+    looking_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -172,10 +173,11 @@ def _command(value: Any) -> str:
 def _networks(value: Any) -> Networks:
     counts = value if isinstance(value, dict) else {}
     whole = {name: counts.get(name) for name in ("trained", "cached", "diverged")}
-    seconds = counts.get("seconds")
+    training, looking = (counts.get(name) for name in ("seconds", "looking_seconds"))
     return Networks(
         **{name: count for name, count in whole.items() if isinstance(count, int)},
-        seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
+        seconds=float(training) if isinstance(training, int | float) else 0.0,
+        looking_seconds=float(looking) if isinstance(looking, int | float) else 0.0,
     )
 
 

@@ -169,6 +169,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("from the store", f"{networks.cached:,}"),
         ("diverged", f"{networks.diverged:,}"),
         ("time of training", _duration(networks.seconds)),
+        ("time of looking at networks", _duration(networks.looking_seconds)),
     ]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -18,8 +21,17 @@ from expzoo.verdicts import UNPRINTABLE, Verdict
 
 COLOURS = {"supported": "green", "not supported": "red", "inconclusive": "yellow", "withheld": "magenta"}
 NARROW = 72
+LINES = 2  # of what was published
 _WIDEST = {"effect": 11, "published": 13}
 _RIGHT = ("effect", "n")
+
+
+class _Console(Console):
+    """One that leaves it to the command what it means that nobody reads on."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Called while the BrokenPipeError is handled; rich itself ends the process, with exit code 1."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def print_verdicts(
@@ -30,7 +42,7 @@ def print_verdicts(
     Raises:
         ValueError: a verdict has a field at fault.
     """
-    console = console or Console()
+    console = console or _Console()
     claims = wording.as_verdicts(verdicts)
     if not claims:
         _print(console, Text("no verdicts: no analysis of this run judges a claim"))
@@ -48,11 +60,15 @@ def print_verdicts(
 def _table(claims: Sequence[Verdict], console: Console) -> Table:
     headings = ["claim", "effect", wording.common_level(claims), "n", "verdict", "published"]
     rows = [_cells(claim) for claim in claims]
+    for row in rows:
+        row[1] = re.sub("% .*", "%", row[1])  # the page has the whole unit
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     spare = max(0, console.width - 100)
     widths = [min(width, _WIDEST.get(name, width) + spare) for name, width in zip(headings, widths, strict=True)]
     widths[0] = max(16, min(widths[0], console.width - sum(widths[1:]) - 2 * len(widths)))
     headings[0], names = _shortened([row[0] for row in rows], widths[0])
+    for row in rows:
+        row[-1] = textwrap.shorten(row[-1], LINES * (widths[-1] - 2), placeholder=" ...")
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for heading, width in zip(headings, widths, strict=True):
         table.add_column(heading, max_width=width, overflow="fold", justify="right" if heading in _RIGHT else "left")
@@ -72,9 +88,8 @@ def _shortened(names: list[str], width: int) -> tuple[str, list[str]]:
 
 
 def _cells(claim: Verdict) -> list[str]:
-    effect, interval = wording.effect(claim), wording.interval(claim)
-    short = effect.replace("percentage points", "pp")
-    return [claim.claim, short, interval, str(claim.n), claim.verdict, wording.brief(claim.published) or "-"]
+    effect, interval = wording.effect(claim).replace("percentage points", "pp"), wording.interval(claim)
+    return [claim.claim, effect, interval, str(claim.n), claim.verdict, wording.brief(claim.published) or "-"]
 
 
 def _block(claim: Verdict) -> Text:

@@ -37,9 +37,10 @@ def check_dataset(component: Component, base: Spec) -> None:
 
 
 def check_split(dataset: Dataset, name: str, split: Split) -> None:
-    """Shapes and types: x (n, *inputs) float32, y (n,) int64 labels or (n, *targets) float32."""
+    """Shapes and types: x (n, *inputs) float32 or tokens int64, y (n,) int64 labels or (n, *targets) float32."""
     x, y = split.x, split.y
-    require(x.dtype == np.float32, f"the {name} split has x of type {x.dtype}, not float32")
+    known = x.dtype in (np.float32, np.int64)
+    require(known, f"the {name} split has x of type {x.dtype}, not float32, or int64 if they are tokens")
     require(x.shape[1:] == dataset.inputs, f"the {name} split has examples of shape {x.shape[1:]}, not inputs")
     require(len(x) == len(y) > 0, f"the {name} split has {len(x)} examples and {len(y)} targets")
     require(np.isfinite(x).all(), f"the {name} split has values that are not finite")

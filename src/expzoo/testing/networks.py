@@ -107,7 +107,7 @@ def plain_loop(spec: Spec) -> np.ndarray:
     options = {key: spec.optimizer[key] for key in ("lr", "momentum", "weight_decay", "nesterov")}
     optimizer = torch.optim.SGD(module.parameters(), **options)
     split = dataset.split("train", spec.seed)
-    x, y = torch.tensor(split.x, dtype=torch.float64), torch.tensor(split.y)
+    x, y = (torch.tensor(v.astype(np.float64) if v.dtype == np.float32 else v) for v in (split.x, split.y))
     for step, chosen in enumerate(dataset.indices(spec.seed, 0, STEPS)):
         optimizer.zero_grad()
         with CountedDropout(spec.seed, step):

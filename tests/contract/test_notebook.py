@@ -1,0 +1,67 @@
+"""In a notebook: threads at once, a Hydra of the user's own, specs from a composed config, kinds that there are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+import expzoo
+from expzoo import lab
+from expzoo.errors import BadInput
+from expzoo.identity import plain
+from expzoo.randomness import member_seed
+from expzoo.spec import Spec
+
+if TYPE_CHECKING:
+    from expzoo.trained import Trained
+
+
+def at_once(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
+    with ThreadPoolExecutor(len(arguments)) as pool:
+        return list(pool.map(function, arguments))
+
+
+def specs(width: int) -> list[Spec]:
+    cfg = expzoo.compose(f"model.width={width}", "stop.steps=60", "dataset.num_samples=500")
+    return [Spec.from_config(cfg, member_seed(0, place)) for place in range(3)]
+
+
+def bits(networks: list[Trained]) -> list[bytes]:
+    return [network.row().tobytes() for network in networks]
+
+
+def test_threads_that_train_at_once_get_the_bits_of_one_that_trains_alone(tmp_path: Path) -> None:
+    widths = (24, 25, 26)
+    alone = {width: bits(lab.train(specs(width), tmp_path / f"alone {width}")) for width in widths}
+    before = torch.get_num_threads()
+    together = at_once(lambda width: bits(lab.train(specs(width), tmp_path / f"together {width}")), widths)
+    assert dict(zip(widths, together, strict=True)) == alone
+    assert torch.get_num_threads() == before
+
+
+def test_threads_compose_at_once_beside_a_hydra_of_the_users_own() -> None:
+    from hydra import initialize
+    from hydra.core.global_hydra import GlobalHydra
+
+    with initialize(config_path=None, version_base="1.3"):
+        own = GlobalHydra.instance().hydra
+        configs = at_once(lambda width: expzoo.compose(f"model.width={width}"), range(1, 6))
+        assert GlobalHydra.instance().hydra is own
+    assert [cfg.model.width for cfg in configs] == [1, 2, 3, 4, 5]
+
+
+def test_a_composed_config_is_a_spec_whether_typed_or_plain() -> None:
+    cfg = expzoo.compose("model.width=7", "optimizer.lr=0.5")
+    assert Spec.from_config(cfg, 3) == Spec.from_config(plain(cfg), 3)
+    assert Spec.from_config(cfg, 3).model["width"] == 7
+
+
+@pytest.mark.parametrize("ask", [expzoo.available, lambda kind: expzoo.build(kind, "mlp")])
+def test_a_kind_that_there_is_not_is_refused_with_the_nearest(ask: Callable[[str], Any]) -> None:
+    with pytest.raises(BadInput, match="there is no kind of plugin called modle: did you mean model"):
+        ask("modle")

@@ -1,0 +1,53 @@
+"""A finished run goes to a logger once: typed again with another one, it goes to that, and nothing is trained."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = ("population.size=2", "stop.steps=4", "dataset.num_samples=200", "model.width=4")
+LOGGER = """
+from pathlib import Path
+from expzoo.registry import register
+
+@register
+class Given:
+    def __init__(self, *, folder: str = "", fails: bool = False) -> None:
+        self.folder, self.fails = folder, fails
+    def log(self, directory, about, summary):
+        if self.fails:
+            raise ConnectionError("nobody answers")
+        with Path(self.folder, "told").open("a") as file:
+            print(about["run"], len(summary) > 0, about["verdicts"], file=file)
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "home" / "loggers").mkdir(parents=True)
+    (tmp_path / "home" / "loggers" / "given.py").write_text(LOGGER)
+    return tmp_path / "home"
+
+
+def test_a_run_that_is_finished_goes_to_another_logger(command_line: Any, home: Path, tmp_path: Path) -> None:
+    def typed(*words: str) -> list[str]:
+        ended = command_line.type(*SMALL, *words, folder=tmp_path, plugins=home)
+        assert ended.code == 0, ended.err
+        return ended.err
+
+    assert typed() == []
+    [manifest] = tmp_path.glob("outputs/custom/*/manifest.json")
+    other = ("logger=given", f"logger.folder={tmp_path}")
+    [said] = typed(*other, "logger.fails=true")
+    assert said.startswith("logger=given failed: nobody answers; the results in ")
+    assert [typed(*other), typed(*other)] == [[], []]
+    assert (tmp_path / "told").read_text() == f"{manifest.parent.name} True []\n"
+    before = manifest.stat().st_mtime_ns
+    assert typed() == []
+    assert manifest.stat().st_mtime_ns == before
+    sealed = json.loads(manifest.read_bytes())
+    assert [node["name"] for node in sealed["mirrored"]] == ["csv", "given"]
+    assert command_line.type("verify", str(manifest.parent), folder=tmp_path, plugins=home).code == 0
