@@ -48,6 +48,7 @@ def compare(title: str, bar: str, slow: tuple[str, ...], quick: tuple[str, ...],
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="8 jobs of 200 steps")
     few = parser.parse_args().quick

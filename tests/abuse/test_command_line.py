@@ -65,7 +65,7 @@ FILES = {
     "conf/model/thin.yaml": "defaults: [perceptron, _self_]\nwidht: 1\n",
 }
 
-TOP = sorted({*KINDS, "about", "budget", "dry_run", "experiment", "population", "seed", "store", "trainer"})
+TOP = sorted({*KINDS, "about", "budget", "dry_run", "experiment", "population", "seed", "store"})
 
 CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"
 """Makes a line independent of what the package ships."""
@@ -159,7 +159,12 @@ LINES: dict[str, list[str]] = {
     ],
     "-m model=perceptron,convolution model.width=3": ["model has no width: known: channels, kernel"],
     "-m analysis=[sieving],[sieving,zzz]": ["there is no analysis=zzz: known: {analysis}"],
-    "-m seed=interval(0,3)": ["seed=interval(0,3) has no end of values: sweep over a,b or range(1,3)"],
+    "-m seed=interval(0,3)": [
+        "seed=interval(0,3) has no end of values: sweep over a,b or range(1,3), or search with hydra/sweeper=optuna"
+    ],
+    "-m hydra/sweeper=optuna optimizer.lr=interval(-1,0.1)": ["optimizer.lr must be a number above 0, not -1.0"],
+    "trainer=populaton": ["there is no trainer=populaton: did you mean population?"],
+    "trainer=ddp trainer.processes=1": ["trainer.processes must be a whole number at least 2 or null, not 1"],
     "-m hydra.run.dir=a,b": ["hydra.run.dir=a,b: a setting of Hydra cannot be swept over"],
     "-m +experiment=kitchen,typos seed=0,1": [
         "experiment/typos.yaml: there is no model=percepton: did you mean perceptron?",
@@ -177,7 +182,7 @@ LINES: dict[str, list[str]] = {
         "hydra.sweeper.params cannot be changed: did you mean hydra.sweep.dir?"
     ],
     "hydra.searchpath=[/x]": [f"hydra.searchpath cannot be changed: known: {HYDRA}"],
-    "hydra/launcher=zzz": ["there is no hydra/launcher=zzz: known: basic"],
+    "hydra/launcher=fusd": ["there is no hydra/launcher=fusd: did you mean fused?"],
     f"{CHOSEN} model._target_=os.system": ["model has no _target_: known: depth, residual, width, widths"],
     # words that are not key=value
     "lsit": ["lsit is neither key=value nor a verb: did you mean list?"],

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from expzoo.atomic import _here
+from expzoo.atomic import here
 from expzoo.engine.evaluation import Measure
 from expzoo.lab import Lab, Request
 from expzoo.packed import Corrupt, pack, unpack
@@ -253,8 +253,8 @@ def test_a_kill_while_the_store_was_tried_leaves_nothing(tmp_path: Path) -> None
     if child == 0:
         os._exit(0)
     os.waitpid(child, 0)
-    (tmp_path / f"..writable.{_here()}-{child}-0123456789ab").touch()
-    mine = tmp_path / f"..writable.{_here()}-{os.getpid()}-0123456789ab"
+    (tmp_path / f"..writable.{here()}-{child}-0123456789ab").touch()
+    mine = tmp_path / f"..writable.{here()}-{os.getpid()}-0123456789ab"
     mine.touch()
     store.require_writable()
     assert list(tmp_path.iterdir()) == [mine]

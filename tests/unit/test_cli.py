@@ -26,9 +26,15 @@ def is_finished(directory, config):
 def show(directory):
     pass
 
+def verdicts(directory):
+    return []
+
 class Lab:
     def answer(self, requests):
         return []
+
+    def close(self):
+        pass
 
 def open_lab(config):
     return Lab()
@@ -62,7 +68,7 @@ def fake(name, **members):
     vars(module).update(members)
     sys.modules[f"expzoo.{name}"] = module
 
-fake("finished", show_if_finished=show_if_finished, is_finished=is_finished, show=show)
+fake("finished", show_if_finished=show_if_finished, is_finished=is_finished, show=show, verdicts=verdicts)
 fake("experiment", run=run, conduct=conduct, open_lab=open_lab)
 fake("verbs", main=verb)
 """

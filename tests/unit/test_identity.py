@@ -28,6 +28,7 @@ FOLDERS = {
     "stop": "stops",
     "constraint": "constraints",
     "parametrisation": "parametrisations",
+    "trainer": "trainers",
     "logger": "loggers",
     "analysis": "analyses",
 }
@@ -40,7 +41,6 @@ CONFIG: dict[str, Any] = {
     "population": {"size": 8},
     "store": "outputs/store",
     "dry_run": False,
-    "trainer": {"accelerator": "auto"},
     "about": {"title": "", "question": "", "source": "", "cost": ""},
 }
 
@@ -66,8 +66,8 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 MATTERS = {
-    **{f"{kind}.size": 2 for kind in FOLDERS if kind not in ("analysis", "logger")},
-    **{f"{kind}.name": "thing_b" for kind in FOLDERS if kind not in ("analysis", "logger")},
+    **{f"{kind}.size": 2 for kind in FOLDERS if kind not in ("analysis", "logger", "trainer")},
+    **{f"{kind}.name": "thing_b" for kind in FOLDERS if kind not in ("analysis", "logger", "trainer")},
     "analysis.thing_a.size": 2,
     "analysis.thing_a": {"name": "thing_b", "size": 1},
     "seed": 1,
@@ -78,7 +78,7 @@ MATTERS = {
 DOES_NOT = {
     "store": "/elsewhere",
     "dry_run": True,
-    "trainer.accelerator": "cpu",
+    "trainer.size": 2,
     "about.title": "A title",
     "about.question": "Why?",
 }

@@ -26,12 +26,20 @@ class SweepLoader:
         self._parser = OverridesParser.create()
         self._bases: dict[tuple[str, ...], DictConfig | None] = {}
         self._groups: dict[str, bool] = {}
+        self._made: dict[tuple[str, ...], DictConfig] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)
 
     def load_sweep_config(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
-        """The config of the job with these overrides."""
+        """The config of the job with these overrides, which a sweeper and a launcher ask for once each."""
+        words = tuple(sweep_overrides)
+        if words in self._made:
+            return self._made.pop(words)
+        self._made[words] = config = self._compose(master_config, sweep_overrides)
+        return config
+
+    def _compose(self, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
         parsed = self._parser.parse_overrides(sweep_overrides)
         values = [o for o in parsed if self._is_value(o, master_config)]
         chosen = tuple(str(o.input_line) for o in parsed if o not in values)
