@@ -4,7 +4,7 @@ PYTHON3 ?= python3
 PYTHON := $(VENV)/bin/python
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all lint bench lock clean
+.PHONY: demo test test-all lint bench lock clean system-deps
 
 demo: $(VENV)/.installed
 	$(PYTHON) -m expzoo +experiment=lottery_ticket
@@ -41,6 +41,10 @@ lock: $(VENV)/.installed-dev
 	$(VENV)/bin/pip-compile --quiet --generate-hashes --extra dev --constraint constraints.txt --strip-extras --allow-unsafe \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
 		--output-file - pyproject.toml | sed -e 's/^torch==\([0-9.]*\)+cpu/torch==\1/' -e '/^#/d' -e '/^$$/d' >> requirements.lock
+
+# What the tests of clusters need beside Python: a SLURM, which they start and stop themselves.
+system-deps:
+	apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends slurm-wlm munge
 
 clean:
 	rm -rf dist .pytest_cache .ruff_cache .hypothesis
