@@ -19,6 +19,10 @@ from expzoo.atomic import here, is_alive
 
 NAME = "lease"
 TOUCH_SECONDS = 5.0
+NOT_OURS = (
+    "another user's part of the store cannot be written: give it a common group (chmod -R g+rwX, umask 002), "
+    "or choose another with store=..."
+)
 STALE_SECONDS = 60.0  # without a touch, as the one who waits sees it: clocks of two machines are never compared
 
 
@@ -63,13 +67,15 @@ class Leases:
         if key in self._held:
             return True
         path = self.folder(key) / NAME
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not (self._is_abandoned(path) and self._take_away(path)):
-            return False
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists() and not (self._is_abandoned(path) and self._take_away(path)):
+                return False
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             return False
+        except PermissionError as error:
+            raise PermissionError(error.errno, NOT_OURS, str(path.parent)) from error
         with os.fdopen(handle, "w") as file:
             file.write(f"{here()} {os.getpid()} {uuid.uuid4().hex}")
         with self._lock:

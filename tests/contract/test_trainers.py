@@ -84,17 +84,20 @@ def test_a_worker_that_is_lost_is_said_and_costs_nothing_else(
     lab.close()
 
 
-def test_processes_that_share_a_batch_agree_with_one_within_rounding(tmp_path: Path, base: Spec) -> None:
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
+def test_processes_that_share_a_network_agree_with_one_within_rounding(
+    tmp_path: Path, base: Spec, strategy: str
+) -> None:
     """20 steps in float64 on two processes, one network dense, one pruned; then what cannot be shared is refused."""
     dense = base.replace(dtype="float64", stop={"steps": 20}, dataset={"batch_size": 50})
     ticket = Pruning((0.5,)).tickets(dense)[0]
     one = crew.open_populations(tmp_path / "one", "cpu", 1).train([dense, ticket])
-    shared = crew.open_shared(tmp_path / "two", "cpu", "ddp", 2)
+    shared = crew.open_shared(tmp_path / "two", "cpu", strategy, 2)
     two = shared.train([dense, ticket])
     for a, b in zip(one, two, strict=True):
         assert np.abs(a.row() - b.row()).max() < 1e-6
         assert np.abs(a.losses - b.losses).max() < 1e-6
-        assert b.network.machine.endswith("-ddp2")
+        assert b.network.machine.endswith(f"-{strategy}2")
     assert (two[1].row()[~two[1].mask] == 0).all()
     with pytest.raises(BadInput, match=r"dataset.batch_size=25 cannot be shared by 2 processes"):
         shared.train([base])

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-import optuna
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.places import Place
 
 from expzoo.launchers.search import distribution
-from expzoo.overrides import OverridesParser
+
+if TYPE_CHECKING:
+    from optuna import Study
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.batch=4", "population.size=2", "dataset.num_samples=300")
 SPACE = ("stop.steps=27", "optimizer.lr=tag(log,interval(0.0001,0.1))", "model.width=8,16")
 
 
-def study(place: Place) -> optuna.Study:
+@pytest.fixture(autouse=True)
+def _optuna(not_run: Callable[[str], NoReturn]) -> None:
+    if not find_spec("optuna"):
+        not_run("needs the extra optuna")
+
+
+def study(place: Place) -> Study:
+    import optuna
+
     [path] = place.folder.glob("outputs/custom/search-*.sqlite")
     return optuna.load_study(study_name="search", storage=f"sqlite:///{path}")
 

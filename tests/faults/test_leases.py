@@ -134,3 +134,13 @@ def test_a_holder_shows_that_it_is_there(tmp_path: Path, leases: Leases, monkeyp
     assert path.stat().st_mtime > 0
     leases.release(["a"])
     assert not path.exists()
+
+
+def test_a_store_of_another_user_is_said(tmp_path: Path, leases: Leases, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied", "x")
+
+    monkeypatch.setattr("expzoo.leases.os.open", refuse)
+    with pytest.raises(PermissionError, match="chmod") as raised:
+        leases.take(["a"])
+    assert raised.value.filename == str(tmp_path / "a")

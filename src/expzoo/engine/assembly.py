@@ -218,6 +218,13 @@ class Assembler:
         """A program for one member that several processes train together, whose step is `share`."""
         return self._program([trainee.spec], [trainee.member], share)
 
+    def sharded_program(self, trainee: Trainee, module: nn.Module, share: Callable[..., Any]) -> Any:
+        """As `solo_program`, of a member that is cut over processes."""
+        from expzoo.engine.sharded import ShardedProgram
+
+        feed, total = self._feed([trainee.spec]), trainee.stop.at_most
+        return ShardedProgram(module, trainee.member, feed, share, total=total, device=self.device)
+
     def _program(
         self, specs: Sequence[Spec], members: Sequence[Member], share: Callable[..., Any] | None = None
     ) -> Program:

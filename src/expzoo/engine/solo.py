@@ -1,13 +1,15 @@
 """One network by plain PyTorch kernels under one of Lightning's own strategies: its batch is split over processes.
 
-Each process holds the network's row, and its parameters are views of it, so that optimizers, masks and constraints are
-those of a population. Equal to it within rounding: sums over a batch are taken in another order.
+With ddp each process holds the network's row, and its parameters are views of it, so that optimizers, masks and
+constraints are those of a population; with fsdp each holds a part (see `sharded`). Equal to a population within
+rounding: sums over a batch are taken in another order.
 """
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -16,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning import Trainer
+from pytorch_lightning.strategies import ModelParallelStrategy
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator
-from expzoo.engine.lightning import AfterBlock, KeepPartials, PopulationModule, _Blocks
+from expzoo.engine.lightning import KEEPING_SHARE, AfterBlock, PopulationModule, _Blocks
 from expzoo.engine.session import Session
 from expzoo.errors import BadInput
 from expzoo.interruption import Interruption
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from expzoo.spec import Spec
     from expzoo.trained import Want
 
+KEEP_SECONDS = 5.0
 SAME = 1e-3  # relative: beyond, the loss of a batch is not the mean of its parts' losses
 
 
@@ -49,21 +53,17 @@ class SharedStep:
 
     def __init__(
         self,
-        module: nn.Module,
         loss: Loss,
         rank: int,
         processes: int,
-        parameters: Mapping[str, Tensor],
-        gradients: Mapping[str, Tensor],
+        module: nn.Module,
         x: Tensor,
         y: Tensor,
+        prepare: Callable[[], None],
     ) -> None:
-        """`parameters`, `gradients` (1, *shape) and the batch `x`, `y` (1, batch, ...) are memory of a program."""
-        self.module, self.loss, self.x, self.y = module, loss, x[0], y[0]
+        """The batch `x`, `y` (1, batch, ...) is memory of a program; `prepare` makes gradients ready to be added to."""
+        self.module, self.loss, self.x, self.y, self.prepare = module, loss, x[0], y[0], prepare
         self.part, self.processes = slice(rank, None, processes), processes
-        self.gradients = [(parameter, gradients[name][0]) for name, parameter in module.named_parameters()]
-        for name, parameter in module.named_parameters():
-            parameter.data = parameters[name][0]
         self.outputs = [torch.zeros(1, dtype=next(module.parameters()).dtype, device=x.device)]
         self.backward: Any = Tensor.backward
         self._is_checked = False
@@ -72,8 +72,7 @@ class SharedStep:
         """One forward and backward on the batch that was loaded; Lightning's strategy averages the gradients."""
         if not self._is_checked:
             self._check()
-        for parameter, gradient in self.gradients:
-            parameter.grad = gradient.zero_()  # which Lightning takes away when it begins
+        self.prepare()
         loss = self.loss(self.module(self.x[self.part]), self.y[self.part])
         self.backward(loss)
         mean = loss.detach().clone()
@@ -101,12 +100,40 @@ class SharedStep:
         self._is_checked = True
 
 
+def step_on_rows(
+    make: Callable[..., SharedStep],
+    module: nn.Module,
+    parameters: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    x: Tensor,
+    y: Tensor,
+) -> SharedStep:
+    """A step whose parameters and gradients are views of a program's rows, each (1, *shape)."""
+    pairs = [(parameter, gradients[name][0]) for name, parameter in module.named_parameters()]
+    for name, parameter in module.named_parameters():
+        parameter.data = parameters[name][0]
+
+    def prepare() -> None:
+        for parameter, gradient in pairs:
+            parameter.grad = gradient.zero_()  # which Lightning takes away when it begins
+
+    return make(module, x, y, prepare)
+
+
 class SoloModule(PopulationModule):
     """A session of one network whose parameters Lightning's strategy knows."""
 
-    def __init__(self, session: Session, network: nn.Module) -> None:
+    def __init__(self, session: Session, network: nn.Module, *, sharded: bool) -> None:
         super().__init__(session)
-        self.network = network
+        self.network, self.sharded = network, sharded
+
+    def configure_model(self) -> None:
+        """Cut the parameters over the processes, if that is the strategy; called once by Lightning."""
+        if self.sharded:
+            from torch.distributed.fsdp import fully_shard
+
+            assert self.device_mesh is not None
+            fully_shard(self.network, mesh=self.device_mesh["data_parallel"])
 
 
 class SoloTrainer:
@@ -117,7 +144,7 @@ class SoloTrainer:
         self.accelerator, self.strategy, self.rank, self.processes = accelerator, strategy, rank, processes
         self.device = torch.device(accelerator, rank) if accelerator == "cuda" else torch.device("cpu")
         self.assembler, self.evaluator = Assembler(self.device), Evaluator()
-        self.interruption = Interruption()
+        self.interruption, self._next = Interruption(), time.monotonic() + KEEP_SECONDS
 
     def train(self, wants: dict[str, Want]) -> None:
         """Train these networks, whose sources are in the store; Interrupted if a signal asked to stop."""
@@ -131,6 +158,7 @@ class SoloTrainer:
 
     def _train(self, want: Want) -> None:
         spec = want.spec
+        refuse_unfit(spec, self.strategy)
         sources = {source.key: self.store.load(source.key) for source, _ in spec.sources()}
         partial_file = self.store.load_partial(spec.key)
         if partial_file is not None and (
@@ -142,11 +170,14 @@ class SoloTrainer:
         trainee = self.assembler.trainee(
             spec, {k: n for k, n in sources.items() if n}, partial_file, frozenset(want.steps), measures, events
         )
-        network = self.assembler.module(spec).to(self.device)
-        share = partial(SharedStep, network, spec.loss.build(), self.rank, self.processes)
-        program = self.assembler.solo_program(trainee, share)
+        network, sharded = self.assembler.module(spec).to(self.device), self.strategy == "fsdp"
+        share = partial(SharedStep, spec.loss.build(), self.rank, self.processes)
+        if sharded:
+            program: Any = self.assembler.sharded_program(trainee, network, share)
+        else:
+            program = self.assembler.solo_program(trainee, partial(step_on_rows, share, network))
         session = Session(program, [trainee], self.evaluator, self._commit, lambda *_: program)
-        module = SoloModule(session, network)
+        module = SoloModule(session, network, sharded=sharded)
         program.tape.backward = module.manual_backward
         self._fit(module)
         if self.interruption.asked:
@@ -157,10 +188,10 @@ class SoloTrainer:
             warnings.filterwarnings("ignore", module="pytorch_lightning")
             trainer = Trainer(
                 accelerator="gpu" if self.accelerator == "cuda" else "cpu",
-                strategy=self.strategy,
+                strategy=ModelParallelStrategy(self.processes, 1) if module.sharded else self.strategy,
                 devices=self.processes,
                 max_epochs=1,
-                callbacks=[KeepPartials(self._keep, 5.0), AfterBlock(self._stop_together)],
+                callbacks=[AfterBlock(self._after_block)],
                 logger=False,
                 enable_checkpointing=False,
                 enable_progress_bar=False,
@@ -171,14 +202,20 @@ class SoloTrainer:
             with suppress(SIGTERMException):
                 trainer.fit(module, train_dataloaders=_Blocks(module.session.blocks))
 
-    def _stop_together(self, trainer: Trainer, session: Session) -> None:
-        """Stop at the same step, whichever process was asked to."""
+    def _after_block(self, trainer: Trainer, session: Session) -> None:
+        """Keep where the network is, and stop, at the same step in every process."""
+        due = trainer.strategy.reduce_boolean_decision(time.monotonic() >= self._next, all=False)
+        if due and session.active:
+            begin = time.monotonic()
+            self._keep(session)
+            now = time.monotonic()
+            self._next = now + max(KEEP_SECONDS, (now - begin) / KEEPING_SHARE)
         if trainer.strategy.reduce_boolean_decision(self.interruption.asked, all=False):
             self.interruption.asked = trainer.should_stop = True
 
     def _keep(self, session: Session) -> None:
-        if self.rank == 0:
-            for kept in session.partials():
+        for kept in session.partials():
+            if self.rank == 0:
                 self.store.save_partial(kept)
 
     def _commit(self, network: Network) -> None:
@@ -187,9 +224,11 @@ class SoloTrainer:
             self.store.save(network)
 
 
-def refuse_unfit(spec: Spec) -> None:
+def refuse_unfit(spec: Spec, strategy: str) -> None:
     """BadInput if a network is one that processes cannot share."""
     optimizer = spec.optimizer.build()
+    if spec.constraint and strategy == "fsdp":
+        raise BadInput(f"trainer=fsdp: constraint={spec.constraint.name} needs whole rows, of which nobody has any")
     if spec.parametrisation:
         raise BadInput(f"trainer: a network with parametrisation={spec.parametrisation.name} cannot be shared")
     if getattr(optimizer, "noisy", False):

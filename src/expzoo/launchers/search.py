@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ class OptunaSweeper(GridSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Job]:
         """Search until there are as many trials as were asked for, those of an earlier command included."""
+        if not find_spec("optuna"):
+            raise BadInput(INSTALL)
         overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
         space = {override.get_key_element(): distribution(override) for override in overrides if _is_swept(override)}
         fixed = [str(override.input_line) for override in overrides if not _is_swept(override)]

@@ -1,0 +1,43 @@
+"""One network's batch and parameters over processes or devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from expzoo.options import Range
+from expzoo.registry import register
+
+if TYPE_CHECKING:
+    from expzoo.lab import Lab
+
+
+@register
+class Fsdp:
+    """Lightning's FSDP (`ModelParallelStrategy`): networks one by one, each batch shared, and the parameters cut.
+
+    For networks that are too big for one device: parameters, gradients and optimizer state are cut over the processes.
+    Results equal those of one process within rounding, and are kept as another machine class. No batch normalisation,
+    dropout, parametrisation or constraint.
+
+    Args:
+        processes: how many; null is one for each CUDA device, or for each processor.
+        accelerator: the kind of device; auto is CUDA where there is any.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        processes: Annotated[int, Range(2)] | None = None,
+        accelerator: Literal["auto", "cpu", "cuda"] = "auto",
+    ) -> None:
+        self.processes, self.accelerator = processes, accelerator
+
+    def open(self, root: Path) -> Lab:
+        """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
+        from expzoo.crew import find_accelerator, find_processes, open_shared
+
+        accelerator = find_accelerator(self.accelerator)
+        return open_shared(root, accelerator, "fsdp", find_processes(self.processes, accelerator, least=2))
