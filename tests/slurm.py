@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch", "srun")
@@ -38,6 +39,7 @@ AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
 KillWait=5
+EnforcePartLimits=ALL
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -80,7 +82,17 @@ def cluster(folder: Path) -> Iterator[dict[str, str]]:
         for name in ("slurmd", "slurmctld", "munged"):
             path = folder / f"{name}.pid"
             if path.exists():
-                os.kill(int(path.read_text()), 15)
+                _end(int(path.read_text()))
+
+
+def _end(pid: int) -> None:
+    """Ask a daemon to end, and wait for it: it writes into its folder to the last."""
+    end = time.monotonic() + START_SECONDS
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        while time.monotonic() < end:
+            os.kill(pid, 0)
+            time.sleep(0.1)
 
 
 def _wait_until_idle(environment: dict[str, str]) -> None:

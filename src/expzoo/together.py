@@ -52,6 +52,8 @@ class Job:
                 return
             from expzoo import experiment
 
+            if self.config["dry_run"]:
+                print(" ".join(self.cfg.hydra.overrides.task))
             self.lab = labs.of(self.config)
             self.asking = experiment.conduct(self.config, self.directory, self.lab, render=False)
             self._step(None)
@@ -74,8 +76,8 @@ class Job:
         self.outcome = Outcome(code)
         words = " ".join(self.cfg.hydra.overrides.task)
         if self.config["dry_run"] or code != DONE:
-            print(words)
-        elif finished.verdicts(self.directory):
+            return
+        if finished.verdicts(self.directory):
             print(words)
             finished.show(self.directory)
         else:

@@ -114,6 +114,7 @@ def test_devices_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pyt
         build("trainer", "auto", accelerator="cuda").open(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_signal_stops_every_process_and_the_command_goes_on_later(tmp_path: Path) -> None:
     words = ["population.size=4", "model.width=20", "stop.steps=20000", "dataset.num_samples=200", "budget=smoke"]
     command = [sys.executable, "-m", "expzoo", *words, "trainer=population", "trainer.processes=2"]
