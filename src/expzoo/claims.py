@@ -23,6 +23,7 @@ __all__ = [
     "Direction",
     "Measure",
     "Outcome",
+    "Pairs",
     "Verdict",
     "decide",
     "decide_all",
@@ -45,6 +46,22 @@ class Measure(Protocol):
     def __call__(self, *, level: float) -> Estimate:
         """The estimate with an interval at this level."""
         ...
+
+
+class Pairs:
+    """The measure of treatment - baseline, seed -> value, over the seeds of both; `dropped` counts the others."""
+
+    def __init__(self, claim: Claim, treatment: Mapping[int, float], baseline: Mapping[int, float]) -> None:
+        """ValueError if the claim is not decided by pairs."""
+        _check_choice(f"{claim.name}: the rule of pairs", claim.rule, ["paired t", "TOST"])
+        self.claim = claim
+        self.treatment, self.baseline, self.dropped = pair_on_seed(treatment, baseline)
+
+    def __call__(self, *, level: float) -> Estimate:
+        """The estimate with an interval at this level."""
+        if self.claim.rule == "TOST":
+            return tost(self.treatment, self.baseline, *self.claim.bounds, level=level)
+        return paired_t(self.treatment, self.baseline, level=level)
 
 
 @dataclass(frozen=True)
@@ -142,10 +159,8 @@ def paired(
     control: Control | None = None,
 ) -> Verdict:
     """The verdict on treatment - baseline, seed -> value, from the seeds that both have; the rest counts as dropped."""
-    _check_choice(f"{claim.name}: the rule of pairs", claim.rule, ["paired t", "TOST"])
-    first, second, dropped = pair_on_seed(treatment, baseline)
-    estimate = tost(first, second, *claim.bounds) if claim.rule == "TOST" else paired_t(first, second)
-    return decide(claim, estimate, control=control, dropped=dropped)
+    pairs = Pairs(claim, treatment, baseline)
+    return decide(claim, pairs(level=claim.level), control=control, dropped=pairs.dropped)
 
 
 def decide_each(
@@ -157,7 +172,8 @@ def decide_each(
 ) -> dict[str, Verdict]:
     """One verdict for each condition, by Holm's step-down: the chance of any error among them stays that of one.
 
-    Of m conditions still open, those that an interval at 1 - (1 - level) / m decides are decided; then m shrinks.
+    `dropped` counts the units that each condition left out; `Pairs` know it themselves. Of m conditions still open,
+    those that an interval at 1 - (1 - level) / m decides are decided; then m shrinks.
     """
     verdicts: dict[str, Verdict] = {}
     while still_open := [name for name in measures if name not in verdicts]:
@@ -263,7 +279,8 @@ def _units_needed(claim: Claim, estimate: Estimate) -> int | None:
 
 
 def _condition(claim: Claim, name: str, measure: Measure, level: float, dropped: Mapping[str, int] | None) -> Verdict:
-    verdict = decide(claim, measure(level=level), dropped=(dropped or {}).get(name, 0))
+    left_out = getattr(measure, "dropped", 0) if dropped is None else dropped.get(name, 0)
+    verdict = decide(claim, measure(level=level), dropped=left_out)
     return replace(verdict, note=_join(f"condition {name}", verdict.note))
 
 

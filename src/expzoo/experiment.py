@@ -12,7 +12,7 @@ from typing import Any
 from expzoo import registry, results
 from expzoo.analysis import Analysis, Figure, Findings, Setting
 from expzoo.blame import plugins_are_blamed
-from expzoo.errors import BadInput, PluginError
+from expzoo.errors import BadInput, PluginError, first_line
 from expzoo.feasibility import model_faults
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
@@ -91,7 +91,7 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
     except PluginError as error:
         if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
             raise
-        faults.append(f"{error}: {str(error.__cause__).splitlines()[0]}")
+        faults.append(f"{error}: {first_line(error.__cause__)}")
     if not config["analysis"]:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or base is None:

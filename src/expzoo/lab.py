@@ -23,6 +23,7 @@ from expzoo.errors import BadInput
 from expzoo.interruption import Interruption, Stopped
 from expzoo.machine import machine_class
 from expzoo.progress import Progress, reporter
+from expzoo.spec import Event
 from expzoo.store import Network, Store
 from expzoo.trained import Request, Trained, Want, expand
 
@@ -183,6 +184,9 @@ class Lab:
                 for measure, value in zip(measures, values, strict=True):
                     network.measured.setdefault(measure.label(spec), {})[step] = value
         self.tally.looking_seconds += time.perf_counter() - begin
+        stored = self.store.load(network.key)  # with what others have looked at meanwhile
+        if stored is not None and stored.machine == network.machine:
+            network.take_over(stored)
         self.store.save(network)
 
     # Training.
@@ -201,12 +205,16 @@ class Lab:
 
     def _train_wave(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
         """Train everything whose sources are there."""
+        with exact_arithmetic():
+            self._train_ready(missing, networks)
+
+    def _train_ready(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
         groups: dict[Any, dict[Spec, Trainee]] = {}
         for want in missing.values():
             sources = [networks.get(source.key) for source, _ in want.spec.sources()]
             if None in sources:
                 continue
-            if any(source.status == "diverged" for source in sources if source):
+            if _lacks_a_source(want.spec, networks):
                 self._commit(self._stillborn(want.spec, networks), networks)
                 if self.progress:
                     self.progress.advance(1, 0, want.spec.stop.build().at_most)
@@ -218,7 +226,10 @@ class Lab:
                 self._train_chunk([group[spec] for spec in chunk], networks)
 
     def _stillborn(self, spec: Spec, networks: dict[str, Network]) -> Network:
-        """What descends from a diverged network counts as diverged at step 0: it is not trained, and not dropped."""
+        """What descends from a diverged network, or from a row that never came about, counts as diverged at step 0.
+
+        It is not trained, and not dropped.
+        """
         row = self.assembler.initial_row(spec, networks)
         mask = self.assembler.mask(spec, networks)
         return Network(spec.key, "diverged", 0, {0: row}, np.empty(0, spec.dtype), mask)
@@ -240,18 +251,17 @@ class Lab:
         begin, start = time.perf_counter(), trainees[0].at
         callbacks: list[Any] = [KeepPartials(self._keep, self.partial_seconds)]
         callbacks.append(AfterBlock(self.interruption.after_block))
-        with exact_arithmetic():
-            program = self.assembler.program(trainees)
-            session = Session(
-                program, trainees, self.evaluator, lambda done: self._commit(done, networks), self.assembler.program
-            )
-            if self.progress:
-                callbacks.append(AfterBlock(reporter(self.progress, session)))
-            try:
-                fit(session, callbacks, self.accelerator)
-            except Stopped:
-                self._keep(session)
-                raise
+        program = self.assembler.program(trainees)
+        session = Session(
+            program, trainees, self.evaluator, lambda done: self._commit(done, networks), self.assembler.program
+        )
+        if self.progress:
+            callbacks.append(AfterBlock(reporter(self.progress, session)))
+        try:
+            fit(session, callbacks, self.accelerator)
+        except Stopped:
+            self._keep(session)
+            raise
         self.tally.training_seconds += time.perf_counter() - begin - session.looking_seconds
         self.tally.looking_seconds += session.looking_seconds
         self.tally.member_steps += (session.step - start) * len(trainees)
@@ -267,18 +277,30 @@ class Lab:
             self.store.save_partial(partial)
 
     def _commit(self, network: Network, networks: dict[str, Network]) -> None:
-        """Into the store; a network that was there already must have ended with the same bits."""
+        """Into the store; a network that was there already must have ended with the same bits.
+
+        One that started otherwise descends from networks of another machine class, and gives way.
+        """
         stored = self.store.load_own(network.key)
-        if stored is not None:
+        if stored is not None and not stored.starts_as(network):
+            log.warning("network %s is replaced: it descends from networks of another machine class", network.key)
+        elif stored is not None:
             if not np.array_equal(stored.rows[stored.step], network.rows[network.step]):
                 raise Irreproducible(f"network {network.key} was trained again and ended with other bits")
-            network.rows = stored.rows | network.rows
-            for label, values in stored.measured.items():
-                network.measured[label] = values | network.measured.get(label, {})
+            network.take_over(stored)
         network.machine = self.store.machine
         self.store.save(network)
         networks[network.key] = network
         self.tally.trained.add(network.key)
+
+
+def _lacks_a_source(spec: Spec, networks: dict[str, Network]) -> bool:
+    """Whether a row that the spec is made from never came about: its network diverged, or its event did not happen."""
+    sources = [(networks[source.key], step) for source, step in spec.sources()]
+    return any(
+        source.status == "diverged" or (isinstance(step, Event) and step.name not in source.events)
+        for source, step in sources
+    )
 
 
 def train(specs: Request | Sequence[Spec], store: str | Path = "outputs/store") -> list[Trained]:

@@ -47,7 +47,7 @@ def _seconds(lab: Lab, specs: list[Spec]) -> float:
         program = lab.assembler.probe(chunk)
         program.advance(0, 2)
         start = time.perf_counter()
-        program.advance(2, 2 + PROBE_STEPS)
+        program.advance(2, 2 + PROBE_STEPS).cpu()  # waits for a device that works on its own
         per_step = (time.perf_counter() - start) / PROBE_STEPS / len(chunk)
     return per_step * sum(spec.stop.build().at_most for spec in specs)
 

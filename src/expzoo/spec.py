@@ -122,11 +122,14 @@ class Event(Recipe):
     def __post_init__(self) -> None:
         if self.every < 1:
             raise ValueError(f"an event looked for every {self.every} steps: it must be at least 1")
+        if self.split not in ("train", "validation"):
+            raise ValueError(f"an event on {self.split} data: only train and validation data may choose a row")
+        object.__setattr__(self, "at_most", float(self.at_most))
 
     @property
     def name(self) -> str:
         """Under which the step is kept."""
-        return f"{self.metric}/{self.split}<={self.at_most:g}@{self.every}"
+        return f"{self.metric}/{self.split}<={self.at_most!r}@{self.every}"
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Assembler:
         self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
         self._graphs: dict[Signature, fx.GraphModule] = {}
         self._member_bytes: dict[Signature, int] = {}
+        self._layouts: dict[tuple[Component, Component], Layout] = {}
         self.dataset = datasets or cache(Component.build)
         self._plugin = cache(Component.build)
 
@@ -60,12 +61,10 @@ class Assembler:
 
     def layout(self, spec: Spec) -> Layout:
         """Where the parameters of the spec's module lie in a row."""
-        return self._layout(spec.model, spec.dataset, spec.dtype)
-
-    @cache  # noqa: B019  an assembler lives as long as its process needs these
-    def _layout(self, model: Component, dataset: Component, dtype: str) -> Layout:
-        data = self.dataset(dataset)
-        return Layout.of(construct(lambda: model.build(data.inputs, data.outputs), 0))
+        identity = (spec.model, spec.dataset)
+        if identity not in self._layouts:
+            self._layouts[identity] = Layout.of(self.module(spec))
+        return self._layouts[identity]
 
     def initial_row(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray:
         """The row (size,) a spec starts from: its recipe's, with pruned entries at zero, mapped and projected."""
@@ -213,9 +212,13 @@ class Assembler:
     def _program(self, specs: Sequence[Spec], members: Sequence[Member]) -> Program:
         """A new program for members of one signature, on the graph of the last one."""
         signature = self.signature(specs[0])
+        module = self.module(specs[0])
+        if drawn := _drawn_buffer(module, lambda: self.module(specs[0], 1)):
+            why = f"its buffer {drawn} is drawn at random, but buffers are one for all members"
+            raise BadInput(f"model={specs[0].model.name}: {why}; make it a parameter with parametrisation=frozen")
         try:
             program = Program(
-                self.module(specs[0]),
+                module,
                 specs[0].loss.build(),
                 members,
                 self._feed(specs),
@@ -253,6 +256,13 @@ class Assembler:
         if len(self._programs) > KEPT_PROGRAMS:
             self._programs.popitem(last=False)
         return program
+
+
+def _drawn_buffer(module: nn.Module, make_another: Callable[[], nn.Module]) -> str | None:
+    """The first buffer that another seed makes otherwise."""
+    buffers = dict(module.named_buffers())
+    others = dict(make_another().named_buffers()) if buffers else {}
+    return next((name for name, value in buffers.items() if not torch.equal(value, others[name])), None)
 
 
 def _last(network: Network, step: Step) -> int:

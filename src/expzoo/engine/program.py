@@ -111,7 +111,7 @@ class Program:
         self.feed.prepare(0, 1)
         self.feed.load(0, self.x, self.y)
         parameters = self.layout.views(weights)
-        self.graph = graph or trace(objective(module, loss), parameters, self.x, self.y)
+        self.graph = graph or trace(objective(module.to(self.device), loss), parameters, self.x, self.y)
         slots = dict(enumerate(self.layout.views(gradient).values()))
         self.tape = Tape(self.graph, [*parameters.values(), self.x, self.y], slots)
         self.loss = self.tape.outputs[-1]
@@ -188,10 +188,10 @@ class Program:
                 one.state["noise"] = self._noise(one.rows, step)
             rate = one.optimizer.lr * one.schedule.factor(step, self.total)
             one.optimizer.step(one.theta, one.grad, one.state, rate, count)
-        if self.anchor is not None and self.mask is not None:
-            self.theta.copy_(torch.where(self.mask != 0, self.theta, self.anchor))
         if self.constraint:
             self.constraint.project(self.theta, self.layout)
+        if self.anchor is not None and self.mask is not None:
+            self.theta.copy_(torch.where(self.mask != 0, self.theta, self.anchor))
 
     def _noise(self, rows: slice, step: int) -> Tensor:
         """Standard normal numbers like theta[rows], from each member's own counters; 0 where nothing is trained."""

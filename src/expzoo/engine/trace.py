@@ -18,6 +18,7 @@ from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.functions import CrowdFunctions
 from expzoo.engine.normalisation import without_statistics
 from expzoo.engine.simplify import simplify
+from expzoo.errors import first_line
 
 aten = torch.ops.aten
 
@@ -115,7 +116,7 @@ def _try(of: Objective, x: Tensor, y: Tensor) -> None:
 
 
 def _explained(error: RuntimeError) -> Unadoptable:
-    first = str(error).strip().splitlines()[0]
+    first = first_line(error)
     if "_local_scalar_dense" in first or "data-dependent" in first.lower():
         return Unadoptable(
             "the module reads the value of a tensor (an `if` on it, .item(), float()), which each member has its own "
