@@ -90,7 +90,8 @@ class Parametrisation(Protocol):
     """What is trained is a row z; what is evaluated is w = weights(z, fixed, place).
 
     `maps` says whether w differs from z; if not, `weights` and `pull_back` are never called. `num_fixed` is how many
-    rows of other networks it is built on, `middle` the place at which a network is evaluated.
+    rows of other networks it is built on, `middle` the place at which a network is evaluated. What is not trainable
+    keeps its initial values, or is zero if there is an attribute `prunes` that is true.
     """
 
     maps: bool

@@ -16,6 +16,7 @@ from torch import nn
 
 from expzoo import masks, randomness
 from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.chart import prunes
 from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.feed import IndexFeed
 from expzoo.engine.layout import Layout, construct
@@ -110,15 +111,18 @@ class Assembler:
                 return network.rows[_last(network, step)].copy()
 
     def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
-        """The mask (size,) of bool of a spec, None if it has none."""
+        """The mask (size,) of bool of a spec, of its recipe and its parametrisation; None if it has none."""
+        parametrisation = self.parametrisation(spec)
+        pruned = parametrisation.trainable(self.layout(spec)) if parametrisation and prunes(parametrisation) else None
         if spec.mask is None:
-            return None
+            return pruned
         source = next(iter(spec.mask.sources()), None)
         read = None
         if source is not None:
             network = networks[source[0].key]
             read = network.rows[_last(network, source[1])], network.mask
-        return masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
+        mask = masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
+        return mask if pruned is None else mask & pruned
 
     def trainee(
         self,
@@ -163,8 +167,11 @@ class Assembler:
         )
 
     def _frozen(self, spec: Spec) -> np.ndarray | None:
+        """What is trained of a row, if the rest keeps its initial values."""
         parametrisation = self.parametrisation(spec)
-        return parametrisation.trainable(self.layout(spec)) if parametrisation else None
+        if parametrisation is None or prunes(parametrisation):
+            return None
+        return parametrisation.trainable(self.layout(spec))
 
     # What can be fused.
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from expzoo import registry
 from expzoo.data import Recent
+from expzoo.engine.chart import prunes
 from expzoo.engine.differentiable import DifferentiableFunctions
 from expzoo.engine.layout import Layout, construct
 from expzoo.engine.normalisation import estimate_statistics, has_statistics, statistics
@@ -212,7 +213,8 @@ class Evaluator:
             return network
 
         def mask() -> Tensor | None:
-            kept_mask = kept().mask if spec.mask else None
+            has_mask = spec.mask or (spec.parametrisation and prunes(spec.parametrisation.build()))
+            kept_mask = kept().mask if has_mask else None
             return None if kept_mask is None else torch.from_numpy(kept_mask).double()
 
         def data() -> tuple[Tensor, Tensor]:
