@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Protocol, get_args
 
+from expzoo.controls import Control, known_answer, no_difference
 from expzoo.statistics import Estimate, Method, n_needed, pair_on_seed, paired_t, tost
 from expzoo.verdicts import Direction, Outcome, Verdict, dump_verdicts, load_verdicts
 
@@ -102,18 +102,6 @@ class Claim:
     def bounds(self) -> tuple[float, float]:
         """The effects that are the smallest of interest, on both sides of the reference."""
         return self.reference - self.smallest_effect, self.reference + self.smallest_effect
-
-
-@dataclass(frozen=True)
-class Control:
-    """A question asked of the same estimator whose right answer is known. If it fails, no verdict is given."""
-
-    name: str
-    passed: bool
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}: {'passed' if self.passed else 'failed'}{self.detail and f' ({self.detail})'}"
 
 
 def decide(claim: Claim, estimate: Estimate, *, control: Control | None = None, dropped: int = 0) -> Verdict:
@@ -215,23 +203,6 @@ def decide_all(
     outcome = "not supported" if refuted else "inconclusive" if unsettled else "supported"
     note = _join(f"all of {len(measures)} conditions must hold", shown.note)
     return _controlled(replace(shown, verdict=outcome, n_needed=settling, note=note), control)
-
-
-def known_answer(name: str, measure: Measure, expected: float = 0.0, *, level: float = 0.999) -> Control:
-    """A control that passes if the interval covers the expected effect.
-
-    Its level is high, since a control at 95 % would withhold one sound verdict in twenty.
-    """
-    estimate = measure(level=level)
-    seen = f"expected {expected:g}, {100 * level:g} % interval {estimate.low:.4g} to {estimate.high:.4g}"
-    covered = estimate.low <= expected <= estimate.high
-    return Control(name, covered or estimate.effect == expected, seen)  # equal without any spread has no interval
-
-
-def no_difference(name: str, treatment: Mapping[int, float], baseline: Mapping[int, float]) -> Control:
-    """The control that two arms which differ by chance alone do not differ, paired on the seed like the claims."""
-    first, second, _ = pair_on_seed(treatment, baseline)
-    return known_answer(name, partial(paired_t, first, second))
 
 
 def _position(claim: Claim, estimate: Estimate) -> Outcome:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from expzoo.machine import machine_class
 from expzoo.progress import Progress, reporter
 from expzoo.spec import Event
 from expzoo.store import Network, Store
+from expzoo.tally import Tally
 from expzoo.trained import Request, Trained, Want, expand
 
 if TYPE_CHECKING:
@@ -40,19 +40,6 @@ class Interrupted(Exception):
 
 class Irreproducible(RuntimeError):
     """A network trained again on the same machine class ended with other bits than the stored one."""
-
-
-@dataclass
-class Tally:
-    """What a lab did: networks trained and found, by key, and how long training them and looking at them took."""
-
-    trained: set[str] = field(default_factory=set)
-    cached: set[str] = field(default_factory=set)
-    diverged: set[str] = field(default_factory=set)
-    machines: set[str] = field(default_factory=set)
-    training_seconds: float = 0.0
-    looking_seconds: float = 0.0
-    member_steps: int = 0
 
 
 class Lab:
