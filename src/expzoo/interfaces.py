@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from torch import Tensor, nn
 
@@ -43,6 +45,35 @@ class Dataset(Protocol):
 
     def indices(self, seed: int, start: int, stop: int) -> np.ndarray:
         """Which training examples steps start..stop-1 see: shape (stop - start, batch_size), int64."""
+        ...
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Data without end: a batch is a function of (seed, step), and no example is seen twice but by chance.
+
+    Its splits are finite; train is a sample of what members are trained on. `batch_last` says that the examples of
+    a batch lie innermost in memory, as convolutions want them.
+    """
+
+    inputs: tuple[int, ...]
+    outputs: int
+    batch_size: int
+    batch_last: bool
+
+    def identity(self, seed: int) -> int:
+        """What a member with this seed draws its splits from: equal identities mean equal splits."""
+        ...
+
+    def split(self, name: str, seed: int) -> Split:
+        """The split called train, validation, test or fresh, as the member with this seed sees it."""
+        ...
+
+    def batches(self, seeds: Sequence[int], start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """What members with these seeds see in steps start..stop-1, of any numeric type.
+
+        x (stop - start, members, batch_size, *inputs) and y (stop - start, members, batch_size, ...).
+        """
         ...
 
 

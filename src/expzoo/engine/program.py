@@ -151,9 +151,11 @@ class Program:
         return list(items) + list(items[:1]) * self._twins
 
     def _static(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """An input buffer with room for flat operations."""
+        """An input buffer (members, batch, ...) with room for flat operations, in the order that the feed wants."""
         size = torch.Size(shape).numel()
-        return torch.zeros(round_up(size, ROW), dtype=dtype, device=self.theta.device)[:size].view(shape)
+        room = torch.zeros(round_up(size, ROW), dtype=dtype, device=self.theta.device)[:size]
+        members, batch, *rest = shape
+        return room.view(members, *rest, batch).movedim(-1, 1) if self.feed.batch_last else room.view(shape)
 
     def advance(self, start: int, stop: int) -> Tensor:
         """Run optimizer steps start..stop-1; the batch losses (members, stop - start), each before its update."""
