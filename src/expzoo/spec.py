@@ -150,6 +150,34 @@ class Rewind(Recipe):
         yield self.of, self.step
 
 
+@dataclass(frozen=True)
+class Known(Recipe):
+    """The weights that the model knows to solve the problem `name`, in these of its layers; () is all of them.
+
+    The others are initialised as by `Fresh`. What a layer is, the model says; see its method `solve`.
+    """
+
+    name: str
+    layers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SignFlip(Recipe):
+    """The weights of `of` at `step`, with the signs of `k` of them flipped, chosen by `seed`; biases keep theirs."""
+
+    of: Spec
+    k: int
+    seed: int = 0
+    step: Step = 0
+
+    def __post_init__(self) -> None:
+        if self.k < 0:
+            raise ValueError(f"{self.k} signs cannot be flipped: k must be at least 0")
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        yield self.of, self.step
+
+
 Step = int | Literal["final"] | Event
 Scope = Literal["layer", "global"]
 
@@ -197,7 +225,7 @@ class Permuted(Recipe):
     draw: int = 0
 
 
-Init = Fresh | Rewind
+Init = Fresh | Rewind | Known | SignFlip
 KINDS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
 Mask = Magnitude | RandomMask | Permuted
 

@@ -18,12 +18,14 @@ from expzoo import masks, randomness
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.chart import prunes
 from expzoo.engine.crowd import Unadoptable
-from expzoo.engine.feed import IndexFeed
+from expzoo.engine.feed import Feed, IndexFeed, StreamFeed
 from expzoo.engine.layout import Layout, construct
 from expzoo.engine.program import MINIMUM, Member, Program, Row
 from expzoo.engine.session import Trainee
 from expzoo.errors import BadInput
-from expzoo.spec import Component, Event, Fresh, Init, Rewind, Spec, Step, canonical_json
+from expzoo.interfaces import Stream
+from expzoo.spec import Component, Event, Fresh, Init, Known, Rewind, SignFlip, Spec, Step, canonical_json
+from expzoo.starts import flipped, solved
 from expzoo.store import Network, Partial
 
 if TYPE_CHECKING:
@@ -109,6 +111,12 @@ class Assembler:
             case Rewind(of=source, step=step):
                 network = networks[source.key]
                 return network.rows[_last(network, step)].copy()
+            case Known(name=name, layers=layers):
+                module = self.module(spec, randomness.stable_hash(spec.seed, "init", 0))
+                return self.layout(spec).row(solved(module, name, self.dataset(spec.dataset), layers)).numpy()
+            case SignFlip(of=source, step=step, k=k, seed=seed):
+                network = networks[source.key]
+                return flipped(network.rows[_last(network, step)], self.layout(spec), k, seed)
 
     def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
         """The mask (size,) of bool of a spec, of its recipe and its parametrisation; None if it has none."""
@@ -180,7 +188,8 @@ class Assembler:
         dataset = self.dataset(spec.dataset)
         split = dataset.split("train", spec.seed)
         examples = (split.x.dtype.str, split.y.dtype.str, split.y.shape[1:])
-        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, examples)
+        stream = spec.dataset if isinstance(dataset, Stream) else None
+        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, examples, stream)
         kinds = (spec.model, spec.loss, spec.optimizer.name, spec.stop, spec.constraint, spec.parametrisation)
         return (*kinds, shapes, spec.dtype)
 
@@ -242,10 +251,12 @@ class Assembler:
             del self._graphs[next(iter(self._graphs))]
         return program
 
-    def _feed(self, specs: Sequence[Spec]) -> IndexFeed:
+    def _feed(self, specs: Sequence[Spec]) -> Feed:
         datasets = [self.dataset(spec.dataset) for spec in specs]
-        owners = [(spec.dataset, d.identity(spec.seed)) for spec, d in zip(specs, datasets, strict=True)]
         dtype = getattr(torch, specs[0].dtype)
+        if isinstance(datasets[0], Stream):  # of which the members of a population share the options
+            return StreamFeed(datasets[0], [spec.seed for spec in specs], dtype)
+        owners = [(spec.dataset, d.identity(spec.seed)) for spec, d in zip(specs, datasets, strict=True)]
         return IndexFeed(datasets, [spec.seed for spec in specs], owners, dtype, self.device)
 
     def program(self, trainees: Sequence[Trainee], rows: Sequence[Row] | None = None) -> Program:

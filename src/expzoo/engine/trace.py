@@ -33,6 +33,8 @@ DECOMPOSED = {
         aten._prelu_kernel_backward.default,
         aten._softmax.default,
         aten._softmax_backward_data.default,
+        aten.binary_cross_entropy.default,
+        aten.binary_cross_entropy_backward.default,
         aten.dot.default,
         aten.glu.default,
         aten.glu_backward.default,
