@@ -46,13 +46,14 @@ class Findings:
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture and the numbers it shows."""
+    """One picture and the numbers it shows; beside it there may be a moving one, the bytes of an animated GIF."""
 
     name: str
     title: str
     caption: str
     figure: MatplotlibFigure
     data: pl.DataFrame
+    animation: bytes = field(default=b"", repr=False)
 
 
 class Analysis(Protocol):

@@ -230,7 +230,7 @@ def _doubts(claim: Claim, estimate: Estimate, dropped: int) -> list[str]:
 
 
 def _least(method: Method) -> int:
-    if method in ("Clopper-Pearson", "Newcombe"):
+    if method in ("Clopper-Pearson", "Newcombe", "enumeration"):
         return 1
     return LEAST_FOR_BOOTSTRAP if method in ("BCa bootstrap", "cluster bootstrap") else LEAST_FOR_T
 
