@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from expzoo.spec import Spec
     from expzoo.verdicts import Verdict
 
+LEAKY = "leaky"  # the same weights with leaky units and a sigmoid, where they are not exact
 SHAKEN = "shaken"  # the control: the same weights with one sign flipped, which must be found wrong
 MOST_ENUMERATED = {"von_neumann": 2, "moore": 1}  # steps whose every case can be tried
 FORMS = ("firner", "springer")
@@ -86,6 +87,8 @@ class LifeExact:
             columns = {"neighbourhood": neighbourhood, "form": form, "game_steps": steps, "m": m}
             solved = known(spec, self.training)
             yield columns | {"arm": KNOWN}, solved
+            if m == 1 and (neighbourhood, form) == ("von_neumann", "firner"):
+                yield columns | {"arm": LEAKY}, solved.replace(model={"activation": "leaky_relu", "output": "sigmoid"})
             if steps == m == 1:
                 yield columns | {"arm": SHAKEN}, solved.replace(init=SignFlip(solved, 1))
 
@@ -102,8 +105,12 @@ class LifeExact:
             control = Control("a flipped sign is found", found > 0, f"{found} wrong boards")
         verdict = decide(claims.EXACT, enumeration(wrong + slips, boards + drawn), control=control)
         loss = max(records.select(rows, metric="largest_loss")["value"])
-        facts = f"{boards} enumerated and {drawn} drawn boards; the largest loss in training was {loss:.3g}"
-        return [replace(verdict, note=f"{verdict.note}; {facts}")]
+        facts = [f"{boards} enumerated and {drawn} drawn boards; the largest loss in training was {loss:.3g}"]
+        if LEAKY in {*table["arm"]}:
+            leaky = records.select(table, arm=LEAKY, split="test", metric="wrong_boards").sort("game_steps")
+            counted = ", ".join(f"{n:.0f} at {steps}" for steps, n in leaky.select("game_steps", "value").iter_rows())
+            facts.append(f"with leaky units and a sigmoid, wrong test boards by number of steps: {counted}")
+        return [replace(verdict, note="; ".join([verdict.note, *facts]))]
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """The smallest network with its weights."""

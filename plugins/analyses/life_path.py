@@ -67,6 +67,8 @@ class LifePath:
                 found, start = ends[place], ends[count + place]
                 curves = _walks(start, found)
                 lines.append(np.stack(list(curves.values())))
+                if len(lines) == 1:
+                    curves |= _control_walk(found)
                 for name, curve in curves.items():
                     findings.rows += _rows(found, m, name, curve)
                 findings.rows += found.rows((life.SUCCESS, "test"), arm="trained", m=m)
@@ -115,7 +117,7 @@ class LifePath:
                 axes.set_title(f"m = {m}, {name}", fontsize=10)
                 axes.set_ylabel("loss (nats)" if column == 0 else "")
         for axes in panels[-2:]:
-            axes.set_xlabel("from the known solution (0) to the trained network (1)")
+            axes.set_xlabel("from the known (0) to the trained network (1)")
         caption = "Binary cross-entropy on 1000 boards along straight lines, one a seed; the median in colour."
         data = pl.DataFrame(rows, ["m", "line", "seed", "at", "loss"], orient="row")
         yield Figure("paths", "From the known solution to what is learned", caption, picture, data)
@@ -131,16 +133,18 @@ def _rows(network: Trained, m: int, arm: str, curve: np.ndarray) -> list[dict[st
 
 
 def _walks(known: Trained, found: Trained) -> dict[str, np.ndarray]:
-    """The losses of the lines to the network as found, with its filters aligned, and of the control's line."""
+    """The losses of the lines to the network as found and with its filters aligned, each (POINTS,)."""
     ends = Cohort([known, found])
     start, end = ends.rows
-    units = filters(found)
-    turned = _in_order(ends.layout, end, units, [torch.arange(unit.width).flip(0) for unit in units])
-    return {
-        "as_found": _along(ends, start, end),
-        "aligned": _along(ends, start, _aligned(ends.layout, start, end, units)),
-        PERMUTED: _along(ends, end, _aligned(ends.layout, end, turned, units)),
-    }
+    aligned = _aligned(ends.layout, start, end, filters(found))
+    return {"as_found": _along(ends, start, end), "aligned": _along(ends, start, aligned)}
+
+
+def _control_walk(found: Trained) -> dict[str, np.ndarray]:
+    """The losses of the line to a copy of the network with its filters reversed, brought back by the alignment."""
+    alone, units = Cohort([found]), filters(found)
+    turned = _in_order(alone.layout, alone.rows[0], units, [torch.arange(unit.width).flip(0) for unit in units])
+    return {PERMUTED: _along(alone, alone.rows[0], _aligned(alone.layout, alone.rows[0], turned, units))}
 
 
 def _along(ends: Cohort, start: Tensor, end: Tensor) -> np.ndarray:

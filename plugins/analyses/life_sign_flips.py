@@ -86,8 +86,7 @@ class LifeSignFlips:
         if "of" not in table.columns or DECIDED_AT not in self.ks:
             empty = cluster_bootstrap([], lambda values: float(values.mean()))
             note = f"none of {self.searched} starts was lucky"
-            verdict = decide(claims.SIGNS, empty)
-            return [replace(verdict, note=f"{note}; {verdict.note}")]
+            return [replace(decide(claims.SIGNS, empty), n=self.searched, note=note)]
         again = records.select(table, arm=REPEATED)["value"].to_list()
         repeated = f"{sum(value == 100 for value in again)} of {len(again)}"
         control = Control("the same start and data succeed again", min(again) == 100, repeated)

@@ -68,7 +68,7 @@ class LifeSuccess:
         others = [entry for entry in plan if not life.can_be_enumerated(*entry)]
         first = setting.base.replace(seed=setting.seeds[0])
         narrowest = min(cell.m for cell in self.cells)
-        solved = {(c.arm, c.steps): life.known(Cell(c.arm, c.steps, narrowest).spec(first)) for c in self.cells}
+        solved = {(c.arm, c.steps): life.exact(Cell(c.arm, c.steps, narrowest).spec(first)) for c in self.cells}
         networks = yield (
             Request(tuple(spec for _, spec in finite), (*life.MEASURES, life.ENUMERATED), steps=(0,))
             + Request(tuple(spec for _, spec in others), life.MEASURES, steps=(0,))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PRIOR = 0.5  # added to successes and to failures at each width (Haldane 1956): the fit is finite where all agree
 BEYOND = 4.0  # a half that is not reached within the widths tried counts as at most so many times beyond them
-STEPS, DRAWS = 30, 1999
+STEPS, DRAWS = 30, 999
 
 
 def half_width(successes: np.ndarray, trials: np.ndarray, widths: np.ndarray) -> float:
@@ -34,7 +34,7 @@ def half_width(successes: np.ndarray, trials: np.ndarray, widths: np.ndarray) ->
         curvature = (design * (weight * p * (1 - p))) @ design.T + 1e-9 * np.eye(2)
         step = np.linalg.solve(curvature, design @ (weight * (rate - p)))
         at = at + np.clip(step, -2, 2)
-        if np.abs(step).max() < 1e-9:
+        if np.abs(step).max() < 1e-6:
             break
     low, high = math.log(widths.min() / BEYOND), math.log(widths.max() * BEYOND)
     if at[1] <= 1e-9:

@@ -11,6 +11,7 @@ from matplotlib.colors import to_rgb
 
 from expzoo import figures, records
 from expzoo.analysis import Figure
+from expzoo.life import claims
 from expzoo.life.networks import BOARDS, CELLS, KNOWN, counts
 from expzoo.report.colours import INK, MUTED, PAPER, RULE
 from expzoo.statistics import clopper_pearson
@@ -37,14 +38,24 @@ def success_against_width(table: pl.DataFrame, **chosen: Any) -> Figure:
         figures.curve(axes, np.array(widths), effect, label, low=low, high=high)
         numbers = zip(widths, *zip(*points, strict=True), effect, low, high, strict=True)
         rows += [dict(zip(_COLUMNS, (label, *row), strict=True)) for row in numbers]
+        _rings(axes, cell, widths, label)
     _width_axis(axes, [row["m"] for row in rows])
     axes.set(ylabel="successful networks (%)", ylim=(-4, 104))
     figures.name_curves(axes)
     caption = (
         "A network succeeds if it gets every cell of 1000 boards of 5 x 5 right. Bands are exact 95 % intervals "
-        "(Clopper-Pearson)."
+        "(Clopper-Pearson); rings were read off the essay's figures, of 20 networks each."
     )
     return Figure("success", "How often a network learns the game", caption, picture, pl.DataFrame(rows))
+
+
+def _rings(axes: Axes, cell: dict[str, Any], widths: list[int], label: str) -> None:
+    """What was published for this curve, where it is the same setting."""
+    if cell["arm"] == "smooth" and cell["d"] in (1.0, 2.0) and cell.get("density") is None:
+        found = claims.PUBLISHED.get((cell["game_steps"], cell["d"]), {})
+        shown = {m: rate for m, rate in found.items() if m in widths}
+        look = {"markeredgecolor": figures.style(label).colour, "markerfacecolor": "none", "markersize": 10}
+        axes.plot(list(shown), [100 * rate for rate in shown.values()], "o", **look)
 
 
 def correct_against_width(table: pl.DataFrame, base: Mapping[int, tuple[float, float]], **chosen: Any) -> Figure:
@@ -58,7 +69,7 @@ def correct_against_width(table: pl.DataFrame, base: Mapping[int, tuple[float, f
             line = figures.curve(axes, np.array(widths), values, label)
             axes.axhline(base[cell["game_steps"]][place], color=line.get_color(), linewidth=0.9, linestyle=":")
         _width_axis(axes, [m for _, _, widths in curves(table, **chosen) for m in widths])
-        axes.set(ylabel=words, ylim=(None, 104))
+        axes.set(ylabel=words, ylim=(-4, 104))
     figures.legend(panels[0])
     caption = (
         "Means over networks with 95 % Student intervals. Dotted, in each curve's colour: what the answer that every "
@@ -176,7 +187,7 @@ def weights(parameters: Mapping[str, np.ndarray], title: str, caption: str) -> F
     most = float(np.abs(wide).max())
     for number, axes in enumerate(panels[:2]):
         kernel = wide[number, 0]
-        axes.imshow(kernel, cmap="RdBu_r", vmin=-most, vmax=most, alpha=0.75)
+        axes.imshow(kernel, cmap="RdBu_r", vmin=-1.6 * most, vmax=1.6 * most, alpha=0.6)
         for (row, column), value in np.ndenumerate(kernel):
             axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=INK, fontsize=9.5)
         axes.set_title(f"h{number + 1} = relu(kernel * board {first[number]:+.3g})", fontsize=9.5)
