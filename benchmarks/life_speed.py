@@ -5,8 +5,8 @@
 One process, one thread, data generation on both sides: the loop makes each batch as the script does, by convolutions,
 and trains one network with `torch.optim.Adam`; 32 networks are trained in populations as large as the lab makes them.
 m = 1 is the script's default (ReLU, clamp, batch 32), m = 5 and 20 what made the published curves (leaky units, a
-sigmoid, batch 128). Milliseconds a step of one network, the best of rounds that alternate; the share of the data in a step; the
-ratio and its bar. Exit code 1 below a bar, or if data take more than 15 % of a step.
+sigmoid, batch 128). Milliseconds a step of one network, the best of rounds that alternate; the share of the data in a
+step; the ratio and its bar. Exit code 1 below a bar, or if data take more than 15 % of a step.
 """
 
 from __future__ import annotations
@@ -129,17 +129,14 @@ def main() -> int:
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
     print(f"{NETWORKS} networks, {machine.machine_class()}, torch {torch.__version__}, milliseconds a step and network")
-    print(
-        "".join(f"{title:>10}" for title in ("m", "batch", "plain", "ours", "data", "share", "at once", "ratio", "bar"))
-    )
+    titles = ("m", "batch", "plain", "ours", "data", "share", "at once", "ratio", "bar")
+    print("".join(f"{title:>10}" for title in titles))
     failed = False
     with exact_arithmetic():
         for m, (batch, bar) in CASES.items():
             plain, ours, data, together = compare(m, batch, rounds)
-            numbers = (
-                f"{plain:10.3f}{ours:10.4f}{data:10.4f}{100 * data / ours:9.1f}%{together:10d}{plain / ours:9.1f}x"
-            )
-            print(f"{m:10d}{batch:10d}{numbers}{bar:9.1f}x")
+            times = f"{plain:10.3f}{ours:10.4f}{data:10.4f}{100 * data / ours:9.1f}%"
+            print(f"{m:10d}{batch:10d}{times}{together:10d}{plain / ours:9.1f}x{bar:9.1f}x")
             failed |= plain < bar * ours or data > MOST_FOR_DATA * ours
     return int(failed)
 

@@ -86,7 +86,7 @@ class LifeSuccess:
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Every claim that the grid has the networks for."""
-        return list(verdicts.judge(table))
+        return list(verdicts.judge(table, arrays["base_rates"]))
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Success, boards and cells against the width; boards with errors; a network at play."""
@@ -113,6 +113,8 @@ def _rows(trained: Networks, num_finite: int) -> list[dict[str, Any]]:
     for place, (cell, network) in enumerate(trained):
         wanted = (*life.WANTED, (life.SUCCESS, "all")) if place < num_finite else life.WANTED
         found += network.rows(*wanted, **cell.columns())
+        fall = {"step": network.step, "end": True, "value": life.late_fall(network)}
+        found.append(cell.columns() | _row(network, "train", "late_fall", 0.0) | fall)
     return found
 
 

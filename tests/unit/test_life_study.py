@@ -56,6 +56,7 @@ def rows(cell, successes, trials, cells=95.0):
         values = {SUCCESS: 100.0 * done, BOARDS: 100.0 if done else 30.0, CELLS: 100.0 if done else cells}
         common = {"key": key, "seed": seed, "step": 9, "split": "test", "end": True} | cell.columns()
         found += [common | {"metric": metric, "value": value} for metric, value in values.items()]
+        found.append(common | {"split": "train", "metric": "late_fall", "value": float(seed)})
     return found
 
 
@@ -66,9 +67,8 @@ def hand_set(value=100.0):
 
 
 def judged(*parts):
-    return {
-        verdict.claim: verdict for verdict in verdicts.judge(records.frame([row for part in parts for row in part]))
-    }
+    table = records.frame([row for part in parts for row in part])
+    return {verdict.claim: verdict for verdict in verdicts.judge(table, np.array([(1, 67.0, 1.0), (2, 79.0, 12.0)]))}
 
 
 def test_rates_are_judged_by_exact_intervals():
@@ -109,6 +109,7 @@ def test_width_needed_and_failed_cells_come_from_a_grid():
     grid = [rows(Cell("smooth", n, m), count, 20, cells=80.0 + 2 * m) for (n, m), count in sizes.items()]
     found = judged(*grid, hand_set())
     assert found["life.width_needed_grows_with_steps"].verdict == "supported"
+    assert "of 72 networks that failed, the loss of 56 still" in found["life.width_needed_grows_with_steps"].note
     assert found["life.cell_accuracy_hides_failure"].effect == pytest.approx((2 * 82 + 2 * 86 + 16 * 272 / 3) / 20)
     assert "54 failed networks, right in 30.0 % of the boards" in found["life.cell_accuracy_hides_failure"].note
 

@@ -115,6 +115,13 @@ def base_rates(spec: Spec) -> tuple[float, float]:
     return 100 * float(1 - targets.mean()), 100 * float((targets.sum(1) == 0).mean())
 
 
+def late_fall(network: Trained) -> float:
+    """By how many percent the mean batch loss fell from the last but one tenth of the training to the last."""
+    tenth = max(len(network.losses) // 10, 1)
+    before, last = network.losses[-2 * tenth : -tenth], network.losses[-tenth:]
+    return 100 * float(1 - last.mean() / before.mean()) if len(before) and before.mean() > 0 else 0.0
+
+
 def filters(network: Trained) -> tuple[HiddenUnits, ...]:
     """The filters of each convolution, of two or more, whose order does not matter if those who read them follow."""
     shapes = {name: value.shape for name, value in network.parameters(0).items()}

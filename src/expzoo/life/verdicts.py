@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
 
 LEAST_WIDTHS = 3
+FALLING = 5  # percent in the last tenth of the training: a loss that has not settled
 LOWEST, BEST, HIGHEST = 0.2, 0.38, 0.5  # the densities that are compared
 
 
@@ -53,8 +54,22 @@ class Grid:
         """The verdict on the success rate of a cell."""
         successes, trials = counts(self.table, **self.of(*cell))
         verdict = decide(claim, clopper_pearson(successes, trials).scaled(100), control=control)
-        facts = [verdict.note, f"{successes} of {trials}", *self._starts(*cell)]
+        facts = [verdict.note, f"{successes} of {trials}", *self._exact(*cell), *self._starts(*cell)]
         return replace(verdict, note="; ".join(filter(None, facts)))
+
+    def _exact(self, *cell: Any) -> Iterator[str]:
+        """How many of a cell's networks are right on everything that a cell can see, where that was tried."""
+        values = records.select(self.table, metric=SUCCESS, split="all", **self.of(*cell))["value"].to_list()
+        if values:
+            yield f"{sum(value == 100 for value in values)} right on all 512 neighbourhoods"
+
+    def still_falling(self) -> str:
+        """How many of the networks that failed had not settled when their training ended."""
+        ended = records.select(self.table, end=True)
+        failed = ended.filter((ended["metric"] == SUCCESS) & (ended["split"] == "test") & (ended["value"] == 0))["key"]
+        falls = ended.filter((ended["metric"] == "late_fall") & ended["key"].is_in(failed.to_list()))["value"]
+        count = int((falls > FALLING).sum())
+        return f"of {len(falls)} networks that failed, the loss of {count} still fell by {FALLING} % in the last tenth"
 
     def _starts(self, *cell: Any) -> Iterator[str]:
         """What was seen of a cell's networks before training."""
@@ -77,8 +92,11 @@ class Grid:
         return complete(values)[0][0]
 
 
-def judge(table: pl.DataFrame) -> Iterator[Verdict]:
-    """A verdict on every claim that the grid has the networks for."""
+def judge(table: pl.DataFrame, base_rates: np.ndarray) -> Iterator[Verdict]:
+    """A verdict on every claim that the grid has the networks for.
+
+    `base_rates` (rows, 3) are numbers of game steps, each with the percentages of cells and of boards that are dead.
+    """
     grid, control = Grid(table), hand_set_control(table)
     if grid.densities:
         yield from _density(grid, control)
@@ -93,7 +111,7 @@ def judge(table: pl.DataFrame) -> Iterator[Verdict]:
         yield decide(claims.WIDTH, gain(level=claims.WIDTH.level), control=control)
         yield grid.rate(claims.WIDE_LEARNS, control, "smooth", 1, 5, 1.0)
     yield from _growth(grid)
-    yield from _cells(grid, control)
+    yield from _cells(grid, control, {int(steps): float(cells) for steps, cells, _ in base_rates})
     yield from _depth(grid, control)
 
 
@@ -110,14 +128,15 @@ def _growth(grid: Grid) -> Iterator[Verdict]:
     seeds = grid.matrix(pairs[0], widths)[:, 0]
     halves = np.stack([seeds[: len(seeds) // 2], seeds[len(seeds) // 2 :][: len(seeds) // 2]], 1)
     null = known_answer(f"two halves of the seeds at {n} steps need one width", partial(growth, halves, widths), 1.0)
-    yield decide_all(claims.WIDTH_GROWS, measures, control=null)
+    verdict = decide_all(claims.WIDTH_GROWS, measures, control=null)
+    yield replace(verdict, note=f"{verdict.note}; {grid.still_falling()}")
 
 
 def _shared(grid: Grid, pair: tuple[int, int]) -> list[int]:
     return sorted({*grid.widths(pair[0])} & {*grid.widths(pair[1])})
 
 
-def _cells(grid: Grid, control: Control) -> Iterator[Verdict]:
+def _cells(grid: Grid, control: Control, dead_cells: dict[int, float]) -> Iterator[Verdict]:
     """Cell accuracy of the networks that failed at two steps: the mean of each seed's."""
     if not grid.widths(2):
         return
@@ -132,6 +151,7 @@ def _cells(grid: Grid, control: Control) -> Iterator[Verdict]:
     boards = chosen.filter((chosen["metric"] == BOARDS) & chosen["key"].is_in(sorted(failed)))["value"].mean()
     verdict = decide(claims.CELLS_HIDE, estimate, control=control)
     facts = f"{len(failed)} failed networks, right in {boards:.1f} % of the boards" if failed else "no network failed"
+    facts += f"; all dead would be right in {dead_cells[2]:.1f} % of the cells"
     yield replace(verdict, note=f"{verdict.note}; {facts}".lstrip("; "))
 
 
