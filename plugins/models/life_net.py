@@ -84,25 +84,25 @@ class LifeNet(nn.Module):
         if normalize and output != "sigmoid":
             raise ValueError("normalize ends in a sigmoid: give output=sigmoid")
         self.steps, self.form, self.output, self.edge = steps, form, output, edge
-        padding: Any = "circular" if edge == "torus" else "zeros"
-        three, m = form == "firner", m_factor
-        self.blocks = nn.ModuleList()
-        for block in range(blocks):
-            before = 1 if three or block == 0 else m
-            wide = nn.Conv2d(before, 2 * m, KERNEL, padding=KERNEL // 2, padding_mode=padding)
-            layers: list[nn.Module] = [wide, *[nn.Dropout2d(DROPOUT)] * (normalize and block + 1 < blocks)]
-            layers += [activation_function(activation), nn.Conv2d(2 * m, m, 1), activation_function(activation)]
-            is_last = block + 1 == blocks
-            if three:
-                layers.append(nn.Conv2d(m, 1, 1))
-            if three and not (is_last and output == "sigmoid"):
-                layers.append(activation_function(activation))
-            self.blocks.append(nn.Sequential(*layers))
-        self.last = nn.Identity() if three else nn.Conv2d(m, 1, 1)
+        made = (self._block(block, blocks, m_factor, activation, normalize=normalize) for block in range(blocks))
+        self.blocks = nn.ModuleList(made)
+        self.last = nn.Identity() if form == "firner" else nn.Conv2d(m_factor, 1, 1)
         if normalize:
             for layer in self.convolutions():
                 nn.init.normal_(layer.weight, std=0.02)
                 nn.init.uniform_(layer.bias, -1.0, 1.0)
+
+    def _block(self, block: int, blocks: int, m: int, activation: str, *, normalize: bool) -> nn.Sequential:
+        """The layers of one step."""
+        padding: Any = "circular" if self.edge == "torus" else "zeros"
+        three, is_last = self.form == "firner", block + 1 == blocks
+        before = 1 if three or block == 0 else m
+        wide = nn.Conv2d(before, 2 * m, KERNEL, padding=KERNEL // 2, padding_mode=padding)
+        layers: list[nn.Module] = [wide, *[nn.Dropout2d(DROPOUT)] * (normalize and not is_last)]
+        layers += [activation_function(activation), nn.Conv2d(2 * m, m, 1), activation_function(activation)]
+        layers += [nn.Conv2d(m, 1, 1)] * three
+        layers += [activation_function(activation)] * (three and not (is_last and self.output == "sigmoid"))
+        return nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Whether each cell lives, (batch, height * width) from 0 to 1, for boards (batch, 1, height, width)."""
