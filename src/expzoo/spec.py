@@ -152,10 +152,7 @@ class Rewind(Recipe):
 
 @dataclass(frozen=True)
 class Known(Recipe):
-    """The weights that the model knows to solve the problem `name`, in these of its layers; () is all of them.
-
-    The others are initialised as by `Fresh`. What a layer is, the model says; see its method `solve`.
-    """
+    """The weights that the model's `solve` knows for problem `name`, in these layers, () for all; the rest fresh."""
 
     name: str
     layers: tuple[int, ...] = ()
