@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from expzoo.life import claims
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell, filters
 from expzoo.numerics.alignment import match_weights, permuted
-from expzoo.options import Count
+from expzoo.options import Count, Range
 from expzoo.registry import register
 from expzoo.statistics import clopper_pearson
 from expzoo.trained import Request, Trained
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from expzoo.engine.layout import Layout
     from expzoo.verdicts import Verdict
 
-POINTS = 51  # the script takes 50 steps
 SMALLEST_RISE = 0.01  # nats: less is not called a barrier
 PERMUTED = "permuted"  # the control: the end itself with its filters in another order, brought back by the alignment
 
@@ -46,12 +45,15 @@ class LifePath:
     Args:
         widths: multiples m of the smallest width.
         settling: batches the known solution is trained on for; the script's, 1000.
+        points: places on a line at which the loss is taken, both ends included; the script takes 50 steps.
     """
 
     CACHE_VERSION = 1
 
-    def __init__(self, *, widths: tuple[Count, ...] = (1, 5), settling: Count = 1000) -> None:
-        self.widths, self.settling = tuple(widths), settling
+    def __init__(
+        self, *, widths: tuple[Count, ...] = (1, 5), settling: Count = 1000, points: Annotated[int, Range(3)] = 51
+    ) -> None:
+        self.widths, self.settling, self.points = tuple(widths), settling, points
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Two ends for each seed and width, and the loss at the points between them."""
@@ -65,15 +67,30 @@ class LifePath:
             lines = []
             for place in (index for index, (width, _) in enumerate(plan) if width == m):
                 found, start = ends[place], ends[count + place]
-                curves = _walks(start, found)
+                curves = self._walks(start, found)
                 lines.append(np.stack(list(curves.values())))
                 if len(lines) == 1:
-                    curves |= _control_walk(found)
+                    curves |= self._control_walk(found)
                 for name, curve in curves.items():
                     findings.rows += _rows(found, m, name, curve)
                 findings.rows += found.rows((life.SUCCESS, "test"), arm="trained", m=m)
             findings.arrays[f"lines/{m}"] = np.stack(lines)
         return findings
+
+    def _walks(self, known: Trained, found: Trained) -> dict[str, np.ndarray]:
+        """The losses of the lines to the network as found and with its filters aligned, each (points,)."""
+        ends = Cohort([known, found])
+        start, end = ends.rows
+        aligned = _aligned(ends.layout, start, end, filters(found))
+        lines = {"as_found": end, "aligned": aligned}
+        return {name: _along(ends, start, last, self.points) for name, last in lines.items()}
+
+    def _control_walk(self, found: Trained) -> dict[str, np.ndarray]:
+        """The losses of the line to a copy of the network with its filters reversed, brought back by the alignment."""
+        alone, units = Cohort([found]), filters(found)
+        turned = _in_order(alone.layout, alone.rows[0], units, [torch.arange(unit.width).flip(0) for unit in units])
+        back = _aligned(alone.layout, alone.rows[0], turned, units)
+        return {PERMUTED: _along(alone, alone.rows[0], back, self.points)}
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """How many lines rise above both ends, and what the alignment takes off."""
@@ -103,7 +120,7 @@ class LifePath:
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Every line, as found and aligned."""
         picture, panels = figures.canvas(len(self.widths), 2, width=7.2, height=2.9 * len(self.widths), sharex=True)
-        x, rows = np.linspace(0, 1, POINTS), []
+        x, rows = np.linspace(0, 1, self.points), []
         for row, m in enumerate(self.widths):
             for column, name in enumerate(("as found", "filters aligned")):
                 axes = panels[2 * row + column]
@@ -132,23 +149,9 @@ def _rows(network: Trained, m: int, arm: str, curve: np.ndarray) -> list[dict[st
     return [common | {"m": m, "metric": name, "value": float(value), "end": True} for name, value in found.items()]
 
 
-def _walks(known: Trained, found: Trained) -> dict[str, np.ndarray]:
-    """The losses of the lines to the network as found and with its filters aligned, each (POINTS,)."""
-    ends = Cohort([known, found])
-    start, end = ends.rows
-    aligned = _aligned(ends.layout, start, end, filters(found))
-    return {"as_found": _along(ends, start, end), "aligned": _along(ends, start, aligned)}
-
-
-def _control_walk(found: Trained) -> dict[str, np.ndarray]:
-    """The losses of the line to a copy of the network with its filters reversed, brought back by the alignment."""
-    alone, units = Cohort([found]), filters(found)
-    turned = _in_order(alone.layout, alone.rows[0], units, [torch.arange(unit.width).flip(0) for unit in units])
-    return {PERMUTED: _along(alone, alone.rows[0], _aligned(alone.layout, alone.rows[0], turned, units))}
-
-
-def _along(ends: Cohort, start: Tensor, end: Tensor) -> np.ndarray:
-    places = torch.linspace(0, 1, POINTS, dtype=start.dtype).unsqueeze(1)
+def _along(ends: Cohort, start: Tensor, end: Tensor, points: int) -> np.ndarray:
+    """The loss at so many places from one row to the other."""
+    places = torch.linspace(0, 1, points, dtype=start.dtype).unsqueeze(1)
     return ends.loss(start + places * (end - start), "train").numpy()
 
 

@@ -9,7 +9,7 @@ from expzoo.spec import Component, Spec
 from expzoo.testing import check_plugin, plugin_cases
 
 SMALL = {"levels": 3, "decide_at": 0.45, "every": 3, "width": 8, "hidden": 4, "channels": 5}
-SMALL |= {"searched": 3, "lucky": 2, "flips": 2, "training": 3, "settling": 3}
+SMALL |= {"searched": 3, "lucky": 2, "flips": 2, "training": 3, "settling": 3, "points": 5}
 """Options that make little work, for the analyses and models that have them."""
 
 
