@@ -10,8 +10,8 @@ import torch
 
 from expzoo.analysis import Figure, Findings, Setting
 from expzoo.cohort import Cohort
+from expzoo.life import curves, pictures, verdicts
 from expzoo.life import networks as life
-from expzoo.life import pictures, verdicts
 from expzoo.life.networks import Cell
 from expzoo.options import Count, Fraction, Positive
 from expzoo.registry import register
@@ -91,8 +91,8 @@ class LifeSuccess:
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Success, boards and cells against the width; boards with errors; a network at play."""
         base = {int(steps): (float(cells), float(boards)) for steps, cells, boards in arrays["base_rates"]}
-        yield pictures.success_against_width(table)
-        yield pictures.correct_against_width(table, base)
+        yield curves.success(table)
+        yield curves.correct(table, base)
         if "boards/before" in arrays:
             caption = "Test boards that a failed network got wrong, as far as there are; crosses mark the wrong cells."
             before, said, truth = (arrays[f"boards/{part}"] for part in ("before", "network", "truth"))

@@ -1,20 +1,17 @@
-"""Pictures of the Game of Life: curves of success, boards with errors marked, a network at play, weights."""
+"""Pictures of the Game of Life: boards with errors marked, a network at play, the smallest network's weights."""
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from matplotlib.colors import to_rgb
 
-from expzoo import figures, records
+from expzoo import figures
 from expzoo.analysis import Figure
-from expzoo.life import claims
-from expzoo.life.networks import BOARDS, CELLS, KNOWN, counts
 from expzoo.report.colours import INK, MUTED, PAPER, RULE
-from expzoo.statistics import clopper_pearson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,85 +20,7 @@ if TYPE_CHECKING:
 
 WRONG = "#c2410c"
 PIXELS, PAUSE = 8, 160  # of a cell in the animation, and milliseconds between two of its boards
-_COLUMNS = ("curve", "m", "successes", "networks", "percent", "low", "high")
 SHOWN = (0, 4, 9, 19)  # the moments of a game that are printed
-
-
-def success_against_width(table: pl.DataFrame, **chosen: Any) -> Figure:
-    """Share of successful networks against m, one curve for each number of steps, with exact binomial intervals."""
-    picture, (axes,) = figures.canvas(height=3.8)
-    rows = []
-    for label, cell, widths in curves(table, **chosen):
-        points = [counts(table, **cell, m=m) for m in widths]
-        estimates = [clopper_pearson(*point).scaled(100) for point in points]
-        effect, low, high = (np.array([getattr(e, part) for e in estimates]) for part in ("effect", "low", "high"))
-        figures.curve(axes, np.array(widths), effect, label, low=low, high=high)
-        numbers = zip(widths, *zip(*points, strict=True), effect, low, high, strict=True)
-        rows += [dict(zip(_COLUMNS, (label, *row), strict=True)) for row in numbers]
-        _rings(axes, cell, widths, label)
-    _width_axis(axes, [row["m"] for row in rows])
-    axes.set(ylabel="successful networks (%)", ylim=(-4, 104))
-    figures.name_curves(axes)
-    caption = (
-        "A network succeeds if it gets every cell of 1000 boards of 5 x 5 right. Bands are exact 95 % intervals "
-        "(Clopper-Pearson); rings were read off the essay's figures, of 20 networks each."
-    )
-    return Figure("success", "How often a network learns the game", caption, picture, pl.DataFrame(rows))
-
-
-def _rings(axes: Axes, cell: dict[str, Any], widths: list[int], label: str) -> None:
-    """What was published for this curve, where it is the same setting."""
-    if cell["arm"] == "smooth" and cell["d"] in (1.0, 2.0) and cell.get("density") is None:
-        found = claims.PUBLISHED.get((cell["game_steps"], cell["d"]), {})
-        shown = {m: rate for m, rate in found.items() if m in widths}
-        look = {"markeredgecolor": figures.style(label).colour, "markerfacecolor": "none", "markersize": 10}
-        axes.plot(list(shown), [100 * rate for rate in shown.values()], "o", **look)
-
-
-def correct_against_width(table: pl.DataFrame, base: Mapping[int, tuple[float, float]], **chosen: Any) -> Figure:
-    """Boards and cells that are right against m, beside what the answer `all dead` gets right."""
-    picture, panels = figures.canvas(1, 2, width=7.4, height=3.9, sharex=True)
-    for axes, metric, words, place in zip(
-        panels, (BOARDS, CELLS), ("boards right in every cell (%)", "cells right (%)"), (1, 0), strict=True
-    ):
-        for label, cell, widths in curves(table, **chosen):
-            _, values = records.pivot(table, "m", metric=metric, end=True, m=widths, **cell)
-            line = figures.curve(axes, np.array(widths), values, label)
-            axes.axhline(base[cell["game_steps"]][place], color=line.get_color(), linewidth=0.9, linestyle=":")
-        _width_axis(axes, [m for _, _, widths in curves(table, **chosen) for m in widths])
-        axes.set(ylabel=words, ylim=(-4, 104))
-    figures.legend(panels[0])
-    caption = (
-        "Means over networks with 95 % Student intervals. Dotted, in each curve's colour: what the answer that every "
-        "cell is dead gets right. The essay's caption says tiles; its script counts whole boards."
-    )
-    data = records.select(table, metric=[BOARDS, CELLS], end=True).drop("key")
-    return Figure("correct", "Boards and cells that are right", caption, picture, data)
-
-
-def curves(table: pl.DataFrame, **chosen: Any) -> list[tuple[str, dict[str, Any], list[int]]]:
-    """Of each curve over m: its name, its columns and its widths."""
-    trained = records.select(table.filter(table["arm"] != KNOWN), **chosen)
-    columns = [name for name in ("arm", "game_steps", "d", "density") if name in trained.columns]
-    found = []
-    for values in trained.select(columns).unique().sort(columns).iter_rows():
-        cell = dict(zip(columns, values, strict=True))
-        words = [f"{cell['game_steps']} step" + "s" * (cell["game_steps"] > 1)]
-        words += [cell["arm"]] * (trained["arm"].n_unique() > 1)
-        words += [f"{cell['d']:g}x deep"] * (trained["d"].n_unique() > 1)
-        if cell.get("density") is not None:
-            words.append(f"density {cell['density']:g}")
-        found.append((", ".join(words), cell, sorted({*records.select(trained, **cell)["m"]})))
-    return found
-
-
-def _width_axis(axes: Axes, widths: list[int]) -> None:
-    ticks = sorted({*widths})
-    if len(ticks) > 1:
-        axes.set_xscale("log")
-    axes.set_xticks(ticks, list(map(str, ticks)))
-    axes.minorticks_off()
-    axes.set_xlabel("width m (times the smallest network)")
 
 
 def strip(title: str, caption: str, boards: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> Figure:
