@@ -106,10 +106,10 @@ def _is_one_point(drawn: Sequence[Curve]) -> bool:
 
 def _draw(axes: Axes, drawn: Sequence[Curve], intervals: Sequence[Interval]) -> list[figures.Series]:
     """Curves with bands; of curves of one point each, points with bars side by side."""
-    lines = []
+    lines, looks = [], []
     if _is_one_point(drawn):
         for place, (curve, (effect, low, high)) in enumerate(zip(drawn, intervals, strict=True)):
-            look = figures.style(curve.label)
+            looks.append(look := figures.style(curve.label, looks))
             axes.vlines([place], low, high, color=look.colour, linewidth=2)
             line = figures.Series(np.array([place]), effect, low=low, high=high, names=[curve.label], linestyle="none")
             line.set(color=look.colour, marker=look.marker, markersize=7, markeredgecolor=PAPER, label=curve.label)
