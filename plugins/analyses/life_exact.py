@@ -80,9 +80,10 @@ class LifeExact:
     def _plan(self, base: Spec) -> Iterator[tuple[dict[str, Any], Spec]]:
         """The smallest first: it is drawn."""
         for steps, m, neighbourhood, form in itertools.product(self.steps, self.widths, MOST_ENUMERATED, FORMS):
+            sizes = {"steps": steps, "m_factor": m, "edge": base.dataset["edge"]}
             spec = base.replace(
                 dataset={"neighbourhood": neighbourhood, "steps": steps},
-                model={"form": form, "steps": steps, "m_factor": m, "activation": "relu", "output": "clamp"},
+                model={"form": form, "activation": "relu", "output": "clamp"} | sizes,
             )
             columns = {"neighbourhood": neighbourhood, "form": form, "game_steps": steps, "m": m}
             solved = known(spec, self.training)

@@ -52,7 +52,7 @@ class LifePlateau:
         """Boards, cells and living cells of every network, and of hand-set ones for the same steps."""
         plan = [(cell, cell.spec(spec)) for cell in self.cells for spec in setting.specs()]
         first = setting.base.replace(seed=setting.seeds[0])
-        solved = {(cell.steps, cell.m): life.exact(cell.spec(first)) for cell in self.cells}
+        solved = life.exact_networks(first, self.cells)
         networks = yield Request(tuple(spec for _, spec in plan), life.MEASURES) + Request(
             tuple(solved.values()), life.at_start((life.SUCCESS, "test"))
         )
@@ -62,7 +62,7 @@ class LifePlateau:
             findings.rows += network.rows(*life.WANTED, **cell.columns())
             common = {"key": network.key, "seed": spec.seed, "step": 0, "split": "test", "end": False}
             findings.rows += [cell.columns() | common | {"metric": name, "value": rate} for name, rate in base.items()]
-        for (steps, m), network in zip(solved, networks[len(plan) :], strict=True):
+        for (_, steps, m), network in zip(solved, networks[len(plan) :], strict=True):
             columns = Cell(life.KNOWN, steps, m).columns()
             common = {"key": network.key, "seed": network.spec.seed, "step": 0, "split": "test", "end": False}
             value = network.curve(life.SUCCESS)[0]
@@ -94,7 +94,7 @@ class LifePlateau:
         found += self._never(trained, control)
         return found
 
-    def _never(self, trained: pl.DataFrame, control: Control) -> Iterator[Verdict]:
+    def _never(self, trained: pl.DataFrame, control: Control | None) -> Iterator[Verdict]:
         rows = records.select(trained, metric=life.SUCCESS, end=True)
         values = rows.filter(rows["game_steps"] >= MANY)["value"].to_numpy()
         if len(values):

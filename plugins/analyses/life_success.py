@@ -67,8 +67,7 @@ class LifeSuccess:
         finite = [entry for entry in plan if life.can_be_enumerated(*entry)]
         others = [entry for entry in plan if not life.can_be_enumerated(*entry)]
         first = setting.base.replace(seed=setting.seeds[0])
-        narrowest = min(cell.m for cell in self.cells)
-        solved = {(c.arm, c.steps): life.exact(Cell(c.arm, c.steps, narrowest).spec(first)) for c in self.cells}
+        solved = life.exact_networks(first, self.cells)
         networks = yield (
             Request(tuple(spec for _, spec in finite), (*life.MEASURES, life.ENUMERATED), steps=(0,))
             + Request(tuple(spec for _, spec in others), life.MEASURES, steps=(0,))
@@ -76,9 +75,9 @@ class LifeSuccess:
         )
         trained = [(cell, network) for (cell, _), network in zip(finite + others, networks, strict=False)]
         findings = Findings(_rows(trained, len(finite)))
-        for (arm, steps), network in zip(solved, networks[len(trained) :], strict=True):
+        for (arm, steps, m), network in zip(solved, networks[len(trained) :], strict=True):
             value = network.curve(life.SUCCESS)[0]
-            columns = Cell(life.KNOWN, steps, narrowest).columns() | {"of": arm}
+            columns = Cell(life.KNOWN, steps, m).columns() | {"of": arm}
             findings.rows.append(columns | _row(network, "test", life.SUCCESS, value))
         findings.rows += _starts([entry for entry in trained if entry[0].arm == "plain"])
         findings.arrays = _base_rates(trained) | _boards(trained) | _game(trained)

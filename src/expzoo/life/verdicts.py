@@ -50,7 +50,7 @@ class Grid:
         """The widths of the smooth networks for so many steps."""
         return sorted(m for arm, n, m, depth in self.cells if (arm, n, depth) == ("smooth", steps, d))
 
-    def rate(self, claim: Claim, control: Control, *cell: Any) -> Verdict:
+    def rate(self, claim: Claim, control: Control | None, *cell: Any) -> Verdict:
         """The verdict on the success rate of a cell."""
         successes, trials = counts(self.table, **self.of(*cell))
         verdict = decide(claim, clopper_pearson(successes, trials).scaled(100), control=control)
@@ -136,7 +136,7 @@ def _shared(grid: Grid, pair: tuple[int, int]) -> list[int]:
     return sorted({*grid.widths(pair[0])} & {*grid.widths(pair[1])})
 
 
-def _cells(grid: Grid, control: Control, dead_cells: dict[int, float]) -> Iterator[Verdict]:
+def _cells(grid: Grid, control: Control | None, dead_cells: dict[int, float]) -> Iterator[Verdict]:
     """Cell accuracy of the networks that failed at two steps: the mean of each seed's."""
     if not grid.widths(2):
         return
@@ -155,7 +155,7 @@ def _cells(grid: Grid, control: Control, dead_cells: dict[int, float]) -> Iterat
     yield replace(verdict, note=f"{verdict.note}; {facts}".lstrip("; "))
 
 
-def _depth(grid: Grid, control: Control) -> Iterator[Verdict]:
+def _depth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
     widths = [m for m in grid.widths(1) if m in grid.widths(1, 2.0)]
     if not widths:
         return
@@ -165,7 +165,7 @@ def _depth(grid: Grid, control: Control) -> Iterator[Verdict]:
         yield decide(claims.DEPTH_HURTS, pairs[5](level=claims.DEPTH_HURTS.level), control=control)
 
 
-def _density(grid: Grid, control: Control) -> Iterator[Verdict]:
+def _density(grid: Grid, control: Control | None) -> Iterator[Verdict]:
     [cell] = {cell for cell in grid.cells if cell[0] == "smooth"} or [None]
     wanted = {LOWEST, BEST, HIGHEST}
     if cell is None or not all(any(abs(one - other) < 1e-9 for other in grid.densities) for one in wanted):
