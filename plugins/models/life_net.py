@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from expzoo.activations import activation as activation_function
 from expzoo.life.rules import KERNEL, Neighbourhood
-from expzoo.options import Count, Positive
+from expzoo.options import Activation, Count, Positive
 from expzoo.registry import register
 
 CENTRE = 0.5  # what the cell itself counts, against 1 for a neighbour: alive next means a sum of 2.5, 3 or 3.5
@@ -49,28 +49,7 @@ class LifeNet(nn.Module):
         steps: Count = 1,
         m_factor: Count = 1,
         d_factor: Positive = 1.0,
-        activation: Literal[
-            "celu",
-            "elu",
-            "gelu",
-            "gelu_tanh",
-            "hardsigmoid",
-            "hardswish",
-            "hardtanh",
-            "identity",
-            "leaky_relu",
-            "log_sigmoid",
-            "mish",
-            "relu",
-            "relu6",
-            "selu",
-            "sigmoid",
-            "silu",
-            "softplus",
-            "softsign",
-            "tanh",
-            "tanhshrink",
-        ] = "relu",
+        activation: Activation = "relu",
         output: Literal["clamp", "sigmoid"] = "clamp",
         form: Literal["firner", "springer"] = "firner",
         edge: Literal["dead", "torus"] = "dead",

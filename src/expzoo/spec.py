@@ -167,10 +167,6 @@ class SignFlip(Recipe):
     seed: int = 0
     step: Step = 0
 
-    def __post_init__(self) -> None:
-        if self.k < 0:
-            raise ValueError(f"{self.k} signs cannot be flipped: k must be at least 0")
-
     def sources(self) -> Iterator[tuple[Spec, Step]]:
         yield self.of, self.step
 

@@ -30,7 +30,7 @@ def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) 
 def flipped(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
     """The row with the signs of `k` weights flipped, biases left alone; BadInput if there are not so many."""
     places = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
-    if k > len(places):
+    if not 0 <= k <= len(places):
         raise BadInput(f"{k} signs cannot be flipped: there are {len(places)} weights")
     changed = row.copy()
     changed[places[randomness.permutation(seed, "sign flips", 0, len(places))[:k]]] *= -1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from expzoo import registry
 from expzoo.engine.assembly import Assembler
+from expzoo.engine.layout import Layout
 from expzoo.errors import BadInput
-from expzoo.spec import Component, Known, SignFlip, Spec
+from expzoo.spec import Component, Known, Spec
+from expzoo.starts import flipped
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,8 @@ def test_a_model_without_a_known_solution_says_so(base):
         Assembler().initial_row(base.replace(init=Known("life")), {})
 
 
-def test_fewer_than_no_signs_cannot_be_flipped(base):
-    with pytest.raises(ValueError, match="-1 signs cannot be flipped"):
-        SignFlip(base, -1)
+@pytest.mark.parametrize("k", [-1, 31])
+def test_only_the_signs_of_weights_that_are_there_can_be_flipped(k):
+    layout = Layout(("weight", "bias"), ((5, 6), (6,)))
+    with pytest.raises(BadInput, match=f"{k} signs cannot be flipped: there are 30 weights"):
+        flipped(np.ones(layout.size, np.float32), layout, k, 0)
