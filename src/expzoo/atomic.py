@@ -13,7 +13,7 @@ from pathlib import Path
 _BESIDE = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{12}$")
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write `content` so that `path` holds the old or the new bytes at every moment. An OSError leaves no debris."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.parent / f".{path.name}.{_here()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"

@@ -28,7 +28,8 @@ class Split:
 class Dataset(Protocol):
     """A finite dataset, a function of counters: nothing of order or noise is ever stored.
 
-    `inputs` is the shape of one example, `outputs` the number of classes. Equal `identity` means shared data.
+    `inputs` is the shape of one example, `outputs` the number of classes. Equal `identity` means shared data. The class
+    of one that may have to fetch files says so by `DOWNLOADS = True`; then its constructor does, before any training.
     """
 
     inputs: tuple[int, ...]
@@ -73,6 +74,23 @@ class Stream(Protocol):
         """What members with these seeds see in steps start..stop-1, of any numeric type.
 
         x (stop - start, members, batch_size, *inputs) and y (stop - start, members, batch_size, ...).
+        """
+        ...
+
+
+class Redrawing(Dataset, Protocol):
+    """A finite dataset whose batches are made anew at each step, if `redraws` is true: augmented, or drawn again."""
+
+    redraws: bool
+
+    def source(self, seed: int) -> Split:
+        """The examples as they are before: as many as in the training split, and in its order."""
+        ...
+
+    def redrawn(self, x: Tensor, indices: np.ndarray, seed: int, step: int) -> Tensor:
+        """The batch x (batch, *inputs) of the source's examples `indices` (batch,), as this step sees it.
+
+        A function of these arguments alone, on the device of x.
         """
         ...
 

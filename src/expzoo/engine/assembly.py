@@ -18,9 +18,10 @@ from expzoo import masks, randomness
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.chart import prunes
 from expzoo.engine.crowd import Unadoptable
-from expzoo.engine.feed import Feed, IndexFeed, StreamFeed
+from expzoo.engine.feed import Feed, StreamFeed
 from expzoo.engine.layout import Layout, construct
 from expzoo.engine.program import MINIMUM, Member, Program, Row
+from expzoo.engine.redraw import feed
 from expzoo.engine.session import Trainee
 from expzoo.errors import BadInput
 from expzoo.interfaces import Stream
@@ -257,7 +258,7 @@ class Assembler:
         if isinstance(datasets[0], Stream):  # of which the members of a population share the options
             return StreamFeed(datasets[0], [spec.seed for spec in specs], dtype)
         owners = [(spec.dataset, d.identity(spec.seed)) for spec, d in zip(specs, datasets, strict=True)]
-        return IndexFeed(datasets, [spec.seed for spec in specs], owners, dtype, self.device)
+        return feed(datasets, [spec.seed for spec in specs], owners, dtype, self.device)
 
     def program(self, trainees: Sequence[Trainee], rows: Sequence[Row] | None = None) -> Program:
         """A program for these trainees, from `rows` if given: one of the same shape is used again."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.interfaces import Dataset, Stream
+    from expzoo.interfaces import Dataset, Split, Stream
 
 BLOCK_BYTES = 2**21  # of a stream's examples made at a time: many steps share a call, and what they see stays in cache
 
@@ -60,7 +60,7 @@ class IndexFeed:
         Data that are floating numbers are brought to `dtype`.
         """
         self._datasets, self._seeds = list(datasets), list(seeds)
-        splits = {owner: d.split("train", s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
+        splits = {owner: self.examples(d, s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
         parts = [(split.x, split.y) for split in splits.values()]
         starts = itertools.accumulate(map(len, splits.values()), initial=0)
         place = dict(zip(splits, starts, strict=False))
@@ -69,6 +69,10 @@ class IndexFeed:
         self._x, self._y = (data.to(dtype) if data.is_floating_point() else data for data in (x, y))
         self._batch = datasets[0].batch_size
         self._start, self._indices = 0, torch.empty(0)
+
+    def examples(self, dataset: Dataset, seed: int) -> Split:
+        """What batches are looked up in."""
+        return dataset.split("train", seed)
 
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes of one member's batch."""

@@ -65,10 +65,12 @@ def fitting(component: Component, base: Spec) -> Spec:
 
 
 def candidates(base: Spec) -> Iterator[Component]:
-    """The data of the base, then every other dataset that needs no options."""
+    """The data of the base, then every other dataset that needs neither options nor a download."""
     yield base.dataset
     for name in registry.available("dataset"):
-        if name != base.dataset.name and "???" not in map(str, registry.defaults("dataset", name)):
+        if name == base.dataset.name or getattr(registry.load("dataset", name), "DOWNLOADS", False):
+            continue
+        if "???" not in map(str, registry.defaults("dataset", name)):
             yield Component.of("dataset", name)
 
 
