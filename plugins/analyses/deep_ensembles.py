@@ -73,13 +73,14 @@ FORETELLS_CNLL = Claim(
 class DeepEnsembles:
     """Ensembles of all sizes from one pool of networks that differ in initialisation and order only.
 
-    Every number is a mean over `draws` orders of the pool, whose first n networks are an ensemble of n; the uncertainty
-    is that of the members, not of the draws. The dataset needs draw=frozen and a validation split.
+    Every number is a mean over ensembles drawn from the pool without replacement; the uncertainty is that of the
+    members, not of the draws. The dataset needs draw=frozen and a validation split.
 
     Args:
         sizes: of ensembles, increasing, the first of them 1.
         fit_up_to: laws are fitted to sizes up to this one and judged by the larger ones.
-        draws: orders of the pool that a number is averaged over.
+        draws: random orders of the pool, each of which is cut into ensembles.
+        most: ensembles of each size for which temperatures are fitted.
         resamples: of the members, for intervals.
         widths: networks of these widths are pooled as well, for the picture against width; the model needs `width`.
         width_pool: how many networks of each of these widths.
@@ -92,14 +93,15 @@ class DeepEnsembles:
         *,
         sizes: tuple[Count, ...] = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32),
         fit_up_to: Count = 8,
-        draws: Count = 10,
+        draws: Count = 3,
+        most: Count = 16,
         resamples: Count = 399,
         widths: tuple[Count, ...] = (),
         width_pool: Count = 8,
     ) -> None:
         if sizes[:1] != (1,) or any(a >= b for a, b in pairwise(sizes)):
             raise ValueError(f"sizes {list(sizes)} must start with 1 and increase")
-        self.sizes, self.draws, self.resamples = sizes, draws, resamples
+        self.sizes, self.draws, self.most, self.resamples = sizes, draws, most, resamples
         self.widths, self.width_pool = widths, width_pool
         self.outside = np.array(sizes) > fit_up_to
 
@@ -133,12 +135,10 @@ class DeepEnsembles:
         self, networks: Sequence[Trained], logits: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
     ) -> list[dict[str, Any]]:
         """Every curve against the size of the ensemble, and the diversity of its members."""
-        chosen = ensembles.orders(len(networks), self.draws)
-        shares = log_softmax(logits["test"])
-        single = float(np.mean([nll(member, labels["test"]) for member in shares]))
         rows = []
         for size in self.sizes:
-            drawn = [_scores(logits, labels, shares, order[:size], single) for order in chosen]
+            chosen = ensembles.subsets(len(networks), size, self.draws)[: self.most]
+            drawn = [_scores(logits, labels, members) for members in chosen]
             means = {metric: float(np.mean([one[metric] for one in drawn])) for metric in drawn[0]}
             rows += _rows(networks, "pool", means, size=size)
         return rows
@@ -147,11 +147,9 @@ class DeepEnsembles:
         """One network and the whole of a small pool, against the width."""
         logits = {split: predictions.pool(networks, split) for split in ("validation", "test")}
         labels = {split: predictions.labels(networks[0], split) for split in logits}
-        shares = log_softmax(logits["test"])
-        single = float(np.mean([nll(member, labels["test"]) for member in shares]))
         rows, width = [], networks[0].spec.model["width"]
         for members in ([[place] for place in range(len(networks))], [list(range(len(networks)))]):
-            drawn = [_scores(logits, labels, shares, np.array(some), single) for some in members]
+            drawn = [_scores(logits, labels, np.array(some)) for some in members]
             means = {metric: float(np.mean([one[metric] for one in drawn])) for metric in drawn[0]}
             rows += _rows(networks, "widths", means, size=len(members[0]), width=width)
         return rows
@@ -161,12 +159,11 @@ class DeepEnsembles:
         control = _control(np.array(self.sizes), self.outside)
         plain, calibrated = self._curve(arrays), self._calibrated_curve(arrays)
         others: list[power_law.Form] = ["exponential", "logarithm"]
-        quick: dict[str, Estimator] = {
-            form: self._estimator(arrays, plain, partial(power_law.excess, form)) for form in others
-        }
-        slow = {
-            form: self._estimator(arrays, calibrated, partial(power_law.excess, form), slow=True) for form in others
-        }
+        quick: dict[str, Estimator] = {}
+        slow: dict[str, Estimator] = {}
+        for form in others:
+            quick[form] = self._estimator(arrays, plain, partial(power_law.excess, form))
+            slow[form] = self._estimator(arrays, calibrated, partial(power_law.excess, form), slow=True)
         return [
             decide(EXPONENT, self._estimator(arrays, plain, power_law.exponent)(level=EXPONENT.level), control=control),
             decide_all(FORETELLS_NLL, quick, control=control),
@@ -203,22 +200,20 @@ class DeepEnsembles:
         likelihoods = ensembles.true_likelihoods(log_softmax(arrays["logits test"]), arrays["labels test"])
 
         def curve(members: np.ndarray) -> np.ndarray:
-            chosen = ensembles.orders(len(members), self.draws)
-            return ensembles.nll_curve(likelihoods[members.astype(np.int64)], self.sizes, chosen)
+            return ensembles.nll_curve(likelihoods[members.astype(np.int64)], self.sizes, self.draws)
 
         return curve
 
     def _calibrated_curve(self, arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
         """As `_curve`, of the averaged prediction at its own temperature."""
         shares = {split: np.exp(log_softmax(arrays[f"logits {split}"])) for split in ("validation", "test")}
-        draws = max(self.draws // 5, 1)
 
         def curve(members: np.ndarray) -> np.ndarray:
             return ensembles.calibrated_curve(
                 {split: probabilities[members.astype(np.int64)] for split, probabilities in shares.items()},
                 {split: arrays[f"labels {split}"] for split in shares},
                 self.sizes,
-                ensembles.orders(len(members), draws),
+                max(self.most // 4, 2),
             )
 
         return curve
@@ -232,25 +227,20 @@ class DeepEnsembles:
 
 
 def _scores(
-    logits: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray],
-    shares: np.ndarray,
-    members: np.ndarray,
-    single: float,
+    logits: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], members: np.ndarray
 ) -> dict[str, float]:
     """Everything that is measured of one ensemble of a pool's members."""
-    mean = ensembles.average(shares[members])
-    some = {split: values[members] for split, values in logits.items()}
-    own = {
-        f"cnll_{when}": nll(
-            ensembles.calibrated(some["test"], some["validation"], labels["validation"], when), labels["test"]
-        )
-        for when in ("before", "after")
-    }
-    error = nll(mean, labels["test"])
-    accuracy = float(100 * (mean.argmax(1) == labels["test"]).mean())
-    spread = ensembles.disagreement(some["test"]) if len(members) > 1 else 0.0
-    return {"nll": error, **own, "accuracy": accuracy, "disagreement": spread, "gain": single - error}
+    own, truth = {split: values[members] for split, values in logits.items()}, labels["test"]
+    shares = log_softmax(own["test"])
+    mean = ensembles.average(shares)
+    error = nll(mean, truth)
+    scores = {"nll": error, "accuracy": float(100 * (mean.argmax(1) == truth).mean())}
+    for when in ("before", "after"):
+        calibrated = ensembles.calibrated(own["test"], own["validation"], labels["validation"], when)
+        scores[f"cnll_{when}"] = nll(calibrated, truth)
+    scores["disagreement"] = ensembles.disagreement(shares) if len(members) > 1 else 0.0
+    scores["gain"] = float(np.mean([nll(share, truth) for share in shares])) - error
+    return scores
 
 
 def _rows(networks: Sequence[Trained], arm: str, values: Mapping[str, float], **varied: int) -> list[dict[str, Any]]:

@@ -188,7 +188,7 @@ def _reliability_diagram(arrays: Mapping[str, np.ndarray]) -> Figure:
         figures.curve(upper, centres, 100 * accuracy, arm)
         upper.set(title=arm, xlim=(0, 100), ylim=(0, 100))
         lower.bar(centres, share.mean(0), 92 / bins, color=figures.style(arm).colour, alpha=0.5, linewidth=0)
-        lower.set_xlabel("confidence (%)")
+        lower.set(xlabel="confidence (%)", xticks=range(0, 100, 20))
         columns = {"confidence_bin": centres, "confidence": confidence, "accuracy": accuracy, "share": share}
         means = {name: figures.interval(np.atleast_2d(values))[0] for name, values in columns.items()}
         tables.append(pl.DataFrame(means).with_columns(pl.lit(arm).alias("arm")))

@@ -56,15 +56,15 @@ def require_validation(base: Spec) -> None:
         )
 
 
-def ensemble(base: Spec, replicate: int, size: int) -> list[Spec]:
-    """Networks of one replicate's ensemble: the same data, each with its own initialisation and order.
+def ensemble(base: Spec, replicate: int, size: int, start: int = 0) -> list[Spec]:
+    """Members start..start+size-1 of one replicate: the same data, each with its own initialisation and order.
 
     Where members draw their own data (draw=member), it is the replicate that does, so that replicates stay independent.
     """
     options = dict(base.dataset.options)
     if options.get("draw") == "member":
         base = base.replace(dataset={"draw": "frozen", "seed": stable_hash(replicate, "data") % 2**31})
-    return [base.replace(seed=stable_hash(replicate, "ensemble", member)) for member in range(size)]
+    return [base.replace(seed=stable_hash(replicate, "ensemble", member)) for member in range(start, start + size)]
 
 
 def require_shared_data(base: Spec) -> None:

@@ -18,6 +18,7 @@ from expzoo.randomness import permutation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_TINY = float(np.finfo(np.float64).tiny)
 When = Literal["before", "after"]
 """Whether a temperature divides the members' logits, or the logarithm of their averaged probabilities."""
 
@@ -61,24 +62,26 @@ def disagreement(pool: np.ndarray) -> float:
     return float(100 * (1 - agreeing.mean()))
 
 
-def orders(members: int, draws: int, seed: int = 0) -> list[np.ndarray]:
-    """Random orders of the pool: the first n of each are an ensemble of n, drawn without replacement."""
-    return [permutation(seed, "ensemble", draw, members) for draw in range(draws)]
+def subsets(members: int, size: int, draws: int) -> np.ndarray:
+    """Ensembles of `size` members without replacement: (ensembles, size). Each order of the pool is cut into some.
+
+    There are `draws` orders, so all of members // size * draws ensembles; an ensemble of one is every member once.
+    """
+    count = members // size
+    chosen = [permutation(0, "ensemble", draw, members) for draw in range(1 if size == 1 else draws)]
+    return np.concatenate([order[: count * size].reshape(count, size) for order in chosen])
 
 
-def nll_curve(likelihoods: np.ndarray, sizes: Sequence[int], chosen: Sequence[np.ndarray]) -> np.ndarray:
-    """The NLL of ensembles of each size, averaged over orders of the pool: (sizes,).
+def nll_curve(likelihoods: np.ndarray, sizes: Sequence[int], draws: int) -> np.ndarray:
+    """The NLL of ensembles of each size, averaged over `subsets` of the pool: (sizes,).
 
     `likelihoods` (members, n) are the probabilities of the true classes, all that an average's NLL depends on.
     """
-    curve = np.zeros(len(sizes))
-    for order in chosen:
-        total, start = np.zeros(likelihoods.shape[1]), 0
-        for place, size in enumerate(sizes):
-            total += likelihoods[order[start:size]].sum(0)
-            start = size
-            curve[place] -= np.log(total / size).mean()
-    return curve / len(chosen)
+    curve = []
+    for size in sizes:
+        chosen = subsets(len(likelihoods), size, draws)
+        curve.append(-np.mean([np.log(likelihoods[members].mean(0)).mean() for members in chosen]))
+    return np.array(curve)
 
 
 def true_likelihoods(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -92,23 +95,22 @@ def key_of(keys: Sequence[str]) -> str:
 
 
 def calibrated_curve(
-    shares: Mapping[str, np.ndarray],
-    labels: Mapping[str, np.ndarray],
-    sizes: Sequence[int],
-    chosen: Sequence[np.ndarray],
+    shares: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], sizes: Sequence[int], most: int
 ) -> np.ndarray:
-    """As `nll_curve`, of averages calibrated afterwards: (sizes,).
+    """As `nll_curve`, of averages calibrated afterwards, of at most so many ensembles of each size: (sizes,).
 
     `shares` are the members' probabilities (members, n, classes) on the splits validation and test, with their labels.
     """
-    curve = np.zeros(len(sizes))
-    for order in chosen:
-        totals, start = {split: np.zeros(values.shape[1:]) for split, values in shares.items()}, 0
-        for place, size in enumerate(sizes):
-            for split, values in shares.items():
-                totals[split] += values[order[start:size]].sum(0)
-            start = size
-            logs = {split: np.log(total / size + np.finfo(np.float64).tiny) for split, total in totals.items()}
-            temperature = fit_temperature(logs["validation"], labels["validation"])
-            curve[place] += nll(log_softmax(logs["test"], temperature), labels["test"])
-    return curve / len(chosen)
+    curve = []
+    for size in sizes:
+        found = []
+        for members in subsets(len(shares["test"]), size, 1)[:most]:
+            means = {split: np.log(values[members].mean(0) + _TINY) for split, values in shares.items()}
+            found.append(nll(calibrated_mean(means, labels["validation"]), labels["test"]))
+        curve.append(float(np.mean(found)))
+    return np.array(curve)
+
+
+def calibrated_mean(means: Mapping[str, np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """Averaged log-probabilities of the split test at the temperature fitted to those of the split validation."""
+    return log_softmax(means["test"], fit_temperature(means["validation"], labels))

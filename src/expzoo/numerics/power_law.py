@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 Form = Literal["power law", "exponential", "logarithm"]
-Basis = Callable[[np.ndarray, float], np.ndarray]
+Basis = Callable[[np.ndarray, float | np.ndarray], np.ndarray]
 
 _BASES: dict[Form, tuple[Basis, tuple[float, float] | None]] = {
     "power law": (lambda x, a: x**a, (-8.0, -0.01)),
@@ -24,6 +24,7 @@ _BASES: dict[Form, tuple[Basis, tuple[float, float] | None]] = {
 FORMS: tuple[Form, ...] = tuple(_BASES)
 FEWEST = 4  # points that a law of three parameters is fitted to, so that the fit can be wrong
 _GRID = 65
+_ZOOMS = 5  # each 32 times finer
 
 
 @dataclass(frozen=True)
@@ -52,25 +53,35 @@ def fit(x: np.ndarray, y: np.ndarray, form: Form = "power law") -> Law:
     if len(x) != len(y) or len(x) < (3 if bounds else 2) or not (np.isfinite(y).all() and (x > 0).all()):
         raise ValueError(f"{len(x)} points x {x} and values {y} do not determine a {form}")
 
-    def solved(rate: float) -> tuple[float, np.ndarray]:
-        columns = np.stack([np.ones_like(x), basis(x, rate)], 1)
-        weights, *_ = np.linalg.lstsq(columns, y, rcond=None)
-        return float(np.square(columns @ weights - y).sum()), weights
-
-    rate = _best_rate(lambda value: solved(value)[0], bounds) if bounds else 0.0
-    level, scale = solved(rate)[1]
-    return Law(form, float(level), float(scale), rate)
+    rate = _best_rate(x, y, basis, bounds) if bounds else 0.0
+    values = basis(x, rate)
+    scale = float(_slopes(values[None], y)[0])
+    return Law(form, float(y.mean() - scale * values.mean()), scale, rate)
 
 
-def _best_rate(error: Callable[[float], float], bounds: tuple[float, float]) -> float:
-    """The rate of least error: the best of a grid of equal ratios, then a search between its neighbours."""
-    from scipy.optimize import minimize_scalar
+def _best_rate(x: np.ndarray, y: np.ndarray, basis: Basis, bounds: tuple[float, float]) -> float:
+    """The rate of least error: the best of a grid of equal ratios, then of finer grids between its neighbours."""
+    low, high = bounds
+    rates = -np.geomspace(-low, -high, _GRID)
+    for _ in range(_ZOOMS):
+        values = basis(x, rates[:, None])
+        best = int(_errors(values, y).argmin())
+        low, high = rates[max(best - 1, 0)], rates[min(best + 1, _GRID - 1)]
+        rates = np.linspace(low, high, _GRID)
+    return float((low + high) / 2)
 
-    grid = -np.geomspace(-bounds[0], -bounds[1], _GRID)
-    best = int(np.argmin([error(rate) for rate in grid]))
-    low, high = grid[max(best - 1, 0)], grid[min(best + 1, _GRID - 1)]
-    found = minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-8})
-    return float(found.x)
+
+def _slopes(values: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The scale of each basis (rates, n) that brings level + scale * basis nearest to y (n,): (rates,)."""
+    centred = values - values.mean(1, keepdims=True)
+    spread = np.square(centred).sum(1)
+    return np.divide(centred @ (y - y.mean()), spread, out=np.zeros(len(values)), where=spread > 0)
+
+
+def _errors(values: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The sum of squares that the best level and scale leave of y (n,), for each basis (rates, n): (rates,)."""
+    centred = values - values.mean(1, keepdims=True)
+    return np.square(y - y.mean() - _slopes(values, y)[:, None] * centred).sum(1)
 
 
 def miss(x: np.ndarray, y: np.ndarray, outside: np.ndarray, form: Form) -> float:
