@@ -8,7 +8,9 @@ import pytest
 from tests.image_archives import DOWNLOADED, stand_in
 
 from expzoo.registry import declared
+from expzoo.spec import Component
 from expzoo.testing import check_plugin, plugin_cases
+from expzoo.testing.checks import small_base
 
 SMALL = {
     "levels": 3,
@@ -19,8 +21,12 @@ SMALL = {
     "channels": 5,
     "sizes": (1, 2),
     "resamples": 9,
+    "budgets": (200, 300, 400, 500, 600),
+    "parts": (1, 2),
+    "widths": (4, 8),
 }
 """Options that make little work, for the analyses and models that have them."""
+PATCHED = Component.of("dataset", "two_patterns", train_size=80, test_size=40, batch_size=25)
 
 
 @pytest.mark.parametrize(("kind", "name"), plugin_cases())
@@ -32,4 +38,5 @@ def test_a_registered_plugin_keeps_the_contract(
     if kind == "dataset" and name in DOWNLOADED:
         stand_in(name, tmp_path, monkeypatch)
         options = {"batch_size": 7}
-    check_plugin(kind, name, **options)
+    base = small_base().replace(dataset=PATCHED) if (kind, name) == ("analysis", "two_patterns") else None
+    check_plugin(kind, name, base, **options)
