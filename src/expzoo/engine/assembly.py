@@ -7,7 +7,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from expzoo.engine.chart import prunes
 from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.feed import Feed, StreamFeed
 from expzoo.engine.layout import Layout, construct
+from expzoo.engine.loop import Loop, is_large
 from expzoo.engine.program import MINIMUM, Member, Program, Row
 from expzoo.engine.redraw import feed
 from expzoo.engine.session import Trainee
@@ -53,6 +54,7 @@ class Assembler:
         self._graphs: dict[Signature, fx.GraphModule] = {}
         self._member_bytes: dict[Signature, int] = {}
         self._layouts: dict[tuple[Component, Component], Layout] = {}
+        self._large: dict[Signature, bool] = {}
         self.dataset = datasets or cache(Component.build)
         self._plugin = cache(Component.build)
 
@@ -244,13 +246,28 @@ class Assembler:
                 parametrisation=self.parametrisation(specs[0]),
                 device=self.device,
                 graph=self._graphs.get(signature),
+                share=self._loop(specs[0]) if self._is_large(specs[0]) else None,
             )
         except Unadoptable as error:
             raise BadInput(f"model={specs[0].model.name}: {error}") from error
-        self._graphs[signature] = program.graph
+        if program.graph is not None:
+            self._graphs[signature] = program.graph
         if len(self._graphs) > KEPT_GRAPHS:
             del self._graphs[next(iter(self._graphs))]
         return program
+
+    def _is_large(self, spec: Spec) -> bool:
+        """Whether a network is trained by torch's own kernels, by itself: a function of its spec."""
+        signature = self.signature(spec)
+        if signature not in self._large:
+            dataset, dtype = self.dataset(spec.dataset), getattr(torch, spec.dtype)
+            x = torch.tensor(dataset.split("train", spec.seed).x[:2])
+            x = x.to(dtype) if x.is_floating_point() else x
+            self._large[signature] = is_large(self.module(spec), x, dataset.batch_size)
+        return self._large[signature]
+
+    def _loop(self, spec: Spec) -> partial[Loop]:
+        return partial(Loop, self.module(spec), spec.loss.build())
 
     def _feed(self, specs: Sequence[Spec]) -> Feed:
         datasets = [self.dataset(spec.dataset) for spec in specs]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -90,14 +90,16 @@ class Program:
         parametrisation: Parametrisation | None = None,
         device: torch.device | None = None,
         graph: fx.GraphModule | None = None,
+        share: Callable[..., Any] | None = None,
     ) -> None:
         """`module` gives the structure, not the weights; `total` is the length that schedules see.
 
+        `share` makes what stands for the tape, of members that do not go through one; a lone one then gets no twin.
         `graph` is that of another program with the same module, loss and shapes of one member: it is traced if None.
         """
         self.device = device or torch.device("cpu")
         self.layout, self.total, self.constraint = Layout.of(module), total, constraint
-        self._twins = max(MINIMUM - len(members), 0)
+        self._twins = 0 if share else max(MINIMUM - len(members), 0)
         self.theta = self._matrix([member.row.theta for member in members])
         self.grad = torch.zeros_like(self.theta)
         maps = parametrisation is not None and parametrisation.maps
@@ -111,6 +113,12 @@ class Program:
         self.feed.prepare(0, 1)
         self.feed.load(0, self.x, self.y)
         parameters = self.layout.views(weights)
+        self.graph: fx.GraphModule | None = None
+        self.tape: Any
+        if share:
+            self.tape = share(parameters, self.layout.views(gradient), self.x, self.y)
+            self.loss = self.tape.outputs[-1]
+            return
         self.graph = graph or trace(objective(module.to(self.device), loss), parameters, self.x, self.y)
         slots = dict(enumerate(self.layout.views(gradient).values()))
         self.tape = Tape(self.graph, [*parameters.values(), self.x, self.y], slots)

@@ -76,7 +76,7 @@ def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) ->
         return (*(gradients[name] for name in names), loss)
 
     inputs = [value[0] for value in (*parameters.values(), x, y)]
-    _try(of, x[0], y[0])
+    try_once(of, x[0], y[0])
     try:
         with CrowdFunctions():
             module = make_fx(flat, DECOMPOSED)(*inputs)
@@ -100,7 +100,7 @@ class _Refusal(TorchDispatchMode):
         return result
 
 
-def _try(of: Objective, x: Tensor, y: Tensor) -> None:
+def try_once(of: Objective, x: Tensor, y: Tensor) -> None:
     """Run the forward and the loss once by themselves, so that what they raise is as their authors know it.
 
     What the forward keeps for its next run, it would keep for all members together.
