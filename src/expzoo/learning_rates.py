@@ -92,7 +92,7 @@ def draw_curves(axes: Axes, table: pl.DataFrame, split: str, unit: str) -> None:
         steps, values = records.pivot(chosen, "step", arm=arm)
         figures.curve(axes, steps, values, arm, markers=8)
     axes.axvline(records.select(chosen, before=True)["step"][0], color="0.6", linewidth=0.8, linestyle=":")
-    axes.set(xlabel="step", ylabel=unit)
+    axes.set(xlabel="step", ylabel=unit, ylim=(max(axes.get_ylim()[0], 0), min(axes.get_ylim()[1], 101)))
 
 
 def pairs(table: pl.DataFrame, gains: Mapping[str, tuple[dict[int, float], dict[int, float]]]) -> tuple[Any, Any]:
