@@ -29,7 +29,12 @@ SMALL = {
 PATCHED = Component.of("dataset", "two_patterns", train_size=80, test_size=40, batch_size=25)
 
 
-@pytest.mark.parametrize(("kind", "name"), plugin_cases())
+SLOW = {("model", "resnet"), ("model", "wide_resnet")}
+"""Of many layers, each of which is traced."""
+CASES = [pytest.param(*case, marks=[pytest.mark.slow] if case in SLOW else []) for case in plugin_cases()]
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES)
 def test_a_registered_plugin_keeps_the_contract(
     kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
