@@ -32,6 +32,7 @@ NOISES = ("noisy", "clean")
 MODELS = ("mlp", "cnn1d")
 SAME = "same_size"  # the control: networks that differ by chance alone stand for sizes
 NULL_SIZES = 8
+TICKS = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 
 MLP_PEAK = Claim(
     name="mnist1d.double_descent_mlp",
@@ -108,7 +109,7 @@ class DoubleDescent:
         self,
         *,
         widths: tuple[Count, ...] = (2, 4, 7, 12, 18, 26, 40, 65, 110, 180),
-        channels: tuple[Count, ...] = (2, 4, 6, 9, 13, 19, 28, 42, 64),
+        channels: tuple[Count, ...] = (2, 4, 6, 9, 13, 19, 28, 42),
         null_width: Annotated[int, Range(1, 1000)] = 7,
     ) -> None:
         self.sizes = {"mlp": widths, "cnn1d": channels} if channels else {"mlp": widths}
@@ -173,6 +174,9 @@ class DoubleDescent:
                 low, high = descent.window(threshold)
                 panel.axvspan(x[low], x[high], color="0.6", alpha=0.15, linewidth=0)
                 panel.set(xscale="log", xlabel=f"parameters of the {model}")
+                ticks = [tick for tick in TICKS if x[0] <= tick <= x[-1]]
+                panel.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+                panel.minorticks_off()
             panels[0].set_ylabel(unit)
             figures.legend(panels[0])
             caption = (

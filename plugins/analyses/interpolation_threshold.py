@@ -98,7 +98,7 @@ class InterpolationThreshold:
     def __init__(
         self,
         *,
-        sizes: tuple[Annotated[int, Range(100)], ...] = (250, 500, 1000),
+        sizes: tuple[Annotated[int, Range(10)], ...] = (250, 500, 1000),
         classes: tuple[Annotated[int, Range(2, 10)], ...] = (2, 5, 10),
         widths: tuple[Count, ...] = (2, 3, 4, 6, 9, 13, 19, 28, 40, 57, 80, 113),
         rounds: Natural = 2,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from expzoo.claims import Measure
 
 FITTED = 10.0  # % of training error: the epsilon of the effective model complexity (Nakkiran et al. 2019, section 3)
+DRAWS = 3999  # of the bootstrap: each repeats the search for threshold and minimum
 TAIL = 2  # how many of the largest sizes are the far end
 
 
@@ -40,15 +41,15 @@ class Curves:
 
     def tail_contrast(self) -> Measure:
         """Mean test value at the two sizes around the threshold minus that at the two largest."""
-        return partial(bca, self.stacked(), _over_tail)
+        return partial(bca, self.stacked(), _over_tail, draws=DRAWS)
 
     def first_contrast(self) -> Measure:
         """Mean test value at the two sizes around the threshold minus the lowest at smaller sizes."""
-        return partial(bca, self.stacked(), _over_first)
+        return partial(bca, self.stacked(), _over_first, draws=DRAWS)
 
     def prominence(self) -> Measure:
         """The smaller of both contrasts: how far the peak stands out on both sides."""
-        return partial(bca, self.stacked(), lambda chosen: min(_over_tail(chosen), _over_first(chosen)))
+        return partial(bca, self.stacked(), lambda chosen: min(_over_tail(chosen), _over_first(chosen)), draws=DRAWS)
 
     def peak_against_threshold(self) -> Measure:
         """How many doublings of size the peak lies beyond the threshold."""
@@ -59,7 +60,7 @@ class Curves:
             low, high = window(train)
             return float(logs[peak(test, low)] - (logs[low] + logs[high]) / 2)
 
-        return partial(bca, self.stacked(), distance)
+        return partial(bca, self.stacked(), distance, draws=DRAWS)
 
 
 def window(train: np.ndarray) -> tuple[int, int]:
