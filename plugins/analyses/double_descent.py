@@ -168,10 +168,10 @@ class DoubleDescent:
                 for noise in NOISES:
                     for split in ("test", "train"):
                         chosen = {"arm": model, "noise": noise, "metric": metric, "split": split}
-                        x, values = records.pivot(table, "parameters", **chosen)
-                        figures.curve(panel, x, values, f"{split}, {noise} labels", markers=8)
-                threshold = _curves(table, model, "noisy").train.mean(0)
-                low, high = descent.window(threshold)
+                        sizes, values = records.pivot(table, "parameters", **chosen)
+                        figures.curve(panel, sizes, values, f"{split}, {noise} labels", markers=8)
+                noisy = _curves(table, model, "noisy")
+                x, (low, high) = noisy.sizes, descent.window(noisy.train.mean(0))
                 panel.axvspan(x[low], x[high], color="0.6", alpha=0.15, linewidth=0)
                 panel.set(xscale="log", xlabel=f"parameters of the {model}")
                 ticks = [tick for tick in TICKS if x[0] <= tick <= x[-1]]

@@ -21,6 +21,7 @@ from expzoo.engine.session import Session, Trainee
 from expzoo.errors import BadInput
 from expzoo.interruption import Interruption, Stopped
 from expzoo.machine import machine_class
+from expzoo.meta.lesson import Learned, Lesson, Lessons
 from expzoo.progress import Progress, reporter
 from expzoo.spec import Event
 from expzoo.store import Network, Store
@@ -68,14 +69,20 @@ class Lab:
         [answer] = self.answer([request])
         return answer
 
-    def run_together(self, analyses: Sequence[Generator[Request, list[Trained], Any]]) -> list[Any]:
+    def fit(self, lessons: Sequence[Lesson]) -> list[Learned]:
+        """What the outer loops of these lessons learned, in order; Interrupted if a signal asked to stop."""
+        from expzoo.meta.outer import learn
+
+        return learn(self, lessons)
+
+    def run_together(self, analyses: Sequence[Generator[Any, Any, Any]]) -> list[Any]:
         """Drive generators in lock-step until all have returned; their results, in order."""
         results: dict[int, Any] = {}
-        waiting: dict[int, Request] = {}
+        waiting: dict[int, Any] = {}
 
-        def resume(index: int, reply: list[Trained] | None) -> None:
+        def resume(index: int, reply: list[Any] | None) -> None:
             try:
-                waiting[index] = analyses[index].send(reply)  # type: ignore[arg-type]
+                waiting[index] = analyses[index].send(reply)
             except StopIteration as stop:
                 results[index] = stop.value
 
@@ -83,8 +90,12 @@ class Lab:
             resume(index, None)
         while waiting:
             asked, waiting = waiting, {}
-            for index, reply in zip(asked, self.answer(list(asked.values())), strict=True):
+            lessons = {index: request.lessons for index, request in asked.items() if isinstance(request, Lessons)}
+            networks = {index: request for index, request in asked.items() if not isinstance(request, Lessons)}
+            for index, reply in zip(networks, self.answer(list(networks.values())), strict=True):
                 resume(index, reply)
+            for index, own in lessons.items():
+                resume(index, self.fit(own))
         return [results[index] for index in range(len(analyses))]
 
     def answer(self, requests: Sequence[Request]) -> list[list[Trained]]:

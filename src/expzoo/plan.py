@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from expzoo.meta.lesson import Lessons
 from expzoo.trained import expand
 
 if TYPE_CHECKING:
@@ -19,8 +20,12 @@ PROBE_STEPS = 10
 def show_plan(lab: Lab, setting: Setting, analyses: dict[str, Analysis]) -> None:
     """Print the plan of the analyses' first questions; what they ask after an answer cannot be known."""
     requests = [next(analysis.measure(setting)) for analysis in analyses.values()]
-    wants = expand(requests)
+    lessons = [lesson for request in requests if isinstance(request, Lessons) for lesson in request.lessons]
+    wants = expand([request for request in requests if not isinstance(request, Lessons)])
     missing = [want.spec for key, want in wants.items() if not lab.store.has(key)]
+    if lessons:
+        there = sum(lab.store.has(lesson.key) for lesson in lessons)
+        print(f"lessons   {len(lessons)}, {there} of them learned; what is asked after them is not in this plan")
     print(f"networks  {len(wants)}\ncached    {len(wants) - len(missing)}\nmissing   {len(missing)}")
     if not missing:
         return

@@ -101,7 +101,6 @@ class Unrolled:
         )
         self.meta, self._meta_grad = (static(rows["meta"], dtype) for _ in range(2))
         self._weight = static((members,), dtype)
-        self._batches_at(batches)
         given = [*state.views(self._state).values(), *meta.views(self.meta).values(), *batches.inputs]
         following = list(state.views(self._next).values())
         names = list(state.names), list(meta.names)
@@ -110,11 +109,6 @@ class Unrolled:
         results = [*state.views(self._before).values(), *meta.views(self._meta_grad).values()]
         self._reverse = Tape(_graph(_backward(step, *names), given), given, dict(enumerate(results)))
         self._loss = self._advance.outputs[-1]
-
-    def _batches_at(self, batches: Batches) -> None:
-        """Tapes are planned on values of the right kind, which the first examples are."""
-        for own in batches.inputs:
-            own.zero_()
 
     @property
     def num_bytes(self) -> int:
@@ -186,15 +180,16 @@ def _forward(step: InnerStep, state: list[str], meta: list[str]) -> Callable[...
 
 def _backward(step: InnerStep, state: list[str], meta: list[str]) -> Callable[..., tuple[Tensor, ...]]:
     def backward(*tensors: Tensor) -> tuple[Tensor, ...]:
-        *tensors, weight = tensors
-        adjoint = dict(zip(state, tensors[-len(state) :], strict=True))
-        own, learned, inputs = _split(tensors[: -len(state)], state, meta)
+        *given, weight = tensors
+        adjoint = dict(zip(state, given[-len(state) :], strict=True))
+        own, learned, inputs = _split(given[: -len(state)], state, meta)
 
-        def total(own: Values, learned: Values) -> Tensor:
+        def one(own: Values, learned: Values) -> tuple[Values, Tensor]:
             following, loss = step(own, learned, *inputs)
-            return sum(((following[name] * adjoint[name]).sum() for name in state), weight * loss)
+            return {name: following[name] for name in state}, loss
 
-        of_state, of_meta = torch.func.grad(total, argnums=(0, 1))(own, learned)
+        _, pull_back = torch.func.vjp(one, own, learned)
+        of_state, of_meta = pull_back((adjoint, weight))
         return (*(of_state[name] for name in state), *(of_meta[name] for name in meta))
 
     return backward
