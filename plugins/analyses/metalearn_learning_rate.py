@@ -113,7 +113,7 @@ class MetalearnLearningRate:
         networks: list[Trained] = yield Request(tuple(spec for *_, spec in plan), ())
         findings = Findings()
         for start, result in zip(arms, learned, strict=True):
-            findings.rows += result.rows(RATE, arm=STARTS[start], ended=not result.diverged)
+            findings.rows += result.rows(arm=STARTS[start], metric=RATE, ended=not result.diverged)
         for (arm, start, step, spec), network in zip(plan, networks, strict=True):
             own = {"arm": arm if arm == "grid" else STARTS[start], "lr": spec.optimizer["lr"], "outer_step": step}
             findings.rows += _inner_rows(network, curve=arm != "grid", **own)

@@ -16,7 +16,7 @@ from expzoo.engine.program import MINIMUM
 from expzoo.engine.trace import objective
 from expzoo.meta.lesson import Lesson
 from expzoo.meta.outer import OuterLoop
-from expzoo.meta.unrolled import Batches, InnerStep, Unrolled, Values
+from expzoo.meta.unrolled import Batches, InnerStep, Unrolled
 
 if TYPE_CHECKING:
     from expzoo.engine.trace import Objective

@@ -116,12 +116,13 @@ class Learned:
         """What was learned after so many outer steps, all by default: (size,)."""
         return self.network.rows[self.network.step if step is None else step]
 
-    def rows(self, metric: str, *, arm: str, **varied: Any) -> list[dict[str, Any]]:
-        """Tidy rows of the first number of each kept row and of the costs, by outer step."""
+    def rows(self, *, arm: str, metric: str = "", **varied: Any) -> list[dict[str, Any]]:
+        """Tidy rows of the costs by outer step and, as `metric`, of what was learned if that is one number."""
         common = {"key": self.key, "seed": self.lesson.seed, "arm": arm, **varied}
-        found = []
-        for step, row in sorted(self.network.rows.items()):
+        found = [
+            common | {"step": step, "split": "train", "metric": "outer_loss", "value": float(cost)}
+            for step, cost in enumerate(self.costs)
+        ]
+        for step, row in sorted(self.network.rows.items()) if metric else ():
             found.append(common | {"step": step, "split": "", "metric": metric, "value": float(row[0])})
-        for step, cost in enumerate(self.costs):
-            found.append(common | {"step": step, "split": "train", "metric": "outer_loss", "value": float(cost)})
         return found
