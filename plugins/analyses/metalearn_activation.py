@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -114,9 +115,17 @@ class MetalearnActivation:
     ) -> None:
         if "relu" not in baselines:
             raise ValueError(f"baselines {list(baselines)}: relu must be among them, the control is made of it")
-        self.outer = {"outer_steps": outer_steps, "outer_lr": outer_lr, "inner_networks": inner_networks}
-        self.outer |= {"hidden": hidden, "last_losses": last_losses, "clamp": clamp, "noise": noise}
-        self.outer |= {"checkpoint_every": checkpoint_every}
+        self.outer = partial(
+            LearnActivation,
+            outer_steps=outer_steps,
+            outer_lr=outer_lr,
+            inner_networks=inner_networks,
+            hidden=hidden,
+            last_losses=last_losses,
+            clamp=clamp,
+            noise=noise,
+            checkpoint_every=checkpoint_every,
+        )
         self.baselines, self.rates = baselines, rates
         self.num_tune, self.num_evaluation = tune_seeds, evaluation_seeds
         self.last_losses = last_losses
@@ -124,7 +133,7 @@ class MetalearnActivation:
 
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Lessons, then networks that choose learning rates, then those that are judged."""
-        lessons = tuple(LearnActivation(inner=spec, **self.outer) for spec in setting.specs())
+        lessons = tuple(self.outer(inner=spec) for spec in setting.specs())
         learned: list[Learned] = yield Lessons(lessons)
         findings = Findings()
         for result in learned:

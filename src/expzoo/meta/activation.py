@@ -25,6 +25,7 @@ from expzoo.learned import KIND
 from expzoo.meta.lesson import Lesson
 from expzoo.meta.outer import OuterLoop
 from expzoo.meta.unrolled import Batches, InnerStep, Unrolled, Values
+from expzoo.spec import Component, Spec
 
 SHARE = 0.2  # of the small network in the function (notebook)
 TABLE = Layout(("table",), ((4, splines.INTERVALS + 2),))
@@ -42,11 +43,12 @@ class LearnActivation(Lesson):
 
     KIND: ClassVar[str] = KIND
 
+    outer_lr: float = 0.3
     inner_networks: int
     hidden: int
     last_losses: int
-    clamp: float
-    noise: float
+    clamp: float = 0.1
+    noise: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,6 +68,19 @@ class LearnActivation(Lesson):
     def most_together(self) -> int:
         """One lesson fills the cache with its own inner networks."""
         return 1
+
+
+def notebook_network(*, width: int, steps: int, samples: int, seed: int) -> Spec:
+    """The inner network of the notebook, 40-128-10 for 301 steps on 10,000 examples, on data of its seed's own."""
+    return Spec(
+        dataset=Component.of("dataset", "mnist1d", num_samples=samples, draw="member"),
+        model=Component.of("model", "mlp", width=width, depth=1),
+        optimizer=Component.of("optimizer", "rmsprop", lr=0.01, alpha=0.4),
+        schedule=Component.of("schedule", "constant"),
+        loss=Component.of("loss", "cross_entropy"),
+        stop=Component.of("stop", "steps", steps=steps),
+        seed=seed,
+    )
 
 
 def small_network(row: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,14 +38,13 @@ class Contest:
         self, activations: Sequence[str], seeds: Sequence[int]
     ) -> Generator[Request, list[Trained], dict[str, float]]:
         """The learning rate of each activation at which the training loss is lowest on these seeds."""
-        plan = [
-            (name, rate, self.spec(name, rate, seed)) for name in activations for rate in self.rates for seed in seeds
-        ]
-        networks = yield Request(tuple(spec for *_, spec in plan), ())
+        tried = [(name, rate) for name in activations for rate in self.rates for _ in seeds]
+        runs = [seed for _ in activations for _ in self.rates for seed in seeds]
+        networks = yield Request(tuple(self.spec(*pair, run) for pair, run in zip(tried, runs, strict=True)), ())
         costs: dict[tuple[str, float], list[float]] = {}
-        for place, network in zip(plan, networks, strict=True):
-            costs.setdefault(place, []).append(self.training_loss(network))
-        mean = {place: np.mean(own) if np.isfinite(own).all() else np.inf for place, own in costs.items()}
+        for pair, network in zip(tried, networks, strict=True):
+            costs.setdefault(pair, []).append(self.training_loss(network))
+        mean = {pair: np.mean(own) if np.isfinite(own).all() else np.inf for pair, own in costs.items()}
         return {name: min(self.rates, key=lambda rate, name=name: mean[name, rate]) for name in activations}
 
     def training_loss(self, network: Trained) -> float:

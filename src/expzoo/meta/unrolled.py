@@ -188,7 +188,7 @@ def _backward(step: InnerStep, state: list[str], meta: list[str]) -> Callable[..
             following, loss = step(own, learned, *inputs)
             return {name: following[name] for name in state}, loss
 
-        _, pull_back = torch.func.vjp(one, own, learned)
+        pull_back = torch.func.vjp(one, own, learned)[1]
         of_state, of_meta = pull_back((adjoint, weight))
         return (*(of_state[name] for name in state), *(of_meta[name] for name in meta))
 
