@@ -99,7 +99,7 @@ class DoubleDescent:
 
     Args:
         widths: units of the perceptron's hidden layers, increasing (notebook: 20 from 2 to 300).
-        channels: filters of the convolutions, increasing (notebook: from 2 to 100); empty leaves this arm out.
+        filters: channels of the convolutions, increasing (notebook: from 2 to 100); empty leaves this arm out.
         null_width: the width of the control's networks, which differ by chance alone.
     """
 
@@ -109,10 +109,10 @@ class DoubleDescent:
         self,
         *,
         widths: tuple[Count, ...] = (2, 4, 7, 12, 18, 26, 40, 65, 110, 180),
-        channels: tuple[Count, ...] = (2, 4, 6, 9, 13, 19, 28, 42),
+        filters: tuple[Count, ...] = (2, 4, 6, 9, 13, 19, 28, 42),
         null_width: Annotated[int, Range(1, 1000)] = 7,
     ) -> None:
-        self.sizes = {"mlp": widths, "cnn1d": channels} if channels else {"mlp": widths}
+        self.sizes = {"mlp": widths, "cnn1d": filters} if filters else {"mlp": widths}
         for name, sizes in self.sizes.items():
             if len(sizes) < 5 or sorted(set(sizes)) != list(sizes):
                 raise ValueError(f"sizes {list(sizes)} of {name} must be at least five, increasing")

@@ -141,8 +141,11 @@ class InterpolationThreshold:
         steps = base.stop.build().at_most
         every = math.gcd(steps, NO_ERROR.every)
         fitted = Component.of("stop", "fitted", loss=self.epsilon * constant, every=every, at_most=steps)
+        data = base.dataset
+        if data.name != "mnist1d_classes":
+            data = Component.of("dataset", "mnist1d_classes", batch_size=data["batch_size"])
         return base.replace(
-            dataset={"classes": cell.classes, "train_size": cell.n},
+            dataset=data.replace(classes=cell.classes, train_size=cell.n),
             model=Component.of("model", "mlp", width=width, depth=2, residual=False),
             loss=Component.of("loss", LOSSES[cell.loss]),
             stop=fitted,

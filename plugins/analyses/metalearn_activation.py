@@ -18,7 +18,7 @@ from expzoo.meta.evaluation import Contest, seeds_of
 from expzoo.meta.lesson import Learned, Lessons
 from expzoo.options import Activation, Count, NonNegative, Positive
 from expzoo.registry import register
-from expzoo.spec import Fresh
+from expzoo.spec import Component, Fresh
 from expzoo.statistics import pair_on_seed, paired_t
 from expzoo.trained import Request
 
@@ -75,8 +75,8 @@ class MetalearnActivation:
 
     Each seed is a meta-training of its own, with its own data; it is evaluated on networks, orders and data it never
     saw, and so is every activation made by hand, each at the learning rate with the lowest training loss on other
-    seeds. The unit of the intervals is the meta-training: the mean over its evaluation seeds. The base spec is an inner
-    network. The functions stay in the store, and their names can be given to any model.
+    seeds, all with RMSprop. The unit of the intervals is the meta-training: the mean over its evaluation seeds. The
+    base spec is an inner network. The functions stay in the store, and their names can be given to any model.
 
     Args:
         outer_steps: updates of the activation function (notebook: 301).
@@ -133,7 +133,10 @@ class MetalearnActivation:
 
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Lessons, then networks that choose learning rates, then those that are judged."""
-        lessons = tuple(self.outer(inner=spec) for spec in setting.specs())
+        base = setting.base
+        if base.optimizer.name != "rmsprop":
+            base = base.replace(optimizer=Component.of("optimizer", "rmsprop", alpha=0.4))
+        lessons = tuple(self.outer(inner=base.replace(seed=seed)) for seed in setting.seeds)
         learned: list[Learned] = yield Lessons(lessons)
         findings = Findings()
         for result in learned:
@@ -141,7 +144,7 @@ class MetalearnActivation:
             findings.rows += [row for step in self.shown if step <= result.step for row in _function(result, step)]
         names = {r.lesson.seed: names_of(r.key, r.row()) for r in learned if not r.diverged}
         arms = [{LEARNED: own[""], PIECES: own["/linear"]} for own in names.values()]
-        contest = Contest(setting.base, self.rates, self.last_losses)
+        contest = Contest(base, self.rates, self.last_losses)
         tuned = yield from contest.tune(
             [*self.baselines, *(own[LEARNED] for own in arms)], seeds_of("tune", 0, self.num_tune)
         )

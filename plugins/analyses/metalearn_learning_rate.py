@@ -14,6 +14,7 @@ from expzoo.meta.learning_rate import LearnLearningRate
 from expzoo.meta.lesson import Learned, Lessons
 from expzoo.options import Count, Positive, Range
 from expzoo.registry import register
+from expzoo.spec import Component
 from expzoo.statistics import complete, mean_t, tost
 from expzoo.trained import Request
 
@@ -62,7 +63,7 @@ class MetalearnLearningRate:
     """Learns the learning rate of plain SGD by differentiating the mean training loss of whole inner trainings.
 
     Two starts for each seed; a grid search with ordinary networks is the oracle: at the learned rates they must be no
-    worse than at the best of the grid. The base spec is an inner network, its stop rule the horizon.
+    worse than at the best of the grid. The base spec with plain SGD is an inner network, its stop rule the horizon.
 
     Args:
         starts: the first learning rates, the higher one first (notebook: 1.5 and 0.15).
@@ -105,7 +106,7 @@ class MetalearnLearningRate:
         shown = sorted({0, self.outer_steps // 5, self.outer_steps})
         plan: list[tuple[str, str, int, Spec]] = []
         for rate in self.grid:
-            plan += [("grid", "", -1, spec) for spec in setting.specs(optimizer={"lr": rate})]
+            plan += [("grid", "", -1, _plain(spec, rate)) for spec in setting.specs()]
         for start, result in zip(arms, learned, strict=True):
             inner = result.lesson.inner
             for step in [step for step in shown if step <= result.step]:
@@ -121,7 +122,7 @@ class MetalearnLearningRate:
 
     def _lesson(self, inner: Spec, start: str) -> LearnLearningRate:
         return LearnLearningRate(
-            inner=inner,
+            inner=_plain(inner),
             outer_steps=self.outer_steps,
             outer_lr=self.outer_lr,
             start=self.starts[start],
@@ -206,6 +207,11 @@ class MetalearnLearningRate:
         caption = "Mean over seeds with 95 % Student intervals; vertical lines are the learned rates from both starts."
         data = records.select(table, arm="grid", metric=LOSS)
         return Figure("grid_search", "What a grid search finds", caption, picture, data)
+
+
+def _plain(spec: Spec, rate: float = 0.1) -> Spec:
+    """The spec with plain SGD."""
+    return spec.replace(optimizer=Component.of("optimizer", "sgd", lr=rate, momentum=0.0))
 
 
 def _inner_rows(network: Trained, *, curve: bool, **own: Any) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ class Lenet(nn.Module):
     Initialisation is `nn.Conv2d`'s and `nn.Linear`'s own.
 
     Args:
-        channels: filters of both convolutions.
+        maps: channels of both convolutions.
         units: of both hidden linear layers.
         activation: what follows each layer but the last.
     """
@@ -30,7 +30,7 @@ class Lenet(nn.Module):
         inputs: tuple[int, ...],
         outputs: int,
         *,
-        channels: tuple[Count, Count] = (6, 16),
+        maps: tuple[Count, Count] = (6, 16),
         units: tuple[Count, Count] = (120, 84),
         activation: Activation = "relu",
     ) -> None:
@@ -39,7 +39,7 @@ class Lenet(nn.Module):
             raise ValueError(f"lenet sees images (channels, height, width) from 4 x 4 on, not inputs of shape {inputs}")
         before, height, width = inputs
         layers: list[nn.Module] = []
-        for after in channels:
+        for after in maps:
             layers += [nn.Conv2d(before, after, 5, padding=2), activation_function(activation), nn.AvgPool2d(2)]
             before, height, width = after, height // 2, width // 2
         layers.append(nn.Flatten())

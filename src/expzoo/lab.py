@@ -90,16 +90,16 @@ class Lab:
             resume(index, None)
         while waiting:
             asked, waiting = waiting, {}
-            lessons = {index: request.lessons for index, request in asked.items() if isinstance(request, Lessons)}
-            networks = {index: request for index, request in asked.items() if not isinstance(request, Lessons)}
-            for index, reply in zip(networks, self.answer(list(networks.values())), strict=True):
+            for index, reply in zip(asked, self.answer(list(asked.values())), strict=True):
                 resume(index, reply)
-            for index, own in lessons.items():
-                resume(index, self.fit(own))
         return [results[index] for index in range(len(analyses))]
 
-    def answer(self, requests: Sequence[Request]) -> list[list[Trained]]:
-        """Everything that the requests want: found, or trained in waves of what is ready."""
+    def answer(self, requests: Sequence[Request | Lessons]) -> list[list[Any]]:
+        """Everything that the requests want: found, or trained in waves of what is ready; lessons are learned."""
+        networks = iter(self._networks([request for request in requests if isinstance(request, Request)]))
+        return [self.fit(own.lessons) if isinstance(own, Lessons) else next(networks) for own in requests]
+
+    def _networks(self, requests: Sequence[Request]) -> list[list[Trained]]:
         wants = expand(requests)
         self._refuse_absent_splits(wants)
         networks = self._found(wants)

@@ -10,6 +10,17 @@ from expzoo.testing import check_plugin, plugin_cases
 
 SMALL = {"levels": 3, "decide_at": 0.45, "every": 3, "width": 8, "hidden": 4, "channels": 5}
 SMALL |= {"searched": 3, "lucky": 2, "flips": 2, "training": 3, "settling": 3, "points": 5}
+SMALL |= {"widths": (2, 3, 4, 5, 6), "filters": (), "sizes": (30, 60), "classes": (2, 10), "rounds": 1}
+SMALL |= {"train_sizes": (50, 100), "outer_steps": 2, "inner_networks": 2, "inner_width": 8, "inner_steps": 6}
+SMALL |= {
+    "baselines": ("relu", "elu", "tanh"),
+    "inner_samples": 150,
+    "last_losses": 3,
+    "grid": 3,
+    "rates": (0.01,),
+    "tune_seeds": 1,
+    "evaluation_seeds": 1,
+}
 """Options that make little work, for the analyses and models that have them."""
 
 
