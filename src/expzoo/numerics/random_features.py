@@ -13,7 +13,8 @@ from expzoo.randomness import normals
 
 def directions(seed: int, inputs: int, features: int) -> np.ndarray:
     """Random directions of variance 1 / inputs, (inputs, features); more features keep the first ones."""
-    return normals(seed, "random features", 0, features * inputs).reshape(features, inputs).T / np.sqrt(inputs)
+    drawn = [normals(seed, "random feature", place, inputs) for place in range(features)]
+    return np.stack(drawn, 1) / np.sqrt(inputs)
 
 
 def relu_features(x: np.ndarray, drawn: np.ndarray) -> np.ndarray:
