@@ -82,7 +82,9 @@ def test_more_seeds_learn_the_new_ones_only(base: Spec, open_lab: Callable[..., 
     assert np.array_equal(few[0].row(), more[0].row())
 
 
-def test_a_diverging_inner_loop_keeps_the_last_good_state(base: Spec, open_lab: Callable[..., Lab]) -> None:
+def test_a_diverging_inner_loop_is_said_and_keeps_the_last_good_state(
+    base: Spec, open_lab: Callable[..., Lab], caplog: pytest.LogCaptureFixture
+) -> None:
     calm, wild = rates(base, seeds=1), rates(base, seeds=1, outer_lr=1e30)
     lab = open_lab()
     [good] = lab.fit(calm)
@@ -93,6 +95,7 @@ def test_a_diverging_inner_loop_keeps_the_last_good_state(base: Spec, open_lab: 
     assert np.isfinite(found.row()).all()
     assert len(found.costs) == found.step
     assert lab.tally.diverged == {found.key}
+    assert f"lesson {found.key}: an inner loop diverged in outer step {found.step}" in caplog.text
     assert open_lab().fit(wild)[0].step == found.step
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 from expzoo import randomness, splines
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.layout import Layout, own_generator
+from expzoo.errors import BadInput
 from expzoo.learned import KIND
 from expzoo.meta.lesson import Lesson
 from expzoo.meta.outer import OuterLoop
@@ -53,13 +54,13 @@ class LearnActivation(Lesson):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.inner.optimizer.name != "rmsprop" or "activation" not in dict(self.inner.model.options):
-            raise ValueError("an activation is learned in a model with that option, trained by rmsprop")
+            raise BadInput("an activation is learned in a model with that option, trained by rmsprop")
         if not 1 <= self.last_losses <= self.inner_steps:
-            raise ValueError(f"last_losses {self.last_losses} must be from 1 to the {self.inner_steps} inner steps")
+            raise BadInput(f"last_losses {self.last_losses} must be from 1 to the {self.inner_steps} inner steps")
         if self.noise and "width" not in dict(self.inner.model.options):
-            raise ValueError(f"noise needs a model of one width, not {self.inner.model.name}")
+            raise BadInput(f"noise needs a model of one width, not {self.inner.model.name}")
         if self.inner_networks < 2:
-            raise ValueError(f"inner_networks {self.inner_networks} must be at least 2")
+            raise BadInput(f"inner_networks {self.inner_networks} must be at least 2")
 
     def loop(self, lessons: Sequence[Any]) -> OuterLoop:
         """One outer loop for lessons that differ in seed."""

@@ -14,6 +14,7 @@ from expzoo.engine.assembly import Assembler
 from expzoo.engine.layout import Layout
 from expzoo.engine.program import MINIMUM
 from expzoo.engine.trace import objective
+from expzoo.errors import BadInput
 from expzoo.meta.lesson import Lesson
 from expzoo.meta.outer import OuterLoop
 from expzoo.meta.unrolled import Batches, InnerStep, Unrolled
@@ -40,9 +41,9 @@ class LearnLearningRate(Lesson):
         super().__post_init__()
         optimizer = self.inner.optimizer
         if optimizer.name != "sgd" or optimizer["momentum"] or optimizer["weight_decay"]:
-            raise ValueError(f"a learning rate is learned for plain sgd, not for {optimizer.name} with its options")
+            raise BadInput(f"a learning rate is learned for plain sgd, not for {optimizer.name} with its options")
         if not self.start > 0:
-            raise ValueError(f"start {self.start} must be above 0")
+            raise BadInput(f"start {self.start} must be above 0")
 
     def loop(self, lessons: Sequence[Any]) -> OuterLoop:
         """One outer loop for lessons that differ in seed and start."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from expzoo.errors import BadInput
 from expzoo.spec import ENGINE_VERSION, Spec, canonical_json
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Lesson(ABC):
 
     def __post_init__(self) -> None:
         if self.outer_steps < 1 or not self.outer_lr > 0:
-            raise ValueError(f"outer_steps {self.outer_steps} must be at least 1 and outer_lr {self.outer_lr} above 0")
+            raise BadInput(f"outer_steps {self.outer_steps} must be at least 1 and outer_lr {self.outer_lr} above 0")
 
     @property
     def seed(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,9 @@ from expzoo.store import Network, Partial
 
 if TYPE_CHECKING:
     from expzoo.lab import Lab
+
+
+log = logging.getLogger(__name__)
 
 
 class OuterLoop(LightningModule):
@@ -74,6 +78,7 @@ class OuterLoop(LightningModule):
         following = self.updated(lesson, self.rows[place], gradient)
         if not (cost.isfinite() and gradient.isfinite().all() and following.isfinite().all()):
             network.status, self.ended[place] = "diverged", True
+            log.warning("lesson %s: an inner loop diverged in outer step %d; what was before is kept", lesson.key, step)
             return
         self.rows[place] = following
         network.losses = np.append(network.losses, float(cost))
