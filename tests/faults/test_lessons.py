@@ -43,7 +43,9 @@ class StopsAfter:
 
     def start(self, networks: int, steps: int) -> None: ...
 
-    def advance(self, networks: int, steps: int) -> None:
+    def stopping(self) -> None: ...
+
+    def advance(self, networks: int, steps: int, spared: int) -> None:
         self.left -= 1
         if self.left <= 0 and self.lab:
             self.lab.interruption.asked = True
@@ -93,6 +95,7 @@ def test_a_diverging_inner_loop_is_said_and_keeps_the_last_good_state(
     assert found.diverged
     assert found.step < 6
     assert np.isfinite(found.row()).all()
+    assert found.row()[0] > 0
     assert len(found.costs) == found.step
     assert lab.tally.diverged == {found.key}
     assert f"lesson {found.key}: an inner loop diverged in outer step {found.step}" in caplog.text

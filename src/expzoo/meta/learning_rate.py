@@ -96,3 +96,6 @@ class _LearningRates(OuterLoop):
 
     def updated(self, lesson: LearnLearningRate, row: Tensor, gradient: Tensor) -> Tensor:
         return row - lesson.outer_lr * gradient
+
+    def is_possible(self, row: Tensor) -> bool:
+        return super().is_possible(row) and bool((row > 0).all())

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.lightning import KEEPING_SHARE, fit_module
+from expzoo.interruption import Stopped
 from expzoo.meta.lesson import Learned, Lesson
 from expzoo.store import Network, Partial
 
@@ -52,6 +53,10 @@ class OuterLoop(LightningModule):
     def updated(self, lesson: Any, row: Tensor, gradient: Tensor) -> Tensor:
         """The next row."""
 
+    def is_possible(self, row: Tensor) -> bool:
+        """Whether inner networks can be trained with this row; if not, the lesson has diverged."""
+        return bool(row.isfinite().all())
+
     def begin(self, partials: Sequence[Partial | None]) -> None:
         """Start every lesson, or go on where it was; all of them at the same step."""
         for place, (lesson, partial) in enumerate(zip(self.lessons, partials, strict=True)):
@@ -76,7 +81,7 @@ class OuterLoop(LightningModule):
     def _advance(self, place: int, lesson: Lesson, cost: Tensor, gradient: Tensor, step: int) -> None:
         network = self.networks[place]
         following = self.updated(lesson, self.rows[place], gradient)
-        if not (cost.isfinite() and gradient.isfinite().all() and following.isfinite().all()):
+        if not (cost.isfinite() and gradient.isfinite().all() and self.is_possible(following)):
             network.status, self.ended[place] = "diverged", True
             log.warning("lesson %s: an inner loop diverged in outer step %d; what was before is kept", lesson.key, step)
             return
@@ -116,7 +121,7 @@ class _Steps(Callback):
         if self.lab.interruption.asked:
             trainer.should_stop = True
         if self.lab.progress:
-            self.lab.progress.advance(0, len(pl_module.lessons))
+            self.lab.progress.advance(0, len(pl_module.lessons), 0)
         start = time.monotonic()
         if start >= self.next:
             for partial in pl_module.partials():
@@ -135,14 +140,16 @@ def learn(lab: Lab, lessons: Sequence[Lesson]) -> list[Learned]:
         lab.store.require_writable()
         if lab.progress:
             lab.progress.start(len(missing), sum(lesson.outer_steps for lesson in missing))
-        with lab.interruption.listening():
-            try:
+        try:
+            with lab.interruption.listening(lab.progress.stopping if lab.progress else None):
                 for group, partials in _groups(lab, missing):
                     for network in _learn_group(lab, group, partials):
                         found[network.key] = network
-            finally:
-                if lab.progress:
-                    lab.progress.finish()
+        except Stopped:  # in the middle of an outer step: the partial results of before are whole
+            raise _interrupted() from None
+        finally:
+            if lab.progress:
+                lab.progress.finish()
     lab.tally.diverged |= {key for key in wanted if found[key].status == "diverged"}
     lab.tally.machines |= {found[key].machine for key in wanted}
     return [Learned(lesson, found[lesson.key]) for lesson in lessons]
@@ -172,8 +179,6 @@ def _kept(lab: Lab, lesson: Lesson) -> Partial | None:
 
 
 def _learn_group(lab: Lab, lessons: list[Lesson], partials: list[Partial | None]) -> list[Network]:
-    from expzoo.lab import Interrupted
-
     begin = time.perf_counter()
     with exact_arithmetic():
         loop = lessons[0].loop(lessons)
@@ -189,5 +194,11 @@ def _learn_group(lab: Lab, lessons: list[Lesson], partials: list[Partial | None]
     if len(done) < len(loop.networks):
         for partial in loop.partials():
             lab.store.save_partial(partial)
-        raise Interrupted
+        raise _interrupted()
     return done
+
+
+def _interrupted() -> Exception:
+    from expzoo.lab import Interrupted
+
+    return Interrupted()
