@@ -21,6 +21,7 @@ from torch.nn import functional
 from expzoo import randomness, splines
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.layout import Layout, own_generator
+from expzoo.engine.normalisation import without_statistics
 from expzoo.errors import BadInput
 from expzoo.learned import KIND
 from expzoo.meta.lesson import Lesson
@@ -166,7 +167,7 @@ class _Activations(OuterLoop):
         self.batches = batches
         self._order(0)
         optimizer = inner.optimizer
-        module = _with_spline(self.assembler.module(inner), self.units)
+        module = without_statistics(_with_spline(self.assembler.module(inner), self.units))
         rule = rmsprop_step(module, inner.loss.build(), optimizer["lr"], optimizer["alpha"], optimizer["eps"])
         self.loops = Unrolled(rule, self.layout, TABLE, batches)
         steps, last = self.kind.inner_steps, self.kind.last_losses

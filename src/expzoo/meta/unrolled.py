@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from expzoo.engine.functions import CrowdFunctions
+from expzoo.engine.differentiable import DifferentiableFunctions
 from expzoo.engine.layout import ROW, round_up
 from expzoo.engine.program import MINIMUM
 from expzoo.engine.simplify import simplify
 from expzoo.engine.tape import Tape
 from expzoo.engine.trace import DECOMPOSED
+from expzoo.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
@@ -203,8 +204,11 @@ def _split(tensors: Sequence[Tensor], state: list[str], meta: list[str]) -> tupl
 
 def _graph(function: Callable[..., tuple[Tensor, ...]], given: Sequence[Tensor]) -> torch.fx.GraphModule:
     """The graph of ONE network, traced on the first member."""
-    with CrowdFunctions():
+    with DifferentiableFunctions():
         module = make_fx(function, DECOMPOSED)(*(value[0] for value in given))
     simplify(module.graph)
+    for node in module.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise BadInput(f"an inner network calls {node.target}, which draws random numbers: choose one without")
     module.recompile()
     return module
