@@ -40,11 +40,11 @@ class Curves:
         return np.stack([self.train, self.test], 1)
 
     def tail_contrast(self) -> Measure:
-        """Mean test value at the two sizes around the threshold minus that at the two largest."""
+        """The test value at the threshold, between the two sizes around it, minus the mean of the two largest."""
         return partial(bca, self.stacked(), _over_tail, draws=DRAWS)
 
     def first_contrast(self) -> Measure:
-        """Mean test value at the two sizes around the threshold minus the lowest at smaller sizes."""
+        """The test value at the threshold minus the lowest at smaller sizes."""
         return partial(bca, self.stacked(), _over_first, draws=DRAWS)
 
     def prominence(self) -> Measure:
@@ -57,8 +57,8 @@ class Curves:
 
         def distance(chosen: np.ndarray) -> float:
             train, test = chosen.mean(0)
-            low, high = window(train)
-            return float(logs[peak(test, low)] - (logs[low] + logs[high]) / 2)
+            place = threshold(train)
+            return between(logs, peak(test, window(train)[0])) - between(logs, place)
 
         return partial(bca, self.stacked(), distance, draws=DRAWS)
 
@@ -74,23 +74,40 @@ def window(train: np.ndarray) -> tuple[int, int]:
     return first - 1, first
 
 
+def threshold(train: np.ndarray) -> float:
+    """The place, between those of the window, at which the training error crosses what counts as fitted."""
+    low, high = window(train)
+    if not train[low] > FITTED >= train[high]:
+        return float(high if train[high] > FITTED else low)
+    return low + float((train[low] - FITTED) / (train[low] - train[high]))
+
+
+def between(values: np.ndarray, place: float) -> float:
+    """The value at a place that need not be whole, by linear interpolation."""
+    return float(np.interp(place, np.arange(len(values)), values))
+
+
 def first_minimum(test: np.ndarray, low: int) -> int:
     """The place of the lowest test value at sizes below the threshold window, whose first place is `low`."""
     return int(np.argmin(test[: max(low, 1)]))
 
 
-def peak(test: np.ndarray, low: int) -> int:
-    """The place of the highest test value beyond the first minimum."""
+def peak(test: np.ndarray, low: int) -> float:
+    """The place of the highest test value beyond the first minimum, by a parabola through it and its neighbours."""
     start = first_minimum(test, low)
-    return start + int(np.argmax(test[start:]))
+    top = start + int(np.argmax(test[start:]))
+    if not 0 < top < len(test) - 1:
+        return float(top)
+    left, middle, right = test[top - 1 : top + 2]
+    bend = left - 2 * middle + right
+    return top + (float((left - right) / bend / 2) if bend < 0 else 0.0)
 
 
 def _over_tail(chosen: np.ndarray) -> float:
     train, test = chosen.mean(0)
-    return float(test[list(window(train))].mean() - test[-TAIL:].mean())
+    return between(test, threshold(train)) - float(test[-TAIL:].mean())
 
 
 def _over_first(chosen: np.ndarray) -> float:
     train, test = chosen.mean(0)
-    low, high = window(train)
-    return float(test[[low, high]].mean() - test[first_minimum(test, low)])
+    return between(test, threshold(train)) - float(test[first_minimum(test, window(train)[0])])
