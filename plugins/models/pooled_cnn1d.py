@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expzoo.options import Count
+from expzoo.activations import activation as activation_function
+from expzoo.options import Activation, Count
 from expzoo.registry import register
 
 _WINDOW = 2
@@ -16,7 +17,7 @@ _WINDOW = 2
 
 @register
 class PooledCnn1d(nn.Module):
-    """Two convolutions with ReLU, each followed by pooling over pairs, and a linear layer.
+    """Two convolutions with an activation, each followed by pooling over pairs, and a linear layer.
 
     As `ConvPooling` of the notebook "Benchmarking pooling methods" (github.com/greydanus/mnist1d): kernels of 3,
     padding 1, 20 channels. On MNIST-1D it has 3310 parameters, 9310 without pooling or stride. Initialisation is
@@ -26,6 +27,7 @@ class PooledCnn1d(nn.Module):
         channels: filters of each convolution.
         pooling: what follows each convolution; stride takes every second window instead, l2 is the root of the sum of
             squares, and none leaves the sequence as long as it is.
+        activation: what follows each convolution, before the pooling.
     """
 
     CACHE_VERSION = 1
@@ -37,12 +39,13 @@ class PooledCnn1d(nn.Module):
         *,
         channels: Count = 20,
         pooling: Literal["none", "stride", "max", "average", "l2"] = "max",
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         if len(inputs) > 2:
             raise ValueError(f"pooled_cnn1d reads sequences, (length,) or (channels, length), not shape {inputs}")
         self.planes, length = (1, *inputs)[-2:]
-        self.pooling = pooling
+        self.pooling, self.activation = pooling, activation_function(activation)
         stride = _WINDOW if pooling == "stride" else 1
         self.first = nn.Conv1d(self.planes, channels, 3, stride=stride, padding=1)
         self.second = nn.Conv1d(channels, channels, 3, stride=stride, padding=1)
@@ -56,7 +59,7 @@ class PooledCnn1d(nn.Module):
         """Logits of shape (batch, outputs) for sequences (batch, length) or (batch, channels, length)."""
         h = x.view(len(x), self.planes, -1)
         for convolution in (self.first, self.second):
-            h = self._pooled(convolution(h).relu())
+            h = self._pooled(self.activation(convolution(h)))
         return self.linear(h.flatten(1))
 
     def _pooled(self, h: Tensor) -> Tensor:

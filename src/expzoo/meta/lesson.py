@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -77,6 +77,16 @@ class Lesson(ABC):
     @abstractmethod
     def loop(self, lessons: Sequence[Any]) -> OuterLoop:
         """The LightningModule that learns these lessons, which go together."""
+
+
+def crowds(lessons: Iterable[Lesson]) -> Iterator[list[Lesson]]:
+    """Lessons that one program learns side by side."""
+    groups: dict[Any, list[Lesson]] = {}
+    for lesson in lessons:
+        groups.setdefault(lesson.together(), []).append(lesson)
+    for group in groups.values():
+        most = max(group[0].most_together(), 1)
+        yield from (group[start : start + most] for start in range(0, len(group), most))
 
 
 @dataclass(frozen=True)

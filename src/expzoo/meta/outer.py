@@ -16,7 +16,7 @@ from torch import Tensor
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.lightning import KEEPING_SHARE, fit_module
 from expzoo.interruption import Stopped
-from expzoo.meta.lesson import Learned, Lesson
+from expzoo.meta.lesson import Learned, Lesson, crowds
 from expzoo.store import Network, Partial
 
 if TYPE_CHECKING:
@@ -157,16 +157,14 @@ def learn(lab: Lab, lessons: Sequence[Lesson]) -> list[Learned]:
 
 def _groups(lab: Lab, lessons: Sequence[Lesson]) -> Iterator[tuple[list[Lesson], list[Partial | None]]]:
     """Lessons that go together and are at the same step, as many at once as a cache holds."""
-    groups: dict[Any, list[tuple[Lesson, Partial | None]]] = {}
+    partials = {lesson.key: _kept(lab, lesson) for lesson in lessons}
+    by_step: dict[int, list[Lesson]] = {}
     for lesson in lessons:
-        partial = _kept(lab, lesson)
-        at = partial.step if partial else 0
-        groups.setdefault((lesson.together(), at), []).append((lesson, partial))
-    for group in groups.values():
-        most = max(group[0][0].most_together(), 1)
-        for start in range(0, len(group), most):
-            chosen, partials = zip(*group[start : start + most], strict=True)
-            yield list(chosen), list(partials)
+        partial = partials[lesson.key]
+        by_step.setdefault(partial.step if partial else 0, []).append(lesson)
+    for group in by_step.values():
+        for crowd in crowds(group):
+            yield crowd, [partials[lesson.key] for lesson in crowd]
 
 
 def _kept(lab: Lab, lesson: Lesson) -> Partial | None:
