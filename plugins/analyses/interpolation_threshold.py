@@ -36,6 +36,7 @@ WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "trai
 PREDICTED = {("nll", "n"): 1.0, ("nll", "K"): 0.0, ("mse", "n"): 1.0, ("mse", "K"): 1.0}
 WORDS = {"nll": "negative log-likelihood", "mse": "squared error", "n": "examples", "K": "classes"}
 PEAK = "test_loss_peak"
+LONGER = "fits_with_twice_the_steps"
 
 
 def _claim(loss: str, of: str, criterion: str) -> Claim:
@@ -83,9 +84,9 @@ class InterpolationThreshold:
     Two criteria are reported, since the criterion decides the verdict: no training error at some look, and a training
     loss below `epsilon` times that of the best constant (log K nats; (K - 1) / K^2 for one-hot squared error). A third
     position is the highest test loss on the grid. A network trains until its loss is there, at most for the steps of
-    the base spec's stop rule. Each seed gives exponents of its own by least squares over all n and K. The first K
-    classes are not only fewer but also easier to tell apart, which adds to the exponent of K under either loss; their
-    difference is free of that.
+    the base spec's stop rule; whether twice as many would fit the size just below the threshold is reported. Each seed
+    gives exponents of its own by least squares over all n and K. The first K classes are not only fewer but also
+    easier to tell apart, which adds to the exponent of K under either loss; their difference is free of that.
 
     Args:
         sizes: numbers of training examples.
@@ -132,15 +133,23 @@ class InterpolationThreshold:
             asked = sorted({(c, w) for c, w in wanted if w is not None and (c, w) not in found})
             if not asked:
                 break
-        return self._findings(cells, found)
+        findings = self._findings(cells, found)
+        brackets = {cell: self._search(found, cell, "loss").bracket() for cell in cells}
+        below = [(cell, ends[0]) for cell, ends in brackets.items() if ends]
+        longer = yield self._request(setting, below, times=2)
+        for (cell, _), network in zip(below, longer, strict=True):
+            fits = {(LONGER, "train"): float(network.network.status == "finished")}
+            varied = {"n": cell.n, "classes": cell.classes}
+            findings.rows += computed.rows(network.key, cell.seed, fits, arm=cell.loss, **varied)
+        return findings
 
-    def _request(self, setting: Setting, asked: Sequence[tuple[_Cell, int]]) -> Request:
-        specs = tuple(self._spec(setting.base, cell, width) for cell, width in asked)
+    def _request(self, setting: Setting, asked: Sequence[tuple[_Cell, int]], times: int = 1) -> Request:
+        specs = tuple(self._spec(setting.base, cell, width, times) for cell, width in asked)
         return Request(specs, tuple(Measure(*wanted) for wanted in WANTED), events=(NO_ERROR,))
 
-    def _spec(self, base: Spec, cell: _Cell, width: int) -> Spec:
+    def _spec(self, base: Spec, cell: _Cell, width: int, times: int) -> Spec:
         constant = math.log(cell.classes) if cell.loss == "nll" else (cell.classes - 1) / cell.classes**2
-        steps = base.stop.build().at_most
+        steps = times * base.stop.build().at_most
         every = math.gcd(steps, NO_ERROR.every)
         fitted = Component.of("stop", "fitted", loss=self.epsilon * constant, every=every, at_most=steps)
         data = base.dataset
@@ -188,6 +197,8 @@ class InterpolationThreshold:
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Exponents of each seed against the claimed ones, and their difference between the losses."""
         control = _known_thresholds(self.classes, self.rounds)
+        longer = records.select(table, metric=LONGER)["value"].to_numpy()
+        budget = f"twice the steps fit the size below the threshold in {longer.sum():.0f} of {len(longer)} cases"
         verdicts = []
         for criterion in CRITERIA:
             powers = {loss: _exponents(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
@@ -196,7 +207,7 @@ class InterpolationThreshold:
                 (values,), dropped = complete([pair[of == "K"] for pair in powers[loss].values()])
                 estimate = tost(values, np.zeros_like(values), *claim.bounds)
                 verdict = decide(claim, estimate, control=control, dropped=dropped)
-                verdicts.append(replace(verdict, note=f"predicted {power:g}; {verdict.note}".rstrip("; ")))
+                verdicts.append(replace(verdict, note=f"predicted {power:g}; {budget}; {verdict.note}".rstrip("; ")))
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
             verdicts.append(paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control))
         return verdicts
