@@ -217,7 +217,7 @@ class MetalearnActivation:
         x, values = records.pivot(chosen, "x", step=last)
         for row in values:
             panels[1].plot(x, row, color=figures.style(LEARNED).colour, linewidth=1.0, alpha=0.6)
-        panels[1].plot(x, np.maximum(x, 0), color=figures.style("relu").colour, linewidth=1.2, linestyle=":")
+        panels[1].plot(x, np.maximum(x, 0), color="0.5", linewidth=1.2, linestyle=":")
         for panel, label in zip(panels, ("x, the first meta-training", "x, all at the end; dotted: ReLU"), strict=True):
             panel.set(xlabel=label, xlim=(-SHOWN, SHOWN), ylim=(-1.5, 4))
         panels[0].set_ylabel("f(x)")
