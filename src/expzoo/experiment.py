@@ -17,6 +17,7 @@ from expzoo.feasibility import model_faults
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
 from expzoo.lab import Interrupted, Irreproducible, Lab
+from expzoo.learned import resolved
 from expzoo.mirror import mirror
 from expzoo.progress import shown, terminal_progress
 from expzoo.randomness import member_seed
@@ -42,8 +43,8 @@ def run(config: dict[str, Any], directory: Path) -> int:
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
     with shown("looking at what is asked"):
-        setting, analyses = prepare(config)
         lab = open_lab(config)
+        setting, analyses = prepare(resolved(config, lab.store))
     if config["dry_run"]:
         from expzoo.plan import show_plan
 

@@ -21,6 +21,7 @@ from expzoo.engine.session import Session, Trainee
 from expzoo.errors import BadInput
 from expzoo.interruption import Interruption, Stopped
 from expzoo.machine import machine_class
+from expzoo.meta.lesson import Learned, Lesson, Lessons
 from expzoo.progress import Progress, reporter
 from expzoo.spec import Event
 from expzoo.store import Network, Store
@@ -68,14 +69,20 @@ class Lab:
         [answer] = self.answer([request])
         return answer
 
-    def run_together(self, analyses: Sequence[Generator[Request, list[Trained], Any]]) -> list[Any]:
+    def fit(self, lessons: Sequence[Lesson]) -> list[Learned]:
+        """What the outer loops of these lessons learned, in order; Interrupted if a signal asked to stop."""
+        from expzoo.meta.outer import learn
+
+        return learn(self, lessons)
+
+    def run_together(self, analyses: Sequence[Generator[Any, Any, Any]]) -> list[Any]:
         """Drive generators in lock-step until all have returned; their results, in order."""
         results: dict[int, Any] = {}
-        waiting: dict[int, Request] = {}
+        waiting: dict[int, Any] = {}
 
-        def resume(index: int, reply: list[Trained] | None) -> None:
+        def resume(index: int, reply: list[Any] | None) -> None:
             try:
-                waiting[index] = analyses[index].send(reply)  # type: ignore[arg-type]
+                waiting[index] = analyses[index].send(reply)
             except StopIteration as stop:
                 results[index] = stop.value
 
@@ -87,8 +94,12 @@ class Lab:
                 resume(index, reply)
         return [results[index] for index in range(len(analyses))]
 
-    def answer(self, requests: Sequence[Request]) -> list[list[Trained]]:
-        """Everything that the requests want: found, or trained in waves of what is ready."""
+    def answer(self, requests: Sequence[Request | Lessons]) -> list[list[Any]]:
+        """Everything that the requests want: found, or trained in waves of what is ready; lessons are learned."""
+        networks = iter(self._networks([request for request in requests if isinstance(request, Request)]))
+        return [self.fit(own.lessons) if isinstance(own, Lessons) else next(networks) for own in requests]
+
+    def _networks(self, requests: Sequence[Request]) -> list[list[Trained]]:
         wants = expand(requests)
         self._refuse_absent_splits(wants)
         networks = self._found(wants)
