@@ -145,7 +145,8 @@ def _print_table(title: str, rows: Iterable[tuple[str, str]]) -> None:
             table.add_row(*row)
         Console().print(table)
     else:
-        print(f"{title}:", *(f"  {name:<20} {text}".rstrip() for name, text in rows), "", sep="\n")
+        wide = max(20, *(len(name) for name, _ in rows))
+        print(f"{title}:", *(f"  {name:<{wide}} {text}".rstrip() for name, text in rows), "", sep="\n")
 
 
 def _flat(tree: dict[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
