@@ -109,6 +109,8 @@ CASES: dict[str, Case] = {
 class Feed:
     """Batches of a case for members with these seeds."""
 
+    batch_last = False
+
     def __init__(self, case: Case, seeds: range) -> None:
         self.data, self.batch = case.data, case.batch
         self.indices = torch.stack([case.order(seed) for seed in seeds], 1).flatten(1)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide_all, no_difference, paired
+from expzoo.claims import Claim, Control, Pairs, decide_all, no_difference, paired
 from expzoo.engine.evaluation import Measure
 from expzoo.registry import register
 from expzoo.spec import Component, Fresh
-from expzoo.statistics import pair_on_seed, paired_t, tost
 from expzoo.trained import Request, Trained
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.claims import Measure as Estimator
     from expzoo.verdicts import Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), table 1; Greydanus & Kobak (2024), benchmark notebook"
@@ -93,7 +90,7 @@ class SpatialPriors:
     draws its own data. The dataset must have the option `view`.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Four models in two views, one network a seed in each."""
@@ -117,16 +114,8 @@ class SpatialPriors:
         def final(arm: str, view: str = "plain") -> dict[int, float]:
             return records.by_seed(table, arm=arm, view=view, end=True)
 
-        def gain(more: str, less: str) -> Estimator:
-            return partial(paired_t, *pair_on_seed(final(more), final(less))[:2])
-
-        def loss(arm: str) -> Estimator:
-            return partial(paired_t, *pair_on_seed(final(arm), final(arm, "shuffled"))[:2])
-
-        def change(arm: str) -> Estimator:
-            plain, shuffled, _ = pair_on_seed(final(arm), final(arm, "shuffled"))
-            low, high = SHUFFLING_SPARES.bounds
-            return lambda *, level: tost(shuffled, plain, low, high, level=level)
+        def gain(more: str, less: str) -> Pairs:
+            return Pairs(SEPARATES, final(more), final(less))
 
         control: Control = no_difference("perceptrons that differ in their start only", final(AGAIN), final("mlp"))
         steps = {"mlp - logistic": gain("mlp", "logistic"), "cnn1d - mlp": gain("cnn1d", "mlp")}
@@ -135,8 +124,16 @@ class SpatialPriors:
             paired(MLP_BEATS_LOGISTIC, final("mlp"), final("logistic"), control=control),
             paired(CNN_BEATS_MLP, final("cnn1d"), final("mlp"), control=control),
             decide_all(SEPARATES, steps, control=control),
-            decide_all(SHUFFLING_HURTS, {arm: loss(arm) for arm in SPATIAL}, control=control),
-            decide_all(SHUFFLING_SPARES, {arm: change(arm) for arm in BLIND}, control=control),
+            decide_all(
+                SHUFFLING_HURTS,
+                {arm: Pairs(SHUFFLING_HURTS, final(arm), final(arm, "shuffled")) for arm in SPATIAL},
+                control=control,
+            ),
+            decide_all(
+                SHUFFLING_SPARES,
+                {arm: Pairs(SHUFFLING_SPARES, final(arm, "shuffled"), final(arm)) for arm in BLIND},
+                control=control,
+            ),
         ]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:

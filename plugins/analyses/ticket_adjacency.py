@@ -12,6 +12,7 @@ import numpy as np
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
 from expzoo.claims import Claim, decide, known_answer
+from expzoo.errors import BadInput
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.pruning import Pruning, schedule
 from expzoo.registry import register
@@ -107,7 +108,8 @@ class TicketAdjacency:
         self.permutations, self.pictured = permutations, pictured
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """The first-layer masks of tickets and of random masks of the same sparsity."""
+        """The first-layer masks of tickets and of random masks of the same sparsity; BadInput if it is no matrix."""
+        _refuse_without_matrix(setting)
         tickets = [self.pruning.tickets(dense)[self.level] for dense in setting.specs()]
         randoms = [self.pruning.random(dense)[self.level] for dense in setting.specs()]
         networks = yield Request((*tickets, *randoms))
@@ -162,7 +164,17 @@ class TicketAdjacency:
 
 def _first_layer(network: Trained) -> np.ndarray:
     """The mask (units, inputs) of the first weight matrix."""
-    return next(mask for mask in network.masks().values() if mask.ndim == 2)
+    return next(mask for mask in network.masks().values() if mask.ndim > 1)
+
+
+def _refuse_without_matrix(setting: Setting) -> None:
+    """BadInput if the first layer's weights are no matrix over the inputs, in which neighbours could be counted."""
+    name, shape = next(((name, shape) for name, shape in setting.shapes().items() if len(shape) > 1), ("", ()))
+    if len(shape) != 2 or shape[1] < max(LENGTHS):
+        raise BadInput(
+            f"ticket_adjacency counts neighbouring inputs in a first layer of shape (units, inputs), but {name} of "
+            f"model={setting.base.model.name} has shape {shape}"
+        )
 
 
 def _filled(masks: dict[str, np.ndarray]) -> pl.DataFrame:

@@ -31,7 +31,9 @@ class Sphere:
 
     def project(self, theta: Tensor, layout: Layout) -> None:
         """Scale rows (members, size) in place; a zero vector stays."""
-        parts = [theta] if self.scope == "whole" else [view.flatten(1) for view in layout.views(theta).values()]
+        parts = (
+            [theta] if self.scope == "whole" else [view.reshape(len(view), -1) for view in layout.views(theta).values()]
+        )
         for part in parts:
             norm = (part * part).sum(1, keepdim=True).sqrt()
             part.mul_(self.radius / norm.where(norm > 0, norm.new_full((), self.radius)))

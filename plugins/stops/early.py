@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Literal
 
 from expzoo.options import Count
@@ -38,8 +39,8 @@ class Early:
 
     def best(self, history: list[float]) -> int:
         """The index of the best look, the first of equal ones."""
-        choose = min if self.watches[0] == "loss" else max
-        return history.index(choose(history))
+        sign = 1 if self.watches[0] == "loss" else -1
+        return min(range(len(history)), key=lambda look: (isnan(history[look]), sign * history[look]))
 
     def done(self, history: list[float]) -> bool:
         """Whether the best look is `patience` looks ago."""

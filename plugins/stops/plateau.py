@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expzoo.options import Count, NonNegative
+from expzoo.options import Count, Fraction
 from expzoo.registry import register
 
 
@@ -17,19 +17,19 @@ class Plateau:
         at_most: steps after which training ends in any case; such a network has the status `not_fitted`.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     watches = ("loss", "train")
     must_end = True
 
     def __init__(
-        self, *, fall: NonNegative = 0.01, patience: Count = 5, every: Count = 100, at_most: Count = 10000
+        self, *, fall: Fraction = 0.01, patience: Count = 5, every: Count = 100, at_most: Count = 10000
     ) -> None:
         if every * patience > at_most:
             raise ValueError(f"patience {patience} looks of {every} steps are more than at_most {at_most}")
         self.fall, self.patience, self.every, self.at_most = fall, patience, every, at_most
 
     def done(self, history: list[float]) -> bool:
-        """Whether the last `patience` values are all above the best before them less the fall that counts."""
+        """Whether the last `patience` values are none below the best before them less the fall that counts."""
         before, last = history[: -self.patience], history[-self.patience :]
-        return bool(before) and min(last) > min(before) * (1 - self.fall)
+        return bool(before) and min(last) >= min(before) * (1 - self.fall)

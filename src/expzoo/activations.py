@@ -12,6 +12,7 @@ from functools import partial
 
 from torch import nn
 
+from expzoo import learned
 from expzoo.errors import nearest
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -40,6 +41,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 def activation(name: str) -> nn.Module:
     """A new module for this function, without parameters; ValueError if there is none of that name."""
+    if name.startswith(learned.PREFIX):
+        return learned.activation(name)
     if name not in ACTIVATIONS:
         raise ValueError(f"no activation function is called {name}: {nearest(name, ACTIVATIONS)}")
     return ACTIVATIONS[name]()

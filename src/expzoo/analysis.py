@@ -29,6 +29,12 @@ class Setting:
         """The base spec with these changes, once for each seed."""
         return [self.base.replace(seed=seed, **changes) for seed in self.seeds]
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter of the base network, in order; for questions that come before any training."""
+        data = self.base.dataset.build()
+        module = self.base.model.build(data.inputs, data.outputs)
+        return {name: tuple(value.shape) for name, value in module.named_parameters()}
+
 
 @dataclass
 class Findings:
@@ -40,13 +46,14 @@ class Findings:
 
 @dataclass(frozen=True)
 class Figure:
-    """One picture and the numbers it shows."""
+    """One picture and the numbers it shows; beside it there may be a moving one, the bytes of an animated GIF."""
 
     name: str
     title: str
     caption: str
     figure: MatplotlibFigure
     data: pl.DataFrame
+    animation: bytes = field(default=b"", repr=False)
 
 
 class Analysis(Protocol):

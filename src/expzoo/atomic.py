@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
+_BESIDE = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{12}$")
 
-def write_atomically(path: Path, content: bytes) -> None:
+
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write `content` so that `path` holds the old or the new bytes at every moment. An OSError leaves no debris."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.parent / f".{path.name}.{here()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
@@ -36,9 +39,8 @@ def _remove(path: Path) -> None:
 
 def remove_orphans(directory: Path) -> None:
     """Remove what processes of this machine that were killed while writing here have left."""
-    for path in directory.glob(".*.*-*-*"):
-        host, pid, _ = path.name.rpartition(".")[2].split("-", 2)
-        if host == here() and pid.isdigit() and not is_alive(int(pid)):
+    for path in directory.glob(".*"):
+        if (left := _BESIDE.search(path.name)) and left["host"] == here() and not is_alive(int(left["pid"])):
             _remove(path)
 
 

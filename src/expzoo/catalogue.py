@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from expzoo.options import REQUIRED, Option, describe, show
 from expzoo.registry import FOLDERS, LOOKED_UP, available, declared, groups, node, options, path, yaml_file
 from expzoo.settings import BUDGETS, SETTINGS
 from expzoo.words import FLAGS, VERBS
+
+LINE = 120  # the longest line of the help
 
 _USAGE = """\
 Tests empirical claims about deep learning: statistics, figures and a verdict for each.
@@ -74,8 +77,16 @@ def help_text() -> str:
     }
     lines = [_USAGE]
     for title, rows in sections.items():
-        lines += [f"{title}:", *(f"  {name:<{width}} {text}".rstrip() for name, text in rows), ""]
+        lines += [f"{title}:", *(line for name, text in rows for line in _entry(name, text, width)), ""]
     return "\n".join([*lines, _EXIT_CODES])
+
+
+def _entry(name: str, text: str, width: int) -> list[str]:
+    """A name and what is said of it, in lines that fit; a word of it is never cut."""
+    lines = textwrap.wrap(text, LINE - width - 3, break_long_words=False, break_on_hyphens=False) or [""]
+    return [
+        f"  {first:<{width}} {line}".rstrip() for first, line in zip([name, *[""] * len(lines)], lines, strict=False)
+    ]
 
 
 def _listed() -> list[str]:
@@ -134,7 +145,8 @@ def _print_table(title: str, rows: Iterable[tuple[str, str]]) -> None:
             table.add_row(*row)
         Console().print(table)
     else:
-        print(f"{title}:", *(f"  {name:<20} {text}".rstrip() for name, text in rows), "", sep="\n")
+        wide = max(20, *(len(name) for name, _ in rows))
+        print(f"{title}:", *(f"  {name:<{wide}} {text}".rstrip() for name, text in rows), "", sep="\n")
 
 
 def _flat(tree: dict[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:

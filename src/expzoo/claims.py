@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Protocol, get_args
 
+from expzoo.controls import Control, known_answer, no_difference
 from expzoo.statistics import Estimate, Method, n_needed, pair_on_seed, paired_t, tost
 from expzoo.verdicts import Direction, Outcome, Verdict, dump_verdicts, load_verdicts
 
@@ -23,6 +23,7 @@ __all__ = [
     "Direction",
     "Measure",
     "Outcome",
+    "Pairs",
     "Verdict",
     "decide",
     "decide_all",
@@ -45,6 +46,22 @@ class Measure(Protocol):
     def __call__(self, *, level: float) -> Estimate:
         """The estimate with an interval at this level."""
         ...
+
+
+class Pairs:
+    """The measure of treatment - baseline, seed -> value, over the seeds of both; `dropped` counts the others."""
+
+    def __init__(self, claim: Claim, treatment: Mapping[int, float], baseline: Mapping[int, float]) -> None:
+        """ValueError if the claim is not decided by pairs."""
+        _check_choice(f"{claim.name}: the rule of pairs", claim.rule, ["paired t", "TOST"])
+        self.claim = claim
+        self.treatment, self.baseline, self.dropped = pair_on_seed(treatment, baseline)
+
+    def __call__(self, *, level: float) -> Estimate:
+        """The estimate with an interval at this level."""
+        if self.claim.rule == "TOST":
+            return tost(self.treatment, self.baseline, *self.claim.bounds, level=level)
+        return paired_t(self.treatment, self.baseline, level=level)
 
 
 @dataclass(frozen=True)
@@ -85,18 +102,6 @@ class Claim:
     def bounds(self) -> tuple[float, float]:
         """The effects that are the smallest of interest, on both sides of the reference."""
         return self.reference - self.smallest_effect, self.reference + self.smallest_effect
-
-
-@dataclass(frozen=True)
-class Control:
-    """A question asked of the same estimator whose right answer is known. If it fails, no verdict is given."""
-
-    name: str
-    passed: bool
-    detail: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.name}: {'passed' if self.passed else 'failed'}{self.detail and f' ({self.detail})'}"
 
 
 def decide(claim: Claim, estimate: Estimate, *, control: Control | None = None, dropped: int = 0) -> Verdict:
@@ -142,10 +147,8 @@ def paired(
     control: Control | None = None,
 ) -> Verdict:
     """The verdict on treatment - baseline, seed -> value, from the seeds that both have; the rest counts as dropped."""
-    _check_choice(f"{claim.name}: the rule of pairs", claim.rule, ["paired t", "TOST"])
-    first, second, dropped = pair_on_seed(treatment, baseline)
-    estimate = tost(first, second, *claim.bounds) if claim.rule == "TOST" else paired_t(first, second)
-    return decide(claim, estimate, control=control, dropped=dropped)
+    pairs = Pairs(claim, treatment, baseline)
+    return decide(claim, pairs(level=claim.level), control=control, dropped=pairs.dropped)
 
 
 def decide_each(
@@ -157,7 +160,8 @@ def decide_each(
 ) -> dict[str, Verdict]:
     """One verdict for each condition, by Holm's step-down: the chance of any error among them stays that of one.
 
-    Of m conditions still open, those that an interval at 1 - (1 - level) / m decides are decided; then m shrinks.
+    `dropped` counts the units that each condition left out; `Pairs` know it themselves. Of m conditions still open,
+    those that an interval at 1 - (1 - level) / m decides are decided; then m shrinks.
     """
     verdicts: dict[str, Verdict] = {}
     while still_open := [name for name in measures if name not in verdicts]:
@@ -201,23 +205,6 @@ def decide_all(
     return _controlled(replace(shown, verdict=outcome, n_needed=settling, note=note), control)
 
 
-def known_answer(name: str, measure: Measure, expected: float = 0.0, *, level: float = 0.999) -> Control:
-    """A control that passes if the interval covers the expected effect.
-
-    Its level is high, since a control at 95 % would withhold one sound verdict in twenty.
-    """
-    estimate = measure(level=level)
-    seen = f"expected {expected:g}, {100 * level:g} % interval {estimate.low:.4g} to {estimate.high:.4g}"
-    covered = estimate.low <= expected <= estimate.high
-    return Control(name, covered or estimate.effect == expected, seen)  # equal without any spread has no interval
-
-
-def no_difference(name: str, treatment: Mapping[int, float], baseline: Mapping[int, float]) -> Control:
-    """The control that two arms which differ by chance alone do not differ, paired on the seed like the claims."""
-    first, second, _ = pair_on_seed(treatment, baseline)
-    return known_answer(name, partial(paired_t, first, second))
-
-
 def _position(claim: Claim, estimate: Estimate) -> Outcome:
     lower, upper = claim.bounds
     beyond, short_of = {
@@ -243,7 +230,7 @@ def _doubts(claim: Claim, estimate: Estimate, dropped: int) -> list[str]:
 
 
 def _least(method: Method) -> int:
-    if method in ("Clopper-Pearson", "Newcombe"):
+    if method in ("Clopper-Pearson", "Newcombe", "enumeration"):
         return 1
     return LEAST_FOR_BOOTSTRAP if method in ("BCa bootstrap", "cluster bootstrap") else LEAST_FOR_T
 
@@ -263,7 +250,8 @@ def _units_needed(claim: Claim, estimate: Estimate) -> int | None:
 
 
 def _condition(claim: Claim, name: str, measure: Measure, level: float, dropped: Mapping[str, int] | None) -> Verdict:
-    verdict = decide(claim, measure(level=level), dropped=(dropped or {}).get(name, 0))
+    left_out = getattr(measure, "dropped", 0) if dropped is None else dropped.get(name, 0)
+    verdict = decide(claim, measure(level=level), dropped=left_out)
     return replace(verdict, note=_join(f"condition {name}", verdict.note))
 
 

@@ -18,6 +18,11 @@ class PluginError(RuntimeError):
         self.file = file
 
 
+def first_line(error: BaseException | None) -> str:
+    """The first line of what an exception says, or its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def closest(name: str, known: Iterable[str]) -> str | None:
     """The valid name that looks most like `name`, if any does."""
     from difflib import get_close_matches

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from expzoo import registry, results
 from expzoo.analysis import Analysis, Figure, Findings, Setting
 from expzoo.blame import plugins_are_blamed
-from expzoo.errors import BadInput, PluginError
+from expzoo.errors import BadInput, PluginError, first_line
 from expzoo.feasibility import model_faults
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
 from expzoo.lab import Interrupted, Irreproducible, Lab
+from expzoo.learned import resolved
 from expzoo.lockstep import Asking, lockstep, noting
 from expzoo.mirror import mirror
 from expzoo.progress import shown, terminal_progress
@@ -77,7 +78,7 @@ def conduct(
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
     with shown("looking at what is asked"):
-        setting, analyses = prepare(config)
+        setting, analyses = prepare(resolved(config, lab.store))
     if config["dry_run"]:
         from expzoo.plan import show_plan
 
@@ -124,7 +125,7 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
     except PluginError as error:
         if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
             raise
-        faults.append(f"{error}: {str(error.__cause__).splitlines()[0]}")
+        faults.append(f"{error}: {first_line(error.__cause__)}")
     if not config["analysis"]:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or base is None:

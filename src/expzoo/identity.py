@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig
 
 from expzoo import spec
-from expzoo.registry import KINDS, SHARED, declared
+from expzoo.registry import KINDS, LOOKED_UP, SHARED, available, declared
 
 RESULTS_FORMAT = 1
 """Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""
@@ -51,11 +51,14 @@ def run_id(config: Mapping[str, Any]) -> str:
     Where results are kept, how they are computed and what is said about them does not matter: `store`, `dry_run`,
     `trainer`, `logger`, `about`.
     """
+    versions = {
+        f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config) if kind not in OF_NO_EFFECT
+    }
+    looks = ((kind, name) for kind in LOOKED_UP for name in available(kind))  # an analysis may use any of them
+    versions |= {f"{kind}={name}": found for kind, name in looks if (found := declared(kind, name).version) > 1}
     identity = {
         "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
-        "versions": {
-            f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config) if kind not in OF_NO_EFFECT
-        },
+        "versions": versions,
         "format": RESULTS_FORMAT,
         "engine": spec.ENGINE_VERSION,
     }

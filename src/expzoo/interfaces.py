@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -29,7 +30,8 @@ class Split:
 class Dataset(Protocol):
     """A finite dataset, a function of counters: nothing of order or noise is ever stored.
 
-    `inputs` is the shape of one example, `outputs` the number of classes. Equal `identity` means shared data.
+    `inputs` is the shape of one example, `outputs` the number of classes. Equal `identity` means shared data. The class
+    of one that may have to fetch files says so by `DOWNLOADS = True`; then its constructor does, before any training.
     """
 
     inputs: tuple[int, ...]
@@ -46,6 +48,52 @@ class Dataset(Protocol):
 
     def indices(self, seed: int, start: int, stop: int) -> np.ndarray:
         """Which training examples steps start..stop-1 see: shape (stop - start, batch_size), int64."""
+        ...
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """Data without end: a batch is a function of (seed, step), and no example is seen twice but by chance.
+
+    Its splits are finite; train is a sample of what members are trained on. `batch_last` says that the examples of
+    a batch lie innermost in memory, as convolutions want them.
+    """
+
+    inputs: tuple[int, ...]
+    outputs: int
+    batch_size: int
+    batch_last: bool
+
+    def identity(self, seed: int) -> int:
+        """What a member with this seed draws its splits from: equal identities mean equal splits."""
+        ...
+
+    def split(self, name: str, seed: int) -> Split:
+        """The split called train, validation, test or fresh, as the member with this seed sees it."""
+        ...
+
+    def batches(self, seeds: Sequence[int], start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """What members with these seeds see in steps start..stop-1, of any numeric type.
+
+        x (stop - start, members, batch_size, *inputs) and y (stop - start, members, batch_size, ...).
+        """
+        ...
+
+
+class Redrawing(Dataset, Protocol):
+    """A finite dataset whose batches are made anew at each step, if `redraws` is true: augmented, or drawn again."""
+
+    redraws: bool
+
+    def source(self, seed: int) -> Split:
+        """The examples as they are before: as many as in the training split, and in its order."""
+        ...
+
+    def redrawn(self, x: Tensor, indices: np.ndarray, seed: int, step: int) -> Tensor:
+        """The batch x (batch, *inputs) of the source's examples `indices` (batch,), as this step sees it.
+
+        A function of these arguments alone, on the device of x.
+        """
         ...
 
 
@@ -93,7 +141,8 @@ class Parametrisation(Protocol):
     """What is trained is a row z; what is evaluated is w = weights(z, fixed, place).
 
     `maps` says whether w differs from z; if not, `weights` and `pull_back` are never called. `num_fixed` is how many
-    rows of other networks it is built on, `middle` the place at which a network is evaluated.
+    rows of other networks it is built on, `middle` the place at which a network is evaluated. What is not trainable
+    keeps its initial values, or is zero if there is an attribute `prunes` that is true.
     """
 
     maps: bool

@@ -22,11 +22,12 @@ from expzoo.interruption import Interruption, Stopped
 from expzoo.leases import Leases
 from expzoo.lockstep import Asking, Result, lockstep
 from expzoo.machine import machine_class
+from expzoo.meta.lesson import Learned, Lesson, Lessons
 from expzoo.progress import Progress, reporter
 from expzoo.shelf import Shelf
 from expzoo.store import Network, Store
 from expzoo.tally import Tally
-from expzoo.trained import Request, Trained, Want, expand
+from expzoo.trained import Request, Trained, Want, expand, lacks_a_source
 
 if TYPE_CHECKING:
     from expzoo.crew import Crew
@@ -76,7 +77,13 @@ class Lab:
         [answer] = self.answer([request])
         return answer
 
-    def run_together(self, analyses: Sequence[Generator[Request, list[Trained], Any]]) -> list[Any]:
+    def fit(self, lessons: Sequence[Lesson]) -> list[Learned]:
+        """What the outer loops of these lessons learned, in order; Interrupted if a signal asked to stop."""
+        from expzoo.meta.outer import learn
+
+        return learn(self, lessons)
+
+    def run_together(self, analyses: Sequence[Generator[Any, Any, Any]]) -> list[Any]:
         """Drive generators in lock-step until all have returned; their results, in order."""
         return self.drive(lockstep(analyses))
 
@@ -90,8 +97,12 @@ class Lab:
                 return stop.value
             reply = self.answer(asked)
 
-    def answer(self, requests: Sequence[Request]) -> list[list[Trained]]:
-        """Everything that the requests want, in order."""
+    def answer(self, requests: Sequence[Request | Lessons]) -> list[list[Any]]:
+        """Everything that the requests want: found, or trained in waves of what is ready; lessons are learned."""
+        networks = iter(self._networks([request for request in requests if isinstance(request, Request)]))
+        return [self.fit(own.lessons) if isinstance(own, Lessons) else next(networks) for own in requests]
+
+    def _networks(self, requests: Sequence[Request]) -> list[list[Trained]]:
         networks = self.obtain(expand(requests))
         return [
             [
@@ -157,6 +168,10 @@ class Lab:
 
     def _train_wave(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
         """Train everything whose sources are there and that nobody else trains now."""
+        with exact_arithmetic():
+            self._train_ready(missing, networks)
+
+    def _train_ready(self, missing: dict[str, Want], networks: dict[str, Network]) -> None:
         groups: dict[Any, dict[Spec, Trainee]] = {}
         for key, want in missing.items():
             if not self.leases.is_free(key):
@@ -164,7 +179,7 @@ class Lab:
             sources = [networks.get(source.key) for source, _ in want.spec.sources()]
             if None in sources:
                 continue
-            if any(source.status == "diverged" for source in sources if source):
+            if lacks_a_source(want.spec, networks):
                 self._commit(self._stillborn(want.spec, networks), networks)
                 if self.progress:
                     self.progress.advance(1, 0, want.spec.stop.build().at_most)
@@ -199,7 +214,10 @@ class Lab:
         return chunks[first:] + chunks[:first]
 
     def _stillborn(self, spec: Spec, networks: dict[str, Network]) -> Network:
-        """What descends from a diverged network counts as diverged at step 0: it is not trained, and not dropped."""
+        """What descends from a diverged network, or from a row that never came about, counts as diverged at step 0.
+
+        It is not trained, and not dropped.
+        """
         row = self.assembler.initial_row(spec, networks)
         mask = self.assembler.mask(spec, networks)
         return Network(spec.key, "diverged", 0, {0: row}, np.empty(0, spec.dtype), mask)
@@ -234,18 +252,17 @@ class Lab:
         begin, start = time.perf_counter(), trainees[0].at
         callbacks: list[Any] = [KeepPartials(self._keep, self.partial_seconds)]
         callbacks.append(AfterBlock(self.interruption.after_block))
-        with exact_arithmetic():
-            program = self.assembler.program(trainees)
-            session = Session(
-                program, trainees, self.evaluator, lambda done: self._commit(done, networks), self.assembler.program
-            )
-            if self.progress:
-                callbacks.append(AfterBlock(reporter(self.progress, session)))
-            try:
-                fit(session, callbacks, self.accelerator)
-            except Stopped:
-                self._keep(session)
-                raise
+        program = self.assembler.program(trainees)
+        session = Session(
+            program, trainees, self.evaluator, lambda done: self._commit(done, networks), self.assembler.program
+        )
+        if self.progress:
+            callbacks.append(AfterBlock(reporter(self.progress, session)))
+        try:
+            fit(session, callbacks, self.accelerator)
+        except Stopped:
+            self._keep(session)
+            raise
         training = time.perf_counter() - begin - session.looking_seconds
         self.tally.spent([trainee.spec.key for trainee in trainees], training, session.looking_seconds)
         self.tally.member_steps += (session.step - start) * len(trainees)
@@ -261,14 +278,17 @@ class Lab:
             self.store.save_partial(partial)
 
     def _commit(self, network: Network, networks: dict[str, Network]) -> None:
-        """Into the store; a network that was there already must have ended with the same bits."""
+        """Into the store; a network that was there already must have ended with the same bits.
+
+        One that started otherwise descends from networks of another machine class, and gives way.
+        """
         stored = self.store.load_own(network.key)
-        if stored is not None:
+        if stored is not None and not stored.starts_as(network):
+            log.warning("network %s is replaced: it descends from networks of another machine class", network.key)
+        elif stored is not None:
             if not np.array_equal(stored.rows[stored.step], network.rows[network.step]):
                 raise Irreproducible(f"network {network.key} was trained again and ended with other bits")
-            network.rows = stored.rows | network.rows
-            for label, values in stored.measured.items():
-                network.measured[label] = values | network.measured.get(label, {})
+            network.take_over(stored)
         network.machine = self.store.machine
         self.store.save(network)
         networks[network.key] = network

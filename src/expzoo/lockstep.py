@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any, TypeVar
 
-from expzoo.trained import Request, Trained, expand
+from expzoo.meta.lesson import Lessons
+from expzoo.trained import Request, expand
 
 Result = TypeVar("Result")
 
-Asking = Generator[list[Request], list[list[Trained]], Result]
+Asking = Generator[list[Request | Lessons], list[list[Any]], Result]
 """Asks for several things at a time, and is sent as many answers."""
 
 
-def lockstep(analyses: Sequence[Generator[Request, list[Trained], Result]]) -> Asking[list[Result]]:
+def lockstep(analyses: Sequence[Generator[Any, Any, Result]]) -> Asking[list[Result]]:
     """Many generators as one, until all have returned; their results, in order."""
     results: dict[int, Result] = {}
-    waiting: dict[int, Request] = {}
+    waiting: dict[int, Any] = {}
 
-    def resume(index: int, reply: list[Trained] | None) -> None:
+    def resume(index: int, reply: list[Any] | None) -> None:
         try:
-            waiting[index] = analyses[index].send(reply)  # type: ignore[arg-type]
+            waiting[index] = analyses[index].send(reply)
         except StopIteration as stop:
             results[index] = stop.value
 
@@ -41,5 +42,6 @@ def noting(asking: Asking[Result], keys: set[str]) -> Asking[Result]:
             asked = asking.send(reply)
         except StopIteration as stop:
             return stop.value
-        keys.update(expand(asked))
+        keys.update(expand(request for request in asked if isinstance(request, Request)))
+        keys.update(lesson.key for own in asked if isinstance(own, Lessons) for lesson in own.lessons)
         reply = yield asked

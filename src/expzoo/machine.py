@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,8 +91,8 @@ def machine_class(device: str = "cpu") -> str:
 
     minor = ".".join(torch.__version__.split(".")[:2])
     if device != "cpu":
-        name = torch.cuda.get_device_name().lower().replace(" ", "_")
-        return f"{device}-{name}-torch{minor}"
+        name = re.sub(r"[^a-z0-9.]+", "_", torch.cuda.get_device_name().lower())
+        return f"{device}-{name}-cuda{torch.version.cuda}-torch{minor}"
     found = _openblas() if blas() == "openblas" else None
     library = f"openblas{found[0]}_{found[1]}" if found else f"mkl_{_cpu()[0].lower()}"
     return f"cpu-{torch.backends.cpu.get_cpu_capability().lower()}-{library}-torch{minor}"

@@ -87,3 +87,10 @@ def class_logits(outputs: Tensor, targets: Tensor) -> Tensor:
 def log_probabilities(outputs: Tensor, targets: Tensor) -> Tensor:
     """The logarithm of the probability that softmax gives each class, (n, classes) in float64."""
     return class_logits(outputs, targets).double().log_softmax(1)
+
+
+def right_cells(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Whether each output rounds to its target of 0 or 1, (n, outputs) bool; labels (n,) int64 are taken as one-hot."""
+    if targets.dim() < outputs.dim():
+        targets = targets.unsqueeze(1) == torch.arange(outputs.shape[1])
+    return outputs.round() == targets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -33,12 +34,26 @@ class Range:
         return " and ".join(filter(None, (low, high)))
 
 
+@dataclass(frozen=True)
+class Text:
+    """The texts that fit a regular expression, as in `Annotated[str, Text("a+", "some a's")]`; `words` say which."""
+
+    pattern: str
+    words: str
+
+    def __contains__(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value) is not None
+
+    def __str__(self) -> str:
+        return self.words
+
+
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
 Positive = Annotated[float, Range(0, low_open=True)]
 NonNegative = Annotated[float, Range(0)]
-Activation = Literal[
+_Named = Literal[
     "celu",
     "elu",
     "gelu",
@@ -60,7 +75,9 @@ Activation = Literal[
     "tanh",
     "tanhshrink",
 ]
-"""The name of an activation function of `expzoo.activations`."""
+_Learned = Annotated[str, Text(r"learned:[0-9a-f]{6,64}(/linear)?(:[\w-]+)?", "such as learned:3f2a9c1b")]
+Activation = _Named | _Learned
+"""The name of an activation function of `expzoo.activations`, or of a learned one (`expzoo.learned`)."""
 
 VOCABULARY: dict[str, Any] = {
     **{kind.__name__: kind for kind in (int, float, bool, str, list, tuple, Range)},

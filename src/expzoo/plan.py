@@ -6,11 +6,15 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from expzoo.meta.lesson import Lessons, crowds
 from expzoo.trained import expand
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from expzoo.analysis import Analysis, Setting
     from expzoo.lab import Lab
+    from expzoo.meta.lesson import Lesson
     from expzoo.spec import Spec
 
 PROBE_STEPS = 10
@@ -19,8 +23,15 @@ PROBE_STEPS = 10
 def show_plan(lab: Lab, setting: Setting, analyses: dict[str, Analysis]) -> None:
     """Print the plan of the analyses' first questions; what they ask after an answer cannot be known."""
     requests = [next(analysis.measure(setting)) for analysis in analyses.values()]
-    wants = expand(requests)
+    lessons = [lesson for request in requests if isinstance(request, Lessons) for lesson in request.lessons]
+    wants = expand([request for request in requests if not isinstance(request, Lessons)])
     missing = [want.spec for key, want in wants.items() if not lab.store.has(key)]
+    if lessons:
+        open_lessons = [lesson for lesson in lessons if not lab.store.has(lesson.key)]
+        print(
+            f"lessons   {len(lessons)}, to be learned {len(open_lessons)}: about {_words(_outer_seconds(open_lessons))}"
+        )
+        print("          what is asked of networks afterwards is not in this plan")
     print(f"networks  {len(wants)}\ncached    {len(wants) - len(missing)}\nmissing   {len(missing)}")
     if not missing:
         return
@@ -47,9 +58,25 @@ def _seconds(lab: Lab, specs: list[Spec]) -> float:
         program = lab.assembler.probe(chunk)
         program.advance(0, 2)
         start = time.perf_counter()
-        program.advance(2, 2 + PROBE_STEPS)
+        program.advance(2, 2 + PROBE_STEPS).cpu()  # waits for a device that works on its own
         per_step = (time.perf_counter() - start) / PROBE_STEPS / len(chunk)
     return per_step * sum(spec.stop.build().at_most for spec in specs)
+
+
+def _outer_seconds(lessons: Sequence[Lesson]) -> float:
+    """Time of the outer loops, from one outer step of each crowd."""
+    from expzoo.engine.arithmetic import exact_arithmetic
+
+    total = 0.0
+    for crowd in crowds(lessons):
+        with exact_arithmetic():
+            loop = crowd[0].loop(crowd)
+            loop.begin([None] * len(crowd))
+            loop.look(0)
+            start = time.perf_counter()
+            loop.look(0)
+            total += (time.perf_counter() - start) * crowd[0].outer_steps
+    return total
 
 
 def _words(seconds: float) -> str:

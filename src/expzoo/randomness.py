@@ -30,6 +30,17 @@ def words(seed: int, purpose: str, counter: int | Sequence[int], count: int) -> 
     return np.random.Philox(key=np.frombuffer(key[:16], np.uint64)).random_raw(count)
 
 
+def stream_words(seed: int, purpose: str, start: int, count: int) -> np.ndarray:
+    """Words start..start+count-1 of one endless stream, shape (count,), uint64; `start` must be a multiple of 4.
+
+    The cipher's own counter is set to the start, so that a word depends on its place alone, not on where a call begins.
+    """
+    if start % 4 or start < 0:
+        raise ValueError(f"a stream of words is entered at a multiple of 4 of at least 0, not at {start}")
+    key = hashlib.sha256(f"{seed}/{purpose}/stream".encode()).digest()
+    return np.random.Philox(key=np.frombuffer(key[:16], np.uint64), counter=start // 4).random_raw(count)
+
+
 def uniforms(seed: int, purpose: str, counter: int | Sequence[int], count: int) -> np.ndarray:
     """`count` float64 numbers in [0, 1), shape (count,), exact multiples of 2**-53."""
     return (words(seed, purpose, counter, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53

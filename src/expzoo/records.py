@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from expzoo.atomic import write_atomically
-from expzoo.errors import nearest
+from expzoo.errors import first_line, nearest
 
 COLUMNS: Mapping[str, Any] = MappingProxyType(
     {
@@ -80,7 +80,7 @@ def read(path: Path | str) -> pl.DataFrame:
         table = pl.read_parquet(io.BytesIO(content), n_rows=MAX_ROWS + 1)
         _check_content(table)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise ValueError(f"{path} cannot be read as records: {reason}") from error
     except ValueError as error:
         raise ValueError(f"{path} holds no records: {error}") from error

@@ -76,7 +76,7 @@ def homes() -> tuple[Home, ...]:
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
         raise BadInput(f"EXPZOO_PLUGINS names what is not a folder: {', '.join(absent)}")
     own = Home("expzoo", HOME / "plugins", HOME / "conf")
-    here = Home("the working directory", Path.cwd() / "plugins")
+    here = Home("the working directory", Path.cwd() / "plugins", Path.cwd() / "plugins" / "conf")
     given = [Home("EXPZOO_PLUGINS", folder, folder / "conf") for folder in folders]
     found: dict[Path, Home] = {}
     for home in (own, *_installed(), here, *given):
@@ -113,11 +113,17 @@ def _installed() -> tuple[Home, ...]:
 
 def index() -> dict[str, dict[str, Path]]:
     """Kind -> name -> file; BadInput if a file name is unusable or two homes use the same one."""
-    return _index(homes())
+    return _index(places := homes(), _stamps(places))
+
+
+def _stamps(places: tuple[Home, ...]) -> tuple[int, ...]:
+    """Other numbers once a file was added or removed, as from a notebook."""
+    roots = [root for home in places for root in (home.plugins, home.conf) if root and root.is_dir()]
+    return tuple(folder.stat().st_mtime_ns for root in roots for folder in sorted(root.iterdir()) if folder.is_dir())
 
 
 @cache
-def _index(places: tuple[Home, ...]) -> dict[str, dict[str, Path]]:
+def _index(places: tuple[Home, ...], stamps: tuple[int, ...]) -> dict[str, dict[str, Path]]:
     found: dict[str, dict[str, Path]] = {kind: {} for kind in FOLDERS}
     for home in places:
         for kind, folder in FOLDERS.items():
@@ -144,24 +150,27 @@ def available(kind: str) -> list[str]:
 
 def groups() -> list[str]:
     """What can be chosen on the command line: the kinds of plugin and the folders of conf/."""
-    return sorted({"experiment", *KINDS, *_presets(homes())})
+    return sorted({"experiment", *KINDS, *presets()})
 
 
 def options(group: str) -> list[str]:
     """The names that a group can be given: plugins, presets, experiments."""
-    return sorted({*index().get(group, ()), *_presets(homes()).get(group, ())})
+    return sorted({*index().get(group, ()), *presets().get(group, ())})
 
 
 def yaml_file(group: str, name: str) -> Path:
     """The file of a preset or an experiment."""
-    return _presets(homes())[group][name]
+    return presets()[group][name]
+
+
+def presets() -> dict[str, dict[str, Path]]:
+    """Group -> name -> YAML file; BadInput if a name is used twice, since one file would silently hide the other."""
+    return _presets(places := homes(), _stamps(places))
 
 
 @cache
-def _presets(places: tuple[Home, ...]) -> dict[str, dict[str, Path]]:
-    """Group -> name -> YAML file; BadInput if a name is used twice, since one file would silently hide the other."""
-    found: dict[str, dict[str, Path]] = {}
-    taken = _index(places)
+def _presets(places: tuple[Home, ...], stamps: tuple[int, ...]) -> dict[str, dict[str, Path]]:
+    found, taken = dict[str, dict[str, Path]](), _index(places, stamps)
     for home in places:
         for file in sorted(home.conf.glob("[!.]*/*.yaml")) if home.conf else ():
             group = file.parent.name
@@ -209,11 +218,9 @@ def complete(kind: str, name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 def load(kind: str, name: str) -> type:
     """The class of a plugin, imported now; PluginError if the import raises."""
-    file = path(kind, name)
-    class_name = read(file).class_name
-    module = f"expzoo.plugins.{FOLDERS[kind]}.{name}"
+    file, module = path(kind, name), f"expzoo.plugins.{FOLDERS[kind]}.{name}"
     try:
-        return getattr(import_module(module), class_name)
+        return getattr(import_module(module), read(file).class_name)
     except BadInput:
         raise
     except Exception as error:

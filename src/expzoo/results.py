@@ -76,7 +76,8 @@ def manifest(directory: Path) -> dict[str, Any] | None:
 
 def damaged(directory: Path, sealed: dict[str, Any]) -> list[str]:
     """The files of a finished run that are missing or not as they were written, one line each."""
-    faults = []
+    needed = (CONFIG, RECORDS, VERDICTS)
+    faults = [f"{directory / MANIFEST} does not name {name}" for name in needed if name not in sealed["files"]]
     for name, facts in sealed["files"].items():
         path = directory / name
         if Path(name).is_absolute() or ".." in Path(name).parts:

@@ -65,6 +65,9 @@ class Shelf:
                 for measure, value in zip(measures, values, strict=True):
                     network.measured.setdefault(measure.label(spec), {})[step] = value
         self.tally.spent([network.key], 0.0, time.perf_counter() - begin)
+        stored = self.store.load(network.key)  # with what others have looked at meanwhile
+        if stored is not None and stored.machine == network.machine:
+            network.take_over(stored)
         self.store.save(network)
 
     def refuse_absent_splits(self, wants: dict[str, Want]) -> None:

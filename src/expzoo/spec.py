@@ -122,11 +122,14 @@ class Event(Recipe):
     def __post_init__(self) -> None:
         if self.every < 1:
             raise ValueError(f"an event looked for every {self.every} steps: it must be at least 1")
+        if self.split not in ("train", "validation"):
+            raise ValueError(f"an event on {self.split} data: only train and validation data may choose a row")
+        object.__setattr__(self, "at_most", float(self.at_most))
 
     @property
     def name(self) -> str:
         """Under which the step is kept."""
-        return f"{self.metric}/{self.split}<={self.at_most:g}@{self.every}"
+        return f"{self.metric}/{self.split}<={self.at_most!r}@{self.every}"
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,27 @@ class Rewind(Recipe):
     """The weights that `of` had after `step` optimizer steps; 0 is its initialisation."""
 
     of: Spec
+    step: Step = 0
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        yield self.of, self.step
+
+
+@dataclass(frozen=True)
+class Known(Recipe):
+    """The weights that the model's `solve` knows for problem `name`, in these layers, () for all; the rest fresh."""
+
+    name: str
+    layers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SignFlip(Recipe):
+    """The weights of `of` at `step`, with the signs of `k` of them flipped, chosen by `seed`; biases keep theirs."""
+
+    of: Spec
+    k: int
+    seed: int = 0
     step: Step = 0
 
     def sources(self) -> Iterator[tuple[Spec, Step]]:
@@ -194,7 +218,7 @@ class Permuted(Recipe):
     draw: int = 0
 
 
-Init = Fresh | Rewind
+Init = Fresh | Rewind | Known | SignFlip
 KINDS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
 Mask = Magnitude | RandomMask | Permuted
 

@@ -27,6 +27,7 @@ Method = Literal[
     "Clopper-Pearson",
     "Newcombe",
     "row permutation",
+    "enumeration",
 ]
 ROUNDING = 1e-12  # values closer than this, relative to the largest, differ by rounding alone
 LARGEST = 1e70  # beyond, fourth powers overflow: such a value counts as diverged
@@ -142,6 +143,12 @@ def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> Esti
     low = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
     high = float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
     return Estimate(successes / trials, low, high, level, trials, "Clopper-Pearson")
+
+
+def enumeration(wrong: int, cases: int, *, level: float = 0.95) -> Estimate:
+    """How many of all possible cases are wrong: nothing is sampled, so the interval is the number itself."""
+    _check_count(wrong, cases)
+    return Estimate(float(wrong), float(wrong), float(wrong), level, cases, "enumeration")
 
 
 def newcombe(successes: tuple[int, int], trials: tuple[int, int], *, level: float = 0.95) -> Estimate:

@@ -43,6 +43,17 @@ class Network:
     events: dict[str, int] = field(default_factory=dict)
     machine: str = ""
 
+    def starts_as(self, other: Network) -> bool:
+        """Whether both were trained from the same weights, with the same mask."""
+        ours, theirs = (np.ones(0) if network.mask is None else network.mask for network in (self, other))
+        return np.array_equal(self.rows[0], other.rows[0]) and np.array_equal(ours, theirs)
+
+    def take_over(self, other: Network) -> None:
+        """Add what has been kept of the same network elsewhere: rows, events and values; its own come first."""
+        self.rows, self.events = other.rows | self.rows, other.events | self.events
+        for label, values in other.measured.items():
+            self.measured[label] = values | self.measured.get(label, {})
+
 
 @dataclass
 class Partial:
@@ -83,6 +94,13 @@ class Store:
                 continue
             except Corrupt as error:
                 self._set_aside(path, error)
+        return None
+
+    def read(self, key: str) -> Network | None:
+        """As `load`, but a file that is not whole is left where it is, and Corrupt says why."""
+        for path in self._candidates(key):
+            with suppress(FileNotFoundError):
+                return _network(*read_packed(path), key, path)
         return None
 
     def load_own(self, key: str) -> Network | None:
@@ -238,4 +256,6 @@ def _fault(network: Network, *, partial: bool) -> str:
         return "its losses are no list of numbers"
     if network.mask is not None and network.mask.shape != rows[0].shape:
         return "its mask has another length than its rows"
+    if not set(network.events.values()) <= network.rows.keys():
+        return "an event names a row that is missing"
     return ""

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from expzoo.lab import Lab
     from expzoo.lockstep import Asking
-    from expzoo.trained import Request, Trained
+    from expzoo.meta.lesson import Lessons
+    from expzoo.trained import Request
 
 AT_ONCE_BYTES = 2 * 2**30  # of rows that are kept in memory: beyond, jobs wait for those before them
 OF_THE_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # nobody's own fault, and nobody is spared
@@ -35,7 +36,7 @@ class Job:
     config: dict[str, Any] = field(default_factory=dict)
     lab: Lab | None = None
     asking: Asking[int] | None = None
-    asked: list[Request] = field(default_factory=list)
+    asked: list[Request | Lessons] = field(default_factory=list)
     outcome: Outcome | None = None
 
     @property
@@ -58,7 +59,7 @@ class Job:
             self.asking = experiment.conduct(self.config, self.directory, self.lab, render=False)
             self._step(None)
 
-    def resume(self, answers: list[list[Trained]] | Exception) -> None:
+    def resume(self, answers: list[list[Any]] | Exception) -> None:
         """Go on to the next question, with answers or with what went wrong while they were sought."""
         with self._speaking():
             if isinstance(answers, Exception):
@@ -157,9 +158,9 @@ def _bytes(job: Job) -> int:
     """About how much the rows take that a job's first question is answered with."""
     if job.outcome or job.lab is None:
         return 0
-    from expzoo.trained import expand
+    from expzoo.trained import Request, expand
 
-    wants = expand(job.asked).values()
+    wants = expand(request for request in job.asked if isinstance(request, Request)).values()
     return sum((2 + len(want.steps) + len(want.events)) * 8 * job.lab.assembler.row_size(want.spec) for want in wants)
 
 
@@ -173,7 +174,7 @@ def _drive(live: list[Job]) -> None:
                 job.resume(answers)
 
 
-def _answers(lab: Lab, asked: list[list[Request]]) -> list[list[list[Trained]] | Exception]:
+def _answers(lab: Lab, asked: list[list[Request | Lessons]]) -> list[list[list[Any]] | Exception]:
     """What each job is answered; if somebody's networks cannot be trained, halves find out whose, and spare the rest.
 
     Nothing is trained twice for that: what was finished before is in the store.

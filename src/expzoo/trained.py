@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.errors import BadInput
 from expzoo.spec import FINAL, Component, Event, Spec, Step
 
 if TYPE_CHECKING:
@@ -192,6 +193,13 @@ class Want:
         return all(look in seen and not seen[look] <= event.at_most for look in looks)
 
 
+def _refuse_beyond_end(source: Spec, step: Step) -> None:
+    """BadInput if a recipe names a row after the end: to start from the last instead would be another experiment."""
+    last = source.stop.build().at_most
+    if isinstance(step, int) and step > last:
+        raise BadInput(f"the weights after step {step} are wanted of a network that is trained for {last} steps")
+
+
 def expand(requests: Iterable[Request]) -> dict[str, Want]:
     """Every network that the requests need, by key, the sources of their recipes included."""
     wants: dict[str, Want] = {}
@@ -200,6 +208,7 @@ def expand(requests: Iterable[Request]) -> dict[str, Want]:
         if spec.key not in wants:
             wants[spec.key] = Want(spec)
             for source, step in spec.sources():
+                _refuse_beyond_end(source, step)
                 add(source, [step])
         wants[spec.key].steps.update(step for step in steps if isinstance(step, int))
         wants[spec.key].events.update(step for step in steps if isinstance(step, Event))
@@ -211,3 +220,12 @@ def expand(requests: Iterable[Request]) -> dict[str, Want]:
             for source, step in spec.sources():
                 add(source, [step])
     return wants
+
+
+def lacks_a_source(spec: Spec, networks: dict[str, Network]) -> bool:
+    """Whether a row that the spec is made from never came about: its network diverged, or its event did not happen."""
+    sources = [(networks[source.key], step) for source, step in spec.sources()]
+    return any(
+        source.status == "diverged" or (isinstance(step, Event) and step.name not in source.events)
+        for source, step in sources
+    )

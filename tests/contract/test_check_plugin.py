@@ -99,6 +99,13 @@ WHOLE = {
     "analysis": ANALYSIS,
 }
 
+STREAM = """np.arange(20) % 2))
+    batch_last = False
+    def batches(self, seeds, start, stop):
+        shape = (stop - start, len(seeds), 5)
+        return MADE, np.zeros(shape, int)
+"""
+
 BROKEN = [
     ("dataset", "'''Random examples.'''", "", "needs a docstring"),
     ("dataset", "test=(x[40:]", "test=(x[20:40]", "20 examples of the test split are in the train split too"),
@@ -130,6 +137,24 @@ BROKEN = [
         "np.arange(20) % 2))\n    def split(self, name, seed):\n"
         "        return self._splits['train' if name == 'train' else 'test']",
         "20 examples of the validation split are in the test split too",
+    ),
+    (
+        "dataset",
+        "np.arange(20) % 2))\n",
+        STREAM.replace("MADE", "np.zeros((*shape, 3))"),
+        "two seeds or two steps see the same batch",
+    ),
+    (
+        "dataset",
+        "np.arange(20) % 2))\n",
+        STREAM.replace("MADE", "np.zeros((*shape, 4))"),
+        r"has x of shape \(9, 2, 5, 4\), not \(9, 2, 5, 3\)",
+    ),
+    (
+        "dataset",
+        "np.arange(20) % 2))\n",
+        STREAM.replace("MADE", "np.random.default_rng(start).normal(size=(*shape, 3))"),
+        "depend on the call, on the company or on earlier calls",
     ),
     ("model", "outputs)\n    def", "outputs + 1)\n    def", r"gives outputs of shape \(2, 11\), not \(2, 10\)"),
     ("model", "self.layer(x)", "self.layer(x + torch.randn_like(x))", "randn_like, which draws from torch's global"),

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import expzoo
-from expzoo import lab
+from expzoo import lab, registry
 from expzoo.errors import BadInput
 from expzoo.identity import plain
 from expzoo.randomness import member_seed
@@ -65,3 +65,21 @@ def test_a_composed_config_is_a_spec_whether_typed_or_plain() -> None:
 def test_a_kind_that_there_is_not_is_refused_with_the_nearest(ask: Callable[[str], Any]) -> None:
     with pytest.raises(BadInput, match="there is no kind of plugin called modle: did you mean model"):
         ask("modle")
+
+
+def test_plugins_and_experiments_that_are_written_in_the_session_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "written" not in expzoo.available("stop")
+    source = (registry.HOME / "plugins" / "stops" / "steps.py").read_text()
+    for name, text in (
+        ("stops/written.py", source.replace("class Steps", "class Written")),
+        ("conf/experiment/of_mine.yaml", "# @package _global_\ndefaults:\n  - override /stop: written\n"),
+    ):
+        file = tmp_path / "plugins" / name
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    assert "written" in expzoo.available("stop")
+    assert expzoo.build("stop", "written", steps=3).at_most == 3
+    assert expzoo.compose("+experiment=of_mine").stop.name == "written"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -119,3 +120,26 @@ def test_a_loss_that_overflows_has_no_sharpness(networks: list[Trained]) -> None
     with exact_arithmetic():
         [value] = Evaluator().values(spec, dataset, row, [Measure("sharpness", "train")])
     assert math.isnan(value)
+
+
+def test_the_time_of_looking_is_told_apart_from_that_of_training(
+    base: Spec, open_lab: Callable[..., Lab], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values, seconds = Evaluator.values, 0.2
+
+    def slow(*args: Any, **options: Any) -> list[float]:
+        time.sleep(seconds)
+        return values(*args, **options)
+
+    monkeypatch.setattr(Evaluator, "values", slow)
+    lab, begin = open_lab(), time.perf_counter()
+    lab.train(
+        Request((base,), (Measure("accuracy", "test", every(20)),))
+    )  # after 20, 40 and 60 steps, and nothing else
+    elapsed = time.perf_counter() - begin
+    assert lab.tally.looking_seconds >= 3 * seconds
+    assert lab.tally.training_seconds <= elapsed - lab.tally.looking_seconds
+    again = open_lab()
+    again.train(Request((base,), (Measure("error", "test"),)))
+    assert again.tally.looking_seconds >= seconds
+    assert again.tally.training_seconds == 0

@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from tests.image_archives import DOWNLOADED, stand_in
 
 from expzoo.registry import declared
+from expzoo.spec import Component
 from expzoo.testing import check_plugin, plugin_cases
+from expzoo.testing.checks import small_base
 
-SMALL = {"levels": 3, "decide_at": 0.45, "every": 3, "width": 8, "hidden": 4, "channels": 5}
+SMALL = {"levels": 3, "decide_at": 0.45, "every": 3, "width": 8, "hidden": 4, "channels": 5, "widths": (4, 8)}
+SMALL |= {"searched": 3, "lucky": 2, "flips": 2, "training": 3, "settling": 3, "points": 5}
+SMALL |= {"resamples": 9, "budgets": (200, 300, 400, 500, 600), "parts": (1, 2)}
+SMALL |= {"train_sizes": (50, 100), "outer_steps": 2, "inner_networks": 2, "inner_width": 8, "inner_steps": 6}
+SMALL |= {"filters": (), "classes": (2, 10), "rounds": 1, "last_losses": 3, "grid": 3, "rates": (0.01,)}
+SMALL |= {"baselines": ("relu", "elu", "tanh"), "inner_samples": 150, "tune_seeds": 1, "evaluation_seeds": 1}
 """Options that make little work, for the analyses and models that have them."""
+SMALL_OF = {
+    "deep_ensembles": {"sizes": (1, 2)},
+    "double_descent": {"widths": (2, 3, 4, 5, 6)},
+    "double_descent_rff": {"widths": (2, 3, 4, 5, 6)},
+    "interpolation_threshold": {"sizes": (30, 60), "widths": (2, 3, 4, 5, 6)},
+}
+"""The same for one of them, where an option's name means something else."""
+PATCHED = Component.of("dataset", "two_patterns", train_size=80, test_size=40, batch_size=25)
 
 
-@pytest.mark.parametrize(("kind", "name"), plugin_cases())
-def test_a_registered_plugin_keeps_the_contract(kind: str, name: str) -> None:
+SLOW = {("model", "resnet"), ("model", "wide_resnet")}
+"""Of many layers, each of which is traced."""
+CASES = [pytest.param(*case, marks=[pytest.mark.slow] if case in SLOW else []) for case in plugin_cases()]
+
+
+@pytest.mark.parametrize(("kind", "name"), CASES)
+def test_a_registered_plugin_keeps_the_contract(
+    kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     known = declared(kind, name).options if kind in ("model", "analysis") else ()
-    check_plugin(kind, name, **{option: value for option, value in SMALL.items() if option in known})
+    small = SMALL | SMALL_OF.get(name, {})
+    options = {option: value for option, value in small.items() if option in known}
+    if kind == "dataset" and name in DOWNLOADED:
+        stand_in(name, tmp_path, monkeypatch)
+        options = {"batch_size": 7}
+    base = small_base().replace(dataset=PATCHED) if (kind, name) == ("analysis", "two_patterns") else None
+    check_plugin(kind, name, base, **options)

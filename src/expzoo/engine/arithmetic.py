@@ -29,11 +29,15 @@ def exact_arithmetic() -> Iterator[None]:
 def _exact_arithmetic() -> Iterator[None]:
     threads, tiny = torch.get_num_threads(), torch.tensor([1e-310], dtype=torch.float64)
     flushed = bool((tiny * 1.0 == 0).item())
+    precision = torch.get_float32_matmul_precision()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision("highest")
+    cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     try:
-        with machine.one_blas_thread(), np.errstate(all="ignore"):  # a member that diverges overflows
+        with machine.one_blas_thread(), np.errstate(all="ignore"), cudnn:  # a member that diverges overflows
             yield
     finally:
+        torch.set_float32_matmul_precision(precision)
         torch.set_num_threads(threads)
         torch.set_flush_denormal(flushed)

@@ -7,7 +7,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,13 +16,18 @@ from torch import nn
 
 from expzoo import masks, randomness
 from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.chart import prunes
 from expzoo.engine.crowd import Unadoptable
-from expzoo.engine.feed import IndexFeed
-from expzoo.engine.layout import Layout, construct
+from expzoo.engine.feed import Feed, StreamFeed
+from expzoo.engine.layout import Layout, construct, drawn_buffer
+from expzoo.engine.loop import Loop, is_large
 from expzoo.engine.program import MINIMUM, Member, Program, Row
+from expzoo.engine.redraw import feed
 from expzoo.engine.session import Trainee
 from expzoo.errors import BadInput
-from expzoo.spec import Component, Event, Fresh, Init, Rewind, Spec, Step, canonical_json
+from expzoo.interfaces import Stream
+from expzoo.spec import Component, Event, Fresh, Init, Known, Rewind, SignFlip, Spec, canonical_json
+from expzoo.starts import flipped, last_step, solved
 from expzoo.store import Network, Partial
 
 if TYPE_CHECKING:
@@ -48,6 +53,8 @@ class Assembler:
         self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
         self._graphs: dict[Signature, fx.GraphModule] = {}
         self._member_bytes: dict[Signature, int] = {}
+        self._layouts: dict[tuple[Component, Component], Layout] = {}
+        self._large: dict[Signature, bool] = {}
         self.dataset = datasets or cache(Component.build)
         self._plugin = cache(Component.build)
 
@@ -60,12 +67,10 @@ class Assembler:
 
     def layout(self, spec: Spec) -> Layout:
         """Where the parameters of the spec's module lie in a row."""
-        return self._layout(spec.model, spec.dataset, spec.dtype)
-
-    @cache  # noqa: B019  an assembler lives as long as its process needs these
-    def _layout(self, model: Component, dataset: Component, dtype: str) -> Layout:
-        data = self.dataset(dataset)
-        return Layout.of(construct(lambda: model.build(data.inputs, data.outputs), 0))
+        identity = (spec.model, spec.dataset)
+        if identity not in self._layouts:
+            self._layouts[identity] = Layout.of(self.module(spec))
+        return self._layouts[identity]
 
     def initial_row(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray:
         """The row (size,) a spec starts from: its recipe's, with pruned entries at zero, mapped and projected."""
@@ -108,18 +113,27 @@ class Assembler:
                 return self.layout(spec).row(module).numpy()
             case Rewind(of=source, step=step):
                 network = networks[source.key]
-                return network.rows[_last(network, step)].copy()
+                return network.rows[last_step(network, step)].copy()
+            case Known(name=name, layers=layers):
+                module = self.module(spec, randomness.stable_hash(spec.seed, "init", 0))
+                return self.layout(spec).row(solved(module, name, self.dataset(spec.dataset), layers)).numpy()
+            case SignFlip(of=source, step=step, k=k, seed=seed):
+                network = networks[source.key]
+                return flipped(network.rows[last_step(network, step)], self.layout(spec), k, seed)
 
     def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
-        """The mask (size,) of bool of a spec, None if it has none."""
+        """The mask (size,) of bool of a spec, of its recipe and its parametrisation; None if it has none."""
+        parametrisation = self.parametrisation(spec)
+        pruned = parametrisation.trainable(self.layout(spec)) if parametrisation and prunes(parametrisation) else None
         if spec.mask is None:
-            return None
+            return pruned
         source = next(iter(spec.mask.sources()), None)
         read = None
         if source is not None:
             network = networks[source[0].key]
-            read = network.rows[_last(network, source[1])], network.mask
-        return masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
+            read = network.rows[last_step(network, source[1])], network.mask
+        mask = masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
+        return mask if pruned is None else mask & pruned
 
     def trainee(
         self,
@@ -164,8 +178,11 @@ class Assembler:
         )
 
     def _frozen(self, spec: Spec) -> np.ndarray | None:
+        """What is trained of a row, if the rest keeps its initial values."""
         parametrisation = self.parametrisation(spec)
-        return parametrisation.trainable(self.layout(spec)) if parametrisation else None
+        if parametrisation is None or prunes(parametrisation):
+            return None
+        return parametrisation.trainable(self.layout(spec))
 
     # What can be fused.
 
@@ -174,15 +191,13 @@ class Assembler:
         dataset = self.dataset(spec.dataset)
         split = dataset.split("train", spec.seed)
         examples = (split.x.dtype.str, split.y.dtype.str, split.y.shape[1:])
-        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, examples)
+        stream = spec.dataset if isinstance(dataset, Stream) else None
+        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, examples, stream)
         kinds = (spec.model, spec.loss, spec.optimizer.name, spec.stop, spec.constraint, spec.parametrisation)
         return (*kinds, shapes, spec.dtype)
 
     def chunks(self, specs: Sequence[Spec], processes: int = 1) -> list[list[Spec]]:
-        """Cut specs of one signature into populations of nearly equal size whose working sets stay in the cache.
-
-        There are as many for each of several processes, as long as none has a lone member.
-        """
+        """Cut specs of one signature into populations of nearly equal size, as many for each of several processes."""
         ordered = sorted(specs, key=lambda s: canonical_json([s.optimizer.canonical(), s.schedule.canonical()]))
         if len(ordered) <= min(MINIMUM, MOST_MEMBERS):
             return [ordered]  # and no program is made only to be measured
@@ -218,30 +233,27 @@ class Assembler:
         """A program for one member that several processes train together, whose step is `share`."""
         return self._program([trainee.spec], [trainee.member], share)
 
-    def sharded_program(self, trainee: Trainee, module: nn.Module, share: Callable[..., Any]) -> Any:
-        """As `solo_program`, of a member that is cut over processes."""
-        from expzoo.engine.sharded import ShardedProgram
-
-        feed, total = self._feed([trainee.spec]), trainee.stop.at_most
-        return ShardedProgram(module, trainee.member, feed, share, total=total, device=self.device)
-
     def _program(
         self, specs: Sequence[Spec], members: Sequence[Member], share: Callable[..., Any] | None = None
     ) -> Program:
         """A new program for members of one signature, on the graph of the last one."""
         signature = self.signature(specs[0])
+        module = self.module(specs[0])
+        if drawn := drawn_buffer(module, lambda: self.module(specs[0], 1)):
+            why = f"its buffer {drawn} is drawn at random, but buffers are one for all members"
+            raise BadInput(f"model={specs[0].model.name}: {why}; make it a parameter with parametrisation=frozen")
         try:
             program = Program(
-                self.module(specs[0]),
+                module,
                 specs[0].loss.build(),
                 members,
-                self._feed(specs),
+                self.feed_of(specs),
                 total=self._plugin(specs[0].stop).at_most,
                 constraint=self._plugin(specs[0].constraint) if specs[0].constraint else None,
                 parametrisation=self.parametrisation(specs[0]),
                 device=self.device,
                 graph=self._graphs.get(signature),
-                share=share,
+                share=share or (self._loop(specs[0]) if self._is_large(specs[0]) else None),
             )
         except Unadoptable as error:
             raise BadInput(f"model={specs[0].model.name}: {error}") from error
@@ -251,11 +263,27 @@ class Assembler:
             del self._graphs[next(iter(self._graphs))]
         return program
 
-    def _feed(self, specs: Sequence[Spec]) -> IndexFeed:
+    def _is_large(self, spec: Spec) -> bool:
+        """Whether a network is trained by torch's own kernels, by itself: a function of its spec."""
+        signature = self.signature(spec)
+        if signature not in self._large:
+            dataset, dtype = self.dataset(spec.dataset), getattr(torch, spec.dtype)
+            x = torch.tensor(dataset.split("train", spec.seed).x[:2])
+            x = x.to(dtype) if x.is_floating_point() else x
+            self._large[signature] = is_large(self.module(spec), x, dataset.batch_size)
+        return self._large[signature]
+
+    def _loop(self, spec: Spec) -> partial[Loop]:
+        return partial(Loop, self.module(spec), spec.loss.build())
+
+    def feed_of(self, specs: Sequence[Spec]) -> Feed:
+        """What members with these specs are fed."""
         datasets = [self.dataset(spec.dataset) for spec in specs]
-        owners = [(spec.dataset, d.identity(spec.seed)) for spec, d in zip(specs, datasets, strict=True)]
         dtype = getattr(torch, specs[0].dtype)
-        return IndexFeed(datasets, [spec.seed for spec in specs], owners, dtype, self.device)
+        if isinstance(datasets[0], Stream):  # of which the members of a population share the options
+            return StreamFeed(datasets[0], [spec.seed for spec in specs], dtype)
+        owners = [(spec.dataset, d.identity(spec.seed)) for spec, d in zip(specs, datasets, strict=True)]
+        return feed(datasets, [spec.seed for spec in specs], owners, dtype, self.device)
 
     def program(self, trainees: Sequence[Trainee], rows: Sequence[Row] | None = None) -> Program:
         """A program for these trainees, from `rows` if given: one of the same shape is used again."""
@@ -266,16 +294,9 @@ class Assembler:
         identity = (self.signature(specs[0]), len(specs))
         if program := self._programs.get(identity):
             self._programs.move_to_end(identity)
-            program.load(members, self._feed(specs))
+            program.load(members, self.feed_of(specs))
             return program
         self._programs[identity] = program = self._program(specs, members)
         if len(self._programs) > KEPT_PROGRAMS:
             self._programs.popitem(last=False)
         return program
-
-
-def _last(network: Network, step: Step) -> int:
-    """The step of a row that a recipe names; of a network that diverged or ended before it, the last."""
-    if isinstance(step, Event):
-        return network.events.get(step.name, network.step)
-    return min(step, network.step) if isinstance(step, int) else network.step

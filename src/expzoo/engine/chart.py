@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from expzoo.interfaces import Parametrisation
 
 
+def prunes(parametrisation: Parametrisation) -> bool:
+    """Whether what it does not train is zero, and not as it was at the start."""
+    return getattr(parametrisation, "prunes", False)
+
+
 class Chart:
     """The weights (members, size of a row) of all members, and the gradient with respect to them."""
 

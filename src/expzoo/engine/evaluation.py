@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from expzoo import registry
+from expzoo.data import Recent
+from expzoo.engine.chart import prunes
 from expzoo.engine.differentiable import DifferentiableFunctions
 from expzoo.engine.layout import Layout, construct
 from expzoo.engine.normalisation import estimate_statistics, has_statistics, statistics
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from expzoo.store import Network
 
 TRAINED_WITH = ("train", "validation")  # splits that the key determines: options that only look leave them alone
+KEPT_SPLITS = 128
 BATCH = 5000  # examples in one forward pass: part of what an evaluation means, in the last bits
 
 
@@ -88,7 +91,7 @@ class Evaluator:
     """Evaluates rows of networks. Splits, modules and plugins are kept for the next one that shares them."""
 
     def __init__(self) -> None:
-        self._splits: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
+        self._splits: Recent[tuple[Any, ...], tuple[Tensor, Tensor]] = Recent(KEPT_SPLITS)
         self._modules: dict[tuple[Any, ...], tuple[nn.Module, Layout]] = {}
         self._built: dict[Component, Any] = {}
 
@@ -135,15 +138,16 @@ class Evaluator:
     def _inputs(self, spec: Spec, dataset: Any, split: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The inputs of a split in batches, floating ones in `dtype`."""
         x, _ = self.split(spec, dataset, split)
-        return (x.to(dtype) if x.is_floating_point() else x).split(BATCH)
+        return (x.to(dtype) if x.is_floating_point() else x).tensor_split(-(-len(x) // BATCH))
 
     def split(self, spec: Spec, dataset: Any, name: str) -> tuple[Tensor, Tensor]:
         """The examples x and y of a split as the network sees them."""
-        identity = (spec.dataset, dataset.identity(spec.seed), name)
-        if identity not in self._splits:
+
+        def make() -> tuple[Tensor, Tensor]:
             split = dataset.split(name, spec.seed)
-            self._splits[identity] = torch.tensor(split.x), torch.tensor(split.y)
-        return self._splits[identity]
+            return torch.tensor(split.x), torch.tensor(split.y)
+
+        return self._splits.get((spec.dataset, dataset.identity(spec.seed), name), make)
 
     def module(self, spec: Spec, dataset: Any, dtype: torch.dtype) -> tuple[nn.Module, Layout]:
         """A module of the spec's model, with any weights, in evaluation mode; and where they lie in a row."""
@@ -209,7 +213,8 @@ class Evaluator:
             return network
 
         def mask() -> Tensor | None:
-            kept_mask = kept().mask if spec.mask else None
+            has_mask = spec.mask or (spec.parametrisation and prunes(spec.parametrisation.build()))
+            kept_mask = kept().mask if has_mask else None
             return None if kept_mask is None else torch.from_numpy(kept_mask).double()
 
         def data() -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What members are fed: the batches of each step, looked up by counters and gathered into static buffers."""
+"""What members are fed: the batches of each step, functions of counters, in static buffers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
-    from expzoo.interfaces import Dataset
+    from expzoo.interfaces import Dataset, Split, Stream
+
+BLOCK_BYTES = 2**21  # of a stream's examples made at a time: many steps share a call, and what they see stays in cache
 
 
 class Feed(Protocol):
-    """Brings the batches of steps start..stop-1 for all members."""
+    """Brings the batches of steps start..stop-1 for all members.
+
+    `batch_last` says that the examples of a batch are to lie innermost in memory.
+    """
+
+    batch_last: bool
 
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes of one member's batch x and y."""
@@ -37,6 +45,8 @@ class Feed(Protocol):
 class IndexFeed:
     """Batches of finite datasets by index. Members with the same data share one copy of it; sizes may differ."""
 
+    batch_last = False
+
     def __init__(
         self,
         datasets: Sequence[Dataset],
@@ -50,7 +60,7 @@ class IndexFeed:
         Data that are floating numbers are brought to `dtype`.
         """
         self._datasets, self._seeds = list(datasets), list(seeds)
-        splits = {owner: d.split("train", s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
+        splits = {owner: self.examples(d, s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
         parts = [(split.x, split.y) for split in splits.values()]
         starts = itertools.accumulate(map(len, splits.values()), initial=0)
         place = dict(zip(splits, starts, strict=False))
@@ -59,6 +69,10 @@ class IndexFeed:
         self._x, self._y = (data.to(dtype) if data.is_floating_point() else data for data in (x, y))
         self._batch = datasets[0].batch_size
         self._start, self._indices = 0, torch.empty(0)
+
+    def examples(self, dataset: Dataset, seed: int) -> Split:
+        """What batches are looked up in."""
+        return dataset.split("train", seed)
 
     def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The shapes of one member's batch."""
@@ -83,3 +97,38 @@ class IndexFeed:
             indices = indices.repeat(len(x))
         torch.index_select(self._x, 0, indices, out=x.flatten(0, 1))
         torch.index_select(self._y, 0, indices, out=y.flatten(0, 1))
+
+
+class StreamFeed:
+    """Batches of one endless dataset, made for all members at once, some steps ahead."""
+
+    def __init__(self, stream: Stream, seeds: Sequence[int], dtype: torch.dtype = torch.float32) -> None:
+        """All numbers are brought to `dtype` but those of type int64, which are labels or tokens."""
+        self._stream, self._seeds, self.batch_last = stream, list(seeds), stream.batch_last
+        x, y = stream.batches(seeds[:1], 0, 1)
+        self._shapes = x.shape[2:], y.shape[2:]
+        x_type, y_type = (torch.int64 if made.dtype == "int64" else dtype for made in (x, y))
+        self._types = x_type, y_type
+        self._ahead = max(BLOCK_BYTES // (len(seeds) * max(x.nbytes, y.nbytes)), 1)
+        self._start, self._stop, self._last = 0, 0, 0
+        self._block: tuple[np.ndarray, np.ndarray] = x, y
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes of one member's batch."""
+        return self._shapes
+
+    def types(self) -> tuple[torch.dtype, torch.dtype]:
+        """The types of x and y."""
+        return self._types
+
+    def prepare(self, start: int, stop: int) -> None:
+        """Nothing beyond `stop` is made."""
+        self._last = stop
+
+    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+        """Copy the batch of this step; a lone member's twin gets the same one."""
+        if not self._start <= step < self._stop:
+            self._start, self._stop = step, max(min(step + self._ahead, self._last), step + 1)
+            self._block = self._stream.batches(self._seeds, self._start, self._stop)
+        for target, made in zip((x, y), self._block, strict=True):
+            target.copy_(torch.from_numpy(made[step - self._start]))

@@ -32,8 +32,16 @@ class Layout:
 
     @classmethod
     def of(cls, module: nn.Module) -> Self:
-        """The layout of an ordinary module; ValueError if it has nothing to train. Buffers are no part of a row."""
+        """The layout of an ordinary module; ValueError if it has nothing to train, or a parameter that is not to be.
+
+        Buffers are no part of a row.
+        """
         named = list(module.named_parameters())
+        if still := [name for name, value in named if not value.requires_grad]:
+            raise ValueError(
+                f"{type(module).__name__}.{still[0]} has requires_grad=False, but all parameters are trained: "
+                "use parametrisation=frozen, or a buffer"
+            )
         if not named:
             raise ValueError(f"{type(module).__name__} has no parameters to train")
         return cls(tuple(name for name, _ in named), tuple(tuple(value.shape) for _, value in named))
@@ -96,10 +104,15 @@ class Layout:
 
 @contextmanager
 def own_generator(seed: int) -> Iterator[None]:
-    """Torch's CPU generator is this member's own inside, and what it was before outside."""
-    with ALONE, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**63)
-        yield
+    """Torch's CPU generator, default type and device are this member's own inside, and what they were outside."""
+    before = torch.get_default_dtype()
+    with ALONE, torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed % 2**63)  # torch.manual_seed would seed those of other devices too
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
 
 
 def construct(make: Callable[[], nn.Module], seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
@@ -109,3 +122,10 @@ def construct(make: Callable[[], nn.Module], seed: int, dtype: torch.dtype = tor
     """
     with own_generator(seed):
         return make().to(dtype)
+
+
+def drawn_buffer(module: nn.Module, make_another: Callable[[], nn.Module]) -> str | None:
+    """The first buffer that another seed makes otherwise."""
+    buffers = dict(module.named_buffers())
+    others = dict(make_another().named_buffers()) if buffers else {}
+    return next((name for name, value in buffers.items() if not torch.equal(value, others[name])), None)

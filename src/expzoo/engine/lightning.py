@@ -97,6 +97,13 @@ class KeepPartials(AfterBlock):
 
 def fit(session: Session, callbacks: list[Callback], accelerator: str = "cpu") -> None:
     """Run a session to its end, or until a callback stops it, on one device with exact arithmetic."""
+    fit_module(PopulationModule(session), session.blocks, callbacks, accelerator)
+
+
+def fit_module(
+    module: LightningModule, blocks: list[tuple[int, int]], callbacks: list[Callback], accelerator: str = "cpu"
+) -> None:
+    """Run a module whose batches are blocks (start, stop), on one device with exact arithmetic."""
     with exact_arithmetic(), warnings.catch_warnings():
         # of loaders, of torch's private interfaces, of clusters that this process does not use
         warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
@@ -113,4 +120,4 @@ def fit(session: Session, callbacks: list[Callback], accelerator: str = "cpu") -
             plugins=[LightningEnvironment()],  # else it would take a job of SLURM's for its own, and its signals
         )
         with suppress(SIGTERMException):  # Lightning's own answer to SIGTERM; `interruption` has noted the signal
-            trainer.fit(PopulationModule(session), train_dataloaders=_Blocks(session.blocks))
+            trainer.fit(module, train_dataloaders=_Blocks(blocks))

@@ -94,8 +94,8 @@ class Program:
     ) -> None:
         """`module` gives the structure, not the weights; `total` is the length that schedules see.
 
+        `share` makes what stands for the tape, of members that do not go through one; a lone one then gets no twin.
         `graph` is that of another program with the same module, loss and shapes of one member: it is traced if None.
-        `share` stands for the tape of a lone member that several processes train together; it gets no twin.
         """
         self.device = device or torch.device("cpu")
         self.layout, self.total, self.constraint = Layout.of(module), total, constraint
@@ -113,12 +113,13 @@ class Program:
         self.feed.prepare(0, 1)
         self.feed.load(0, self.x, self.y)
         parameters = self.layout.views(weights)
+        self.graph: fx.GraphModule | None = None
+        self.tape: Any
         if share:
-            self.graph: fx.GraphModule | None = None
-            self.tape: Any = share(parameters, self.layout.views(gradient), self.x, self.y)
+            self.tape = share(parameters, self.layout.views(gradient), self.x, self.y)
             self.loss = self.tape.outputs[-1]
             return
-        self.graph = graph or trace(objective(module, loss), parameters, self.x, self.y)
+        self.graph = graph or trace(objective(module.to(self.device), loss), parameters, self.x, self.y)
         slots = dict(enumerate(self.layout.views(gradient).values()))
         self.tape = Tape(self.graph, [*parameters.values(), self.x, self.y], slots)
         self.loss = self.tape.outputs[-1]
@@ -158,9 +159,11 @@ class Program:
         return list(items) + list(items[:1]) * self._twins
 
     def _static(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """An input buffer with room for flat operations."""
+        """An input buffer (members, batch, ...) with room for flat operations, in the order that the feed wants."""
         size = torch.Size(shape).numel()
-        return torch.zeros(round_up(size, ROW), dtype=dtype, device=self.theta.device)[:size].view(shape)
+        room = torch.zeros(round_up(size, ROW), dtype=dtype, device=self.theta.device)[:size]
+        members, batch, *rest = shape
+        return room.view(members, *rest, batch).movedim(-1, 1) if self.feed.batch_last else room.view(shape)
 
     def advance(self, start: int, stop: int) -> Tensor:
         """Run optimizer steps start..stop-1; the batch losses (members, stop - start), each before its update."""
@@ -195,10 +198,10 @@ class Program:
                 one.state["noise"] = self._noise(one.rows, step)
             rate = one.optimizer.lr * one.schedule.factor(step, self.total)
             one.optimizer.step(one.theta, one.grad, one.state, rate, count)
-        if self.anchor is not None and self.mask is not None:
-            self.theta.copy_(torch.where(self.mask != 0, self.theta, self.anchor))
         if self.constraint:
             self.constraint.project(self.theta, self.layout)
+        if self.anchor is not None and self.mask is not None:
+            self.theta.copy_(torch.where(self.mask != 0, self.theta, self.anchor))
 
     def _noise(self, rows: slice, step: int) -> Tensor:
         """Standard normal numbers like theta[rows], from each member's own counters; 0 where nothing is trained."""

@@ -93,7 +93,8 @@ class Session:
         self._before, self._now = self._now, (start, self.program.snapshot())
         losses = self.program.advance(start, stop).cpu()
         self.step, self._between = stop, False
-        after = self.program.look(stop).cpu() if stop == self.total else None
+        ends = stop == self.total or any(one.stop.every and stop % one.stop.every == 0 for one in self.active)
+        after = self.program.look(stop).cpu() if ends else None
         for index, trainee in enumerate(self.trainees):
             if trainee.done:
                 continue

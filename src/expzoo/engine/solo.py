@@ -27,6 +27,7 @@ from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator
 from expzoo.engine.lightning import KEEPING_SHARE, AfterBlock, PopulationModule, _Blocks
 from expzoo.engine.session import Session
+from expzoo.engine.sharded import ShardedProgram
 from expzoo.errors import BadInput
 from expzoo.interruption import Interruption
 from expzoo.machine import machine_class
@@ -173,7 +174,8 @@ class SoloTrainer:
         network, sharded = self.assembler.module(spec).to(self.device), self.strategy == "fsdp"
         share = partial(SharedStep, spec.loss.build(), self.rank, self.processes)
         if sharded:
-            program: Any = self.assembler.sharded_program(trainee, network, share)
+            feed, total = self.assembler.feed_of([spec]), trainee.stop.at_most
+            program: Any = ShardedProgram(network, trainee.member, feed, share, total=total, device=self.device)
         else:
             program = self.assembler.solo_program(trainee, partial(step_on_rows, share, network))
         session = Session(program, [trainee], self.evaluator, self._commit, lambda *_: program)

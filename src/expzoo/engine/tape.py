@@ -27,6 +27,7 @@ from expzoo.engine.members import RULES
 from expzoo.engine.memory import Pool, crowd_layout, empty_crowd, is_dense, lies_as, of_all_members, stretch
 from expzoo.engine.slots import places
 from expzoo.engine.values import Values, called, of_each
+from expzoo.errors import first_line
 
 
 class Tape:
@@ -92,7 +93,7 @@ class _Planner:
         try:
             self._plan(node)
         except (RuntimeError, TypeError, NotImplementedError) as error:
-            first = str(error).strip().splitlines()[0]
+            first = first_line(error)
             name = getattr(node.target, "_opname", node.target)
             raise Unadoptable(
                 f"{name}, which the module's forward or its gradient calls, cannot be run for a population: {first}; "

@@ -18,6 +18,7 @@ from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.functions import CrowdFunctions
 from expzoo.engine.normalisation import without_statistics
 from expzoo.engine.simplify import simplify
+from expzoo.errors import first_line
 
 aten = torch.ops.aten
 
@@ -32,6 +33,8 @@ DECOMPOSED = {
         aten._prelu_kernel_backward.default,
         aten._softmax.default,
         aten._softmax_backward_data.default,
+        aten.binary_cross_entropy.default,
+        aten.binary_cross_entropy_backward.default,
         aten.dot.default,
         aten.glu.default,
         aten.glu_backward.default,
@@ -73,7 +76,7 @@ def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) ->
         return (*(gradients[name] for name in names), loss)
 
     inputs = [value[0] for value in (*parameters.values(), x, y)]
-    _try(of, x[0], y[0])
+    try_once(of, x[0], y[0])
     try:
         with CrowdFunctions():
             module = make_fx(flat, DECOMPOSED)(*inputs)
@@ -97,7 +100,7 @@ class _Refusal(TorchDispatchMode):
         return result
 
 
-def _try(of: Objective, x: Tensor, y: Tensor) -> None:
+def try_once(of: Objective, x: Tensor, y: Tensor) -> None:
     """Run the forward and the loss once by themselves, so that what they raise is as their authors know it.
 
     What the forward keeps for its next run, it would keep for all members together.
@@ -115,7 +118,7 @@ def _try(of: Objective, x: Tensor, y: Tensor) -> None:
 
 
 def _explained(error: RuntimeError) -> Unadoptable:
-    first = str(error).strip().splitlines()[0]
+    first = first_line(error)
     if "_local_scalar_dense" in first or "data-dependent" in first.lower():
         return Unadoptable(
             "the module reads the value of a tensor (an `if` on it, .item(), float()), which each member has its own "

@@ -30,7 +30,7 @@ _FORMULA = r"^([=+\-@\t\r])"
 
 
 def save(figure: Figure, folder: Path | str) -> list[Path]:
-    """Write NAME.png, NAME.svg and NAME.csv into an existing folder; equal figures give equal bytes.
+    """Write NAME.png, NAME.svg, NAME.csv and, if it moves, NAME.gif into an existing folder: equal bytes if equal.
 
     Raises:
         ValueError: the name is no plain file name.
@@ -38,6 +38,7 @@ def save(figure: Figure, folder: Path | str) -> list[Path]:
     if not NAME.fullmatch(figure.name):
         raise ValueError(f"figure name {figure.name!r} must be lower-case letters, digits, _ and -, at most 80")
     contents = {"png": _png(figure.figure), "svg": _svg(figure.figure), "csv": _csv(figure.data)}
+    contents |= {"gif": figure.animation} if figure.animation else {}
     paths = []
     for ending, content in contents.items():
         paths.append(Path(folder) / f"{figure.name}.{ending}")

@@ -41,7 +41,10 @@ class Networks:
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure of the run: its picture as SVG text and PNG bytes (empty if there is none), and its numbers."""
+    """One figure of the run: its picture as SVG text and PNG bytes (empty if there is none), and its numbers.
+
+    `animation` says whether there is an animated GIF beside them.
+    """
 
     name: str
     title: str
@@ -49,6 +52,7 @@ class Picture:
     svg: str = ""
     png: bytes = b""
     csv: str = ""
+    animation: bool = False
 
     @property
     def table(self) -> tuple[list[str], list[list[str]]]:
@@ -204,6 +208,7 @@ def pictures(folder: Path) -> Iterator[Picture]:
             svg=parts["svg"].decode(errors="replace"),
             png=parts["png"],
             csv=parts["csv"].decode(errors="replace"),
+            animation=(folder / f"{name}.gif").is_file(),
         )
 
 

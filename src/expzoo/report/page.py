@@ -149,7 +149,7 @@ def figure(number: int, picture: Picture) -> _Figure:
 
 def _downloads(picture: Picture) -> Iterator[tuple[str, str]]:
     """The kinds and addresses of a figure's files; the numbers travel inside the page unless they are many."""
-    for ending, content in (("png", picture.png), ("svg", picture.svg)):
+    for ending, content in (("png", picture.png), ("svg", picture.svg), ("gif", picture.animation)):
         if content:
             yield ending, f"{results.FIGURES}/{picture.name}.{ending}"
     numbers = picture.csv.encode()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expzoo.interfaces import Stream
 from expzoo.randomness import member_seed
 from expzoo.testing.require import require
 
@@ -30,18 +31,22 @@ def check_dataset(component: Component, base: Spec) -> None:
             split = dataset.split(name, seed)
             check_split(dataset, name, split)
             require(same(split, again.split(name, seed)), f"split({name!r}, {seed}) differs from object to object")
-        check_order(dataset, again, seed)
+        if not isinstance(dataset, Stream):
+            check_order(dataset, again, seed)
         check_apart(dataset, seed)
+    if isinstance(dataset, Stream):
+        check_stream(dataset, again)
     check_identity(dataset, again)
     require(unknown_is_refused(dataset), "a split that there is not must be refused with a ValueError")
 
 
-def check_split(dataset: Dataset, name: str, split: Split) -> None:
+def check_split(dataset: Dataset | Stream, name: str, split: Split) -> None:
     """Shapes and types: x (n, *inputs) float32 or tokens int64, y (n,) int64 labels or (n, *targets) float32."""
     x, y = split.x, split.y
     known = x.dtype in (np.float32, np.int64)
     require(known, f"the {name} split has x of type {x.dtype}, not float32, or int64 if they are tokens")
-    require(x.shape[1:] == dataset.inputs, f"the {name} split has examples of shape {x.shape[1:]}, not inputs")
+    fits = x.shape[1:] == dataset.inputs or (isinstance(dataset, Stream) and name != "train")  # may be of other sizes
+    require(fits, f"the {name} split has examples of shape {x.shape[1:]}, not inputs")
     require(len(x) == len(y) > 0, f"the {name} split has {len(x)} examples and {len(y)} targets")
     require(np.isfinite(x).all(), f"the {name} split has values that are not finite")
     if y.dtype == np.float32:
@@ -66,7 +71,22 @@ def check_order(dataset: Dataset, again: Dataset, seed: int) -> None:
         require(np.array_equal(part, whole[start:stop]), f"{at} depends on where the call starts, or on earlier calls")
 
 
-def check_apart(dataset: Dataset, seed: int) -> None:
+def check_stream(dataset: Stream, again: Stream) -> None:
+    """Batches depend on (seed, step) alone: not on the call, the company or the object."""
+    train = dataset.split("train", SEEDS[0])
+    whole = dataset.batches(SEEDS, 0, 9)
+    for name, made, split in zip("xy", whole, (train.x, train.y), strict=True):
+        wanted = (9, len(SEEDS), dataset.batch_size, *split.shape[1:])
+        require(made.shape == wanted, f"batches(seeds, 0, 9) has {name} of shape {made.shape}, not {wanted}")
+        differ = not np.array_equal(made[:, 0], made[:, 1]) and not np.array_equal(made[0], made[1])
+        require(differ or name == "y", "two seeds or two steps see the same batch")
+    for member, start, stop in ((0, 0, 1), (1, 3, 9), (0, 8, 9)):
+        part = again.batches(SEEDS[member : member + 1], start, stop)
+        equal = all(np.array_equal(own[:, 0], made[start:stop, member]) for own, made in zip(part, whole, strict=True))
+        require(equal, f"batches(seed, {start}, {stop}) depend on the call, on the company or on earlier calls")
+
+
+def check_apart(dataset: Dataset | Stream, seed: int) -> None:
     """No example is in two splits of one member, unless the class says in its docstring that they overlap."""
     seen: dict[bytes, str] = {}
     for name, split in splits(dataset, seed).items():
@@ -78,7 +98,7 @@ def check_apart(dataset: Dataset, seed: int) -> None:
         seen |= dict.fromkeys(examples, name)
 
 
-def splits(dataset: Dataset, seed: int) -> dict[str, Split]:
+def splits(dataset: Dataset | Stream, seed: int) -> dict[str, Split]:
     """The splits of one member that there are; validation may be missing."""
     found = {name: dataset.split(name, seed) for name in ("train", "test")}
     try:
@@ -88,7 +108,7 @@ def splits(dataset: Dataset, seed: int) -> dict[str, Split]:
     return found
 
 
-def check_identity(dataset: Dataset, again: Dataset) -> None:
+def check_identity(dataset: Dataset | Stream, again: Dataset | Stream) -> None:
     """Members with equal identities share their data."""
     first, second = (dataset.identity(seed) for seed in SEEDS)
     require(isinstance(first, int), f"identity(seed) is {first!r}, not a whole number")

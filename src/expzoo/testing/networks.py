@@ -15,6 +15,7 @@ from expzoo import registry
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.layout import ROW
+from expzoo.interfaces import Stream
 from expzoo.randomness import member_seed, normals, stable_hash, words
 from expzoo.spec import Component, Fresh, Spec
 from expzoo.testing.require import require
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from expzoo.engine.layout import Layout
-    from expzoo.interfaces import Parametrisation
+    from expzoo.interfaces import Dataset, Parametrisation
 
 BATCHES = (7, 33)
 STEPS = 10
@@ -57,15 +58,19 @@ def fitting(component: Component, base: Spec) -> Spec:
         for size, given in zip((2, 5), outputs, strict=True):
             wanted = (size, data.outputs)
             require(tuple(given.shape) == wanted, f"gives outputs of shape {tuple(given.shape)}, not {wanted}")
+        if data.split("train", 0).y.dtype == np.float32:  # no labels
+            base = base.replace(loss=Component.of("loss", "mse"))
         return base.replace(dataset=dataset, model=component)
     raise AssertionError("takes the examples of no registered dataset; " + "; ".join(refusals))
 
 
 def candidates(base: Spec) -> Iterator[Component]:
-    """The data of the base, then every other dataset that needs no options."""
+    """The data of the base, then every other dataset that needs neither options nor a download."""
     yield base.dataset
     for name in registry.available("dataset"):
-        if name != base.dataset.name and "???" not in map(str, registry.defaults("dataset", name)):
+        if name == base.dataset.name or getattr(registry.load("dataset", name), "DOWNLOADS", False):
+            continue
+        if "???" not in map(str, registry.defaults("dataset", name)):
             yield Component.of("dataset", name)
 
 
@@ -106,15 +111,25 @@ def plain_loop(spec: Spec) -> np.ndarray:
     module: nn.Module = assembler.module(spec, stable_hash(spec.seed, "init", 0))
     options = {key: spec.optimizer[key] for key in ("lr", "momentum", "weight_decay", "nesterov")}
     optimizer = torch.optim.SGD(module.parameters(), **options)
-    split = dataset.split("train", spec.seed)
-    x, y = (torch.tensor(v.astype(np.float64) if v.dtype == np.float32 else v) for v in (split.x, split.y))
-    for step, chosen in enumerate(dataset.indices(spec.seed, 0, STEPS)):
+    for step, (x, y) in enumerate(seen(dataset, spec.seed)):
         optimizer.zero_grad()
         with CountedDropout(spec.seed, step):
-            outputs = module(x[chosen])
-        loss(outputs, y[chosen]).backward()
+            outputs = module(x)
+        loss(outputs, y).backward()
         optimizer.step()
     return assembler.layout(spec).row(module).numpy()
+
+
+def seen(dataset: Dataset | Stream, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of the first STEPS steps, with floats in float64; labels and tokens stay whole numbers."""
+    if isinstance(dataset, Stream):
+        x, y = (made[:, 0] for made in dataset.batches([seed], 0, STEPS))
+    else:
+        split, chosen = dataset.split("train", seed), dataset.indices(seed, 0, STEPS)
+        x, y = split.x[chosen], split.y[chosen]
+    for both in zip(x, y, strict=True):
+        inputs, targets = (v.copy() if v.dtype == np.int64 else v.astype(np.float64) for v in both)
+        yield torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
 class CountedDropout(TorchFunctionMode):

@@ -15,6 +15,7 @@ from expzoo.analysis import Figure, Findings, Setting
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.meta.lesson import Lessons
 from expzoo.randomness import member_seed
 from expzoo.store import Network
 from expzoo.testing.networks import drawn
@@ -74,9 +75,9 @@ def check_analysis(component: Component, base: Spec) -> None:
 
     setting = Setting(base, (member_seed(0, 0), member_seed(0, 1)), "smoke")
     asked = [next(component.build().measure(setting)) for _ in range(2)]
-    require(all(isinstance(request, Request) for request in asked), f"measure yields {asked[0]!r}, not a Request")
-    keys = [[spec.key for part in request.parts() for spec in part.specs] for request in asked]
-    require(keys[0], "measure asks for no network")
+    named = f"measure yields {asked[0]!r}, not a Request or Lessons"
+    require(all(isinstance(request, Request | Lessons) for request in asked), named)
+    keys = [_keys(request) for request in asked]
     require(keys[0] == keys[1], "measure asks for other networks the second time")
     with TemporaryDirectory() as folder:
         lab = Lab(Store(Path(folder, "store"), machine_class()))
@@ -84,7 +85,15 @@ def check_analysis(component: Component, base: Spec) -> None:
         analysis = component.build()
         [findings] = lab.run_together([analysis.measure(setting)])
         require(isinstance(findings, Findings), f"measure returns {findings!r}, not Findings")
+        require(keys[0] or findings.rows, "measure asks for no network and finds nothing by itself")
         check_findings(component, findings, Path(folder))
+
+
+def _keys(asked: Request | Lessons) -> list[str]:
+    """Of everything that is asked for; an analysis that solves its question exactly asks for nothing."""
+    if isinstance(asked, Lessons):
+        return [lesson.key for lesson in asked.lessons]
+    return [spec.key for part in asked.parts() for spec in part.specs]
 
 
 def check_findings(component: Component, findings: Findings, folder: Path) -> None:

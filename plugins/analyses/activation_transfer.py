@@ -1,0 +1,219 @@
+"""Does an activation that was learned in a small perceptron serve convolutional networks on images?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, decide_each, no_difference
+from expzoo.engine.evaluation import Measure
+from expzoo.learned import names_of
+from expzoo.meta.activation import LearnActivation, notebook_network
+from expzoo.meta.evaluation import Contest, seeds_of
+from expzoo.meta.lesson import Learned, Lessons
+from expzoo.options import Activation, Count, Positive
+from expzoo.registry import register
+from expzoo.spec import Component, Fresh
+from expzoo.statistics import complete, pair_on_seed, paired_t, tost
+from expzoo.trained import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from typing import Any
+
+    import polars as pl
+
+    from expzoo.claims import Measure as Estimator
+    from expzoo.spec import Spec
+    from expzoo.trained import Trained
+    from expzoo.verdicts import Verdict
+
+SOURCE = "Greydanus, Scaling down deep learning (2020), metalearning an activation function; no numbers were released"
+LEARNED = "learned"
+AGAIN = "relu_again"  # the control whose right answer is no difference
+EARLY, FINAL = "first_epoch_loss", "loss"
+UNITS = {EARLY: ("train", "training loss of the first epoch (nats)"), FINAL: ("test", "final test loss (nats)")}
+MIDDLE = 1.0  # ranks from the middle one that still count as the middle of the pack
+
+EARLY_LOSS = Claim(
+    name="mnist1d.activation_transfer_early_training_loss",
+    statement="In convolutional networks it gives a lower training loss in the first epoch than the median by hand.",
+    source=SOURCE,
+    published="especially good at producing low training loss early",
+    unit="nats",
+    smallest_effect=0.0,
+    direction="less",
+    rule="paired t",
+)
+MIDDLE_OF_PACK = Claim(
+    name="mnist1d.activation_transfer_final_test_loss",
+    statement="By final test loss its rank is within 1 of the middle of the pack.",
+    source=SOURCE,
+    published="middle-of-the-pack performance",
+    unit="ranks",
+    smallest_effect=MIDDLE,
+    direction="equivalent",
+    rule="TOST",
+)
+
+
+@register
+class ActivationTransfer:
+    """Trains convolutional networks on images with learned activations and with those made by hand.
+
+    Each activation has the learning rate with the lowest training loss in the last epoch on other seeds. The unit of
+    the intervals is the learned function (the mean over its evaluation seeds), or the seed if there is one function
+    only. Without `learned` the functions are those that metalearn_activation learns at this budget; they are learned
+    now if the store has none.
+
+    Args:
+        learned: names of learned activations, such as learned:3f2a9c1b.
+        datasets: what to train on. digits is always there; the files of the others are fetched, or must be put where
+            the message says.
+        baselines: activations made by hand.
+        rates: learning rates of which each activation gets its best.
+        tune_seeds: networks that choose a learning rate.
+        evaluation_seeds: networks on which a function is judged.
+        outer_steps: as in metalearn_activation.
+        inner_networks: as in metalearn_activation.
+        hidden: as in metalearn_activation.
+        last_losses: as in metalearn_activation.
+        inner_width: units of the perceptron in which it is learned.
+        inner_steps: steps of the perceptron in which it is learned.
+        inner_samples: examples of the data on which it is learned.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        learned: tuple[Activation, ...] = (),
+        datasets: tuple[Literal["digits", "mnist", "cifar10"], ...] = ("digits",),
+        baselines: tuple[Activation, ...] = ("relu", "elu", "silu", "gelu", "tanh"),
+        rates: tuple[Positive, ...] = (0.001, 0.003, 0.01),
+        tune_seeds: Count = 3,
+        evaluation_seeds: Count = 5,
+        outer_steps: Count = 301,
+        inner_networks: Count = 8,
+        hidden: Count = 100,
+        last_losses: Count = 200,
+        inner_width: Count = 128,
+        inner_steps: Count = 301,
+        inner_samples: Count = 10000,
+    ) -> None:
+        if "relu" not in baselines or len(baselines) < 3 or not datasets:
+            raise ValueError(f"baselines {list(baselines)} must be at least three, relu among them, and datasets given")
+        self.learned, self.datasets, self.baselines = learned, datasets, baselines
+        self.rates, self.num_tune, self.num_evaluation = rates, tune_seeds, evaluation_seeds
+        self.inner = partial(notebook_network, width=inner_width, steps=inner_steps, samples=inner_samples)
+        self.outer = partial(
+            LearnActivation,
+            outer_steps=outer_steps,
+            inner_networks=inner_networks,
+            hidden=hidden,
+            last_losses=last_losses,
+        )
+
+    def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
+        """Learned functions, then on each dataset networks that choose learning rates and networks that are judged."""
+        bases = {name: self._base(setting.base, name) for name in self.datasets}
+        functions = self.learned or (yield from self._learn(setting.seeds))
+        findings = Findings()
+        for name, base in bases.items():
+            findings.rows += yield from self._contest(name, base, functions)
+        return findings
+
+    def _base(self, base: Spec, name: str) -> Spec:
+        """The base spec on another dataset, whose files are there; BadInput, saying what to do, if they are not."""
+        if base.dataset.name != name:
+            size = {"batch_size": base.dataset["batch_size"]}
+            base = base.replace(dataset=Component.of("dataset", name, **size))
+        base.dataset.build().split("train", 0)
+        return base
+
+    def _learn(self, seeds: Sequence[int]) -> Generator[Any, Any, list[str]]:
+        """The functions that metalearn_activation learns."""
+        lessons = [self.outer(inner=self.inner(seed=seed)) for seed in seeds]
+        results: list[Learned] = yield Lessons(tuple(lessons))
+        return [names_of(result.key, result.row())[""] for result in results if not result.diverged]
+
+    def _contest(
+        self, dataset: str, base: Spec, functions: Sequence[str]
+    ) -> Generator[Request, list[Trained], list[dict[str, Any]]]:
+        data = base.dataset.build()
+        epoch = max(len(data.split("train", 0)) // data.batch_size, 1)
+        contest = Contest(base, self.rates, epoch)
+        tuned = yield from contest.tune([*self.baselines, *functions], seeds_of("transfer tune", 0, self.num_tune))
+        plan = []
+        for index, function in enumerate(functions):
+            for run, seed in enumerate(seeds_of("transfer", index, self.num_evaluation)):
+                unit = index if len(functions) > 1 else run
+                plan += [(arm, unit, contest.spec(arm, tuned[arm], seed)) for arm in self.baselines]
+                plan.append((LEARNED, unit, contest.spec(function, tuned[function], seed)))
+                again = contest.spec("relu", tuned["relu"], seed).replace(init=Fresh(draw=1))
+                plan.append((AGAIN, unit, again))
+        measures = Measure("loss", "test"), Measure("accuracy", "test")
+        networks = yield Request(tuple(spec for *_, spec in plan), measures)
+        found: list[dict[str, Any]] = []
+        for (arm, unit, spec), network in zip(plan, networks, strict=True):
+            varied = {"dataset": dataset, "unit": unit, "lr": spec.optimizer["lr"]}
+            found += network.rows(("loss", "test"), ("accuracy", "test"), arm=arm, **varied)
+            common = {"key": network.key, "seed": spec.seed, "arm": arm, "step": epoch, "split": "train", **varied}
+            early = float("nan") if network.diverged else float(network.losses[:epoch].astype(np.float64).mean())
+            found.append(common | {"metric": EARLY, "value": early, "end": False})
+        return found
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """On each dataset, against the median of those made by hand, and by rank; Holm over datasets."""
+
+        def early(dataset: str) -> Estimator:
+            own = _means(table, dataset, LEARNED, EARLY)
+            others = [_means(table, dataset, arm, EARLY) for arm in self.baselines]
+            median = {unit: float(np.median([other[unit] for other in others])) for unit in own}
+            first, second, _ = pair_on_seed(own, median)
+            return lambda *, level: paired_t(first, second, level=level)
+
+        def ranks(dataset: str) -> Estimator:
+            values = np.array([[*_means(table, dataset, arm, FINAL).values()] for arm in (LEARNED, *self.baselines)]).T
+            (whole,), _ = complete(values)
+            rank = 1.0 + (whole[:, 1:] < whole[:, :1]).sum(1)
+            middle = np.full_like(rank, 1 + len(self.baselines) / 2)
+            return lambda *, level: tost(rank, middle, *MIDDLE_OF_PACK.bounds, level=level)
+
+        verdicts = []
+        for claim, measure, metric in ((EARLY_LOSS, early, EARLY), (MIDDLE_OF_PACK, ranks, FINAL)):
+            first = self.datasets[0]
+            again, relu = (_means(table, first, arm, metric) for arm in (AGAIN, "relu"))
+            control = no_difference("networks with relu that differ in their start only", again, relu)
+            each = decide_each(claim, {name: measure(name) for name in self.datasets}, control=control)
+            verdicts += [replace(verdict, claim=f"{claim.name}_{name}") for name, verdict in each.items()]
+        return verdicts
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """Early training loss and final test loss by activation."""
+        for metric, (split, unit) in UNITS.items():
+            picture, (axes,) = figures.canvas(height=4.0)
+            arms = [*self.baselines, LEARNED]
+            for place, arm in enumerate(arms):
+                columns = [[*_means(table, name, arm, metric).values()] for name in self.datasets]
+                figures.bars(axes, list(self.datasets), np.array(columns).T, arm, place=(place, len(arms)))
+            axes.set_ylabel(unit)
+            figures.legend(axes)
+            caption = "Each activation at its own learning rate. Bars: means with 95 % Student intervals; dots: units."
+            data = records.select(table, metric=metric, split=split)
+            yield Figure(f"{split}_loss", f"Activations by {unit.partition(' (')[0]}", caption, picture, data)
+
+
+def _means(table: pl.DataFrame, dataset: str, arm: str, metric: str) -> dict[int, float]:
+    """The mean over evaluation seeds of each unit, NaN if a network diverged."""
+    chosen = records.select(table, dataset=dataset, arm=arm, metric=metric)
+    return {
+        int(unit[0]): float(np.mean(rows["value"].to_numpy()))
+        for unit, rows in chosen.sort("unit").group_by("unit", maintain_order=True)
+    }

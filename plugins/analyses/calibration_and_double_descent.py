@@ -1,0 +1,224 @@
+"""Does calibration remove the bump of the test loss against width, and that of the error?"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, Control, decide, decide_all
+from expzoo.engine.evaluation import Measure
+from expzoo.numerics import power_law
+from expzoo.numerics.calibration import fit_temperature, log_softmax, nll
+from expzoo.options import Count, Fraction
+from expzoo.predictions import Predictions, require_validation
+from expzoo.registry import register
+from expzoo.resampling import bca
+from expzoo.statistics import Estimate, no_interval
+from expzoo.trained import Request, Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    import polars as pl
+
+    from expzoo.claims import Measure as Estimator
+    from expzoo.verdicts import Verdict
+
+LOBACHEVA = (
+    "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020); Vetrov, Loss landscape (slides)"
+)
+METRICS = {"nll": "test NLL (nats)", "cnll": "calibrated test NLL (nats)", "error": "test error (%)"}
+LARGEST = 2  # widths that the power law is judged by
+
+_REMOVES: dict[str, Any] = {
+    "source": LOBACHEVA,
+    "published": "shown as a figure",
+    "unit": "% of the bump",
+    "smallest_effect": 0.0,
+    "direction": "greater",
+    "rule": "BCa bootstrap",
+    "reference": 80.0,
+    "note": "bump: how far the mean curve rises above its lowest points on both sides",
+}
+REMOVES_LOSS = Claim(
+    name="vetrov.calibration_removes_double_descent",
+    statement="On true labels, calibration removes at least 80 % of the bump of the test loss against width.",
+    **_REMOVES,
+)
+REMOVES_NOISY_LOSS = Claim(
+    name="vetrov.calibration_removes_double_descent_with_label_noise",
+    statement="With label noise, too, it removes at least 80 % of the bump of the test loss.",
+    **_REMOVES,
+)
+REMOVES_ERROR = Claim(
+    name="vetrov.calibration_removes_bump_of_error",
+    statement="With label noise, calibration removes at least 80 % of the bump of the test error.",
+    **(_REMOVES | {"published": "not claimed: a temperature cannot change which class is predicted"}),
+)
+MONOTONE = Claim(
+    name="vetrov.calibrated_loss_is_monotone",
+    statement="On true labels, the calibrated test loss has no bump against width, to within 0.05 nats.",
+    source=LOBACHEVA,
+    published="shown as a figure",
+    unit="nats",
+    smallest_effect=0.05,
+    direction="equivalent",
+    rule="BCa bootstrap",
+)
+FORETELLS = Claim(
+    name="lobacheva.power_law_width_after_calibration",
+    statement="On true labels, a power law fitted to smaller widths is nearer to the calibrated loss of larger ones.",
+    source=LOBACHEVA,
+    published="shown as figures",
+    unit="% of the fall of the loss",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="BCa bootstrap",
+    note="than an exponential and than a logarithm",
+)
+
+
+@register
+class CalibrationAndDoubleDescent:
+    """Trains networks of many widths on true and on noisy labels, and fits a temperature to each on validation data.
+
+    The model needs the option `width`; the dataset needs label_noise and a validation split, whose labels are clean.
+
+    Args:
+        widths: increasing.
+        noise: how likely a training label is replaced in the noisy arm; the notebook's is 0.15.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self, *, widths: tuple[Count, ...] = (3, 5, 8, 12, 18, 27, 40, 80, 160, 320), noise: Fraction = 0.15
+    ) -> None:
+        if len(widths) < 2 or any(a >= b for a, b in pairwise(widths)):
+            raise ValueError(f"widths {list(widths)} must be two or more numbers that increase")
+        self.widths, self.arms = widths, {"true labels": 0.0, "noisy labels": noise}
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """Every width on both kinds of labels, one network a seed in each."""
+        require_validation(setting.base)
+        plan = [
+            (arm, width, spec)
+            for arm, noise in self.arms.items()
+            for width in self.widths
+            for spec in setting.specs(model={"width": width}, dataset={"label_noise": noise})
+        ]
+        measures = Measure("error", "test"), Measure("error", "train")
+        networks = yield Request(tuple(spec for *_, spec in plan), measures)
+        predictions, findings = Predictions(), Findings()
+        for (arm, width, _), network in zip(plan, networks, strict=True):
+            findings.rows += network.rows(("error", "test"), ("error", "train"), arm=arm, width=width)
+            findings.rows += _calibrated_rows(network, predictions, arm, width)
+        return findings
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """Bumps of mean curves, with the bootstrap over seeds."""
+        true, noisy = (_curves(table, arm) for arm in self.arms)
+        control = _control()
+        seeds = len(set(table["seed"]))
+        lost = [seeds - len(curves["nll"]) for curves in (true, noisy)]
+        rivals: list[power_law.Form] = ["exponential", "logarithm"]
+        laws: dict[str, Estimator] = {}
+        for form in rivals:
+            laws[form] = self._law(true["cnll"], form)
+        return [
+            decide(REMOVES_LOSS, _removed(true["nll"], true["cnll"])(level=0.95), control=control, dropped=lost[0]),
+            decide(MONOTONE, bca(true["cnll"], _mean_bump, level=MONOTONE.level), control=control, dropped=lost[0]),
+            decide_all(FORETELLS, laws, control=control, dropped=dict.fromkeys(laws, lost[0])),
+            decide(
+                REMOVES_NOISY_LOSS, _removed(noisy["nll"], noisy["cnll"])(level=0.95), control=control, dropped=lost[1]
+            ),
+            decide(
+                REMOVES_ERROR, _removed(noisy["error"], noisy["error"])(level=0.95), control=control, dropped=lost[1]
+            ),
+        ]
+
+    def _law(self, values: np.ndarray, form: power_law.Form) -> Estimator:
+        """How much further this law misses the largest widths than a power law, of values (seeds, widths)."""
+        widths = np.array(self.widths, np.float64)
+        outside = np.arange(len(widths)) >= len(widths) - LARGEST
+
+        def estimate(*, level: float) -> Estimate:
+            if (~outside).sum() < power_law.FEWEST:
+                return no_interval(float("nan"), len(values), level, "BCa bootstrap")
+            return bca(
+                values, lambda some: power_law.excess(form, widths, some.mean(0), outside), level=level, draws=999
+            )
+
+        return estimate
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """Loss before and after calibration, and error, against width."""
+        picture, panels = figures.canvas(1, 3, height=3.6, width=9.4)
+        for axes, (metric, unit) in zip(panels, METRICS.items(), strict=True):
+            for arm in self.arms:
+                widths, values = records.pivot(table, "width", arm=arm, metric=metric, split="test")
+                figures.curve(axes, widths, values, arm)
+            axes.set(xscale="log", xlabel="width", ylabel=unit)
+            axes.set_xticks(self.widths[::2], [str(width) for width in self.widths[::2]])
+            axes.minorticks_off()
+        figures.legend(panels[0])
+        caption = "Means over seeds with 95 % Student intervals. Temperatures are fitted on validation data."
+        chosen = records.select(table, split="test")
+        yield Figure("against_width", "Loss, calibrated loss and error against width", caption, picture, chosen)
+
+
+def _calibrated_rows(network: Trained, predictions: Predictions, arm: str, width: int) -> list[dict[str, Any]]:
+    logits = {split: predictions.logits(network, split) for split in ("validation", "test")}
+    temperature = fit_temperature(logits["validation"], predictions.labels(network, "validation"))
+    labels = predictions.labels(network, "test")
+    values = {"temperature": temperature}
+    values |= {
+        name: nll(log_softmax(logits["test"], hot), labels) for name, hot in (("nll", 1.0), ("cnll", temperature))
+    }
+    common: dict[str, Any] = {"key": network.key, "seed": network.spec.seed, "arm": arm, "width": width}
+    common |= {"step": network.step, "split": "test", "end": True}
+    return [
+        common | {"metric": metric, "value": float("nan") if network.diverged else value}
+        for metric, value in values.items()
+    ]
+
+
+def _curves(table: pl.DataFrame, arm: str) -> dict[str, np.ndarray]:
+    """Each metric against width, (seeds, widths), of the seeds that have all of it."""
+    curves = {metric: records.pivot(table, "width", arm=arm, metric=metric, split="test")[1] for metric in METRICS}
+    whole = np.all([np.isfinite(values).all(1) for values in curves.values()], axis=0)
+    return {metric: values[whole] for metric, values in curves.items()}
+
+
+def bump(curve: np.ndarray) -> float:
+    """How far a curve (points,) rises above the higher of its lowest points on both sides; 0 if it never does."""
+    left, right = np.minimum.accumulate(curve), np.minimum.accumulate(curve[::-1])[::-1]
+    return float((curve - np.maximum(left, right)).max())
+
+
+def _mean_bump(values: np.ndarray) -> float:
+    return bump(values.mean(0))
+
+
+def _removed(before: np.ndarray, after: np.ndarray) -> Callable[..., Estimate]:
+    """By how many per cent the bump of the mean curve is smaller; undefined where there was none."""
+
+    def statistic(both: np.ndarray) -> float:
+        first, second = bump(both[:, 0].mean(0)), bump(both[:, 1].mean(0))
+        return 100 * (1 - second / first) if first > 0 else float("nan")
+
+    return partial(bca, np.stack([before, after], 1), statistic)
+
+
+def _control() -> Control:
+    """A falling curve has no bump, and one with a known bump has that."""
+    falling = 1 / np.arange(1, 9)
+    risen = falling + np.array([0, 0, 0, 0.5, 0, 0, 0, 0])
+    found = bump(falling), bump(risen)
+    right = found[0] == 0 and abs(found[1] - (risen[3] - falling[2])) < 1e-12
+    return Control("curves of known bumps", right, f"{found[0]:.3g} and {found[1]:.3g}")

@@ -1,0 +1,262 @@
+"""How does an ensemble of networks improve with its size, and does a power law say how?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from expzoo import ensemble_pictures as pictures
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, Control, decide, decide_all
+from expzoo.engine.evaluation import Measure
+from expzoo.errors import BadInput
+from expzoo.numerics import ensembles, power_law
+from expzoo.numerics.calibration import log_softmax, nll
+from expzoo.options import Count
+from expzoo.predictions import Predictions, require_shared_data, require_validation
+from expzoo.registry import register
+from expzoo.resampling import bca
+from expzoo.statistics import Estimate, no_interval
+from expzoo.trained import Request, Trained
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from expzoo.claims import Measure as Estimator
+    from expzoo.verdicts import Verdict
+
+LOBACHEVA = "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020)"
+CURVES = {
+    "nll": "NLL, temperature 1",
+    "cnll_before": "CNLL, temperature before averaging",
+    "cnll_after": "CNLL, temperature after averaging",
+}
+
+EXPONENT = Claim(
+    name="lobacheva.power_law_ensemble_size",
+    statement="At a fixed temperature the NLL of an ensemble falls to its limit as one over the number of networks.",
+    source=f"{LOBACHEVA}, section 4",
+    published="c + b n^a; -1 by theory for large n",
+    unit="exponent",
+    smallest_effect=0.2,
+    direction="equivalent",
+    rule="BCa bootstrap",
+    reference=-1.0,
+    note="bootstrap over the members of one pool; fitted to the smaller sizes only",
+)
+_FORETELLS: dict[str, Any] = {
+    "source": f"{LOBACHEVA}, section 4",
+    "published": "fits and predictions shown as figures",
+    "unit": "% of the gain over one network",
+    "smallest_effect": 0.0,
+    "direction": "greater",
+    "rule": "BCa bootstrap",
+    "note": "how much further the other law misses sizes beyond those it was fitted to; bootstrap over members",
+}
+FORETELLS_NLL = Claim(
+    name="lobacheva.power_law_foretells_nll",
+    statement="Fitted to small ensembles, a power law is nearer to the NLL of larger ones than other laws are.",
+    **_FORETELLS,
+)
+FORETELLS_CNLL = Claim(
+    name="lobacheva.power_law_foretells_calibrated_nll",
+    statement="It is so for the NLL of ensembles whose averaged prediction is calibrated, too.",
+    **_FORETELLS,
+)
+
+
+@register
+class DeepEnsembles:
+    """Ensembles of all sizes from one pool of networks that differ in initialisation and order only.
+
+    Every number is a mean over ensembles drawn from the pool without replacement; the uncertainty is that of the
+    members, not of the draws. The dataset needs draw=frozen and a validation split.
+
+    Args:
+        sizes: of ensembles, increasing, the first of them 1.
+        fit_up_to: laws are fitted to sizes up to this one and judged by the larger ones.
+        draws: random orders of the pool, each of which is cut into ensembles.
+        most: ensembles of each size for which temperatures are fitted.
+        resamples: of the members, for intervals.
+        widths: networks of these widths are pooled as well, for the picture against width; the model needs `width`.
+        width_pool: how many networks of each of these widths.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        sizes: tuple[Count, ...] = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32),
+        fit_up_to: Count = 8,
+        draws: Count = 3,
+        most: Count = 16,
+        resamples: Count = 399,
+        widths: tuple[Count, ...] = (),
+        width_pool: Count = 8,
+    ) -> None:
+        if sizes[:1] != (1,) or any(a >= b for a, b in pairwise(sizes)):
+            raise ValueError(f"sizes {list(sizes)} must start with 1 and increase")
+        self.sizes, self.draws, self.most, self.resamples = sizes, draws, most, resamples
+        self.widths, self.width_pool = widths, width_pool
+        self.outside = np.array(sizes) > fit_up_to
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """The pool, and smaller pools of other widths; ensembles are made of what they predict."""
+        require_validation(setting.base)
+        require_shared_data(setting.base)
+        if len(setting.seeds) < self.sizes[-1]:
+            raise BadInput(
+                f"an ensemble of {self.sizes[-1]} networks needs a pool of as many: give population.size=... of at "
+                f"least that, instead of {len(setting.seeds)}, or smaller analysis.deep_ensembles.sizes=[...]"
+            )
+        pool = setting.specs()
+        thinner = [spec for width in self.widths for spec in setting.specs(model={"width": width})[: self.width_pool]]
+        networks = yield Request((*pool, *thinner), (Measure("accuracy", "test"), Measure("nll", "test")))
+        predictions, findings = Predictions(), Findings()
+        found = [network for network in networks[: len(pool)] if not network.diverged]
+        logits = {split: predictions.pool(found, split) for split in ("validation", "test")}
+        labels = {split: predictions.labels(found[0], split) for split in logits}
+        findings.rows = self._sized_rows(found, logits, labels)
+        for start in range(len(pool), len(networks), self.width_pool):
+            part = [n for n in networks[start : start + self.width_pool] if not n.diverged]
+            findings.rows += self._width_rows(part, predictions)
+        findings.arrays = {
+            f"{name} {split}": logits[split].astype(np.float32) for name in ("logits",) for split in logits
+        }
+        findings.arrays |= {f"labels {split}": labels[split] for split in labels}
+        return findings
+
+    def _sized_rows(
+        self, networks: Sequence[Trained], logits: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
+    ) -> list[dict[str, Any]]:
+        """Every curve against the size of the ensemble, and the diversity of its members."""
+        rows = []
+        for size in self.sizes:
+            chosen = ensembles.subsets(len(networks), size, self.draws)[: self.most]
+            drawn = [_scores(logits, labels, members) for members in chosen]
+            means = {metric: float(np.mean([one[metric] for one in drawn])) for metric in drawn[0]}
+            rows += _rows(networks, "pool", means, size=size)
+        return rows
+
+    def _width_rows(self, networks: Sequence[Trained], predictions: Predictions) -> list[dict[str, Any]]:
+        """One network and the whole of a small pool, against the width."""
+        logits = {split: predictions.pool(networks, split) for split in ("validation", "test")}
+        labels = {split: predictions.labels(networks[0], split) for split in logits}
+        rows, width = [], networks[0].spec.model["width"]
+        for members in ([[place] for place in range(len(networks))], [list(range(len(networks)))]):
+            drawn = [_scores(logits, labels, np.array(some)) for some in members]
+            means = {metric: float(np.mean([one[metric] for one in drawn])) for metric in drawn[0]}
+            rows += _rows(networks, "widths", means, size=len(members[0]), width=width)
+        return rows
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """Laws fitted to small ensembles, with members resampled."""
+        control = _control(np.array(self.sizes), self.outside)
+        plain, calibrated = self._curve(arrays), self._calibrated_curve(arrays)
+        others: list[power_law.Form] = ["exponential", "logarithm"]
+        quick: dict[str, Estimator] = {}
+        slow: dict[str, Estimator] = {}
+        for form in others:
+            quick[form] = self._estimator(arrays, plain, partial(power_law.excess, form))
+            slow[form] = self._estimator(arrays, calibrated, partial(power_law.excess, form), slow=True)
+        return [
+            decide(EXPONENT, self._estimator(arrays, plain, power_law.exponent)(level=EXPONENT.level), control=control),
+            decide_all(FORETELLS_NLL, quick, control=control),
+            decide_all(FORETELLS_CNLL, slow, control=control),
+        ]
+
+    def _estimator(
+        self,
+        arrays: Mapping[str, np.ndarray],
+        curve: Callable[[np.ndarray], np.ndarray],
+        statistic: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
+        *,
+        slow: bool = False,
+    ) -> Estimator:
+        """A statistic of a curve, with the bootstrap over the members of the pool."""
+        sizes, members = np.array(self.sizes, np.float64), len(arrays["logits test"])
+        kept: dict[bytes, np.ndarray] = {}
+
+        def of(chosen: np.ndarray) -> float:
+            if chosen.tobytes() not in kept:  # the same resamples at every level and for every law
+                kept[chosen.tobytes()] = curve(chosen)
+            return statistic(sizes, kept[chosen.tobytes()], self.outside)
+
+        def estimate(*, level: float) -> Estimate:
+            if (~self.outside).sum() < power_law.FEWEST or not self.outside.any():
+                return no_interval(float("nan"), members, level, "BCa bootstrap")
+            draws = max(self.resamples // 4, 1) if slow else self.resamples
+            return bca(np.arange(members), of, level=level, draws=draws)
+
+        return estimate
+
+    def _curve(self, arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        """The NLL at temperature 1 against size, of a pool of these members."""
+        likelihoods = ensembles.true_likelihoods(log_softmax(arrays["logits test"]), arrays["labels test"])
+
+        def curve(members: np.ndarray) -> np.ndarray:
+            return ensembles.nll_curve(likelihoods[members.astype(np.int64)], self.sizes, self.draws)
+
+        return curve
+
+    def _calibrated_curve(self, arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        """As `_curve`, of the averaged prediction at its own temperature."""
+        shares = {split: np.exp(log_softmax(arrays[f"logits {split}"])) for split in ("validation", "test")}
+
+        def curve(members: np.ndarray) -> np.ndarray:
+            return ensembles.calibrated_curve(
+                {split: probabilities[members.astype(np.int64)] for split, probabilities in shares.items()},
+                {split: arrays[f"labels {split}"] for split in shares},
+                self.sizes,
+                max(self.most // 4, 2),
+            )
+
+        return curve
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """Curves and the fitted law on logarithmic axes; what else grows with size; and width, if it was asked for."""
+        yield pictures.law(table, CURVES, self.outside)
+        yield pictures.size(table)
+        if self.widths:
+            yield pictures.width(table)
+
+
+def _scores(
+    logits: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], members: np.ndarray
+) -> dict[str, float]:
+    """Everything that is measured of one ensemble of a pool's members."""
+    own, truth = {split: values[members] for split, values in logits.items()}, labels["test"]
+    shares = log_softmax(own["test"])
+    mean = ensembles.average(shares)
+    error = nll(mean, truth)
+    scores = {"nll": error, "accuracy": float(100 * (mean.argmax(1) == truth).mean())}
+    for when in ("before", "after"):
+        calibrated = ensembles.calibrated(own["test"], own["validation"], labels["validation"], when)
+        scores[f"cnll_{when}"] = nll(calibrated, truth)
+    scores["disagreement"] = ensembles.disagreement(shares) if len(members) > 1 else 0.0
+    scores["gain"] = float(np.mean([nll(share, truth) for share in shares])) - error
+    return scores
+
+
+def _rows(networks: Sequence[Trained], arm: str, values: Mapping[str, float], **varied: int) -> list[dict[str, Any]]:
+    first = networks[0]
+    key = ensembles.key_of([network.key for network in networks])
+    common = {"key": key, "seed": first.spec.seed, "arm": arm, "step": first.step, "split": "test", **varied}
+    return [common | {"metric": metric, "value": value} for metric, value in values.items()]
+
+
+def _control(sizes: np.ndarray, outside: np.ndarray) -> Control:
+    """Curves whose law is known are told apart, and the exponent of 1 / n is found."""
+    name = "curves of a known law are recognised"
+    if (~outside).sum() < power_law.FEWEST or not outside.any():
+        return Control(name, passed=True, detail="too few sizes to be asked")
+    made = {form: power_law.example(form)(sizes) for form in power_law.FORMS}
+    found = {form: power_law.nearest(sizes, curve, outside) for form, curve in made.items()}
+    exponent = power_law.exponent(sizes, made["power law"], outside)
+    right = all(form == law for form, law in found.items()) and abs(exponent + 1) < 1e-3
+    return Control(name, right, f"exponent of 1/n {exponent:.4f}")

@@ -1,0 +1,271 @@
+"""How many parameters it takes to fit a training set, by the number of examples and of classes, for two losses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import numpy as np
+
+from expzoo import computed, figures, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, Control, decide, paired
+from expzoo.engine.evaluation import Measure
+from expzoo.engine.layout import Layout
+from expzoo.numerics.random_features import directions, fit, one_hot, relu_features
+from expzoo.options import Count, Fraction, Natural, Range
+from expzoo.registry import register
+from expzoo.spec import Component, Event, Spec
+from expzoo.statistics import complete, tost
+from expzoo.threshold import Search, exponents
+from expzoo.trained import Request, Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    import polars as pl
+
+    from expzoo.verdicts import Verdict
+
+SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; dropped from Greydanus & Kobak (2024)"
+LOSSES = {"nll": "cross_entropy", "mse": "mse"}
+CRITERIA = {"loss": "training loss at most {epsilon:g} of that of a constant", "error": "no training error"}
+NO_ERROR = Event("error", "train", at_most=0.0, every=50)
+WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "train")
+PREDICTED = {("nll", "n"): 1.0, ("nll", "K"): 0.0, ("mse", "n"): 1.0, ("mse", "K"): 1.0}
+WORDS = {"nll": "negative log-likelihood", "mse": "squared error", "n": "examples", "K": "classes"}
+PEAK = "test_loss_peak"
+LONGER = "fits_with_twice_the_steps"
+
+
+def _claim(loss: str, of: str, criterion: str) -> Claim:
+    power = PREDICTED[loss, of]
+    grows = "does not depend on" if power == 0 else "grows in proportion to"
+    return Claim(
+        name=f"mnist1d.threshold_{loss}_{of.lower()}_by_{criterion}",
+        statement=f"With {WORDS[loss]} the interpolation threshold {grows} the number of {WORDS[of]} ({criterion}).",
+        source=SOURCE,
+        published="N* = n" if loss == "nll" else "N* = n K; Belkin et al. 2019: 40,000 for n = 4000, K = 10",
+        unit="exponent",
+        smallest_effect=0.25,
+        direction="equivalent",
+        rule="TOST",
+        reference=power,
+    )
+
+
+def _difference(criterion: str) -> Claim:
+    return Claim(
+        name=f"mnist1d.threshold_k_matters_for_mse_only_by_{criterion}",
+        statement=f"The threshold grows faster with K under squared error than under log-likelihood ({criterion}).",
+        source=SOURCE,
+        published="exponents 1 and 0",
+        unit="difference of exponents",
+        smallest_effect=0.5,
+        direction="greater",
+        rule="paired t",
+    )
+
+
+class _Cell(NamedTuple):
+    """One training set and loss: what a threshold is sought for."""
+
+    loss: str
+    n: int
+    classes: int
+    seed: int
+
+
+@register
+class InterpolationThreshold:
+    """Seeks the smallest perceptron that fits n examples of K classes, on a grid of widths and by bisection.
+
+    Two criteria are reported, since the criterion decides the verdict: no training error at some look, and a training
+    loss below `epsilon` times that of the best constant (log K nats; (K - 1) / K^2 for one-hot squared error). A third
+    position is the highest test loss on the grid. A network trains until its loss is there, at most for the steps of
+    the base spec's stop rule; whether twice as many would fit the size just below the threshold is reported. Each seed
+    gives exponents of its own by least squares over all n and K. The first K classes are not only fewer but also
+    easier to tell apart, which adds to the exponent of K under either loss; their difference is free of that.
+
+    Args:
+        sizes: numbers of training examples.
+        classes: numbers of classes, the first ones of MNIST-1D.
+        widths: the grid of hidden widths, increasing; two hidden layers without residual connections.
+        rounds: bisections between two widths of the grid.
+        epsilon: training loss that counts as fitted, as a fraction of that of the best constant.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        sizes: tuple[Annotated[int, Range(10)], ...] = (250, 500, 1000),
+        classes: tuple[Annotated[int, Range(2, 10)], ...] = (2, 5, 10),
+        widths: tuple[Count, ...] = (1, 2, 3, 4, 6, 9, 13, 19, 28, 40, 57, 80, 113),
+        rounds: Natural = 2,
+        epsilon: Fraction = 0.01,
+    ) -> None:
+        if len(set(sizes)) < 2 or len(set(classes)) < 2:
+            raise ValueError(f"sizes {list(sizes)} and classes {list(classes)} must be at least two each")
+        if len(widths) < 3 or sorted(set(widths)) != list(widths) or epsilon == 0:
+            raise ValueError(f"widths {list(widths)} must be at least three, increasing, and epsilon above 0")
+        self.sizes, self.classes, self.widths = sizes, classes, widths
+        self.rounds, self.epsilon = rounds, epsilon
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """The grid in one question, then one question for each round of bisection."""
+        cells = [
+            _Cell(loss, n, k, seed)
+            for loss in LOSSES
+            for n in self.sizes
+            for k in self.classes
+            for seed in setting.seeds
+        ]
+        found: dict[tuple[_Cell, int], Trained] = {}
+        asked = [(cell, width) for cell in cells for width in self.widths]
+        for _ in range(self.rounds + 1):
+            answers = yield self._request(setting, asked)
+            found.update(zip(asked, answers, strict=True))
+            searches = [(c, self._search(found, c, criterion)) for c in cells for criterion in CRITERIA]
+            wanted = ((cell, search.next()) for cell, search in searches)
+            asked = sorted({(c, w) for c, w in wanted if w is not None and (c, w) not in found})
+            if not asked:
+                break
+        findings = self._findings(cells, found)
+        brackets = {cell: self._search(found, cell, "loss").bracket() for cell in cells}
+        below = [(cell, ends[0]) for cell, ends in brackets.items() if ends]
+        longer = yield self._request(setting, below, times=2)
+        for (cell, _), network in zip(below, longer, strict=True):
+            fits = {(LONGER, "train"): float(network.network.status == "finished")}
+            varied = {"n": cell.n, "classes": cell.classes}
+            findings.rows += computed.rows(network.key, cell.seed, fits, arm=cell.loss, **varied)
+        return findings
+
+    def _request(self, setting: Setting, asked: Sequence[tuple[_Cell, int]], times: int = 1) -> Request:
+        specs = tuple(self._spec(setting.base, cell, width, times) for cell, width in asked)
+        return Request(specs, tuple(Measure(*wanted) for wanted in WANTED), events=(NO_ERROR,))
+
+    def _spec(self, base: Spec, cell: _Cell, width: int, times: int) -> Spec:
+        constant = math.log(cell.classes) if cell.loss == "nll" else (cell.classes - 1) / cell.classes**2
+        steps = times * base.stop.build().at_most
+        every = math.gcd(steps, NO_ERROR.every)
+        fitted = Component.of("stop", "fitted", loss=self.epsilon * constant, every=every, at_most=steps)
+        data = base.dataset
+        if data.name != "mnist1d_classes":
+            data = Component.of("dataset", "mnist1d_classes", batch_size=data["batch_size"])
+        return base.replace(
+            dataset=data.replace(classes=cell.classes, train_size=cell.n),
+            model=Component.of("model", "mlp", width=width, depth=2, residual=False),
+            loss=Component.of("loss", LOSSES[cell.loss]),
+            stop=fitted,
+            seed=cell.seed,
+        )
+
+    def _search(self, found: Mapping[tuple[_Cell, int], Trained], cell: _Cell, criterion: str) -> Search:
+        fits = {}
+        for (other, width), network in found.items():
+            if other == cell:
+                by_loss = network.network.status == "finished"
+                no_error = NO_ERROR.name in network.network.events or network.value("error", "train") == 0
+                fits[width] = by_loss if criterion == "loss" else no_error
+        return Search(fits)
+
+    def _findings(self, cells: Sequence[_Cell], found: Mapping[tuple[_Cell, int], Trained]) -> Findings:
+        findings, parameters = Findings(), {}
+        for (cell, width), network in sorted(found.items(), key=lambda item: item[0]):
+            if (cell.classes, width) not in parameters:
+                parameters[cell.classes, width] = Layout.of(network.module()).num_parameters
+            varied = {"n": cell.n, "classes": cell.classes, "parameters": parameters[cell.classes, width]}
+            findings.rows += network.rows(*WANTED, arm=cell.loss, on_grid=width in self.widths, **varied)
+        for cell in cells:
+            key = computed.key_of(networks=[found[cell, width].key for width in self.widths], what="threshold")
+            values = {}
+            for criterion in CRITERIA:
+                width = self._search(found, cell, criterion).threshold()
+                values[f"threshold_by_{criterion}", "train"] = (
+                    parameters[cell.classes, width] if width is not None else math.nan
+                )
+            losses = [found[cell, width].value("loss", "test") for width in self.widths]
+            highest = self.widths[int(np.nanargmax(losses))] if np.isfinite(losses).any() else None
+            values[PEAK, "test"] = parameters[cell.classes, highest] if highest else math.nan
+            varied = {"n": cell.n, "classes": cell.classes}
+            findings.rows += computed.rows(key, cell.seed, values, arm=cell.loss, **varied)
+        return findings
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """Exponents of each seed against the claimed ones, and their difference between the losses."""
+        control = _known_thresholds(self.classes, self.rounds)
+        longer = records.select(table, metric=LONGER)["value"].to_numpy()
+        budget = f"twice the steps fit the size below the threshold in {longer.sum():.0f} of {len(longer)} cases"
+        verdicts = []
+        for criterion in CRITERIA:
+            powers = {loss: _exponents(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
+            for (loss, of), power in PREDICTED.items():
+                claim = _claim(loss, of, criterion)
+                (values,), dropped = complete([pair[of == "K"] for pair in powers[loss].values()])
+                estimate = tost(values, np.zeros_like(values), *claim.bounds)
+                verdict = decide(claim, estimate, control=control, dropped=dropped)
+                verdicts.append(replace(verdict, note=f"predicted {power:g}; {budget}; {verdict.note}".rstrip("; ")))
+            k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
+            verdicts.append(paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control))
+        return verdicts
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """Thresholds against n for each K, and test loss against parameters."""
+        for criterion in (*CRITERIA, "peak"):
+            metric = PEAK if criterion == "peak" else f"threshold_by_{criterion}"
+            picture, panels = figures.canvas(1, 2, width=8.6, height=3.9, sharey=True)
+            for panel, loss in zip(panels, LOSSES, strict=True):
+                for k in self.classes:
+                    x, values = records.pivot(table, "n", arm=loss, classes=k, metric=metric)
+                    figures.curve(panel, x, np.log10(values), f"K = {k}")
+                panel.plot(self.sizes, np.log10(self.sizes), color="0.6", linewidth=0.8, linestyle=":")
+                panel.set(xscale="log", xlabel=f"training examples ({loss})")
+                panel.set_xticks(self.sizes, [str(n) for n in self.sizes])
+                panel.minorticks_off()
+            name = "parameters at the highest test loss" if criterion == "peak" else "parameters that just fit"
+            panels[0].set_ylabel(f"log10 of the {name}")
+            figures.legend(panels[0])
+            what = "highest test loss on the grid" if criterion == "peak" else CRITERIA[criterion]
+            caption = (
+                f"Criterion: {what.format(epsilon=self.epsilon)}. Mean over seeds with 95 % Student intervals; the "
+                "dotted line is one parameter an example."
+            )
+            data = records.select(table, metric=metric)
+            yield Figure(
+                f"threshold_by_{criterion}", f"Interpolation threshold: {what.split('{')[0]}", caption, picture, data
+            )
+
+
+def _exponents(table: pl.DataFrame, loss: str, metric: str) -> dict[int, tuple[float, float]]:
+    """The exponents of n and K of each seed."""
+    cells: dict[int, dict[tuple[int, int], float]] = {}
+    chosen = records.select(table, arm=loss, metric=metric)
+    for seed, n, k, value in chosen.select("seed", "n", "classes", "value").iter_rows():
+        cells.setdefault(seed, {})[n, k] = value
+    return {seed: exponents(values) for seed, values in cells.items()}
+
+
+def _known_thresholds(classes: Sequence[int], rounds: int) -> Control:
+    """The same search where N* = nK is known: least squares on random features fits n examples from n features on."""
+    cells = {}
+    for n in (24, 48, 96):
+        x = np.random.default_rng(n).standard_normal((n, 12))
+        seen = relu_features(x, directions(n, 12, 4 * n))
+        for k in classes:
+            targets = one_hot(np.arange(n) * 7 % k, k)
+
+            def fits(count: int, seen: np.ndarray = seen, targets: np.ndarray = targets) -> bool:
+                part = seen[:, :count]
+                return float(np.mean((part @ fit(part, targets) - targets) ** 2)) < 1e-12
+
+            search = Search({count: fits(count) for count in (2, 5, 11, 23, 50, 110, 240) if count <= 4 * n})
+            for _ in range(rounds + 4):
+                if (middle := search.next()) is not None:
+                    search.fits[middle] = fits(middle)
+            cells[n, k] = float(search.threshold() or math.nan) * k
+    b, c = exponents(cells)
+    seen_powers = f"exponents {b:.2f} of n and {c:.2f} of K, known to be 1 and 1"
+    return Control("least squares on random features", abs(b - 1) < 0.05 and abs(c - 1) < 0.05, seen_powers)

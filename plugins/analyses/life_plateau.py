@@ -1,0 +1,149 @@
+"""Is "stuck at 50 % correct" the share of boards that die out?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Control, decide, decide_all
+from expzoo.life import claims
+from expzoo.life import networks as life
+from expzoo.life.networks import Cell
+from expzoo.options import Count
+from expzoo.registry import register
+from expzoo.statistics import clopper_pearson, pair_on_seed, tost
+from expzoo.trained import Request, Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from expzoo.spec import Spec
+    from expzoo.verdicts import Verdict
+
+STUCK, MANY = 10, 5  # steps from which the essay speaks of a plateau, and of no success
+COUNTED = (1, 2, 3, 5, 10, 20)
+BOARDS_COUNTED = 20_000  # for the base rates: their standard error is below .4 points
+
+
+@register
+class LifePlateau:
+    """Trains networks for many steps and compares the boards they get right with those that are all dead by then.
+
+    The script counts a board as right if every cell is, so the answer "all dead" scores the share of boards that die
+    out, on the same 1000 boards of 5 x 5. That share is shown for both neighbourhoods.
+
+    Args:
+        steps: the numbers of game steps.
+        widths: multiples m of the smallest width.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(self, *, steps: tuple[Count, ...] = (5, 10), widths: tuple[Count, ...] = (1,)) -> None:
+        self.cells = [Cell("smooth", n, m) for n in steps for m in widths]
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """Boards, cells and living cells of every network, and of hand-set ones for the same steps."""
+        plan = [(cell, cell.spec(spec)) for cell in self.cells for spec in setting.specs()]
+        first = setting.base.replace(seed=setting.seeds[0])
+        solved = life.exact_networks(first, self.cells)
+        networks = yield Request(tuple(spec for _, spec in plan), life.MEASURES) + Request(
+            tuple(solved.values()), life.at_start((life.SUCCESS, "test"))
+        )
+        findings = Findings()
+        for (cell, spec), network in zip(plan, networks, strict=False):
+            base = {"dead_cells": life.base_rates(spec)[0], "dead_boards": life.base_rates(spec)[1]}
+            findings.rows += network.rows(*life.WANTED, **cell.columns())
+            common = {"key": network.key, "seed": spec.seed, "step": 0, "split": "test", "end": False}
+            findings.rows += [cell.columns() | common | {"metric": name, "value": rate} for name, rate in base.items()]
+        for (_, steps, m), network in zip(solved, networks[len(plan) :], strict=True):
+            columns = Cell(life.KNOWN, steps, m).columns()
+            common = {"key": network.key, "seed": network.spec.seed, "step": 0, "split": "test", "end": False}
+            value = network.curve(life.SUCCESS)[0]
+            findings.rows.append(columns | common | {"metric": life.SUCCESS, "value": value})
+        findings.arrays = {"died_out": died_out(setting.base)}
+        return findings
+
+    def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
+        """Equivalence to the base rate at ten steps and more, how many answer all dead, and how many succeed at all."""
+        control = life.hand_set_control(table)
+        trained = table.filter(table["arm"] != life.KNOWN)
+        found = []
+        stuck = sorted({*trained.filter(trained["game_steps"] >= STUCK).select("game_steps", "m").iter_rows()})
+        if stuck:
+            low, high = claims.PLATEAU.bounds
+            measures = {}
+            for steps, m in stuck:
+                right, base = (
+                    records.by_seed(trained, game_steps=steps, m=m, metric=metric, **end)
+                    for metric, end in ((life.BOARDS, {"end": True}), ("dead_boards", {}))
+                )
+                first, second, _ = pair_on_seed(right, base)
+                measures[f"{steps} steps, m = {m}"] = partial(tost, first, second, low, high)
+            found.append(decide_all(claims.PLATEAU, measures, control=control))
+            rows = records.select(trained, metric=life.ALIVE, end=True)
+            alive = rows.filter(rows["game_steps"] >= STUCK)["value"].to_numpy()
+            rate = clopper_pearson(int((alive == 0).sum()), len(alive)).scaled(100)
+            found.append(decide(claims.ANSWERS_DEAD, rate, control=control))
+        found += self._never(trained, control)
+        return found
+
+    def _never(self, trained: pl.DataFrame, control: Control | None) -> Iterator[Verdict]:
+        rows = records.select(trained, metric=life.SUCCESS, end=True)
+        values = rows.filter(rows["game_steps"] >= MANY)["value"].to_numpy()
+        if len(values):
+            count, networks = int((values == 100).sum()), len(values)
+            verdict = decide(claims.MANY_STEPS, clopper_pearson(count, networks).scaled(100), control=control)
+            yield replace(verdict, note=f"{verdict.note}; {count} of {networks} networks, pooled")
+
+    def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
+        """Boards right against the number of steps, over the share that dies out in both neighbourhoods."""
+        picture, (axes,) = figures.canvas(height=3.9)
+        rates: dict[str, Any] = {"steps": list(COUNTED)}
+        for name, values in zip(("von_neumann", "moore"), arrays["died_out"], strict=True):
+            figures.curve(axes, np.array(COUNTED), values, f"dead, {name}")
+            rates[name] = values
+        trained = table.filter(table["arm"] != life.KNOWN)
+        for m in sorted({*trained["m"]}):
+            steps, values = records.pivot(trained, "game_steps", m=m, metric=life.BOARDS, end=True)
+            mean, low, high = figures.interval(values)
+            look = figures.style(f"networks, m = {m}")
+            axes.vlines(steps, low, high, color=look.colour, linewidth=2)
+            line = figures.Series(
+                steps, mean, low=low, high=high, linestyle="none", marker="o", color=look.colour, zorder=5
+            )
+            line.set_label(f"networks, m = {m}")
+            axes.add_line(line)
+        axes.set_xscale("log")
+        axes.set_xticks(COUNTED, list(map(str, COUNTED)))
+        axes.minorticks_off()
+        axes.set(xlabel="steps of the game", ylabel="boards (%)")
+        axes.set_ylim(-4, 104)
+        figures.name_curves(axes)
+        caption = (
+            f"Curves: boards of 5 x 5 that are all dead after so many steps, of {BOARDS_COUNTED} random ones. Dots: "
+            "boards that trained networks get right in every cell, means with 95 % Student intervals."
+        )
+        yield Figure("plateau", "What the plateau is", caption, picture, pl.DataFrame(rates))
+
+
+def died_out(base: Spec) -> np.ndarray:
+    """Percentages of random test boards that are all dead, (neighbourhoods, COUNTED)."""
+    found = []
+    for neighbourhood in ("von_neumann", "moore"):
+        counted = base.dataset.replace(neighbourhood=neighbourhood, steps=1, test_size=BOARDS_COUNTED)
+        dataset = counted.build()
+        side = dataset.test_board
+        boards = dataset.split("fresh", 0).x[:, 0].astype(np.uint8).reshape(-1, side, side).transpose(1, 2, 0)
+        rates = []
+        for before, after in zip((0, *COUNTED), COUNTED, strict=False):
+            boards = dataset.world.after(boards, after - before)
+            rates.append(100 * float((boards.sum((0, 1)) == 0).mean()))
+        found.append(rates)
+    return np.array(found)

@@ -1,0 +1,158 @@
+"""One wide network or an ensemble of thinner ones, for the same number of parameters?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, Control, decide, no_difference, paired
+from expzoo.memory_splits import AGAIN, Grid, best, best_interval, cube
+from expzoo.options import Count
+from expzoo.registry import register
+from expzoo.resampling import bca
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    import polars as pl
+
+    from expzoo.trained import Request, Trained
+    from expzoo.verdicts import Verdict
+
+CHIRKOVA = "Chirkova, Lobacheva & Vetrov, Deep ensembles on a fixed memory budget (2020)"
+UNITS = {"cnll": "calibrated test NLL (nats)", "accuracy": "test accuracy (%)"}
+
+ENSEMBLE_WINS = Claim(
+    name="chirkova.memory_split",
+    statement="At the largest budget an ensemble of thinner networks is more accurate than one network of its size.",
+    source=f"{CHIRKOVA}, abstract",
+    published="WideResNet-28-10 on CIFAR-100: 80.6 % alone, 82.52 % as 16 thinner networks",
+    unit="percentage points",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="paired t",
+    note="the number of networks is chosen on the other half of the seeds",
+)
+MORE_FOR_MORE = Claim(
+    name="chirkova.optimal_split_grows",
+    statement="The larger the budget, the more networks it is best spent on.",
+    source=f"{CHIRKOVA}, section 4",
+    published="shown as figures",
+    unit="doublings of the number of networks for each doubling of the budget",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="BCa bootstrap",
+)
+
+
+@register
+class MemorySplit:
+    """Trains ensembles of 1, 2, 4, ... networks for each budget of parameters, the model's `width` making them fit.
+
+    Networks of one replicate see the same data. CNLL is the NLL of the averaged prediction at a temperature fitted on
+    the validation split. Learning rates are the same at all widths, unlike in the paper.
+
+    Args:
+        budgets: parameters in all, biases included, increasing.
+        parts: networks that a budget is spent on, from 1, increasing.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        budgets: tuple[Count, ...] = (2000, 8000, 32000, 128000),
+        parts: tuple[Count, ...] = (1, 2, 4, 8, 16),
+    ) -> None:
+        self.grid = Grid(budgets, parts)
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """Every ensemble of the grid in each replicate."""
+        networks = yield self.grid.request(setting)
+        return Findings(self.grid.rows(setting, networks))
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """The best number of networks on one half of the seeds is judged on the other; the trend by the bootstrap."""
+        single, again = (self._largest(table, arm, 1) for arm in ("split", AGAIN))
+        same = no_difference("single networks that differ in their start only", again, single)
+        chosen, alone = self._chosen(table)
+        seeds, budgets, parts, values = cube(table, "cnll")
+        trend = bca(values, partial(_growth, budgets=budgets, parts=parts), level=MORE_FOR_MORE.level)
+        dropped = len(single) - len(seeds)
+        return [
+            paired(ENSEMBLE_WINS, chosen, alone, control=same),
+            decide(MORE_FOR_MORE, trend, control=_control(), dropped=dropped),
+        ]
+
+    def _largest(self, table: pl.DataFrame, arm: str, part: int) -> dict[int, float]:
+        budget = self.grid.budgets[-1]
+        return records.by_seed(table, arm=arm, budget=budget, parts=part, metric="accuracy")
+
+    def _chosen(self, table: pl.DataFrame) -> tuple[dict[int, float], dict[int, float]]:
+        """At the largest budget, the accuracy of the best ensemble of the other half, and that of a single network."""
+        by_part = {part: self._largest(table, "split", part) for part in self.grid.parts}
+        seeds = sorted(by_part[1])
+        halves = seeds[::2], seeds[1::2]
+        chosen = {}
+        for own, other in (halves, halves[::-1]):
+            mean = {part: np.nanmean([by_part[part][seed] for seed in other or own]) for part in self.grid.parts[1:]}
+            best_part = max(mean, key=lambda part: mean[part])
+            chosen |= {seed: by_part[best_part][seed] for seed in own}
+        return chosen, by_part[1]
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """Every number of networks against the budget, with the lower envelope, and the best number."""
+        for metric, unit in UNITS.items():
+            yield _against_budget(table, metric, unit)
+        yield _best_number(table)
+
+
+def _growth(values: np.ndarray, *, budgets: np.ndarray, parts: np.ndarray) -> float:
+    """The slope of log2 of the best number of networks against log2 of the budget."""
+    return float(np.polyfit(np.log2(budgets), np.log2(best(values, parts)), 1)[0])
+
+
+def _control() -> Control:
+    """A made table whose best number of networks is the square root of the budget."""
+    budgets, parts = 4.0 ** np.arange(1, 5), 2 ** np.arange(5)
+    made = np.abs(np.log2(parts)[None, None] - np.log2(np.sqrt(budgets))[None, :, None])
+    found = _growth(made, budgets=budgets, parts=parts)
+    return Control("a made table grows by one half", abs(found - 0.5) < 1e-9, f"{found:.3f}")
+
+
+def _against_budget(table: pl.DataFrame, metric: str, unit: str) -> Figure:
+    """Curves of each number of networks, and the best of all of them at each budget."""
+    picture, (axes,) = figures.canvas(height=4.0)
+    _, budgets, parts, values = cube(table, metric)
+    for place, part in enumerate(parts):
+        figures.curve(axes, budgets, values[:, :, place], f"{part} network{'s' if part > 1 else ''}")
+    choose = np.min if metric == "cnll" else np.max
+    envelope = choose(values.mean(0), axis=-1)
+    axes.plot(budgets, envelope, color="0.35", linewidth=5, alpha=0.25, solid_capstyle="round", zorder=1)
+    axes.set(xscale="log", xlabel="parameters in all", ylabel=unit)
+    axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
+    axes.minorticks_off()
+    figures.legend(axes)
+    caption = "Means over seeds with 95 % Student intervals. The wide grey line is the best split of each budget."
+    data = records.select(table, arm="split", metric=metric)
+    return Figure(f"{metric}_against_budget", f"{unit.capitalize()} against the budget", caption, picture, data)
+
+
+def _best_number(table: pl.DataFrame) -> Figure:
+    """The best number of networks with its interval."""
+    picture, (axes,) = figures.canvas(height=3.2)
+    _, budgets, parts, values = cube(table, "cnll")
+    low, high = best_interval(values, parts)
+    figures.curve(axes, budgets, best(values, parts), "best split", low=low, high=high)
+    axes.set(xscale="log", yscale="log", xlabel="parameters in all", ylabel="networks with the least CNLL")
+    axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
+    axes.set_yticks(parts, [str(part) for part in parts])
+    axes.minorticks_off()
+    caption = "The number of networks of least mean CNLL, and where it lies in 95 % of resamples of the seeds."
+    data = records.select(table, arm="split", metric="cnll")
+    return Figure("best_split", "The best number of networks against the budget", caption, picture, data)

@@ -1,0 +1,278 @@
+"""Can an activation function be learned that beats those made by hand?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, decide_all, no_difference, paired
+from expzoo.engine.evaluation import Measure
+from expzoo.learned import PREFIX, names_of, parse, table
+from expzoo.meta.activation import LearnActivation
+from expzoo.meta.evaluation import Contest, seeds_of
+from expzoo.meta.lesson import Learned, Lessons
+from expzoo.options import Activation, Count, NonNegative, Positive
+from expzoo.registry import register
+from expzoo.spec import Component, Fresh
+from expzoo.statistics import pair_on_seed, paired_t
+from expzoo.trained import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from typing import Any
+
+    import polars as pl
+
+    from expzoo.claims import Measure as Estimator
+    from expzoo.verdicts import Verdict
+
+SOURCE = "Greydanus, Scaling down deep learning (2020), metalearning an activation function; 2024 notebook"
+LEARNED, PIECES = "learned", "learned, linear pieces"
+AGAIN = "relu_again"  # the control whose right answer is no difference
+KNOTS = np.linspace(-8, 8, 65)
+SHOWN = 5.0  # functions are drawn from -5 to 5, as in the notebook
+
+MORE_ACCURATE = Claim(
+    name="mnist1d.metalearned_activation",
+    statement="A learned activation is over 1 point more accurate than each made by hand, at its own learning rate.",
+    source=SOURCE,
+    published="66 to 70 % against 59.5 (ReLU), 58 (Swish), 50.7 (ELU, tanh), read off the 2020 figure, 500 test points",
+    unit="percentage points",
+    smallest_effect=1.0,
+    direction="greater",
+    rule="paired t",
+)
+LOWER_LOSS = Claim(
+    name="mnist1d.metalearned_activation_training_loss",
+    statement="On unseen networks and data it reaches a lower training loss than each activation made by hand.",
+    source=SOURCE,
+    published="0.884 at the end; 1.34 to 1.75 (2024 notebook, averaged over other steps, so not comparable)",
+    unit="nats",
+    smallest_effect=0.0,
+    direction="less",
+    rule="paired t",
+)
+PIECES_SUFFICE = Claim(
+    name="mnist1d.metalearned_activation_is_piecewise_linear",
+    statement="Its fit by straight pieces is as accurate, within 2 points.",
+    source="Greydanus & Kobak (2024), notebook",
+    published="66.4 against 68.4 (500 test points)",
+    unit="percentage points",
+    smallest_effect=2.0,
+    direction="equivalent",
+    rule="TOST",
+)
+
+
+@register
+class MetalearnActivation:
+    """Learns activation functions through whole inner trainings, then trains ordinary networks with them.
+
+    Each seed is a meta-training of its own, with its own data; it is evaluated on networks, orders and data it never
+    saw, and so is every activation made by hand, each at the learning rate with the lowest training loss on other
+    seeds, all with RMSprop. The unit of the intervals is the meta-training: the mean over its evaluation seeds. The
+    base spec is an inner network. The functions stay in the store, and their names can be given to any model.
+
+    Args:
+        outer_steps: updates of the activation function (notebook: 301).
+        outer_lr: its learning rate (notebook: 0.3).
+        inner_networks: fresh networks in each outer step (notebook: one, always the same).
+        hidden: tanh units of the small network that is the function (notebook: 100).
+        last_losses: how many last inner losses the outer cost is the mean of (notebook: 200).
+        clamp: largest outer gradient (notebook: 0.1).
+        noise: of the inner units while learning, uniform (notebook: 0.1).
+        baselines: activations made by hand.
+        rates: learning rates of which each activation gets its best.
+        tune_seeds: networks that choose a learning rate.
+        evaluation_seeds: networks on which a meta-training is judged.
+        checkpoint_every: inner steps between two states that are kept for the gradient, null for the root of their
+            number. It changes memory and time, not the result.
+    """
+
+    CACHE_VERSION = 1
+    NOT_IN_KEY = ("checkpoint_every",)
+
+    def __init__(
+        self,
+        *,
+        outer_steps: Count = 301,
+        outer_lr: Positive = 0.3,
+        inner_networks: Count = 8,
+        hidden: Count = 100,
+        last_losses: Count = 200,
+        clamp: Positive = 0.1,
+        noise: NonNegative = 0.1,
+        baselines: tuple[Activation, ...] = ("relu", "elu", "silu", "tanh"),
+        rates: tuple[Positive, ...] = (0.003, 0.01, 0.03),
+        tune_seeds: Count = 4,
+        evaluation_seeds: Count = 10,
+        checkpoint_every: Count | None = None,
+    ) -> None:
+        if "relu" not in baselines:
+            raise ValueError(f"baselines {list(baselines)}: relu must be among them, the control is made of it")
+        self.outer = partial(
+            LearnActivation,
+            outer_steps=outer_steps,
+            outer_lr=outer_lr,
+            inner_networks=inner_networks,
+            hidden=hidden,
+            last_losses=last_losses,
+            clamp=clamp,
+            noise=noise,
+            checkpoint_every=checkpoint_every,
+        )
+        self.baselines, self.rates = baselines, rates
+        self.num_tune, self.num_evaluation = tune_seeds, evaluation_seeds
+        self.last_losses = last_losses
+        self.shown = sorted({0, *(round(outer_steps * part) for part in (0.05, 0.2, 0.5)), outer_steps})
+
+    def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
+        """Lessons, then networks that choose learning rates, then those that are judged."""
+        base = setting.base
+        if base.optimizer.name != "rmsprop":
+            base = base.replace(optimizer=Component.of("optimizer", "rmsprop", alpha=0.4))
+        lessons = tuple(self.outer(inner=base.replace(seed=seed)) for seed in setting.seeds)
+        learned: list[Learned] = yield Lessons(lessons)
+        findings = Findings()
+        for result in learned:
+            findings.rows += result.rows(arm=LEARNED, alias=result.lesson.alias())
+            findings.rows += [row for step in self.shown if step <= result.step for row in _function(result, step)]
+        names = {r.lesson.seed: names_of(r.key, r.row()) for r in learned if not r.diverged}
+        arms = [{LEARNED: own[""], PIECES: own["/linear"]} for own in names.values()]
+        contest = Contest(base, self.rates, self.last_losses)
+        tuned = yield from contest.tune(
+            [*self.baselines, *(own[LEARNED] for own in arms)], seeds_of("tune", 0, self.num_tune)
+        )
+        plan = []
+        for place, (seed, own) in enumerate(zip(names, arms, strict=True)):
+            named = dict(zip(self.baselines, self.baselines, strict=True)) | own
+            rates = {arm: tuned[own[LEARNED] if arm in own else name] for arm, name in named.items()}
+            for run in seeds_of("evaluation", setting.seeds.index(seed), self.num_evaluation):
+                for arm, name in named.items():
+                    plan.append((arm, seed, contest.spec(name, rates[arm], run)))
+                plan.append((AGAIN, seed, contest.spec("relu", rates["relu"], run).replace(init=Fresh(draw=1))))
+            if place == 0:
+                plan += self._on_the_way(contest, learned, seed, rates[LEARNED])
+        networks = yield Request(tuple(spec for *_, spec in plan), (Measure("accuracy", "test"),))
+        for (arm, seed, spec), network in zip(plan, networks, strict=True):
+            findings.rows += contest.rows(network, arm, meta=seed, lr=spec.optimizer["lr"])
+        return findings
+
+    def _on_the_way(self, contest: Contest, learned: Sequence[Learned], seed: int, rate: float) -> list[tuple]:
+        """Networks with the first function as it was at some outer steps."""
+        [result] = [result for result in learned if result.lesson.seed == seed]
+        names = {step: names_of(result.key, result.row(step))[""] for step in self.shown if step <= result.step}
+        runs = seeds_of("on the way", 0, self.num_evaluation)
+        return [
+            (f"outer step {step}", seed, contest.spec(name, rate, run)) for step, name in names.items() for run in runs
+        ]
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """Means over evaluation seeds, paired over meta-trainings; a claim about all baselines must hold for each."""
+
+        def means(arm: str, metric: str = "accuracy") -> dict[int, float]:
+            return _by_meta(table, arm, metric)
+
+        def gain(over: str, metric: str) -> Estimator:
+            first, second, _ = pair_on_seed(means(LEARNED, metric), means(over, metric))
+            return lambda *, level: paired_t(first, second, level=level)
+
+        control = no_difference("networks with relu that differ in their start only", means(AGAIN), means("relu"))
+        metas = {*records.select(table, metric="outer_loss")["seed"]}
+        lost = dict.fromkeys(self.baselines, len(metas) - len(means(LEARNED)))
+        names = sorted({PREFIX + alias for alias in table["alias"].drop_nulls()})
+        verdicts = [
+            decide_all(MORE_ACCURATE, _each(gain, self.baselines, "accuracy"), control=control, dropped=lost),
+            decide_all(LOWER_LOSS, _each(gain, self.baselines, "training_loss"), control=control, dropped=lost),
+            paired(PIECES_SUFFICE, means(PIECES), means(LEARNED), control=control),
+        ]
+        return [replace(verdict, note=f"{verdict.note}; stored as {', '.join(names)}") for verdict in verdicts]
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """The cost by outer step, the function as it evolves, accuracies, and inner curves."""
+        picture, (axes,) = figures.canvas(height=3.7)
+        steps, costs = records.pivot(table, "step", arm=LEARNED, metric="outer_loss")
+        figures.curve(axes, steps, costs, LEARNED, markers=8)
+        axes.set(xlabel="outer step", ylabel=f"training loss, last {self.last_losses} inner steps (nats)")
+        caption = "Mean over meta-trainings with 95 % Student intervals; every outer step sees fresh inner networks."
+        data = records.select(table, metric="outer_loss")
+        yield Figure("outer_steps", "Learning an activation function", caption, picture, data)
+        yield self._functions(table)
+        yield self._accuracies(table)
+        yield self._inner_curves(table)
+
+    def _functions(self, table: pl.DataFrame) -> Figure:
+        picture, panels = figures.canvas(1, 2, width=8.6, height=3.9, sharey=True)
+        chosen = records.select(table, metric="activation")
+        first = min({*chosen["seed"]})
+        for step in sorted({*records.select(chosen, seed=first)["step"]}):
+            x, values = records.pivot(chosen, "x", seed=first, step=step)
+            figures.curve(panels[0], x, values[0], f"outer step {step}", markers=4)
+        last = chosen["step"].max()
+        x, values = records.pivot(chosen, "x", step=last)
+        for row in values:
+            panels[1].plot(x, row, color=figures.style(LEARNED).colour, linewidth=1.0, alpha=0.6)
+        panels[1].plot(x, np.maximum(x, 0), color="0.5", linewidth=1.2, linestyle=":")
+        for panel, label in zip(panels, ("x, the first meta-training", "x, all at the end; dotted: ReLU"), strict=True):
+            panel.set(xlabel=label, xlim=(-SHOWN, SHOWN), ylim=(-1.5, 4))
+        panels[0].set_ylabel("f(x)")
+        figures.legend(panels[0])
+        caption = "The function as it evolves, and what every meta-training ended with."
+        return Figure("activation", "The activation function that is learned", caption, picture, chosen)
+
+    def _accuracies(self, table: pl.DataFrame) -> Figure:
+        picture, (axes,) = figures.canvas(height=4.0)
+        arms = [*self.baselines, LEARNED, PIECES]
+        for place, arm in enumerate(arms):
+            values = np.array([[*_by_meta(table, arm, "accuracy").values()]]).T
+            figures.bars(axes, ["evaluated on unseen networks, orders and data"], values, arm, place=(place, len(arms)))
+        axes.set_ylabel("test accuracy (%)")
+        figures.legend(axes)
+        caption = "Means over evaluation seeds; dots are meta-trainings, bars their means with 95 % intervals."
+        data = records.select(table, metric="accuracy")
+        return Figure("accuracy", "Accuracy by activation function", caption, picture, data)
+
+    def _inner_curves(self, table: pl.DataFrame) -> Figure:
+        picture, (axes,) = figures.canvas(height=3.9)
+        chosen = records.select(table, metric="inner_loss")
+        for arm in [arm for arm in sorted({*chosen["arm"]}, key=_outer_step) if arm.startswith("outer")]:
+            steps, values = records.pivot(chosen, "step", arm=arm)
+            figures.curve(axes, steps, values, arm, markers=6)
+        axes.set(xlabel="inner step", ylabel="training loss (nats)")
+        figures.name_curves(axes)
+        caption = "Ordinary networks with the first function as it was then; means of ten steps and over seeds."
+        return Figure("inner_curves", "Inner learning curves by outer step", caption, picture, chosen)
+
+
+def _function(result: Learned, step: int) -> list[dict[str, Any]]:
+    """Tidy rows of the function at the knots, and at the end of its fit by straight pieces."""
+    common = {"key": result.key, "seed": result.lesson.seed, "arm": LEARNED, "step": step, "split": ""}
+    names = names_of(result.key, result.row(step))
+    shapes = {"activation": names[""]} | ({"activation_pieces": names["/linear"]} if step == result.step else {})
+    return [
+        common | {"metric": metric, "x": float(x), "value": float(y)}
+        for metric, name in shapes.items()
+        for x, y in zip(KNOTS, table(parse(name))[0], strict=True)
+    ]
+
+
+def _each(gain: Any, arms: Sequence[str], metric: str) -> dict[str, Estimator]:
+    return {arm: gain(arm, metric) for arm in arms}
+
+
+def _by_meta(table: pl.DataFrame, arm: str, metric: str) -> dict[int, float]:
+    """The mean over evaluation seeds of each meta-training, NaN if a network diverged."""
+    chosen = records.select(table, arm=arm, metric=metric)
+    return {
+        int(meta[0]): float(np.mean(rows["value"].to_numpy()))
+        for meta, rows in chosen.sort("meta").group_by("meta", maintain_order=True)
+    }
+
+
+def _outer_step(arm: str) -> int:
+    return int(arm.rpartition(" ")[2]) if arm.startswith("outer step") else -1

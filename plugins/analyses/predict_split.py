@@ -1,0 +1,190 @@
+"""Do small budgets foretell how a larger one is best split?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, Control, decide, decide_all
+from expzoo.memory_splits import Grid, best, cube
+from expzoo.numerics import power_law
+from expzoo.options import Count
+from expzoo.registry import register
+from expzoo.resampling import bca
+from expzoo.statistics import mean_t
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    import polars as pl
+
+    from expzoo.claims import Measure as Estimator
+    from expzoo.trained import Request, Trained
+    from expzoo.verdicts import Verdict
+
+Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+"""Of CNLL (seeds, budgets, parts), that of the largest budget as it is foretold (parts,), and the parts."""
+
+LOBACHEVA = "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020), section 6"
+
+FORETELLS_CNLL = Claim(
+    name="lobacheva.predicts_larger_budget",
+    statement="Power laws fitted to small budgets foretell the CNLL of the largest budget to within 5 %.",
+    source=LOBACHEVA,
+    published="shown as figures",
+    unit="% of the CNLL",
+    smallest_effect=0.0,
+    direction="less",
+    rule="BCa bootstrap",
+    reference=5.0,
+    note="mean over the numbers of networks; 5 % was chosen here",
+)
+LITTLE_REGRET = Claim(
+    name="lobacheva.predict_optimal_split",
+    statement="The split they foretell for the largest budget has a CNLL within 1 % of the best split's.",
+    source=LOBACHEVA,
+    published="shown as figures",
+    unit="% of the CNLL",
+    smallest_effect=0.0,
+    direction="less",
+    rule="one-sample t",
+    reference=1.0,
+    note="for each seed, against the split that is best on the others",
+)
+BEATS_NAIVE = Claim(
+    name="lobacheva.predicted_split_beats_naive",
+    statement="That split is better than a single network, and than the best split of the largest budget fitted.",
+    source=LOBACHEVA,
+    published="shown as figures",
+    unit="% of the CNLL",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="BCa bootstrap",
+)
+
+
+@register
+class PredictSplit:
+    """Fits c + b B^a to the CNLL of each number of networks at all budgets B but the largest, and foretells that one.
+
+    The grid is that of the analysis memory_split. The bootstrap over seeds repeats the fits.
+
+    Args:
+        budgets: parameters in all, biases included, increasing; four or more are fitted to, the last is foretold.
+        parts: networks that a budget is spent on, from 1, increasing.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        budgets: tuple[Count, ...] = (2000, 4000, 8000, 16000, 128000),
+        parts: tuple[Count, ...] = (1, 2, 4, 8, 16),
+    ) -> None:
+        self.grid = Grid(budgets, parts)
+        if len(budgets) <= power_law.FEWEST:
+            fitted = f"{power_law.FEWEST} to fit a law of three parameters to and one to foretell"
+            raise ValueError(f"budgets {list(budgets)} are too few: it needs {fitted}")
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """Every ensemble of the grid in each replicate."""
+        networks = yield self.grid.request(setting)
+        return Findings(self.grid.rows(setting, networks))
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """Fits and the foretold split are made anew in each resample of the seeds; the regret is paired on the seed."""
+        seeds, budgets, parts, values = cube(table, "cnll")
+        dropped = len(set(table["seed"])) - len(seeds)
+        kept: dict[tuple[int, ...], np.ndarray] = {}
+
+        def of(statistic: Statistic) -> Estimator:
+            def resampled(chosen: np.ndarray) -> float:
+                members = tuple(
+                    np.sort(chosen).astype(int).tolist()
+                )  # what is foretold depends on who, not in what order
+                if members not in kept:
+                    kept[members] = _foretold(values[list(members)], budgets)
+                return statistic(values[list(members)], kept[members], parts)
+
+            return partial(bca, np.arange(len(seeds)), resampled, draws=999)
+
+        control = _control(parts)
+        regret = mean_t(_regrets(values, _foretold(values, budgets)), level=LITTLE_REGRET.level)
+        naive = {"a single network": of(_gain_over_single), "the largest fitted budget's best": of(_gain_over_last)}
+        return [
+            decide(FORETELLS_CNLL, of(_error)(level=FORETELLS_CNLL.level), control=control, dropped=dropped),
+            decide(LITTLE_REGRET, regret, control=control, dropped=dropped),
+            decide_all(BEATS_NAIVE, naive, control=control, dropped=dict.fromkeys(naive, dropped)),
+        ]
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """CNLL at all budgets, and the laws that foretell the last."""
+        picture, (axes,) = figures.canvas(height=4.0)
+        _, budgets, parts, values = cube(table, "cnll")
+        dense = np.geomspace(budgets[0], budgets[-1], 60)
+        for place, part in enumerate(parts):
+            line = figures.curve(axes, budgets, values[:, :, place], f"{part} network{'s' if part > 1 else ''}")
+            law = power_law.fit(budgets[:-1], values[:, :-1, place].mean(0))
+            axes.plot(dense, law(dense), color=line.get_color(), linewidth=1.0, linestyle=":", zorder=1)
+        axes.axvline(np.sqrt(budgets[-2] * budgets[-1]), color="0.6", linewidth=0.8, linestyle="--")
+        axes.set(xscale="log", xlabel="parameters in all", ylabel="calibrated test NLL (nats)")
+        axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
+        axes.minorticks_off()
+        figures.legend(axes)
+        caption = (
+            "Means over seeds with 95 % Student intervals. Dotted: power laws fitted to the budgets left of the dashed "
+            "line; the budget on its right is foretold."
+        )
+        data = records.select(table, arm="split", metric="cnll")
+        yield Figure("foretold", "CNLL of the largest budget, foretold by power laws", caption, picture, data)
+
+
+def _foretold(values: np.ndarray, budgets: np.ndarray) -> np.ndarray:
+    """The CNLL of the largest budget for each number of networks, from the mean curves of the smaller budgets."""
+    mean = values.mean(0)
+    laws = [power_law.fit(budgets[:-1], mean[:-1, place]) for place in range(mean.shape[1])]
+    return np.array([float(law(budgets[-1])) for law in laws])
+
+
+def _error(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> float:
+    """How far foretold and found CNLL are apart, in % of the found, mean over the numbers of networks."""
+    found = values.mean(0)[-1]
+    return float(100 * np.mean(np.abs(foretold - found) / found))
+
+
+def _regrets(values: np.ndarray, foretold: np.ndarray) -> np.ndarray:
+    """By how many % each seed's CNLL of the foretold split is above that of the split best on the others: (seeds,)."""
+    found, chosen = values[:, -1], foretold.argmin()
+    others = (found.sum(0) - found).argmin(1)
+    return 100 * (found[:, chosen] / found[np.arange(len(found)), others] - 1)
+
+
+def _gain_over_single(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> float:
+    """By how many % the CNLL of the foretold split is below that of a single network."""
+    return _gain(values, foretold, 0)
+
+
+def _gain_over_last(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> float:
+    """The same against the number of networks that was best at the largest budget fitted."""
+    return _gain(values, foretold, int(np.flatnonzero(parts == best(values[:, -2], parts))[0]))
+
+
+def _gain(values: np.ndarray, foretold: np.ndarray, naive: int) -> float:
+    found = values.mean(0)[-1]
+    return float(100 * (1 - found[foretold.argmin()] / found[naive]))
+
+
+def _control(parts: np.ndarray) -> Control:
+    """Of curves that are power laws, the last value and the best split are foretold exactly."""
+    budgets = 1000.0 * 2.0 ** np.arange(6)
+    scales = np.linspace(20, 60, len(parts))
+    made = np.stack([0.4 - 0.01 * place + scale * budgets**-0.5 for place, scale in enumerate(scales)], 1)[None]
+    foretold = _foretold(made, budgets)
+    error, regret = _error(made, foretold, parts), made[0, -1, foretold.argmin()] - made[0, -1].min()
+    return Control("laws that are known are foretold", error < 1e-3 and regret == 0, f"error {error:.1e} %")

@@ -1,0 +1,202 @@
+"""Does one temperature, fitted on validation data, calibrate a network?"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from expzoo import figures, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, Control, decide, decide_all, known_answer, paired
+from expzoo.engine.evaluation import Measure
+from expzoo.numerics import calibration
+from expzoo.options import Count
+from expzoo.predictions import Predictions, require_validation
+from expzoo.randomness import uniforms
+from expzoo.registry import register
+from expzoo.resampling import bca
+from expzoo.statistics import mean_t, pair_on_seed
+from expzoo.trained import Request, Trained
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from expzoo.claims import Measure as Estimator
+    from expzoo.verdicts import Verdict
+
+GUO = "Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks (2017)"
+ARMS = ("before", "after")
+ERRORS = {"ece": "bins of equal width", "ece_by_mass": "bins of equal mass", "ece_class_wise": "class by class"}
+AGREEMENT = 1e-9  # of the likelihoods that two maximisers reach, in nats
+
+HALVES_ECE = Claim(
+    name="guo.temperature_scaling",
+    statement="One scalar temperature, fitted on validation data, takes away at least half of the calibration error.",
+    source=f"{GUO}, table 1",
+    published="ECE in 15 bins: CIFAR-100 ResNet-110 16.53 to 1.26 %, CIFAR-10 ResNet-110 4.6 to 0.83 %",
+    unit="% of the error before",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="BCa bootstrap",
+    reference=50.0,
+    note="the ratio of means over seeds; the error itself is biased upwards, more so after scaling",
+)
+HOWEVER_BINNED = Claim(
+    name="guo.temperature_scaling_however_binned",
+    statement="So it does when bins hold equal numbers of examples, and for the probability of each class by itself.",
+    source=f"{GUO}; Kull et al., Beyond temperature scaling (2019), eq. 3",
+    published="not in the paper",
+    unit="% of the error before",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="BCa bootstrap",
+    reference=50.0,
+)
+LOWERS_NLL = Claim(
+    name="guo.temperature_lowers_nll",
+    statement="The temperature lowers the negative log-likelihood of test data, which no choice of bins can flatter.",
+    source=f"{GUO}, table S2",
+    published="lower on all ten pairs of network and data",
+    unit="nats",
+    smallest_effect=0.0,
+    direction="less",
+    rule="paired t",
+)
+
+
+@register
+class TemperatureCalibration:
+    """Fits one temperature to each network by maximum likelihood on its validation split and looks at its test split.
+
+    Guo et al. 2017, section 4.2. Accuracy cannot change. The dataset needs a validation split.
+
+    Args:
+        bins: of confidence; 15 is the paper's.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(self, *, bins: Count = 15) -> None:
+        self.bins = bins
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """One network a seed; all numbers before and after scaling, and reliability by bins."""
+        require_validation(setting.base)
+        networks = yield Request(tuple(setting.specs()), (Measure("accuracy", "test"),))
+        predictions, findings = Predictions(), Findings()
+        shown: dict[str, list[np.ndarray]] = {arm: [] for arm in ARMS}
+        for network in networks:
+            validation, test = (predictions.logits(network, split) for split in ("validation", "test"))
+            labels = predictions.labels(network, "test")
+            temperature = calibration.fit_temperature(validation, predictions.labels(network, "validation"))
+            facts = {"temperature": temperature}
+            facts |= self._checks(network, validation, predictions.labels(network, "validation"), temperature)
+            findings.rows += _rows(network, "fit", "validation", facts)
+            for arm, hot in zip(ARMS, (1.0, temperature), strict=True):
+                log_probabilities = calibration.log_softmax(test, hot)
+                findings.rows += _rows(network, arm, "test", calibration.scores(log_probabilities, labels, self.bins))
+                seen = calibration.reliability(*calibration.predicted(log_probabilities, labels), self.bins)
+                shown[arm].append(np.stack([seen.count, seen.confidence, seen.accuracy]))
+        findings.arrays = {f"reliability {arm}": np.stack(values) for arm, values in shown.items()}
+        return findings
+
+    def _checks(self, network: Trained, logits: np.ndarray, labels: np.ndarray, temperature: float) -> dict[str, float]:
+        """What has a known answer: another maximiser of the same likelihood, and labels drawn from the network."""
+        cumulative = np.exp(calibration.log_softmax(logits)).cumsum(1)
+        drawn = uniforms(network.spec.seed, "labels of its own", 0, len(labels))[:, None] * cumulative[:, -1:]
+        own = (cumulative < drawn).sum(1)
+        both = temperature, calibration.temperature_by_search(logits, labels)
+        likelihoods = [calibration.nll(calibration.log_softmax(logits, hot), labels) for hot in both]
+        return {
+            "likelihoods_apart": abs(likelihoods[0] - likelihoods[1]),
+            "log_temperature_of_own_labels": float(np.log(calibration.fit_temperature(logits, own))),
+        }
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """Ratios of means with the bootstrap over seeds; the likelihood in pairs."""
+        control = _control(table)
+        binned: dict[str, Estimator] = {
+            ERRORS[name]: _reduction(table, name) for name in ("ece_by_mass", "ece_class_wise")
+        }
+        before, after = (records.by_seed(table, arm=arm, metric="nll") for arm in ARMS)
+        _, _, dropped = pair_on_seed(after, before)
+        return [
+            decide(HALVES_ECE, _reduction(table, "ece")(level=HALVES_ECE.level), control=control, dropped=dropped),
+            decide_all(HOWEVER_BINNED, binned, control=control, dropped=dict.fromkeys(binned, dropped)),
+            paired(LOWERS_NLL, after, before, control=control),
+        ]
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """Reliability before and after, and all three errors."""
+        yield _reliability_diagram(arrays)
+        picture, (axes,) = figures.canvas(height=3.6)
+        for place, arm in enumerate(ARMS):
+            by_error = [list(records.by_seed(table, arm=arm, metric=error).values()) for error in ERRORS]
+            figures.bars(axes, list(ERRORS.values()), np.array(by_error).T, arm, place=(place, len(ARMS)))
+        axes.set_ylabel("calibration error on test data (%)")
+        figures.legend(axes)
+        caption = "Means over seeds with 95 % Student intervals; dots are seeds. Fitted on validation data."
+        chosen = records.select(table, metric=list(ERRORS))
+        yield Figure("calibration_errors", "Calibration error before and after scaling", caption, picture, chosen)
+
+
+def _rows(network: Trained, arm: str, split: str, values: Mapping[str, float]) -> list[dict[str, Any]]:
+    common: dict[str, Any] = {
+        "key": network.key,
+        "seed": network.spec.seed,
+        "arm": arm,
+        "step": network.step,
+        "split": split,
+    }
+    return [
+        common | {"metric": metric, "value": float("nan") if network.diverged else value}
+        for metric, value in values.items()
+    ]
+
+
+def _reduction(table: pl.DataFrame, error: str) -> Estimator:
+    """By how many per cent the mean error over seeds is lower after than before."""
+    after, before, _ = pair_on_seed(*(records.by_seed(table, arm=arm, metric=error) for arm in ("after", "before")))
+    values = np.stack([after, before], 1)
+    return partial(bca, values, lambda chosen: float(100 * (1 - chosen[:, 0].mean() / chosen[:, 1].mean())))
+
+
+def _control(table: pl.DataFrame) -> Control:
+    """Two maximisers agree, and a network whose labels are drawn from its own probabilities needs no temperature."""
+    apart = max(records.by_seed(table, metric="likelihoods_apart").values())
+    own = [v for v in records.by_seed(table, metric="log_temperature_of_own_labels").values() if np.isfinite(v)]
+    known = known_answer("labels drawn from the predictions need the temperature 1", partial(mean_t, own))
+    name = f"{known.name}; two maximisers agree"
+    return Control(name, known.passed and not apart > AGREEMENT, f"{known.detail}, largest gap {apart:.1e} nats")
+
+
+def _reliability_diagram(arrays: Mapping[str, np.ndarray]) -> Figure:
+    """Accuracy against confidence, and how many predictions there are of each confidence."""
+    import polars as pl
+
+    picture, panels = figures.canvas(2, 2, height=4.6, height_ratios=(3, 1), sharex=True, sharey="row")
+    tables = []
+    for column, arm in enumerate(ARMS):
+        count, confidence, accuracy = np.moveaxis(arrays[f"reliability {arm}"], 1, 0)
+        bins = count.shape[1]
+        centres = 100 * (np.arange(bins) + 0.5) / bins
+        share = 100 * count / count.sum(1, keepdims=True)
+        upper, lower = panels[column], panels[2 + column]
+        upper.plot([0, 100], [0, 100], color="0.6", linewidth=0.8, linestyle=":")
+        figures.curve(upper, centres, 100 * accuracy, arm)
+        upper.set(title=arm, xlim=(0, 100), ylim=(0, 100))
+        lower.bar(centres, share.mean(0), 92 / bins, color=figures.style(arm).colour, alpha=0.5, linewidth=0)
+        lower.set(xlabel="confidence (%)", xticks=range(0, 100, 20))
+        columns = {"confidence_bin": centres, "confidence": confidence, "accuracy": accuracy, "share": share}
+        means = {name: figures.interval(np.atleast_2d(values))[0] for name, values in columns.items()}
+        tables.append(pl.DataFrame(means).with_columns(pl.lit(arm).alias("arm")))
+    panels[0].set_ylabel("accuracy (%)")
+    panels[2].set_ylabel("predictions (%)")
+    caption = (
+        "Accuracy of test predictions by their confidence, means over seeds with 95 % Student intervals; a calibrated "
+        "network lies on the dotted line. Below, how many predictions have each confidence."
+    )
+    return Figure("reliability", "Reliability before and after one temperature", caption, picture, pl.concat(tables))

@@ -1,0 +1,117 @@
+"""In what order do small and large learning rates learn two patterns, one of which is easy to memorise?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from expzoo import figures, learning_rates, records
+from expzoo.analysis import Figure, Findings, Setting
+from expzoo.claims import Claim, decide_all, no_difference, paired
+from expzoo.errors import BadInput
+from expzoo.learning_rates import AGAIN, Rates
+from expzoo.options import Count, Fraction, Positive
+from expzoo.registry import register
+from expzoo.trained import Request, Trained
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    import numpy as np
+    import polars as pl
+
+    from expzoo.verdicts import Verdict
+
+LI = "Li, Wei & Ma, Towards explaining the regularization effect of initial large learning rate (2019), section 5.1"
+PANELS = {"test": "accuracy on clean examples (%)", "patch": "accuracy on patches alone (%)"}
+
+CLEAN = Claim(
+    name="li.two_pattern_clean",
+    statement="With a patch to memorise, a small learning rate ends at least 2 points less accurate on clean examples.",
+    source=LI,
+    published="shown as curves",
+    unit="percentage points",
+    smallest_effect=2.0,
+    direction="greater",
+    rule="paired t",
+)
+ORDER = Claim(
+    name="li.two_pattern_order",
+    statement="The small rate knows the patch before the large one is annealed; the large one learns it only then.",
+    source=LI,
+    published="shown as curves",
+    unit="percentage points",
+    smallest_effect=0.0,
+    direction="greater",
+    rule="paired t",
+)
+
+
+@register
+class TwoPatternsOrder:
+    """Trains on two patterns with a small, a large, and a large then annealed learning rate.
+
+    The dataset must be two_patterns. Everything but the rate is held equal, weight decay and normalisation among it.
+    The paper has 0.004 and 0.1, annealed by 0.04 at epoch 30 of 60.
+
+    Args:
+        small: the small learning rate, kept throughout.
+        large: the large one.
+        anneal_at: when it drops, as fractions of all steps.
+        anneal_by: the factor of each drop.
+        every: steps between two looks.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        small: Positive = 0.004,
+        large: Positive = 0.1,
+        anneal_at: tuple[Fraction, ...] = (0.5,),
+        anneal_by: Fraction = 0.04,
+        every: Count = 100,
+    ) -> None:
+        self.rates, self.every = Rates(small, large, anneal_at, anneal_by), every
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """Three arms and a control, one network a seed in each; both accuracies over time."""
+        if setting.base.dataset.name != "two_patterns":
+            raise BadInput(f"analysis=[two_patterns] needs dataset=two_patterns, not {setting.base.dataset.name}")
+        plan = self.rates.plan(setting)
+        measures = self.rates.measures(setting.base, list(PANELS), self.every)
+        networks = yield Request(tuple(spec for _, spec in plan), measures)
+        first = self.rates.milestones(setting.base)[0]
+        return Findings(learning_rates.rows(plan, networks, list(PANELS), first))
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """Clean accuracy at the end; the order of the patch before and after annealing."""
+        before, end = learning_rates.before, learning_rates.end
+        control = no_difference("small rates that differ in their start only", end(table, AGAIN), end(table, "small"))
+        order = {
+            "small - large on patches before annealing": (
+                before(table, "small", "patch"),
+                before(table, "large", "patch"),
+            ),
+            "annealed at the end - large before, on patches": (
+                end(table, "annealed", "patch"),
+                before(table, "large", "patch"),
+            ),
+        }
+        measures, dropped = learning_rates.pairs(table, order)
+        return [
+            paired(CLEAN, end(table, "annealed"), end(table, "small"), control=control),
+            decide_all(ORDER, measures, control=control, dropped=dropped),
+        ]
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """Both accuracies over time."""
+        picture, panels = figures.canvas(1, 2, height=3.8, width=8.0)
+        for axes, (split, unit) in zip(panels, PANELS.items(), strict=True):
+            learning_rates.draw_curves(axes, table, split, unit)
+        figures.legend(panels[0])
+        caption = (
+            "Means over seeds with 95 % Student intervals. The dotted line is when the large learning rate is annealed."
+        )
+        chosen = records.select(table, arm=list(learning_rates.ARMS))
+        yield Figure("accuracy", "Clean and patch-only accuracy over time", caption, picture, chosen)

@@ -1,0 +1,91 @@
+"""MNIST."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from expzoo.downloads import Remote
+from expzoo.image_files import Idx
+from expzoo.images import StoredImages
+from expzoo.options import Count, Fraction, Natural
+from expzoo.registry import register
+
+_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+
+def _remote(file: str, sha256: str) -> Remote:
+    """Under a name of its own: MNIST and Fashion-MNIST call their files the same."""
+    return Remote(f"mnist-{file}", sha256, tuple(mirror + file for mirror in _MIRRORS))
+
+
+SOURCE = Idx(
+    name="mnist",
+    files=(
+        (
+            _remote("train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+            _remote("train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        ),
+        (
+            _remote("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+            _remote("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        ),
+    ),
+    sizes=(60000, 10000),
+)
+MEAN, STD = (0.1307,), (0.3081,)
+
+
+@register
+class Mnist(StoredImages):
+    """70000 handwritten digits of 28 x 28 pixels in ten classes: 60000 for training, 10000 for testing.
+
+    LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition". Standardised by the
+    mean and deviation of the training images. Four files are downloaded once, 11 MiB.
+
+    Args:
+        train_size: use only the first so many of the training images.
+        validation_size: how many are taken from the end of the training images.
+        test_size: how many of the test images are used.
+        label_noise: how likely the label of a training image is replaced.
+        noise_labels: by a wrong one (other) or by any, which may be the true one.
+        augment: whether each training image is cropped from a border of 4 pixels, and mirrored, anew at each step.
+        border: of zeros, which is the mean colour (He et al. 2015), or the image's own reflection.
+        draw: there is one draw of these images: all members see it, and verdicts speak about it.
+        batch_size: images in a batch.
+        order: shuffled permutes every epoch, fixed never, full takes all images at every step.
+    """
+
+    CACHE_VERSION = 1
+    NOT_IN_KEY = ("test_size",)
+
+    def __init__(
+        self,
+        *,
+        train_size: Count | None = None,
+        validation_size: Natural = 0,
+        test_size: Count | None = None,
+        label_noise: Fraction = 0.0,
+        noise_labels: Literal["other", "any"] = "other",
+        augment: Literal["none", "flip", "crop", "crop_flip"] = "none",
+        border: Literal["zeros", "reflect"] = "zeros",
+        draw: Literal["frozen"] = "frozen",
+        batch_size: Count = 128,
+        order: Literal["shuffled", "fixed", "full"] = "shuffled",
+    ) -> None:
+        super().__init__(
+            SOURCE,
+            MEAN,
+            STD,
+            train_size=train_size,
+            validation_size=validation_size,
+            test_size=test_size,
+            label_noise=label_noise,
+            noise_labels=noise_labels,
+            augment=augment,
+            border=border,
+            batch_size=batch_size,
+            order=order,
+        )

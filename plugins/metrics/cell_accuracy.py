@@ -1,0 +1,22 @@
+"""Cell accuracy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from expzoo.metrics import right_cells
+from expzoo.registry import register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@register
+class CellAccuracy:
+    """Percentage of cells whose output rounds to the truth, over all boards."""
+
+    CACHE_VERSION = 1
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> float:
+        """The share of right cells, in percent; outputs (n, cells), targets like them or labels (n,)."""
+        return 100.0 * right_cells(outputs, targets).double().mean().item()

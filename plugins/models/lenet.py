@@ -1,0 +1,54 @@
+"""The convolutional network of LeCun et al. 1998 for images of any size."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from expzoo.activations import activation as activation_function
+from expzoo.options import Activation, Count
+from expzoo.registry import register
+
+
+@register
+class Lenet(nn.Module):
+    """Two convolutions of 5 x 5, each followed by average pooling over 2 x 2, and three linear layers.
+
+    LeNet-5 of LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition", figure
+    2, with 6 and 16 channels and 120 and 84 units; every convolution is padded, so that images from 4 x 4 on fit.
+    Initialisation is `nn.Conv2d`'s and `nn.Linear`'s own.
+
+    Args:
+        maps: channels of both convolutions.
+        units: of both hidden linear layers.
+        activation: what follows each layer but the last.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        inputs: tuple[int, ...],
+        outputs: int,
+        *,
+        maps: tuple[Count, Count] = (6, 16),
+        units: tuple[Count, Count] = (120, 84),
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        if len(inputs) != 3 or min(inputs[1:]) < 4:
+            raise ValueError(f"lenet sees images (channels, height, width) from 4 x 4 on, not inputs of shape {inputs}")
+        before, height, width = inputs
+        layers: list[nn.Module] = []
+        for after in maps:
+            layers += [nn.Conv2d(before, after, 5, padding=2), activation_function(activation), nn.AvgPool2d(2)]
+            before, height, width = after, height // 2, width // 2
+        layers.append(nn.Flatten())
+        size = before * height * width
+        for after in units:
+            layers += [nn.Linear(size, after), activation_function(activation)]
+            size = after
+        self.layers = nn.Sequential(*layers, nn.Linear(size, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (batch, outputs) of images (batch, channels, height, width)."""
+        return self.layers(x)

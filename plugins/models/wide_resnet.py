@@ -1,0 +1,70 @@
+"""Wide residual networks of images."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from expzoo.image_models import convolution, initialise, require_images
+from expzoo.options import Count, Fraction
+from expzoo.registry import register
+
+FIRST = 16  # channels before the first stage, whatever the width
+
+
+class Block(nn.Module):
+    """Normalisation, activation and convolution, twice, beside a shortcut; pre-activated."""
+
+    def __init__(self, before: int, after: int, stride: int, dropout: float) -> None:
+        super().__init__()
+        self.first_norm, self.first = nn.BatchNorm2d(before), convolution(before, after, stride=stride)
+        self.second_norm, self.second = nn.BatchNorm2d(after), convolution(after, after)
+        self.dropout = nn.Dropout(dropout) if dropout else None
+        changes = stride > 1 or before != after
+        self.projection = convolution(before, after, kernel=1, stride=stride) if changes else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, channels, height, width) to the block's channels and resolution."""
+        active = self.first_norm(x).relu()
+        h = self.second_norm(self.first(active)).relu()
+        h = self.second(h if self.dropout is None else self.dropout(h))
+        return h + (x if self.projection is None else self.projection(active))
+
+
+@register
+class WideResnet(nn.Module):
+    """WRN-depth-k of Zagoruyko & Komodakis 2016, "Wide residual networks", section 2: width 16 k in the first stage.
+
+    WRN-28-10 is depth 28 and width 160; the code of Li, Wei & Ma 2019 trains WRN-16-10, depth 16 and width 160.
+
+    Args:
+        depth: layers, 6 n + 4 for n blocks in each of the three stages.
+        width: channels of the first stage; the others have twice and four times as many.
+        dropout: how likely a channel's value is dropped between the two convolutions of a block.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self, inputs: tuple[int, ...], outputs: int, *, depth: Count = 16, width: Count = 64, dropout: Fraction = 0.0
+    ) -> None:
+        super().__init__()
+        count, rest = divmod(depth - 4, 6)
+        if rest or count < 1:
+            raise ValueError(f"depth {depth} must be 6 n + 4 for n blocks a stage: 10, 16, 22, 28, ...")
+        if dropout == 1:
+            raise ValueError("dropout 1 leaves nothing")
+        channels = require_images("wide_resnet", inputs, 8)
+        self.first = convolution(channels, FIRST)
+        blocks: list[nn.Module] = []
+        before = FIRST
+        for stage in range(3):
+            for block in range(count):
+                blocks.append(Block(before, width * 2**stage, 2 if stage and not block else 1, dropout))
+                before = width * 2**stage
+        self.blocks = nn.Sequential(*blocks)
+        self.norm, self.linear = nn.BatchNorm2d(before), nn.Linear(before, outputs)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (batch, outputs) of images (batch, channels, height, width)."""
+        return self.linear(self.norm(self.blocks(self.first(x))).relu().mean((2, 3)))

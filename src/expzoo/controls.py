@@ -1,0 +1,42 @@
+"""Controls: questions asked of the estimator of a claim whose right answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from expzoo.statistics import pair_on_seed, paired_t
+
+if TYPE_CHECKING:
+    from expzoo.claims import Measure
+
+
+@dataclass(frozen=True)
+class Control:
+    """A question asked of the same estimator whose right answer is known. If it fails, no verdict is given."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'passed' if self.passed else 'failed'}{self.detail and f' ({self.detail})'}"
+
+
+def known_answer(name: str, measure: Measure, expected: float = 0.0, *, level: float = 0.999) -> Control:
+    """A control that passes if the interval covers the expected effect.
+
+    Its level is high, since a control at 95 % would withhold one sound verdict in twenty.
+    """
+    estimate = measure(level=level)
+    seen = f"expected {expected:g}, {100 * level:g} % interval {estimate.low:.4g} to {estimate.high:.4g}"
+    covered = estimate.low <= expected <= estimate.high
+    return Control(name, covered or estimate.effect == expected, seen)  # equal without any spread has no interval
+
+
+def no_difference(name: str, treatment: Mapping[int, float], baseline: Mapping[int, float]) -> Control:
+    """The control that two arms which differ by chance alone do not differ, paired on the seed like the claims."""
+    first, second, _ = pair_on_seed(treatment, baseline)
+    return known_answer(name, partial(paired_t, first, second))

@@ -1,0 +1,1 @@
+"""What the experiments on the Game of Life share: rules, networks, claims, their verdicts and pictures."""

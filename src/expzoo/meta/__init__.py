@@ -1,0 +1,1 @@
+"""Meta-learning: an outer loop that learns something by differentiating whole inner training loops."""

@@ -1,0 +1,77 @@
+"""Bad input of what works after training: one clear line, exit code 2, nothing trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import expzoo
+from expzoo.errors import BadInput
+
+BAD = {
+    "no validation split": (
+        ("+experiment=temperature_calibration", "dataset.validation_size=0"),
+        "a temperature is fitted on a validation split: there is no validation split: give dataset.validation_size=...",
+    ),
+    "no validation split of an ensemble": (
+        ("+experiment=deep_ensembles", "dataset.validation_size=0"),
+        "a temperature is fitted on a validation split: there is no validation split: give dataset.validation_size=...",
+    ),
+    "a pool smaller than the ensemble": (
+        ("+experiment=deep_ensembles", "population.size=5"),
+        "an ensemble of 12 networks needs a pool of as many: give population.size=... of at least that, instead of 5, "
+        "or smaller analysis.deep_ensembles.sizes=[...]",
+    ),
+    "members with data of their own": (
+        ("+experiment=deep_ensembles", "dataset.draw=member"),
+        "the networks of one pool see the same data: give dataset.draw=frozen",
+    ),
+    "a budget that cannot be split": (
+        ("+experiment=memory_split", "analysis.memory_split.budgets=[50,100,200,300,400]"),
+        "a budget of 50 parameters is not enough for 1 networks of 63 at width 1",
+    ),
+    "rates the wrong way round": (
+        ("+experiment=large_learning_rate", "analysis.large_learning_rate.small=0.5"),
+        "analysis.large_learning_rate: small 0.5 is not less than large 0.1",
+    ),
+    "two patterns without a patch": (
+        ("+experiment=two_patterns", "dataset=mnist1d"),
+        "analysis=[two_patterns] needs dataset=two_patterns, not mnist1d",
+    ),
+    "labels that cannot be random": (
+        ("+experiment=random_labels", "dataset=two_patterns"),
+        "dataset=two_patterns has no label_noise and no noise_labels",
+    ),
+    "an image model on signals": (
+        ("+experiment=random_labels", "model=resnet"),
+        "model: resnet sees images (channels, height, width) of 8 x 8 pixels or more, not inputs (40,)",
+    ),
+    "a depth that is none": (
+        ("dataset=textures", "model=wide_resnet", "model.depth=15"),
+        "model: depth 15 must be 6 n + 4 for n blocks a stage: 10, 16, 22, 28, ...",
+    ),
+    "more validation images than there are": (
+        ("dataset=textures", "dataset.train_size=900000", "dataset.validation_size=200000"),
+        "dataset: train_size 900000 and validation_size 200000 are more than 1000000",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_it_is_refused(command_line: Any, tmp_path: Path, name: str) -> None:
+    words, said = BAD[name]
+    ended = command_line.type(*words, "budget=smoke", folder=tmp_path)
+    assert (ended.code, ended.err) == (2, [said])
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_without_the_file_nothing_else_is_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EXPZOO_DATA", str(tmp_path))
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"<!DOCTYPE html><title>Sign in</title>")
+    with pytest.raises(BadInput, match=r"cifar-10-binary\.tar\.gz: it is a page of the web, not data") as refusal:
+        expzoo.run(expzoo.compose("dataset=cifar10", "model=resnet"))
+    assert len(str(refusal.value).splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["cifar-10-binary.tar.gz"]

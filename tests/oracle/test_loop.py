@@ -1,0 +1,76 @@
+"""Large networks, trained one by one by torch's own kernels: the numbers of a tape, the bits of any company."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from expzoo.engine import loop
+from expzoo.engine.crowd import Unadoptable
+from expzoo.engine.loop import Loop, is_large
+from expzoo.registry import build
+from expzoo.spec import Component, Spec
+from expzoo.testing.networks import check_plain_loop, trained
+
+
+@pytest.fixture
+def spec(base: Spec) -> Spec:
+    part = Component.of
+    return base.replace(
+        dataset=part("dataset", "digits", batch_size=9),
+        model=part("model", "wide_resnet", depth=10, width=4, dropout=0.3),
+        optimizer=part("optimizer", "sgd", lr=0.05),
+    )
+
+
+def by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "LARGE", 1)
+
+
+def test_a_loop_gives_what_a_tape_gives(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    specs = [spec.replace(seed=seed, dtype="float64") for seed in (3, 4)]
+    together = trained(specs)
+    by_itself(monkeypatch)
+    monkeypatch.setattr("expzoo.engine.program.Tape", lambda *_: pytest.fail("a tape was made"))
+    for one, other in zip(trained(specs), together, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-10)
+
+
+def test_a_loop_gives_what_a_plain_loop_gives(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_itself(monkeypatch)
+    check_plain_loop(spec.replace(dtype="float64", model={"dropout": 0.0}))
+
+
+def test_a_member_has_the_same_bits_in_any_company(spec: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_itself(monkeypatch)
+    specs = [spec.replace(seed=seed) for seed in (3, 4, 5)]
+    together = trained(specs)
+    assert not np.array_equal(together[0], together[1])
+    for place in (0, 2):
+        [alone] = trained([specs[place]])
+        np.testing.assert_array_equal(alone, together[place])
+
+
+def test_what_is_large_follows_from_the_spec_and_not_from_the_number_of_examples_looked_at() -> None:
+    x = torch.zeros(4, 3, 32, 32)
+    for options, batch, large in (({"width": 16}, 100, True), ({"width": 2}, 100, False), ({"width": 2}, 20000, True)):
+        module = build("model", "resnet", (3, 32, 32), 10, **options)
+        assert {is_large(module, x[:count], batch) for count in (1, 2, 4)} == {large}
+
+
+def test_what_a_crowd_cannot_have_a_loop_refuses_too() -> None:
+    class Drawn(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(2, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(x + torch.randn_like(x))
+
+    module, x, y = Drawn(), torch.zeros(1, 3, 2), torch.zeros(1, 3, dtype=torch.long)
+    parameters = {name: value.detach().clone().unsqueeze(0) for name, value in module.named_parameters()}
+    gradients = {name: torch.zeros_like(value) for name, value in parameters.items()}
+    with pytest.raises(Unadoptable, match="global generator"):
+        Loop(module, build("loss", "cross_entropy"), parameters, gradients, x, y)

@@ -1,0 +1,154 @@
+"""Names of learned activations: what they hold, where they come from, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from expzoo import learned
+from expzoo.errors import BadInput
+from expzoo.meta.activation import LearnActivation, first_weights, small_network
+from expzoo.meta.learning_rate import LearnLearningRate
+from expzoo.registry import build
+from expzoo.spec import Component, Spec
+from expzoo.store import Network, Store
+from expzoo.testing import check_plugin
+
+if TYPE_CHECKING:
+    from expzoo.lab import Lab
+
+ROW = first_weights(3, 4).numpy()
+KEY = "3f2a9c1b" + "0" * 56
+
+
+def stored(store: Store, key: str = KEY, **changes: Any) -> None:
+    own = {"status": "finished", "step": 1, "measured": {f"{learned.KIND}/": {0: 1.0}}} | changes
+    rows = {0: ROW, own["step"]: ROW}
+    store.save(Network(key=key, rows=rows, losses=np.zeros(own["step"]), **own))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path, "this-machine")
+
+
+def test_a_resolved_name_holds_the_function(store: Store) -> None:
+    stored(store)
+    x = torch.linspace(-9, 9, 301, dtype=torch.float64)
+    for form, tolerance in (("", 1e-4), ("/linear", 0.2)):
+        name = learned.resolve(f"learned:3f2a9c1b{form}", store)
+        assert name.startswith(f"learned:{KEY}{form}:")
+        assert learned.resolve(name, store) == name
+        module = learned.activation(name)
+        assert list(module.parameters()) == []
+        expected = small_network(torch.from_numpy(ROW), x)[0]
+        inside = x.abs() <= 8
+        assert (module.double()(x) - expected)[inside].abs().max() < tolerance
+
+
+def test_names_are_found_wherever_a_config_has_them(store: Store) -> None:
+    stored(store)
+    config = {"model": {"activation": "learned:3f2a9c", "width": 3}, "analysis": {"a": {"learned": ["learned:3f2a9c"]}}}
+    resolved = learned.resolved(config, store)
+    whole = learned.resolve("learned:3f2a9c", store)
+    assert resolved == {"model": {"activation": whole, "width": 3}, "analysis": {"a": {"learned": [whole]}}}
+
+
+def test_a_missing_one_is_refused(store: Store) -> None:
+    with pytest.raises(BadInput, match=r"no learned activation learned:3f2a9c1b is in .*metalearn_activation"):
+        learned.resolve("learned:3f2a9c1b", store)
+
+
+def test_a_short_name_of_two_is_refused(store: Store) -> None:
+    stored(store)
+    stored(store, "3f2a9c1b" + "1" * 56)
+    with pytest.raises(BadInput, match="start of 2 keys"):
+        learned.resolve("learned:3f2a9c1b", store)
+
+
+def test_a_folder_without_a_file_is_refused(store: Store) -> None:
+    (store.root / KEY[:2] / KEY).mkdir(parents=True)
+    with pytest.raises(BadInput, match=f"{KEY} has no file in"):
+        learned.resolve("learned:3f2a9c1b", store)
+
+
+def test_a_corrupted_one_is_refused_with_its_key_and_left_alone(store: Store) -> None:
+    stored(store)
+    [path] = store.root.rglob("network.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=f"{KEY} cannot be used: .*corrupted"):
+        learned.resolve("learned:3f2a9c1b", store)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"measured": {"accuracy/test": {1: 50.0}}}, "another thing"), ({"status": "diverged"}, "diverged at step 1")],
+)
+def test_a_foreign_one_is_refused_with_its_key(store: Store, changes: dict[str, Any], why: str) -> None:
+    stored(store, **changes)
+    with pytest.raises(BadInput, match=f"{KEY} in .* is no learned activation: .*{why}"):
+        learned.resolve("learned:3f2a9c1b", store)
+
+
+@pytest.mark.parametrize(
+    "name", ["learned:", "learned:3f2", "learned:3F2A9C1B", "learned:3f2a9c1b/cubic", "learnt:3f2a9c1b"]
+)
+def test_other_texts_are_no_activations(name: str) -> None:
+    with pytest.raises(BadInput, match=r"model\.activation must be one of celu"):
+        Component.of("model", "mlp", activation=name)
+
+
+def test_a_name_that_was_not_looked_up_builds_nothing() -> None:
+    with pytest.raises(BadInput, match="is not resolved"):
+        build("model", "mlp", (40,), 10, activation="learned:3f2a9c1b")
+
+
+@pytest.mark.parametrize("data", ["AAAA", "A" * 696])
+def test_forged_data_are_refused(data: str) -> None:
+    text = f"learned:{KEY}:{data}" if len(data) == 4 else f"learned:{KEY}/linear:{data}"
+    with pytest.raises(BadInput, match="holds no function"):
+        learned.table(learned.parse(text))
+
+
+def test_a_model_with_a_learned_activation_keeps_the_contract(store: Store) -> None:
+    stored(store)
+    check_plugin("model", "mlp", width=8, activation=learned.resolve("learned:3f2a9c1b", store))
+
+
+def lesson_spec(base: Spec) -> Spec:
+    return base.replace(optimizer=Component.of("optimizer", "rmsprop"), stop={"steps": 4})
+
+
+def test_what_a_lesson_learns_is_found_by_its_alias(base: Spec, open_lab: Callable[..., Lab]) -> None:
+    lesson = LearnActivation(inner=lesson_spec(base), outer_steps=2, inner_networks=2, hidden=4, last_losses=2)
+    lab = open_lab()
+    [found] = lab.fit([lesson])
+    name = learned.resolve(f"learned:{lesson.alias()}", lab.store)
+    assert name == learned.names_of(lesson.key, found.row())[""]
+    again = open_lab()
+    assert again.fit([lesson])[0].row().tolist() == found.row().tolist()
+    assert again.tally.trained == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "why"),
+    [
+        (LearnActivation, {"last_losses": 5}, "last_losses 5 must be from 1 to the 4"),
+        (LearnActivation, {"inner_networks": 1}, "inner_networks 1"),
+        (LearnActivation, {"outer_steps": 0}, "outer_steps 0"),
+        (LearnLearningRate, {}, "plain sgd, not for rmsprop"),
+    ],
+)
+def test_impossible_lessons_are_refused(base: Spec, kind: type, changes: dict[str, Any], why: str) -> None:
+    own: dict[str, Any] = {"outer_steps": 2, "outer_lr": 0.1}
+    own |= {"inner_networks": 2, "hidden": 4, "last_losses": 2} if kind is LearnActivation else {"start": 0.1}
+    with pytest.raises(ValueError, match=why):
+        kind(inner=lesson_spec(base), **(own | changes))

@@ -1,0 +1,137 @@
+"""What is made of networks that learn Life: fits, verdicts from records, pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from expzoo import figures, records
+from expzoo.life import pictures, verdicts
+from expzoo.life.fits import BEYOND, growth, half_width
+from expzoo.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, Cell
+
+WIDTHS = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0])
+
+
+@pytest.mark.parametrize("half", [2.0, 7.0, 30.0])
+def test_half_of_the_networks_succeed_at_the_width_that_is_found(half):
+    trials = np.full(len(WIDTHS), 1e6)
+    rate = 1 / (1 + np.exp(-3 * (np.log(WIDTHS) - math.log(half))))
+    assert half_width(rate * trials, trials, WIDTHS) == pytest.approx(half, rel=1e-4)
+
+
+def test_a_width_that_is_not_reached_is_bounded():
+    trials = np.full(len(WIDTHS), 20.0)
+    assert half_width(np.zeros(6), trials, WIDTHS) == pytest.approx(BEYOND * 50)
+    assert half_width(trials, trials, WIDTHS) == pytest.approx(1 / BEYOND)
+    assert 5 < half_width(np.array([0.0, 0, 0, 20, 20, 20]), trials, WIDTHS) < 10
+
+
+def flips(rates, seeds, salt):
+    return (np.random.default_rng(salt).random((seeds, len(rates))) < rates).astype(float)
+
+
+def test_growth_covers_what_is_true():
+    widths = [1, 2, 5, 10, 20, 50]
+    rates = [1 / (1 + np.exp(-3 * (np.log(WIDTHS) - math.log(half)))) for half in (3.0, 15.0)]
+    sample = np.stack([flips(rate, 40, salt) for salt, rate in enumerate(rates)], 1)
+    found = growth(sample, widths)
+    assert found.low < 5 < found.high
+    assert found.low > 1
+    same = growth(np.stack([sample[:, 0], flips(rates[0], 40, 9)], 1), widths)
+    assert same.low < 1 < same.high
+
+
+def rows(cell, successes, trials, cells=95.0):
+    """Records of a cell in which the first `successes` networks succeed."""
+    found = []
+    for seed in range(trials):
+        done = seed < successes
+        key = hashlib.sha256(f"{cell} {seed}".encode()).hexdigest()
+        values = {SUCCESS: 100.0 * done, BOARDS: 100.0 if done else 30.0, CELLS: 100.0 if done else cells}
+        common = {"key": key, "seed": seed, "step": 9, "split": "test", "end": True} | cell.columns()
+        found += [common | {"metric": metric, "value": value} for metric, value in values.items()]
+        found.append(common | {"split": "train", "metric": "late_fall", "value": float(seed)})
+    return found
+
+
+def hand_set(value=100.0):
+    key = hashlib.sha256(b"known").hexdigest()
+    common = {"key": key, "seed": 0, "step": 0, "split": "test", "end": False, "metric": SUCCESS, "value": value}
+    return [common | Cell(KNOWN).columns()]
+
+
+def judged(*parts):
+    table = records.frame([row for part in parts for row in part])
+    return {verdict.claim: verdict for verdict in verdicts.judge(table, np.array([(1, 67.0, 1.0), (2, 79.0, 12.0)]))}
+
+
+def test_rates_are_judged_by_exact_intervals():
+    found = judged(rows(Cell("plain"), 0, 200), rows(Cell("smooth"), 20, 100), hand_set())
+    assert {name.partition(".")[2]: verdict.verdict for name, verdict in found.items()} == {
+        "minimal_net_never_learns": "supported",
+        "smooth_minimal_rarely_learns": "supported",
+    }
+    assert found["life.minimal_net_never_learns"].interval[1] == pytest.approx(1.83, abs=0.01)
+    assert "0 of 200" in found["life.minimal_net_never_learns"].note
+    too_often = judged(rows(Cell("plain"), 30, 200), hand_set())
+    assert too_often["life.minimal_net_never_learns"].verdict == "not supported"
+
+
+def test_nothing_is_said_if_the_hand_set_weights_fail():
+    found = judged(rows(Cell("plain"), 0, 200), hand_set(0.0))
+    assert found["life.minimal_net_never_learns"].verdict == "withheld"
+    assert "0 of 1" in found["life.minimal_net_never_learns"].control
+
+
+def test_width_depth_and_density_compare_cells():
+    wide = judged(rows(Cell("smooth"), 4, 40), rows(Cell("smooth", m=5), 40, 40), hand_set())
+    assert wide["life.width_rescues_one_step"].verdict == "supported"
+    assert wide["life.width_rescues_one_step"].effect == pytest.approx(90)
+    assert wide["life.five_times_wider_learns"].verdict == "supported"
+    deep = [rows(Cell("smooth", m=m, d=d), s, 40) for m, d, s in ((1, 1, 4), (1, 2, 0), (5, 1, 40), (5, 2, 14))]
+    deeper = judged(*deep, hand_set())
+    assert deeper["life.depth_hurts_narrow_networks"].verdict == "supported"
+    assert deeper["life.depth_does_not_help"].verdict == "supported"
+    dense = [rows(Cell("smooth", density=p), s, 100) for p, s in ((0.2, 10), (0.38, 60), (0.5, 20))]
+    assert judged(*dense, hand_set())["life.density_d0"].verdict == "supported"
+    level = [rows(Cell("smooth", density=p), 50, 100) for p in (0.2, 0.38, 0.5)]
+    assert judged(*level, hand_set())["life.density_d0"].verdict == "inconclusive"
+
+
+def test_width_needed_and_failed_cells_come_from_a_grid():
+    sizes = {(1, 1): 2, (1, 5): 20, (1, 10): 20, (2, 1): 0, (2, 5): 2, (2, 10): 4}
+    grid = [rows(Cell("smooth", n, m), count, 20, cells=80.0 + 2 * m) for (n, m), count in sizes.items()]
+    found = judged(*grid, hand_set())
+    assert found["life.width_needed_grows_with_steps"].verdict == "supported"
+    assert "of 72 networks that failed, the loss of 56 still" in found["life.width_needed_grows_with_steps"].note
+    assert found["life.cell_accuracy_hides_failure"].effect == pytest.approx((2 * 82 + 2 * 86 + 16 * 272 / 3) / 20)
+    assert "54 failed networks, right in 30.0 % of the boards" in found["life.cell_accuracy_hides_failure"].note
+
+
+def test_a_game_is_an_animated_gif_that_marks_what_is_wrong(tmp_path):
+    games = np.zeros((2, 5, 4, 4), np.uint8)
+    games[0, 3, 1, 1] = 1
+    figure = pictures.playing(games, "title", "caption")
+    figures.save(figure, tmp_path)
+    with Image.open(tmp_path / "playing.gif") as image:
+        assert image.n_frames >= 2
+        assert image.size == (9 * pictures.PIXELS, 4 * pictures.PIXELS)
+    assert figure.data["wrong"].to_list() == [0, 0, 0, 1, 0]
+    with Image.open(io.BytesIO(pictures.animation(games[:, 3:4]))) as image:
+        assert image.convert("RGB").getpixel((12, 12)) == (0xC2, 0x41, 0x0C)
+
+
+def test_errors_are_marked_where_they_are():
+    boards, truth = np.zeros((2, 3, 3, 3), np.uint8)
+    said = truth.copy()
+    said[1, 2, 0] = 1
+    figure = pictures.strip("title", "caption", boards, said, truth)
+    crosses = [line for axes in figure.figure.axes for line in axes.lines if line.get_marker() == "x"]
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in crosses] == [(0, 2)]
+    assert (figure.data["network"] != figure.data["truth"]).sum() == 1
