@@ -227,16 +227,12 @@ class Assembler:
 
     def probe(self, specs: Sequence[Spec]) -> Program:
         """A program of these specs with blank rows, to be timed."""
-        return self._program(specs, [self._blank(spec) for spec in specs])
+        return self.new_program(specs, [self._blank(spec) for spec in specs])
 
-    def solo_program(self, trainee: Trainee, share: Callable[..., Any]) -> Program:
-        """A program for one member that several processes train together, whose step is `share`."""
-        return self._program([trainee.spec], [trainee.member], share)
-
-    def _program(
+    def new_program(
         self, specs: Sequence[Spec], members: Sequence[Member], share: Callable[..., Any] | None = None
     ) -> Program:
-        """A new program for members of one signature, on the graph of the last one."""
+        """A new program for members of one signature, on the graph of the last one; or with `share` for its tape."""
         signature = self.signature(specs[0])
         module = self.module(specs[0])
         if drawn := drawn_buffer(module, lambda: self.module(specs[0], 1)):
@@ -296,7 +292,7 @@ class Assembler:
             self._programs.move_to_end(identity)
             program.load(members, self.feed_of(specs))
             return program
-        self._programs[identity] = program = self._program(specs, members)
+        self._programs[identity] = program = self.new_program(specs, members)
         if len(self._programs) > KEPT_PROGRAMS:
             self._programs.popitem(last=False)
         return program

@@ -177,7 +177,8 @@ class SoloTrainer:
             feed, total = self.assembler.feed_of([spec]), trainee.stop.at_most
             program: Any = ShardedProgram(network, trainee.member, feed, share, total=total, device=self.device)
         else:
-            program = self.assembler.solo_program(trainee, partial(step_on_rows, share, network))
+            step = partial(step_on_rows, share, network)
+            program = self.assembler.new_program([spec], [trainee.member], step)
         session = Session(program, [trainee], self.evaluator, self._commit, lambda *_: program)
         module = SoloModule(session, network, sharded=sharded)
         program.tape.backward = module.manual_backward
