@@ -8,11 +8,21 @@ import numpy as np
 
 from expzoo import randomness
 from expzoo.errors import BadInput
+from expzoo.spec import Event
 
 if TYPE_CHECKING:
     from torch import nn
 
     from expzoo.engine.layout import Layout
+    from expzoo.spec import Step
+    from expzoo.store import Network
+
+
+def row_at(network: Network, step: Step) -> np.ndarray:
+    """The row that a recipe names; of a network that diverged or ended before it, the last."""
+    if isinstance(step, Event):
+        return network.rows[network.events.get(step.name, network.step)]
+    return network.rows[min(step, network.step) if isinstance(step, int) else network.step]
 
 
 def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:

@@ -26,8 +26,8 @@ from expzoo.engine.redraw import feed
 from expzoo.engine.session import Trainee
 from expzoo.errors import BadInput
 from expzoo.interfaces import Stream
-from expzoo.spec import Component, Event, Fresh, Init, Known, Rewind, SignFlip, Spec, Step, canonical_json
-from expzoo.starts import flipped, solved
+from expzoo.spec import Component, Event, Fresh, Init, Known, Rewind, SignFlip, Spec, canonical_json
+from expzoo.starts import flipped, row_at, solved
 from expzoo.store import Network, Partial
 
 if TYPE_CHECKING:
@@ -112,14 +112,12 @@ class Assembler:
                 module = self.module(spec, randomness.stable_hash(spec.seed, "init", draw))
                 return self.layout(spec).row(module).numpy()
             case Rewind(of=source, step=step):
-                network = networks[source.key]
-                return network.rows[_last(network, step)].copy()
+                return row_at(networks[source.key], step).copy()
             case Known(name=name, layers=layers):
                 module = self.module(spec, randomness.stable_hash(spec.seed, "init", 0))
                 return self.layout(spec).row(solved(module, name, self.dataset(spec.dataset), layers)).numpy()
             case SignFlip(of=source, step=step, k=k, seed=seed):
-                network = networks[source.key]
-                return flipped(network.rows[_last(network, step)], self.layout(spec), k, seed)
+                return flipped(row_at(networks[source.key], step), self.layout(spec), k, seed)
 
     def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
         """The mask (size,) of bool of a spec, of its recipe and its parametrisation; None if it has none."""
@@ -131,7 +129,7 @@ class Assembler:
         read = None
         if source is not None:
             network = networks[source[0].key]
-            read = network.rows[_last(network, source[1])], network.mask
+            read = row_at(network, source[1]), network.mask
         mask = masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
         return mask if pruned is None else mask & pruned
 
@@ -299,10 +297,3 @@ def _drawn_buffer(module: nn.Module, make_another: Callable[[], nn.Module]) -> s
     buffers = dict(module.named_buffers())
     others = dict(make_another().named_buffers()) if buffers else {}
     return next((name for name, value in buffers.items() if not torch.equal(value, others[name])), None)
-
-
-def _last(network: Network, step: Step) -> int:
-    """The step of a row that a recipe names; of a network that diverged or ended before it, the last."""
-    if isinstance(step, Event):
-        return network.events.get(step.name, network.step)
-    return min(step, network.step) if isinstance(step, int) else network.step
