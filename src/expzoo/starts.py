@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from expzoo.store import Network
 
 
+def row_at(network: Network, step: Step) -> np.ndarray:
+    """The row that a recipe names; of a network that diverged or ended before it, the last."""
+    if isinstance(step, Event):
+        return network.rows[network.events.get(step.name, network.step)]
+    return network.rows[min(step, network.step) if isinstance(step, int) else network.step]
+
+
 def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:
     """The module with the weights it knows for the problem `name`, in place; BadInput if it knows none."""
     solve: Any = getattr(module, "solve", None)
@@ -38,10 +45,3 @@ def flipped(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
     changed = row.copy()
     changed[places[randomness.permutation(seed, "sign flips", 0, len(places))[:k]]] *= -1
     return changed
-
-
-def last_step(network: Network, step: Step) -> int:
-    """The step of a row that a recipe names; of a network that diverged or ended before it, the last."""
-    if isinstance(step, Event):
-        return network.events.get(step.name, network.step)
-    return min(step, network.step) if isinstance(step, int) else network.step

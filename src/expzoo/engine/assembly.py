@@ -27,7 +27,7 @@ from expzoo.engine.session import Trainee
 from expzoo.errors import BadInput
 from expzoo.interfaces import Stream
 from expzoo.spec import Component, Event, Fresh, Init, Known, Rewind, SignFlip, Spec, canonical_json
-from expzoo.starts import flipped, last_step, solved
+from expzoo.starts import flipped, row_at, solved
 from expzoo.store import Network, Partial
 
 if TYPE_CHECKING:
@@ -112,14 +112,12 @@ class Assembler:
                 module = self.module(spec, randomness.stable_hash(spec.seed, "init", draw))
                 return self.layout(spec).row(module).numpy()
             case Rewind(of=source, step=step):
-                network = networks[source.key]
-                return network.rows[last_step(network, step)].copy()
+                return row_at(networks[source.key], step).copy()
             case Known(name=name, layers=layers):
                 module = self.module(spec, randomness.stable_hash(spec.seed, "init", 0))
                 return self.layout(spec).row(solved(module, name, self.dataset(spec.dataset), layers)).numpy()
             case SignFlip(of=source, step=step, k=k, seed=seed):
-                network = networks[source.key]
-                return flipped(network.rows[last_step(network, step)], self.layout(spec), k, seed)
+                return flipped(row_at(networks[source.key], step), self.layout(spec), k, seed)
 
     def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
         """The mask (size,) of bool of a spec, of its recipe and its parametrisation; None if it has none."""
@@ -131,7 +129,7 @@ class Assembler:
         read = None
         if source is not None:
             network = networks[source[0].key]
-            read = network.rows[last_step(network, source[1])], network.mask
+            read = row_at(network, source[1]), network.mask
         mask = masks.resolve(spec.mask, spec.seed, self.layout(spec), read)
         return mask if pruned is None else mask & pruned
 
