@@ -10,7 +10,7 @@ import numpy as np
 
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, decide_each, no_difference
+from expzoo.claims import Claim, Pairs, decide_each, no_difference
 from expzoo.engine.evaluation import Measure
 from expzoo.learned import names_of
 from expzoo.meta.activation import LearnActivation, notebook_network
@@ -19,7 +19,6 @@ from expzoo.meta.lesson import Learned, Lessons
 from expzoo.options import Activation, Count, Positive
 from expzoo.registry import register
 from expzoo.spec import Component, Fresh
-from expzoo.statistics import complete, pair_on_seed, paired_t, tost
 from expzoo.trained import Request
 
 if TYPE_CHECKING:
@@ -176,15 +175,15 @@ class ActivationTransfer:
             own = _means(table, dataset, LEARNED, EARLY)
             others = [_means(table, dataset, arm, EARLY) for arm in self.baselines]
             median = {unit: float(np.median([other[unit] for other in others])) for unit in own}
-            first, second, _ = pair_on_seed(own, median)
-            return lambda *, level: paired_t(first, second, level=level)
+            return Pairs(EARLY_LOSS, own, median)
 
         def ranks(dataset: str) -> Estimator:
-            values = np.array([[*_means(table, dataset, arm, FINAL).values()] for arm in (LEARNED, *self.baselines)]).T
-            (whole,), _ = complete(values)
-            rank = 1.0 + (whole[:, 1:] < whole[:, :1]).sum(1)
-            middle = np.full_like(rank, 1 + len(self.baselines) / 2)
-            return lambda *, level: tost(rank, middle, *MIDDLE_OF_PACK.bounds, level=level)
+            own = _means(table, dataset, LEARNED, FINAL)
+            others = [_means(table, dataset, arm, FINAL) for arm in self.baselines]
+            rank = {unit: 1.0 + sum(other[unit] < value for other in others) for unit, value in own.items()}
+            whole = {unit: np.isfinite([own[unit], *(other[unit] for other in others)]).all() for unit in own}
+            known = {unit: value if whole[unit] else float("nan") for unit, value in rank.items()}
+            return Pairs(MIDDLE_OF_PACK, known, dict.fromkeys(own, 1 + len(self.baselines) / 2))
 
         verdicts = []
         for claim, measure, metric in ((EARLY_LOSS, early, EARLY), (MIDDLE_OF_PACK, ranks, FINAL)):

@@ -8,11 +8,11 @@ import numpy as np
 
 from expzoo import computed, figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, paired
+from expzoo.claims import Claim, Control, paired
 from expzoo.numerics.random_features import directions, fit, one_hot, relu_features
 from expzoo.options import Count, Positive, Range
 from expzoo.registry import register
-from expzoo.statistics import paired_t, tost
+from expzoo.statistics import paired_t
 from expzoo.trained import Request, Trained
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class DoubleDescentRff:
             return dict(zip(seeds, values.tolist(), strict=True))
 
         return [
-            decide(PEAK, tost(peaks, np.zeros_like(peaks), *PEAK.bounds), control=control),
+            paired(PEAK, named(peaks), named(np.zeros_like(peaks)), control=control),
             paired(PROMINENCE, named(exact[:, at_n]), named(exact[:, -1]), control=control),
             paired(SECOND_DESCENT, named(exact[:, -1]), named(exact[:, below].min(1)), control=control),
         ]

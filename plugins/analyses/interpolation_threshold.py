@@ -10,14 +10,13 @@ import numpy as np
 
 from expzoo import computed, figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, paired
+from expzoo.claims import Claim, Control, paired
 from expzoo.engine.evaluation import Measure
 from expzoo.engine.layout import Layout
 from expzoo.numerics.random_features import directions, fit, one_hot, relu_features
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.registry import register
 from expzoo.spec import Component, Event, Spec
-from expzoo.statistics import complete, tost
 from expzoo.threshold import Search, exponents
 from expzoo.trained import Request, Trained
 
@@ -204,9 +203,8 @@ class InterpolationThreshold:
             powers = {loss: _exponents(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
             for (loss, of), power in PREDICTED.items():
                 claim = _claim(loss, of, criterion)
-                (values,), dropped = complete([pair[of == "K"] for pair in powers[loss].values()])
-                estimate = tost(values, np.zeros_like(values), *claim.bounds)
-                verdict = decide(claim, estimate, control=control, dropped=dropped)
+                own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
+                verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=control)
                 verdicts.append(replace(verdict, note=f"predicted {power:g}; {budget}; {verdict.note}".rstrip("; ")))
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
             verdicts.append(paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control))

@@ -10,7 +10,7 @@ import numpy as np
 
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, decide_all, no_difference, paired
+from expzoo.claims import Claim, Pairs, decide_all, no_difference, paired
 from expzoo.engine.evaluation import Measure
 from expzoo.learned import PREFIX, names_of, parse, table
 from expzoo.meta.activation import LearnActivation
@@ -19,7 +19,6 @@ from expzoo.meta.lesson import Learned, Lessons
 from expzoo.options import Activation, Count, NonNegative, Positive
 from expzoo.registry import register
 from expzoo.spec import Component, Fresh
-from expzoo.statistics import pair_on_seed, paired_t
 from expzoo.trained import Request
 
 if TYPE_CHECKING:
@@ -174,21 +173,19 @@ class MetalearnActivation:
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Means over evaluation seeds, paired over meta-trainings; a claim about all baselines must hold for each."""
+        metas = {*records.select(table, metric="outer_loss")["seed"]}
 
         def means(arm: str, metric: str = "accuracy") -> dict[int, float]:
-            return _by_meta(table, arm, metric)
+            return dict.fromkeys(metas, float("nan")) | _by_meta(table, arm, metric)
 
-        def gain(over: str, metric: str) -> Estimator:
-            first, second, _ = pair_on_seed(means(LEARNED, metric), means(over, metric))
-            return lambda *, level: paired_t(first, second, level=level)
+        def over_each(claim: Claim, metric: str) -> dict[str, Estimator]:
+            return {arm: Pairs(claim, means(LEARNED, metric), means(arm, metric)) for arm in self.baselines}
 
         control = no_difference("networks with relu that differ in their start only", means(AGAIN), means("relu"))
-        metas = {*records.select(table, metric="outer_loss")["seed"]}
-        lost = dict.fromkeys(self.baselines, len(metas) - len(means(LEARNED)))
         names = sorted({PREFIX + alias for alias in table["alias"].drop_nulls()})
         verdicts = [
-            decide_all(MORE_ACCURATE, _each(gain, self.baselines, "accuracy"), control=control, dropped=lost),
-            decide_all(LOWER_LOSS, _each(gain, self.baselines, "training_loss"), control=control, dropped=lost),
+            decide_all(MORE_ACCURATE, over_each(MORE_ACCURATE, "accuracy"), control=control),
+            decide_all(LOWER_LOSS, over_each(LOWER_LOSS, "training_loss"), control=control),
             paired(PIECES_SUFFICE, means(PIECES), means(LEARNED), control=control),
         ]
         return [replace(verdict, note=f"{verdict.note}; stored as {', '.join(names)}") for verdict in verdicts]
@@ -259,10 +256,6 @@ def _function(result: Learned, step: int) -> list[dict[str, Any]]:
         for metric, name in shapes.items()
         for x, y in zip(KNOTS, table(parse(name))[0], strict=True)
     ]
-
-
-def _each(gain: Any, arms: Sequence[str], metric: str) -> dict[str, Estimator]:
-    return {arm: gain(arm, metric) for arm in arms}
 
 
 def _by_meta(table: pl.DataFrame, arm: str, metric: str) -> dict[int, float]:

@@ -9,13 +9,13 @@ import numpy as np
 
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, paired
+from expzoo.claims import Claim, Control, paired
 from expzoo.meta.learning_rate import LearnLearningRate
 from expzoo.meta.lesson import Learned, Lessons
 from expzoo.options import Count, Positive, Range
 from expzoo.registry import register
 from expzoo.spec import Component
-from expzoo.statistics import complete, mean_t, tost
+from expzoo.statistics import complete, mean_t
 from expzoo.trained import Request
 
 if TYPE_CHECKING:
@@ -133,12 +133,12 @@ class MetalearnLearningRate:
         """Paired over seeds at the last outer step; the grid search is the control."""
         rates = {start: self._final(table, start) for start in STARTS}
         control = self._control(table)
-        (both,), dropped = complete([np.mean(pair) for pair in zip(*(r.values() for r in rates.values()), strict=True)])
-        estimate = tost(both, np.zeros_like(both), *AS_PUBLISHED.bounds)
-        value = decide(AS_PUBLISHED, estimate, control=control, dropped=dropped)
+        both = {seed: (high + rates["low"][seed]) / 2 for seed, high in rates["high"].items()}
+        value = paired(AS_PUBLISHED, both, dict.fromkeys(both, 0.0), control=control)
+        (finite,), _ = complete([*both.values()])
         return [
             paired(ONE_OPTIMUM, rates["high"], rates["low"], control=control),
-            replace(value, note=f"{value.note}; {_prediction(both)}".lstrip("; ")),
+            replace(value, note=f"{value.note}; {_prediction(finite)}".lstrip("; ")),
         ]
 
     def _final(self, table: pl.DataFrame, start: str) -> dict[int, float]:

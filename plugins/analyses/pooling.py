@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, decide_all, no_difference, paired
+from expzoo.claims import Claim, Pairs, decide_all, no_difference, paired
 from expzoo.engine.evaluation import Measure
 from expzoo.engine.layout import Layout
 from expzoo.options import Count, Range
 from expzoo.registry import register
 from expzoo.spec import Component, Fresh
-from expzoo.statistics import pair_on_seed, paired_t, tost
 from expzoo.trained import Request, Trained
 
 if TYPE_CHECKING:
@@ -161,20 +159,16 @@ class Pooling:
             plain = accuracy(without, size)
             return {seed: value - scale(plain[seed]) for seed, value in pooled(size, scale).items()}
 
-        def lost(arm: str) -> Estimator:
-            return partial(paired_t, *pair_on_seed(accuracy(arm, many), accuracy("none", many))[:2])
-
-        def changed(arm: str) -> Estimator:
-            first, second, _ = pair_on_seed(accuracy(arm, many), accuracy("none", many))
-            return lambda *, level: tost(first, second, *NO_DIFFERENCE.bounds, level=level)
+        def changed(claim: Claim) -> dict[str, Estimator]:
+            return {arm: Pairs(claim, accuracy(arm, many), accuracy("none", many)) for arm in POOLED}
 
         control = no_difference("networks that differ in their start only", accuracy(AGAIN, few), accuracy("none", few))
         return [
             paired(GAP_SHRINKS, gap(few), gap(many), control=control),
             paired(MATCHED_SHRINKS, gap(few, MATCHED), gap(many, MATCHED), control=control),
             paired(ODDS_SHRINK, gap(few, scale=_log_odds), gap(many, scale=_log_odds), control=control),
-            decide_all(NO_DIFFERENCE, {arm: changed(arm) for arm in POOLED}, control=control),
-            decide_all(HINDERS, {arm: lost(arm) for arm in POOLED}, control=control),
+            decide_all(NO_DIFFERENCE, changed(NO_DIFFERENCE), control=control),
+            decide_all(HINDERS, changed(HINDERS), control=control),
             paired(MAX_WORSE, accuracy("max", many), accuracy("l2", many), control=control),
         ]
 
