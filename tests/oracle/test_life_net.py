@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
 from expzoo.engine.layout import own_generator
@@ -173,6 +174,19 @@ def test_a_population_trains_as_the_authors_loop(open_lab):
             optimizer.step()
         for name, value in trained.parameters().items():
             np.testing.assert_allclose(value, module.get_parameter(name).detach().numpy(), rtol=1e-9, atol=1e-12)
+
+
+def test_training_goes_on_from_any_step_with_the_same_bits():
+    spec = life_spec(model={"output": "sigmoid", "activation": "leaky_relu"}).replace(stop={"steps": 20})
+    trainees = [Assembler().trainee(spec.replace(seed=seed), {}) for seed in (1, 2, 3)]
+    with exact_arithmetic():
+        whole = Assembler().program(trainees)
+        whole.advance(0, 13)
+        kept = [whole.row(place) for place in range(3)]
+        whole.advance(13, 20)
+        part = Assembler().program(trainees[1:], kept[1:])
+        part.advance(13, 20)
+    assert torch.equal(part.theta, whole.theta[1:])
 
 
 def test_scores_count_cells_and_boards():

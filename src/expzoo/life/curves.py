@@ -55,7 +55,7 @@ def success(table: pl.DataFrame) -> Figure:
         figures.name_curves(axes)
     caption = "A network succeeds if it gets every cell of 1000 boards of 5 x 5 right. Intervals are exact, of 95 %."
     if any(map(_published, drawn)):
-        caption += " Rings were read off the essay's figures, of 20 networks each."
+        caption += " Rings were read off the essay's figures 4 and 6, of 20 networks each."
     return Figure("success", "How often a network learns the game", caption, picture, pl.DataFrame(rows))
 
 
@@ -78,7 +78,7 @@ def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]]) -> Fig
         figures.legend(panels[0])
     caption = (
         "Means over networks with 95 % Student intervals. Dotted, in each curve's colour: what the answer that every "
-        "cell is dead gets right. The essay's caption says tiles; its script counts whole boards."
+        "cell is dead gets right. The captions of the essay's figures 5 and 7 say tiles; its script counts whole boards."
     )
     data = records.select(table, metric=[BOARDS, CELLS], end=True).drop("key")
     return Figure("correct", "Boards and cells that are right", caption, picture, data)
