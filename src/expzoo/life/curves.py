@@ -78,7 +78,7 @@ def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]]) -> Fig
         figures.legend(panels[0])
     caption = (
         "Means over networks with 95 % Student intervals. Dotted, in each curve's colour: what the answer that every "
-        "cell is dead gets right. The captions of the essay's figures 5 and 7 say tiles; its script counts whole boards."
+        "cell is dead gets right. The essay's figures 5 and 7 say tiles, its script counts whole boards."
     )
     data = records.select(table, metric=[BOARDS, CELLS], end=True).drop("key")
     return Figure("correct", "Boards and cells that are right", caption, picture, data)
