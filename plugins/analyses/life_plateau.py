@@ -17,6 +17,7 @@ from expzoo.life import networks as life
 from expzoo.life.networks import Cell
 from expzoo.options import Count
 from expzoo.registry import register
+from expzoo.report.colours import INK
 from expzoo.statistics import clopper_pearson, pair_on_seed, tost
 from expzoo.trained import Request, Trained
 
@@ -113,10 +114,9 @@ class LifePlateau:
         for m in sorted({*trained["m"]}):
             steps, values = records.pivot(trained, "game_steps", m=m, metric=life.BOARDS, end=True)
             mean, low, high = figures.interval(values)
-            look = figures.style(f"networks, m = {m}")
-            axes.vlines(steps, low, high, color=look.colour, linewidth=2)
+            axes.vlines(steps, low, high, color=INK, linewidth=2)
             line = figures.Series(
-                steps, mean, low=low, high=high, linestyle="none", marker="o", color=look.colour, zorder=5
+                steps, mean, low=low, high=high, linestyle="none", marker="D", color=INK, markersize=8, zorder=5
             )
             line.set_label(f"networks, m = {m}")
             axes.add_line(line)
@@ -127,7 +127,7 @@ class LifePlateau:
         axes.set_ylim(-4, 104)
         figures.name_curves(axes)
         caption = (
-            f"Curves: boards of 5 x 5 that are all dead after so many steps, of {BOARDS_COUNTED} random ones. Dots: "
+            f"Curves: boards of 5 x 5 all dead after so many steps, of {BOARDS_COUNTED} random ones. Diamonds: "
             "boards that trained networks get right in every cell, means with 95 % Student intervals."
         )
         yield Figure("plateau", "What the plateau is", caption, picture, pl.DataFrame(rates))
