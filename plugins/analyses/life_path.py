@@ -134,7 +134,7 @@ class LifePath:
                 axes.set_title(f"m = {m}, {name}", fontsize=10)
                 axes.set_ylabel("loss (nats)" if column == 0 else "")
         for axes in panels[-2:]:
-            axes.set_xlabel("from the known (0) to the trained network (1)")
+            axes.set_xlabel("from the known (0) to the trained (1)")
         caption = "Binary cross-entropy on 1000 boards along straight lines, one a seed; the median in colour."
         data = pl.DataFrame(rows, ["m", "line", "seed", "at", "loss"], orient="row")
         yield Figure("paths", "From the known solution to what is learned", caption, picture, data)
