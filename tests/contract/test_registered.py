@@ -8,7 +8,7 @@ import pytest
 from tests.image_archives import DOWNLOADED, stand_in
 
 from expzoo.registry import declared
-from expzoo.spec import Component
+from expzoo.spec import Component, Spec
 from expzoo.testing import check_plugin, plugin_cases
 from expzoo.testing.checks import small_base
 
@@ -26,7 +26,6 @@ SMALL_OF = {
     "interpolation_threshold": {"sizes": (30, 60), "widths": (2, 3, 4, 5, 6)},
 }
 """The same for one of them, where an option's name means something else."""
-PATCHED = Component.of("dataset", "two_patterns", train_size=80, test_size=40, batch_size=25)
 
 
 SLOW = {("model", "resnet"), ("model", "wide_resnet")}
@@ -34,15 +33,33 @@ SLOW = {("model", "resnet"), ("model", "wide_resnet")}
 CASES = [pytest.param(*case, marks=[pytest.mark.slow] if case in SLOW else []) for case in plugin_cases()]
 
 
+def life() -> Spec:
+    """The smallest network for the Game of Life, trained for 4 steps on 5 boards each."""
+    parts = {"dataset": ("life", {"batch_size": 5}), "model": ("life_net", {"output": "sigmoid"})}
+    parts |= {"optimizer": ("adam", {}), "schedule": ("constant", {}), "loss": ("bce_of_probabilities", {})}
+    parts |= {"stop": ("steps", {"steps": 4})}
+    return Spec(seed=1, **{kind: Component.of(kind, name, **options) for kind, (name, options) in parts.items()})
+
+
+def patched() -> Spec:
+    """A small network on two patterns."""
+    return small_base().replace(
+        dataset=Component.of("dataset", "two_patterns", train_size=80, test_size=40, batch_size=25)
+    )
+
+
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_a_registered_plugin_keeps_the_contract(
     kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = declared(kind, name).options if kind in ("model", "analysis") else ()
-    small = SMALL | SMALL_OF.get(name, {})
+    small, base = SMALL | SMALL_OF.get(name, {}), None
+    if kind == "analysis" and name.startswith("life_"):
+        small, base = small | {"steps": (1,), "widths": (1,)}, life()
+    if (kind, name) == ("analysis", "two_patterns"):
+        base = patched()
     options = {option: value for option, value in small.items() if option in known}
     if kind == "dataset" and name in DOWNLOADED:
         stand_in(name, tmp_path, monkeypatch)
         options = {"batch_size": 7}
-    base = small_base().replace(dataset=PATCHED) if (kind, name) == ("analysis", "two_patterns") else None
     check_plugin(kind, name, base, **options)

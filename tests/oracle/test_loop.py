@@ -10,6 +10,7 @@ from torch import nn
 from expzoo.engine import loop
 from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.loop import Loop, is_large
+from expzoo.interfaces import Split
 from expzoo.registry import build
 from expzoo.spec import Component, Spec
 from expzoo.testing.networks import check_plain_loop, trained
@@ -53,11 +54,11 @@ def test_a_member_has_the_same_bits_in_any_company(spec: Spec, monkeypatch: pyte
         np.testing.assert_array_equal(alone, together[place])
 
 
-def test_what_is_large_follows_from_the_spec_and_not_from_the_number_of_examples_looked_at() -> None:
-    x = torch.zeros(4, 3, 32, 32)
-    for options, batch, large in (({"width": 16}, 100, True), ({"width": 2}, 100, False), ({"width": 2}, 20000, True)):
-        module = build("model", "resnet", (3, 32, 32), 10, **options)
-        assert {is_large(module, x[:count], batch) for count in (1, 2, 4)} == {large}
+def test_what_is_large_follows_from_the_network_and_the_batch() -> None:
+    for width, batch, large in ((16, 100, True), (2, 100, False), (2, 20000, True)):
+        dataset = build("dataset", "textures", train_size=max(batch, 100), batch_size=batch, noise=0.0)
+        dataset.split = lambda name, seed: Split(np.zeros((2, 3, 32, 32), np.float32), np.zeros(2, np.int64))
+        assert is_large(build("model", "resnet", (3, 32, 32), 10, width=width), dataset, 0) == large
 
 
 def test_what_a_crowd_cannot_have_a_loop_refuses_too() -> None:

@@ -51,7 +51,7 @@ class Assembler:
         """`datasets` gives the dataset of a component; those of another assembler are not made again."""
         self.device = device or torch.device("cpu")
         self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
-        self._graphs: dict[Signature, fx.GraphModule] = {}
+        self._graphs: dict[Signature, fx.GraphModule | None] = {}
         self._member_bytes: dict[Signature, int] = {}
         self._layouts: dict[tuple[Component, Component], Layout] = {}
         self._large: dict[Signature, bool] = {}
@@ -231,8 +231,7 @@ class Assembler:
         self, specs: Sequence[Spec], members: Sequence[Member], share: Callable[..., Any] | None = None
     ) -> Program:
         """A new program for members of one signature, on the graph of the last one; or with `share` for its tape."""
-        signature = self.signature(specs[0])
-        module = self.module(specs[0])
+        signature, module = self.signature(specs[0]), self.module(specs[0])
         if drawn := drawn_buffer(module, lambda: self.module(specs[0], 1)):
             why = f"its buffer {drawn} is drawn at random, but buffers are one for all members"
             raise BadInput(f"model={specs[0].model.name}: {why}; make it a parameter with parametrisation=frozen")
@@ -247,28 +246,21 @@ class Assembler:
                 parametrisation=self.parametrisation(specs[0]),
                 device=self.device,
                 graph=self._graphs.get(signature),
-                share=share or (self._loop(specs[0]) if self._is_large(specs[0]) else None),
+                share=share or self._loop(specs[0]),
             )
         except Unadoptable as error:
             raise BadInput(f"model={specs[0].model.name}: {error}") from error
-        if program.graph is not None:
-            self._graphs[signature] = program.graph
+        self._graphs[signature] = program.graph
         if len(self._graphs) > KEPT_GRAPHS:
             del self._graphs[next(iter(self._graphs))]
         return program
 
-    def _is_large(self, spec: Spec) -> bool:
-        """Whether a network is trained by torch's own kernels, by itself: a function of its spec."""
-        signature = self.signature(spec)
+    def _loop(self, spec: Spec) -> partial[Loop] | None:
+        """What trains a large network by itself; None for one that belongs into a population."""
+        module, signature = self.module(spec), self.signature(spec)
         if signature not in self._large:
-            dataset, dtype = self.dataset(spec.dataset), getattr(torch, spec.dtype)
-            x = torch.tensor(dataset.split("train", spec.seed).x[:2])
-            x = x.to(dtype) if x.is_floating_point() else x
-            self._large[signature] = is_large(self.module(spec), x, dataset.batch_size)
-        return self._large[signature]
-
-    def _loop(self, spec: Spec) -> partial[Loop]:
-        return partial(Loop, self.module(spec), spec.loss.build())
+            self._large[signature] = is_large(module, self.dataset(spec.dataset), spec.seed)
+        return partial(Loop, module, spec.loss.build()) if self._large[signature] else None
 
     def feed_of(self, specs: Sequence[Spec]) -> Feed:
         """What members with these specs are fed."""

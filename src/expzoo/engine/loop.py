@@ -7,8 +7,9 @@ meet in one call, a member's bits cannot depend on the crowd. Which path a netwo
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,15 +20,20 @@ from expzoo.engine.dropout import Counters, keep_calls
 from expzoo.engine.functions import BY_CHANNEL, BY_ELEMENT
 from expzoo.engine.trace import objective, try_once
 
+if TYPE_CHECKING:
+    from expzoo.interfaces import Dataset, Stream
+
 LARGE = 10**9  # multiplications in the forward pass of one batch from which a network is trained by itself (LOG.md)
 
 
-def is_large(module: nn.Module, x: Tensor, batch: int) -> bool:
-    """Whether a network is trained by itself, from examples x (n, *inputs) and the number in a batch."""
+def is_large(module: nn.Module, dataset: Dataset | Stream, seed: int) -> bool:
+    """Whether a network is trained by itself on batches of this dataset; `seed` is any member's."""
+    dtype = next(module.parameters()).dtype
+    x = torch.tensor(dataset.split("train", seed).x[:2])
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
-        module.eval()(x)
-    return counter.get_total_flops() / 2 * batch / len(x) >= LARGE
+        copy.deepcopy(module).eval()(x.to(dtype) if x.is_floating_point() else x)
+    return counter.get_total_flops() / 2 * dataset.batch_size / len(x) >= LARGE
 
 
 class Loop:
