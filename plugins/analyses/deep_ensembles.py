@@ -135,12 +135,14 @@ class DeepEnsembles:
         self, networks: Sequence[Trained], logits: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
     ) -> list[dict[str, Any]]:
         """Every curve against the size of the ensemble, and the diversity of its members."""
+        likelihoods = ensembles.true_likelihoods(log_softmax(logits["test"]), labels["test"])
+        curve = ensembles.nll_curve(likelihoods, self.sizes, self.draws)
         rows = []
-        for size in self.sizes:
+        for size, whole in zip(self.sizes, curve, strict=True):
             chosen = ensembles.subsets(len(networks), size, self.draws)[: self.most]
             drawn = [_scores(logits, labels, members) for members in chosen]
             means = {metric: float(np.mean([one[metric] for one in drawn])) for metric in drawn[0]}
-            rows += _rows(networks, "pool", means, size=size)
+            rows += _rows(networks, "pool", means | {"nll": float(whole)}, size=size)
         return rows
 
     def _width_rows(self, networks: Sequence[Trained], predictions: Predictions) -> list[dict[str, Any]]:

@@ -58,7 +58,8 @@ def size(table: pl.DataFrame) -> Figure:
         axes.set(xscale="log", xlabel="networks", ylabel=unit)
         axes.set_xticks([1, 2, 4, 8, 16, 32], list(map(str, [1, 2, 4, 8, 16, 32])))
         axes.set_xlim(sizes[0] * 0.9, sizes[-1] * 1.1)
-        axes.set_ylim(bottom=None if metric == "accuracy" else 0)
+        if metric != "accuracy":
+            axes.set_ylim(0, 1.15 * values.max() or 1)
         axes.minorticks_off()
     caption = (
         "Means over ensembles drawn from one pool: accuracy, pairwise disagreement, and NLL less that of a member."
