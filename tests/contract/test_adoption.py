@@ -144,6 +144,8 @@ MODULES = ACTIVATIONS | LAYERS | IMAGES | FORMULAS
 class Drawn:
     """Batches that depend on the member's seed and the step."""
 
+    batch_last = False
+
     def __init__(self, seeds, batch, dtype):
         self.seeds, self.batch, self.dtype = seeds, batch, dtype
 
