@@ -263,8 +263,7 @@ def node(kind: str, name: str) -> str:
 def _checked(kind: str, name: str, options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """All options converted, the defaults among them, and what is wrong with them."""
     known, where = declared(kind, name).options, node(kind, name)
-    faults = [f"{where} has no {key}: {nearest(key, known)}" for key in options if key not in known]
-    values = {}
+    values, faults = {}, [f"{where} has no {key}: {nearest(key, known)}" for key in options if key not in known]
     for key, option in known.items():
         value = options.get(key, option.default)
         try:

@@ -66,11 +66,11 @@ def _failure(job: Job, common: set[str]) -> str:
 
 
 def reason(said: str) -> str:
-    """In one line, what was said: of a traceback the last line."""
-    lines = [line for line in said.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    return lines[-1] if any(line.startswith("Traceback") for line in lines) else lines[0]
+    """In one line, what was said: of a traceback the exception, and whose it was."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    if not any(line.startswith("Traceback") for line in lines):
+        return next(iter(lines), "")
+    return f"{lines[-2]} ({lines[-1]})" if " raised while it was " in lines[-1] else lines[-1]
 
 
 def _keep(ended: Sequence[Job]) -> Path:

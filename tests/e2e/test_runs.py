@@ -89,14 +89,15 @@ def test_a_sweep_gives_each_job_its_directory(tmp_path: Path) -> None:
     quick = ("population.size=2", "stop.steps=5", "dataset.num_samples=200")
     ended = place.type("-m", *quick, "model.width=8,16")
     assert (ended.code, ended.err) == (0, "")
-    runs = sorted(path for path in (place.folder / "outputs" / "custom").iterdir() if path.is_dir())
+    runs = sorted(path.parent for path in (place.folder / "outputs" / "custom").glob("*/manifest.json"))
     configs = [yaml.safe_load((run / results.CONFIG).read_bytes()) for run in runs]
     assert sorted(config["model"]["width"] for config in configs) == [8, 16]
     assert [results.damaged(run, results.require(run)) for run in runs] == [[], []]
     before = place.files()
-    assert place.type(*quick, "model.width=16").code == 0
     assert place.type("-m", *quick, "model.width=16,8").code == 0
     assert place.files() == before
+    assert place.type(*quick, "model.width=16").code == 0  # alone it is drawn, and nothing is trained
+    assert set(place.files("outputs/store")) == {path for path in before if "store" in path.parts}
 
     compared = place.type("compare", *map(str, runs))
     assert compared.code == 0
