@@ -68,6 +68,8 @@ MODULES = {
 class Drawn:
     """Batches that depend on the member's seed and the step."""
 
+    batch_last = False
+
     def __init__(self, seeds, batch, dtype):
         self.seeds, self.batch, self.dtype = seeds, batch, dtype
 
@@ -243,7 +245,6 @@ REFUSED = {
         nn.Unflatten(1, (6, 4)), nn.GRU(4, 3, num_layers=2, dropout=0.5, batch_first=True)
     ),
     "nonzero has a size of its own": lambda: nn.Sequential(nn.Linear(LENGTH, CLASSES), Nonzero()),
-    "cannot be traced: mat1 and mat2": lambda: nn.Linear(LENGTH + 1, CLASSES),
     "hands a tensor to NumPy": lambda: nn.Sequential(Numbers(), nn.Linear(LENGTH, CLASSES)),
     "_to_sparse, .* write it with other operations": lambda: nn.Sequential(Sparse(), nn.Linear(LENGTH, CLASSES)),
 }
@@ -274,6 +275,11 @@ class Nonzero(nn.Module):
 def test_what_cannot_be_adopted_is_refused_with_the_way_out(why):
     with pytest.raises(Unadoptable, match=why):
         program(REFUSED[why], [0, 1])
+
+
+def test_what_a_forward_raises_by_itself_is_its_own():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        program(lambda: nn.Linear(LENGTH + 1, CLASSES), [0, 1])
 
 
 def test_refusing_leaves_the_module_as_it_was():
