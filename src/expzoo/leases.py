@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock
+
 from expzoo.atomic import here, is_alive
 
 NAME = "lease"
@@ -69,9 +71,7 @@ class Leases:
         path = self.folder(key) / NAME
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.exists() and not (self._is_abandoned(path) and self._take_away(path)):
-                return False
-            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            handle = self._take_over(path) if path.exists() else _create(path)
         except FileExistsError:
             return False
         except PermissionError as error:
@@ -85,9 +85,9 @@ class Leases:
     def _is_abandoned(self, path: Path) -> bool:
         """Whether a lease is nobody's: it is gone, its process here is no more, or nobody has touched it for long."""
         try:
-            facts, words = path.stat(), path.read_text(encoding="ascii").split()
-        except (FileNotFoundError, UnicodeDecodeError):
-            return not path.exists()
+            facts, words = path.stat(), path.read_bytes().decode("ascii", "replace").split()
+        except FileNotFoundError:
+            return True
         if len(words) == 3 and words[0] == here() and words[1].isdigit() and not is_alive(int(words[1])):
             return True
         mark, now = (facts.st_mtime_ns, facts.st_ino), time.monotonic()
@@ -97,21 +97,13 @@ class Leases:
             return False
         return now - since > self.stale_seconds
 
-    def _take_away(self, path: Path) -> bool:
-        """Remove an abandoned lease, of all who want to only once, and no lease that was made since."""
-        aside = path.with_name(f".{NAME}.{here()}-{os.getpid()}-{uuid.uuid4().hex[:12]}")
-        try:
-            before = path.read_bytes()
-            path.replace(aside)
-            if aside.read_bytes() != before:  # somebody was quicker: this is theirs
-                with suppress(FileExistsError):
-                    os.link(aside, path)
-                return False
-        except FileNotFoundError:
-            return False
-        finally:
-            _remove(aside)
-        return True
+    def _take_over(self, path: Path) -> int:
+        """A new lease in the place of an abandoned one; FileExistsError if it is somebody's. One at a time may try."""
+        with FileLock(path.with_name(f".{NAME}.lock")):
+            if not self._is_abandoned(path):
+                raise FileExistsError(path)
+            _remove(path)
+            return _create(path)
 
     def _touch(self) -> None:
         """Until nothing is held, show every few seconds that somebody is here."""
@@ -125,6 +117,10 @@ class Leases:
             for path in held:
                 with suppress(OSError):
                     os.utime(path)
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
 
 
 def _remove(path: Path) -> None:

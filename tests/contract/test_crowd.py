@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.signals import models_of_signals
 
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
@@ -90,13 +91,13 @@ def test_a_member_has_the_same_bits_alone_and_in_any_crowd(base, batch, width):
 
 
 CHOSEN = ("model", "loss", "optimizer", "stop")
-EVERY_COMBINATION = list(itertools.product(*map(available, CHOSEN)))
+EVERY_COMBINATION = list(itertools.product(models_of_signals(), *map(available, CHOSEN[1:])))
 
 
 def covering():
     """Combinations in which every model meets every loss, every optimizer and every stop rule."""
     others = [available(kind) for kind in CHOSEN[1:]]
-    for turn, model in enumerate(available("model")):
+    for turn, model in enumerate(models_of_signals()):
         for place in range(max(map(len, others))):
             yield model, *(names[(place + turn * number) % len(names)] for number, names in enumerate(others))
 

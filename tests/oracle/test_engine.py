@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.signals import models_of_signals
 from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional
 
@@ -201,7 +202,7 @@ def test_measures_are_those_of_a_plain_evaluation(base, open_lab, monkeypatch):
 
 @pytest.mark.usefixtures("blas")
 @pytest.mark.parametrize("loss", available("loss"))
-@pytest.mark.parametrize("model", available("model"))
+@pytest.mark.parametrize("model", models_of_signals())
 def test_the_tape_computes_the_gradient_of_torch_func(base, model, loss):
     dataset = base.dataset.replace(num_samples=5000) if model != "mlp" else base.dataset
     spec = base.replace(dtype="float64", model=Component.of("model", model), loss=Component.of("loss", loss))

@@ -27,6 +27,7 @@ CHECKS: dict[str, Callable[[Component, Spec], None]] = {
     "metric": outcomes.check_metric,
     "probe": outcomes.check_probe,
     "logger": outcomes.check_logger,
+    "trainer": training.check_trainer,
     "analysis": outcomes.check_analysis,
 }
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from expzoo.engine.evaluation import Measure
+from expzoo.errors import BadInput
 from expzoo.testing.networks import check_crowd, drawn
 from expzoo.testing.require import require
 
@@ -145,3 +148,15 @@ def check_stop(component: Component, base: Spec) -> None:
             require(answer == component.build().done(list(seen)), f"done depends on earlier questions, if it {what}")
             if hasattr(stop, "best"):
                 require(stop.best(seen) in range(length), f"best is {stop.best(seen)!r}, no place in {length} looks")
+
+
+def check_trainer(component: Component, base: Spec) -> None:
+    """It opens a lab on a store; one that needs devices which are not here says so in one line."""
+    with TemporaryDirectory() as root:
+        try:
+            lab = component.build().open(Path(root))
+        except BadInput as error:
+            require(str(error).strip(), "refuses to open a lab without a word")
+            return
+        require(lab.store.root == Path(root), f"opens a lab on {lab.store.root}, not on the store that it is given")
+        lab.close()
