@@ -7,15 +7,14 @@ a lease but time: two that train one network end with the same bits.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock
 
 from expzoo.atomic import here, is_alive
 
@@ -99,7 +98,7 @@ class Leases:
 
     def _take_over(self, path: Path) -> int:
         """A new lease in the place of an abandoned one; FileExistsError if it is somebody's. One at a time may try."""
-        with FileLock(path.with_name(f".{NAME}.lock")):
+        with _alone(path.parent):
             if not self._is_abandoned(path):
                 raise FileExistsError(path)
             _remove(path)
@@ -117,6 +116,18 @@ class Leases:
             for path in held:
                 with suppress(OSError):
                     os.utime(path)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process or thread at a time, where the file system can lock a folder; elsewhere two may be here at once."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _create(path: Path) -> int:
