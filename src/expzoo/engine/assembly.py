@@ -257,10 +257,10 @@ class Assembler:
 
     def _loop(self, spec: Spec) -> partial[Loop] | None:
         """What trains a large network by itself; None for one that belongs into a population."""
-        module, signature = self.module(spec), self.signature(spec)
+        signature = self.signature(spec)
         if signature not in self._large:
-            self._large[signature] = is_large(module, self.dataset(spec.dataset), spec.seed)
-        return partial(Loop, module, spec.loss.build()) if self._large[signature] else None
+            self._large[signature] = is_large(self.module(spec), self.dataset(spec.dataset), spec.seed)
+        return partial(Loop, self.module(spec), spec.loss.build()) if self._large[signature] else None
 
     def feed_of(self, specs: Sequence[Spec]) -> Feed:
         """What members with these specs are fed."""
