@@ -6,6 +6,7 @@ import copy
 
 import pytest
 import torch
+from tests.drawn import STEPS, Drawn, program, trained
 from torch import nn
 from torch.nn import functional
 
@@ -13,11 +14,10 @@ from expzoo.activations import ACTIVATIONS, activation
 from expzoo.engine import convolution
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.crowd import Unadoptable
-from expzoo.engine.layout import Layout, construct
-from expzoo.engine.program import Member, Program, Row
+from expzoo.engine.layout import construct
 from expzoo.registry import build
 
-LENGTH, CLASSES, STEPS = 24, 5, 4
+LENGTH, CLASSES = 24, 5
 
 
 def registered(name, **options):
@@ -65,54 +65,11 @@ MODULES = {
 }
 
 
-class Drawn:
-    """Batches that depend on the member's seed and the step."""
-
-    batch_last = False
-
-    def __init__(self, seeds, batch, dtype):
-        self.seeds, self.batch, self.dtype = seeds, batch, dtype
-
-    def shapes(self):
-        return (self.batch, LENGTH), (self.batch,)
-
-    def types(self):
-        return self.dtype, torch.int64
-
-    def prepare(self, start, stop):
-        pass
-
-    def load(self, step, x, y):
-        for place in range(len(x)):
-            seed = self.seeds[min(place, len(self.seeds) - 1)]
-            generator = torch.Generator().manual_seed(1000 * seed + step)
-            x[place] = torch.randn(x.shape[1:], generator=generator, dtype=torch.float64)
-            y[place] = torch.randint(0, CLASSES, y.shape[1:], generator=generator)
-
-
-def program(make, seeds, batch=11, dtype=torch.float32):
-    modules = [construct(make, seed, dtype) for seed in seeds]
-    layout, optimizer = Layout.of(modules[0]), build("optimizer", "adam")
-    members = [
-        Member(Row(layout.row(module)), optimizer, build("schedule", "constant"), seed=seed)
-        for seed, module in zip(seeds, modules, strict=True)
-    ]
-    return Program(modules[0], build("loss", "cross_entropy"), members, Drawn(seeds, batch, dtype), total=STEPS)
-
-
-def trained(make, seeds, batch=11):
-    """The bytes of each member's row after some steps."""
-    with exact_arithmetic():
-        population = program(make, seeds, batch)
-        assert population.advance(0, STEPS).isfinite().all()
-    return {seed: population.row(place).theta.numpy().tobytes() for place, seed in enumerate(seeds)}
-
-
 def assert_own_bits(make, batch):
-    whole = trained(make, list(range(33)), batch)
+    whole = trained(make, list(range(33)), (LENGTH,), CLASSES, batch=batch)
     assert len(set(whole.values())) == 33
     for seeds in ([30], [4, 17], [32, 0, 9], [6, 5, 4, 3, 2, 1, 0], [31, 3, 30, 8, 9, 10, 1, 2]):
-        assert trained(make, seeds, batch) == {seed: whole[seed] for seed in seeds}
+        assert trained(make, seeds, (LENGTH,), CLASSES, batch=batch) == {seed: whole[seed] for seed in seeds}
 
 
 @pytest.mark.usefixtures("blas")
@@ -131,7 +88,7 @@ def test_dropout_is_drawn_for_each_member_and_step():
     make = on_images(conv2d(1, 3, 3), nn.Dropout2d, nn.ReLU, lambda: nn.Dropout(0.3))
     assert_own_bits(make, 11)
     with exact_arithmetic():
-        population = program(make, [1, 2])
+        population = program(make, [1, 2], (LENGTH,), CLASSES)
         gradients = []
         for step, seeds in ((0, [1, 2]), (0, [1, 2]), (1, [1, 2]), (0, [5, 2])):
             population.tape.run(step, seeds)
@@ -148,11 +105,14 @@ def test_dropout_is_drawn_for_each_member_and_step():
 def test_training_in_float64_is_that_of_a_plain_loop(name):
     seeds = [3, 8, 1]
     with exact_arithmetic():
-        population = program(MODULES[name], seeds, dtype=torch.float64)
+        population = program(MODULES[name], seeds, (LENGTH,), CLASSES, dtype=torch.float64)
         population.advance(0, STEPS)
     for place, seed in enumerate(seeds):
         module = construct(MODULES[name], seed, torch.float64)
-        optimizer, feed = torch.optim.Adam(module.parameters(), lr=0.01), Drawn([seed], 11, torch.float64)
+        optimizer, feed = (
+            torch.optim.Adam(module.parameters(), lr=0.01),
+            Drawn([seed], (LENGTH,), CLASSES, 11, torch.float64),
+        )
         x, y = torch.zeros(1, 11, LENGTH, dtype=torch.float64), torch.zeros(1, 11, dtype=torch.int64)
         for step in range(STEPS):
             feed.load(step, x, y)
@@ -165,7 +125,7 @@ def test_training_in_float64_is_that_of_a_plain_loop(name):
 
 def test_layers_are_computed_for_all_members_at_once():
     for name in set(MODULES) - {"circular"}:
-        assert program(MODULES[name], [0, 1]).tape.member_by_member == [], name
+        assert program(MODULES[name], [0, 1], (LENGTH,), CLASSES).tape.member_by_member == [], name
 
 
 @pytest.mark.parametrize(("name", "count"), [("logistic", 410), ("cnn1d", 5210), ("gru", 5134)])

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
 MOST_MEMBERS = 64
+LEAST_BESIDE = 8  # of members that lie beside one another, and so fill whole vectors only together
 KEPT_PROGRAMS = 4
 KEPT_GRAPHS = 64
 
@@ -52,7 +53,7 @@ class Assembler:
         self.device = device or torch.device("cpu")
         self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
         self._graphs: dict[Signature, fx.GraphModule | None] = {}
-        self._member_bytes: dict[Signature, int] = {}
+        self._most: dict[Signature, int] = {}
         self._layouts: dict[tuple[Component, Component], Layout] = {}
         self._large: dict[Signature, bool] = {}
         self.dataset = datasets or cache(Component.build)
@@ -199,21 +200,23 @@ class Assembler:
         ordered = sorted(specs, key=lambda s: canonical_json([s.optimizer.canonical(), s.schedule.canonical()]))
         if len(ordered) <= min(MINIMUM, MOST_MEMBERS):
             return [ordered]  # and no program is made only to be measured
-        most = min(max(CHUNK_BYTES // self._bytes_of_member(specs[0]), MINIMUM), MOST_MEMBERS)
+        most = self._most_members(specs[0])
         processes = max(min(processes, len(ordered) // 2), 1)
         count = math.ceil(len(ordered) / most / processes) * processes
         edges = [len(ordered) * i // count for i in range(count + 1)]
         return [ordered[low:high] for low, high in itertools.pairwise(edges)]
 
-    def _bytes_of_member(self, spec: Spec) -> int:
+    def _most_members(self, spec: Spec) -> int:
+        """How many members stay in the cache together."""
         signature = self.signature(spec)
-        if signature not in self._member_bytes:
+        if signature not in self._most:
             with exact_arithmetic():
                 program = self.probe([spec, spec])
             tensors = [program.theta, program.grad, *program.state.values()]
             own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
-            self._member_bytes[signature] = max(own // len(program.theta), 1)
-        return self._member_bytes[signature]
+            least = LEAST_BESIDE if program.tape.lies_beside else MINIMUM
+            self._most[signature] = min(max(CHUNK_BYTES * len(program.theta) // max(own, 1), least), MOST_MEMBERS)
+        return self._most[signature]
 
     # Programs.
 

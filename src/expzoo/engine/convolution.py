@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.crowd import KERNELS, Call, Linear, run
+from expzoo.engine.pixels import convolve_beside, is_laid, is_narrow
 from expzoo.engine.windows import Windows, outside
 
 LARGE = 2 * 2**20  # bytes of columns from which torch's own convolution is faster, one member at a time (LOG.md)
@@ -113,7 +114,11 @@ def convolve(
     if images.dim() < weight.dim():
         return convolve(images.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     windows = windows_of(tuple(images.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
-    if images.dim() == 4 and _num_column_bytes(images, windows) > LARGE:
+    is_large = images.dim() == 4 and _num_column_bytes(images, windows) > LARGE
+    if (is_large or is_laid(images)) and groups == 1 and windows.before == windows.after and is_narrow(images, weight):
+        filtered = convolve_beside(images, weight, windows)
+        return filtered if bias is None else filtered + bias.view(-1, 1, 1)
+    if is_large:
         pixels, taps = (value.contiguous(memory_format=torch.channels_last) for value in (images, weight))
         convolution: Any = torch.conv2d
         return convolution(pixels, taps, bias, stride, padding, dilation, groups)

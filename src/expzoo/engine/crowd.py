@@ -16,6 +16,8 @@ from torch import Tensor
 Call = Callable[[], Any]
 Kernel = Callable[..., list[Call]]
 KERNELS: dict[Any, Kernel] = {}
+BESIDE: dict[Any, Callable[[Tensor], bool]] = {}
+"""Operations on images whose members may lie beside one another: whether their images do, by their first argument."""
 
 
 class Unadoptable(ValueError):
@@ -66,3 +68,19 @@ class Linear(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
         return join_members(Linear, info, in_dims, args)
+
+
+class Last(torch.autograd.Function):
+    """`operation(*arguments)`, which is differentiable no further."""
+
+    @staticmethod
+    def forward(operation: Any, *arguments: Any) -> Any:
+        return operation(*arguments)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.mark_non_differentiable(*(output if isinstance(output, tuple) else (output,)))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
+        return join_members(Last, info, in_dims, args)

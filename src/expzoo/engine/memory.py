@@ -20,7 +20,7 @@ class Pool:
 
     def get(self, shape: Sequence[int], stride: Sequence[int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Raw memory, and a tensor in it."""
-        extent = 1 + sum((n - 1) * s for n, s in zip(shape, stride, strict=True)) if all(shape) else 1
+        extent = max([1, *(n * s for n, s in zip(shape, stride, strict=True))])
         need = round_up(extent, ROW) * dtype.itemsize
         fitting = [raw for raw in self._free if need <= raw.numel() <= max(2 * need, 4096)]
         if fitting:
@@ -58,6 +58,48 @@ def crowd_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tuple[int,
     return (members, *one.shape), (round_up(max(one.numel(), 1), ALIGN), *stride)
 
 
+def room_beside(members: int) -> int:
+    """For how many members there is room where they lie beside one another: they do so in fours.
+
+    Channels that come in fours then fill whole vectors, at whose end some kernels round otherwise.
+    """
+    return round_up(members, 4)
+
+
+def beside_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and stride for images (..., batch, channels, height, width) of all members, beside one another.
+
+    Every pixel has the channels of the first member, then those of the second.
+    """
+    batch, channels, height, width = one.shape[-4:]
+    pixel = room_beside(members) * channels
+    outer = (batch * height * width * pixel,) * (one.dim() - 4)
+    return (members, *one.shape), (channels, *outer, height * width * pixel, 1, width * pixel, pixel)
+
+
+def lies_beside(value: Tensor) -> bool:
+    """Whether images of several members, (members, 1..., batch, channels, height, width), lie so."""
+    if value.dim() < 5 or len(value) == 1:
+        return False
+    is_image = value.shape[-3] < value[0].numel() == value.shape[-4:].numel()  # not one number for each channel
+    return is_image and lies_as(value, *beside_layout(value[0], len(value)))
+
+
+def pixels_of_all(value: Tensor) -> Tensor:
+    """Images that lie beside one another as one image, (batch, room * channels, height, width), a view."""
+    batch, channels, height, width = value.shape[-4:]
+    pixel = room_beside(len(value)) * channels
+    stride = (height * width * pixel, 1, width * pixel, pixel)
+    return value.as_strided((batch, pixel, height, width), stride, value.storage_offset())
+
+
+def is_interleaved(value: Tensor) -> bool:
+    """Whether another member's elements lie between those of a member."""
+    one = value[0]
+    extent = 1 + sum((n - 1) * s for n, s in zip(one.shape, one.stride(), strict=True))
+    return len(value) > 1 and 0 < value.stride(0) < extent
+
+
 def empty_crowd(one: Tensor, members: int) -> Tensor:
     """Memory for all members, each like `one`."""
     shape, stride = crowd_layout(one, members)
@@ -80,8 +122,11 @@ def stretch(tensor: Tensor) -> Tensor | None:
     None if it has no room for that, or if there is more between members than what aligns them.
     """
     one, step = tensor[0], tensor.stride(0)
-    if not is_dense(one) or step != round_up(max(one.numel(), 1), ALIGN):
+    if lies_beside(tensor):
+        length = round_up(pixels_of_all(tensor).numel(), ROW)
+    elif is_dense(one) and step == round_up(max(one.numel(), 1), ALIGN):
+        length = round_up(len(tensor) * step, ROW)
+    else:
         return None
-    length = round_up(len(tensor) * step, ROW)
     room = tensor.untyped_storage().nbytes() // tensor.element_size() - tensor.storage_offset()
     return tensor.as_strided((length,), (1,), tensor.storage_offset()) if room >= length else None

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from expzoo.engine.crowd import Unadoptable
+from expzoo.engine.pixels import is_by_pixel, is_laid, normalise
 
 
 class _Normalise(torch.autograd.Function):
@@ -85,6 +86,9 @@ def batch_norm(
     """As torch.nn.functional.batch_norm, of (batch, channels, ...)."""
     if training and x.numel() == x.shape[1]:
         raise ValueError(f"batch normalisation needs more than one value for each channel, not inputs {tuple(x.shape)}")
+    by_pixel = is_by_pixel(x) or is_laid(x)
+    if training and running_mean is None and by_pixel and (weight is None) == (bias is None):
+        return normalise(x, weight, bias, eps)
     axes = (0, *range(2, x.dim())) if training else None
     return _by_channel(x, (running_mean, running_var), weight, bias, axes, eps)
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.convolution import batch_last, each, windows_of
-from expzoo.engine.crowd import KERNELS, Call, Linear, join_members, run
+from expzoo.engine.crowd import KERNELS, Call, Last, Linear, join_members, run
 from expzoo.engine.memory import empty_crowd
+from expzoo.engine.pixels import is_by_pixel, is_laid, largest_of_pixels
 from expzoo.engine.windows import Windows, outside
 
 
@@ -137,32 +138,11 @@ class _WindowLargest(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        return _WindowToLargest.apply(grads[0], *ctx.saved_tensors, ctx.windows), None
+        return Last.apply(window_to_largest, grads[0], *ctx.saved_tensors, ctx.windows), None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
         return join_members(_WindowLargest, info, in_dims, args)
-
-
-class _WindowToLargest(torch.autograd.Function):
-    """Differentiable no further: second derivatives take torch's own pooling."""
-
-    @staticmethod
-    def forward(*args: Any) -> Tensor:
-        return window_to_largest(*args)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        ctx.mark_non_differentiable(output)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
-        return join_members(_WindowToLargest, info, in_dims, args)
-
-
-def _is_by_pixel(images: Tensor) -> bool:
-    """Whether channels lie innermost, as those of large images do; torch's own pooling is good at that."""
-    return images.dim() == 4 and images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last)
 
 
 def max_pool(
@@ -176,12 +156,14 @@ def max_pool(
     return_indices: bool = False,
 ) -> Tensor:
     """What max_pool1d, max_pool2d and max_pool3d compute; NotImplemented if left to torch."""
-    if ceil_mode or return_indices or _is_by_pixel(images):
+    if ceil_mode or return_indices:
         return NotImplemented
     if images.dim() == axes + 1:
         return max_pool(axes, images.unsqueeze(0), kernel_size, stride, padding, dilation).squeeze(0)
     kernel = each(kernel_size, axes)
     windows = windows_of(tuple(images.shape[2:]), kernel, stride or kernel, padding, dilation)
+    if is_by_pixel(images) or is_laid(images):
+        return largest_of_pixels(images, windows)
     return _WindowLargest.apply(images.unsqueeze(0), windows.pack()).squeeze(0)
 
 
@@ -196,7 +178,7 @@ def avg_pool(
     divisor_override: int | None = None,
 ) -> Tensor:
     """What avg_pool1d, avg_pool2d and avg_pool3d compute; NotImplemented if left to torch."""
-    if ceil_mode or _is_by_pixel(images):
+    if ceil_mode or is_by_pixel(images):
         return NotImplemented
     if images.dim() == axes + 1:
         alone = images.unsqueeze(0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, fx
@@ -41,6 +42,16 @@ class Values:
         """One of several results."""
         value = self._values[several][node.args[1]]
         return self.put_constant(node, value) if several in self._constants else self.put(node, value)
+
+    @contextmanager
+    def instead(self, others: Mapping[fx.Node, Tensor]) -> Iterator[None]:
+        """Inside, these nodes have other values."""
+        before = {node: self._values[node] for node in others}
+        self._values.update(others)
+        try:
+            yield
+        finally:
+            self._values.update(before)
 
     def __getitem__(self, node: fx.Node) -> Any:
         return self._values[node]

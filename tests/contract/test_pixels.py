@@ -1,0 +1,117 @@
+"""Narrow images, whose members lie beside one another: own bits in any crowd, and the gradients of plain PyTorch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.drawn import program, trained
+from torch import nn
+from torch.nn import functional
+
+from expzoo.engine import convolution
+from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.assembly import LEAST_BESIDE, Assembler
+from expzoo.engine.layout import construct
+from expzoo.engine.memory import beside_layout, lies_beside
+from expzoo.spec import Component
+
+SIZE, CLASSES = (3, 9, 8), 4
+
+
+class Residual(nn.Module):
+    """A block of a residual network that halves the image, with a convolution on its shortcut."""
+
+    def __init__(self, before, after):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(after, after, 3, padding=1, bias=False), nn.BatchNorm2d(after))
+        self.shortcut = nn.Conv2d(before, after, 1, 2)
+
+    def forward(self, x):
+        return functional.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+def network(*layers):
+    def made():
+        body = nn.Sequential(*(layer() for layer in layers), nn.Flatten())
+        return nn.Sequential(body, nn.Linear(body(torch.zeros(2, *SIZE)).shape[1], CLASSES))
+
+    return made
+
+
+def conv(*sizes, **options):
+    return lambda: nn.Conv2d(*sizes, **options)
+
+
+def norm(channels, **options):
+    return lambda: nn.BatchNorm2d(channels, **options)
+
+
+MODULES = {
+    "of fours": network(conv(3, 4, 3, padding=1, bias=False), norm(4), nn.ReLU, lambda: nn.MaxPool2d(2)),
+    "of fives": network(conv(3, 5, 3, padding=1), nn.SiLU, norm(5), conv(5, 7, 3), nn.Tanh),
+    "without weights": network(conv(3, 8, 3), norm(8, affine=False), nn.LeakyReLU),
+    "strides": network(conv(3, 4, 3, 2, 2, dilation=2), nn.ReLU, conv(4, 6, (3, 2), (1, 2), (1, 0)), nn.GELU),
+    "residual": network(conv(3, 4, 3, padding=1), lambda: Residual(4, 8), lambda: nn.AdaptiveAvgPool2d(1)),
+    "pools": network(conv(3, 4, 3), lambda: nn.MaxPool2d(3, 2, 1), nn.ReLU, lambda: nn.AvgPool2d(2, 1)),
+    "groups": network(conv(3, 4, 3, padding=1), conv(4, 4, 3, groups=4), nn.Dropout2d, lambda: nn.GroupNorm(2, 4)),
+    "too wide later": network(conv(3, 4, 3, padding=1), nn.ReLU, conv(4, 65, 3), nn.ReLU, conv(65, 2, 3)),
+}
+
+
+@pytest.fixture(autouse=True)
+def every_image_is_large(monkeypatch):
+    monkeypatch.setattr(convolution, "LARGE", 0)
+
+
+@pytest.mark.usefixtures("blas")
+@pytest.mark.parametrize("name", MODULES)
+def test_a_member_has_the_same_bits_alone_and_in_any_crowd(name):
+    whole = trained(MODULES[name], list(range(9)), SIZE, CLASSES, batch=6)
+    assert len(set(whole.values())) == 9
+    for seeds in ([8], [4, 7], [2, 0, 8], [6, 5, 4, 3, 2]):
+        assert trained(MODULES[name], seeds, SIZE, CLASSES, batch=6) == {seed: whole[seed] for seed in seeds}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name != "groups"])
+def test_gradients_in_float64_are_those_of_a_plain_network(name):
+    """Except with dropout, which draws otherwise; its layers are compared in the tests of layers."""
+    seeds = [3, 8, 1, 5, 6]
+    with exact_arithmetic():
+        population = program(MODULES[name], seeds, SIZE, CLASSES, dtype=torch.float64)
+        population.look(0)
+    assert population.tape.lies_beside
+    gradients = population.layout.views(population.grad)
+    for place, seed in enumerate(seeds):
+        module = construct(MODULES[name], seed, torch.float64)
+        loss = functional.cross_entropy(module(population.x[place].clone()), population.y[place])
+        loss.backward()
+        torch.testing.assert_close(population.loss[place], loss.detach(), rtol=1e-12, atol=0)
+        for key, value in module.named_parameters():
+            torch.testing.assert_close(gradients[key][place], value.grad, rtol=1e-9, atol=1e-12, msg=key)
+
+
+def test_what_no_kernel_knows_is_computed_for_all_members_at_once_nevertheless():
+    for name in set(MODULES) - {"pools", "groups", "too wide later", "residual"}:
+        assert program(MODULES[name], [0, 1, 2], SIZE, CLASSES).tape.member_by_member == [], name
+
+
+def test_a_layout_beside_one_another_holds_each_members_channels_together():
+    one = torch.zeros(2, 3, 4, 5)
+    shape, stride = beside_layout(one, 6)
+    room = torch.arange(2 * 4 * 5 * 8 * 3)
+    crowd = room.as_strided(shape, stride)
+    assert lies_beside(crowd)
+    assert not lies_beside(torch.zeros(shape))
+    assert crowd[1, 0, :, 0, 0].tolist() == [3, 4, 5]
+    assert crowd[5, 1, 0, 3, 4] == room.view(2, 4, 5, 8, 3)[1, 3, 4, 5, 0]
+
+
+def test_a_population_of_narrow_networks_is_large_enough_to_fill_vectors(base):
+    part = Component.of
+    spec = base.replace(
+        dataset=part("dataset", "textures", batch_size=20, train_size=100, test_size=10),
+        model=part("model", "cnn2d", width=4, stages=(1, 1)),
+    )
+    chunks = Assembler().chunks([spec.replace(seed=seed) for seed in range(2 * LEAST_BESIDE)])
+    assert [len(chunk) for chunk in chunks] == [LEAST_BESIDE] * 2

@@ -1,0 +1,71 @@
+"""Populations of any module on batches that are drawn for the member's seed and the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.engine.layout import Layout, construct
+from expzoo.engine.program import Member, Program, Row
+from expzoo.registry import build
+
+STEPS = 4
+
+
+class Drawn:
+    """A feed of normal inputs of this shape and of labels below `classes`."""
+
+    batch_last = False
+
+    def __init__(
+        self, seeds: Sequence[int], shape: tuple[int, ...], classes: int, batch: int, dtype: torch.dtype
+    ) -> None:
+        self.seeds, self.shape, self.classes, self.batch, self.dtype = seeds, shape, classes, batch, dtype
+
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return (self.batch, *self.shape), (self.batch,)
+
+    def types(self) -> tuple[torch.dtype, torch.dtype]:
+        return self.dtype, torch.int64
+
+    def prepare(self, start: int, stop: int) -> None:
+        """Everything is drawn when it is loaded."""
+
+    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+        for place in range(len(x)):
+            seed = self.seeds[min(place, len(self.seeds) - 1)]
+            generator = torch.Generator().manual_seed(1000 * seed + step)
+            x[place] = torch.randn(x.shape[1:], generator=generator, dtype=torch.float64)
+            y[place] = torch.randint(0, self.classes, y.shape[1:], generator=generator)
+
+
+def program(
+    make: Callable[[], nn.Module],
+    seeds: Sequence[int],
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    batch: int = 11,
+    dtype: torch.dtype = torch.float32,
+) -> Program:
+    """A population of one network for each seed, trained by Adam."""
+    modules = [construct(make, seed, dtype) for seed in seeds]
+    layout, optimizer = Layout.of(modules[0]), build("optimizer", "adam")
+    members = [
+        Member(Row(layout.row(module)), optimizer, build("schedule", "constant"), seed=seed)
+        for seed, module in zip(seeds, modules, strict=True)
+    ]
+    feed = Drawn(seeds, shape, classes, batch, dtype)
+    return Program(modules[0], build("loss", "cross_entropy"), members, feed, total=STEPS)
+
+
+def trained(*args: Any, **options: Any) -> dict[int, bytes]:
+    """The bytes of each seed's row after some steps of `program(...)`."""
+    with exact_arithmetic():
+        population = program(*args, **options)
+        assert population.advance(0, STEPS).isfinite().all()
+    return {seed: population.row(place).theta.numpy().tobytes() for place, seed in enumerate(population.feed.seeds)}
