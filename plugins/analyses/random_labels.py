@@ -114,8 +114,8 @@ class RandomLabels:
         true, true_lost = final("true", "test")
         low, high = LEARNS_NOTHING.bounds
         nothing = tost(tested, np.full_like(tested, chance), low, high)
-        start = records.by_seed(table, arm="random", split="train", step=0)
-        untrained = known_answer("an untrained network is at chance", partial(mean_t, list(start.values())), chance)
+        (start,), _ = complete(list(records.by_seed(table, arm="random", split="train", step=0).values()))
+        untrained = known_answer("an untrained network is at chance", partial(mean_t, start), chance)
         return [
             decide(FITS, mean_t(fitted), control=untrained, dropped=lost),
             decide(LEARNS_NOTHING, nothing, control=control, dropped=lost),

@@ -61,7 +61,7 @@ class TwoPatternsOrder:
         every: steps between two looks.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     def __init__(
         self,
