@@ -13,6 +13,7 @@ from expzoo.claims import Claim, Control, decide, no_difference, paired
 from expzoo.memory_splits import AGAIN, Grid, best, best_interval, cube
 from expzoo.options import Count
 from expzoo.registry import register
+from expzoo.report.colours import INK
 from expzoo.resampling import bca
 from expzoo.statistics import complete
 
@@ -136,12 +137,16 @@ def _against_budget(table: pl.DataFrame, metric: str, unit: str) -> Figure:
     if len(values):
         choose = np.min if metric == "cnll" else np.max
         envelope = choose(values.mean(0), axis=-1)
-        axes.plot(budgets, envelope, color="0.5", linewidth=11, alpha=0.3, solid_capstyle="round", zorder=1)
+        ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgewidth": 1.1}
+        axes.plot(budgets, envelope, color=INK, linewidth=0.9, zorder=4, **ring)
     axes.set(xscale="log", xlabel="parameters in all", ylabel=unit)
     axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
     axes.minorticks_off()
     figures.legend(axes)
-    caption = "Means over seeds with 95 % Student intervals. The wide grey line is the best split of each budget."
+    caption = (
+        "Means over seeds with 95 % Student intervals. The thin line with rings is the envelope: the best "
+        "split of each budget."
+    )
     data = records.select(table, arm="split", metric=metric)
     return Figure(f"{metric}_against_budget", f"{unit.capitalize()} against the budget", caption, picture, data)
 
