@@ -57,7 +57,7 @@ LEARNS_NOTHING = Claim(
 )
 GENERALISES = Claim(
     name="vetrov.fits_and_generalises_on_true_labels",
-    statement="The same network, trained on the true labels, fits them and is 20 points above chance on test data.",
+    statement="Trained on the true labels, the same network is at least 20 points above chance on test data.",
     source=f"{ZHANG}, table 1",
     published="CIFAR-10, MLP of 512 units: 100 % of the training labels, 50.51 % of the test labels",
     unit="points above chance",
