@@ -43,6 +43,7 @@ ORDER = Claim(
     smallest_effect=0.0,
     direction="greater",
     rule="paired t",
+    note="a large rate that is kept must not learn it as well",
 )
 
 
@@ -96,6 +97,10 @@ class TwoPatternsOrder:
             "annealed at the end - large before, on patches": (
                 end(table, "annealed", "patch"),
                 before(table, "large", "patch"),
+            ),
+            "annealed - large at the end, on patches": (
+                end(table, "annealed", "patch"),
+                end(table, "large", "patch"),
             ),
         }
         measures, dropped = learning_rates.pairs(table, order)
