@@ -36,6 +36,8 @@ CURVES = {
     "cnll_after": "CNLL, temperature after averaging",
 }
 
+SCORES = (*CURVES, "accuracy", "disagreement", "gain")
+
 EXPONENT = Claim(
     name="lobacheva.power_law_ensemble_size",
     statement="At a fixed temperature the NLL of an ensemble falls to its limit as one over the number of networks.",
@@ -117,18 +119,17 @@ class DeepEnsembles:
         pool = setting.specs()
         thinner = [spec for width in self.widths for spec in setting.specs(model={"width": width})[: self.width_pool]]
         networks = yield Request((*pool, *thinner), (Measure("accuracy", "test"), Measure("nll", "test")))
-        predictions, findings = Predictions(), Findings()
-        found = [network for network in networks[: len(pool)] if not network.diverged]
-        logits = {split: predictions.pool(found, split) for split in ("validation", "test")}
-        labels = {split: predictions.labels(found[0], split) for split in logits}
-        findings.rows = self._sized_rows(found, logits, labels)
-        for start in range(len(pool), len(networks), self.width_pool):
-            part = [n for n in networks[start : start + self.width_pool] if not n.diverged]
-            findings.rows += self._width_rows(part, predictions)
-        findings.arrays = {
-            f"{name} {split}": logits[split].astype(np.float32) for name in ("logits",) for split in logits
-        }
-        findings.arrays |= {f"labels {split}": labels[split] for split in labels}
+        own, predictions, findings = networks[: len(pool)], Predictions(), Findings()
+        whole = np.array([not network.diverged for network in own])
+        logits = {split: predictions.pool(own, split)[whole] for split in ("validation", "test")}
+        labels = {split: predictions.labels(own[0], split) for split in logits}
+        findings.rows = self._sized_rows(own, logits, labels)
+        for start in range(len(pool), len(networks), step := min(self.width_pool, len(pool))):
+            part = [network for network in networks[start : start + step] if not network.diverged]
+            findings.rows += self._width_rows(part, predictions) if part else []
+        findings.arrays = {f"logits {split}": values.astype(np.float32) for split, values in logits.items()}
+        findings.arrays |= {f"labels {split}": values for split, values in labels.items()}
+        findings.arrays["diverged"] = np.array([int((~whole).sum())])
         return findings
 
     def _sized_rows(
@@ -139,9 +140,8 @@ class DeepEnsembles:
         curve = ensembles.nll_curve(likelihoods, self.sizes, self.draws)
         rows = []
         for size, whole in zip(self.sizes, curve, strict=True):
-            chosen = ensembles.subsets(len(networks), size, self.draws)[: self.most]
-            drawn = [_scores(logits, labels, members) for members in chosen]
-            means = {metric: float(np.mean([one[metric] for one in drawn])) for metric in drawn[0]}
+            chosen = ensembles.subsets(len(likelihoods), size, self.draws)[: self.most]
+            means = _means([_scores(logits, labels, members) for members in chosen])
             rows += _rows(networks, "pool", means | {"nll": float(whole)}, size=size)
         return rows
 
@@ -150,15 +150,15 @@ class DeepEnsembles:
         logits = {split: predictions.pool(networks, split) for split in ("validation", "test")}
         labels = {split: predictions.labels(networks[0], split) for split in logits}
         rows, width = [], networks[0].spec.model["width"]
-        for members in ([[place] for place in range(len(networks))], [list(range(len(networks)))]):
-            drawn = [_scores(logits, labels, np.array(some)) for some in members]
-            means = {metric: float(np.mean([one[metric] for one in drawn])) for metric in drawn[0]}
-            rows += _rows(networks, "widths", means, size=len(members[0]), width=width)
+        for size in sorted({1, len(networks)}):
+            members = np.arange(len(networks)).reshape(-1, size)
+            means = _means([_scores(logits, labels, some) for some in members])
+            rows += _rows(networks, "widths", means, size=size, width=width)
         return rows
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Laws fitted to small ensembles, with members resampled."""
-        control = _control(np.array(self.sizes), self.outside)
+        control, diverged = _control(np.array(self.sizes), self.outside), int(arrays["diverged"][0])
         plain, calibrated = self._curve(arrays), self._calibrated_curve(arrays)
         others: list[power_law.Form] = ["exponential", "logarithm"]
         quick: dict[str, Estimator] = {}
@@ -167,9 +167,14 @@ class DeepEnsembles:
             quick[form] = self._estimator(arrays, plain, partial(power_law.excess, form))
             slow[form] = self._estimator(arrays, calibrated, partial(power_law.excess, form), slow=True)
         return [
-            decide(EXPONENT, self._estimator(arrays, plain, power_law.exponent)(level=EXPONENT.level), control=control),
-            decide_all(FORETELLS_NLL, quick, control=control),
-            decide_all(FORETELLS_CNLL, slow, control=control),
+            decide(
+                EXPONENT,
+                self._estimator(arrays, plain, power_law.exponent)(level=EXPONENT.level),
+                control=control,
+                dropped=diverged,
+            ),
+            decide_all(FORETELLS_NLL, quick, control=control, dropped=dict.fromkeys(quick, diverged)),
+            decide_all(FORETELLS_CNLL, slow, control=control, dropped=dict.fromkeys(slow, diverged)),
         ]
 
     def _estimator(
@@ -190,7 +195,8 @@ class DeepEnsembles:
             return statistic(sizes, kept[chosen.tobytes()], self.outside)
 
         def estimate(*, level: float) -> Estimate:
-            if (~self.outside).sum() < power_law.FEWEST or not self.outside.any():
+            few = (~self.outside).sum() < power_law.FEWEST or not self.outside.any()
+            if few or members < self.sizes[-1]:
                 return no_interval(float("nan"), members, level, "BCa bootstrap")
             draws = max(self.resamples // 4, 1) if slow else self.resamples
             return bca(np.arange(members), of, level=level, draws=draws)
@@ -224,7 +230,7 @@ class DeepEnsembles:
         """Curves and the fitted law on logarithmic axes; what else grows with size; and width, if it was asked for."""
         yield pictures.law(table, CURVES, self.outside)
         yield pictures.size(table)
-        if self.widths:
+        if "widths" in set(table["arm"]):
             yield pictures.width(table)
 
 
@@ -243,6 +249,11 @@ def _scores(
     scores["disagreement"] = ensembles.disagreement(shares) if len(members) > 1 else 0.0
     scores["gain"] = float(np.mean([nll(share, truth) for share in shares])) - error
     return scores
+
+
+def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Of ensembles of one size; NaN if too many networks diverged for there to be any."""
+    return {metric: float(np.mean([one[metric] for one in scores])) if scores else np.nan for metric in SCORES}
 
 
 def _rows(networks: Sequence[Trained], arm: str, values: Mapping[str, float], **varied: int) -> list[dict[str, Any]]:

@@ -59,7 +59,7 @@ class LargeLearningRate:
         every: steps between two looks.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     def __init__(
         self,

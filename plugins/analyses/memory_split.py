@@ -13,7 +13,9 @@ from expzoo.claims import Claim, Control, decide, no_difference, paired
 from expzoo.memory_splits import AGAIN, Grid, best, best_interval, cube
 from expzoo.options import Count
 from expzoo.registry import register
+from expzoo.report.colours import INK
 from expzoo.resampling import bca
+from expzoo.statistics import complete
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -98,9 +100,10 @@ class MemorySplit:
         by_part = {part: self._largest(table, "split", part) for part in self.grid.parts}
         seeds = sorted(by_part[1])
         halves = seeds[::2], seeds[1::2]
-        chosen = {}
+        chosen, parts = {}, self.grid.parts[1:]
         for own, other in (halves, halves[::-1]):
-            mean = {part: np.nanmean([by_part[part][seed] for seed in other or own]) for part in self.grid.parts[1:]}
+            known = {part: complete([by_part[part][seed] for seed in other or own])[0][0] for part in parts}
+            mean = {part: values.mean() if len(values) else -np.inf for part, values in known.items()}
             best_part = max(mean, key=lambda part: mean[part])
             chosen |= {seed: by_part[best_part][seed] for seed in own}
         return chosen, by_part[1]
@@ -131,14 +134,19 @@ def _against_budget(table: pl.DataFrame, metric: str, unit: str) -> Figure:
     _, budgets, parts, values = cube(table, metric)
     for place, part in enumerate(parts):
         figures.curve(axes, budgets, values[:, :, place], f"{part} network{'s' if part > 1 else ''}")
-    choose = np.min if metric == "cnll" else np.max
-    envelope = choose(values.mean(0), axis=-1)
-    axes.plot(budgets, envelope, color="0.35", linewidth=5, alpha=0.25, solid_capstyle="round", zorder=1)
+    if len(values):
+        choose = np.min if metric == "cnll" else np.max
+        envelope = choose(values.mean(0), axis=-1)
+        ring = {"marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgewidth": 1.1}
+        axes.plot(budgets, envelope, color=INK, linewidth=0.9, zorder=4, **ring)
     axes.set(xscale="log", xlabel="parameters in all", ylabel=unit)
     axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
     axes.minorticks_off()
     figures.legend(axes)
-    caption = "Means over seeds with 95 % Student intervals. The wide grey line is the best split of each budget."
+    caption = (
+        "Means over seeds with 95 % Student intervals. The thin line with rings is the envelope: the best "
+        "split of each budget."
+    )
     data = records.select(table, arm="split", metric=metric)
     return Figure(f"{metric}_against_budget", f"{unit.capitalize()} against the budget", caption, picture, data)
 
@@ -147,8 +155,9 @@ def _best_number(table: pl.DataFrame) -> Figure:
     """The best number of networks with its interval."""
     picture, (axes,) = figures.canvas(height=3.2)
     _, budgets, parts, values = cube(table, "cnll")
-    low, high = best_interval(values, parts)
-    figures.curve(axes, budgets, best(values, parts), "best split", low=low, high=high)
+    if len(values):
+        low, high = best_interval(values, parts)
+        figures.curve(axes, budgets, best(values, parts), "best split", low=low, high=high)
     axes.set(xscale="log", yscale="log", xlabel="parameters in all", ylabel="networks with the least CNLL")
     axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
     axes.set_yticks(parts, [str(part) for part in parts])

@@ -115,11 +115,11 @@ class PredictSplit:
             return partial(bca, np.arange(len(seeds)), resampled, draws=999)
 
         control = _control(parts)
-        regret = mean_t(_regrets(values, _foretold(values, budgets)), level=LITTLE_REGRET.level)
+        regrets = _regrets(values, _foretold(values, budgets)) if len(values) else np.empty(0)
         naive = {"a single network": of(_gain_over_single), "the largest fitted budget's best": of(_gain_over_last)}
         return [
             decide(FORETELLS_CNLL, of(_error)(level=FORETELLS_CNLL.level), control=control, dropped=dropped),
-            decide(LITTLE_REGRET, regret, control=control, dropped=dropped),
+            decide(LITTLE_REGRET, mean_t(regrets, level=LITTLE_REGRET.level), control=control, dropped=dropped),
             decide_all(BEATS_NAIVE, naive, control=control, dropped=dict.fromkeys(naive, dropped)),
         ]
 
@@ -130,8 +130,9 @@ class PredictSplit:
         dense = np.geomspace(budgets[0], budgets[-1], 60)
         for place, part in enumerate(parts):
             line = figures.curve(axes, budgets, values[:, :, place], f"{part} network{'s' if part > 1 else ''}")
-            law = power_law.fit(budgets[:-1], values[:, :-1, place].mean(0))
-            axes.plot(dense, law(dense), color=line.get_color(), linewidth=1.0, linestyle=":", zorder=1)
+            if len(values):
+                law = power_law.fit(budgets[:-1], values[:, :-1, place].mean(0))
+                axes.plot(dense, law(dense), color=line.get_color(), linewidth=1.0, linestyle=":", zorder=1)
         axes.axvline(np.sqrt(budgets[-2] * budgets[-1]), color="0.6", linewidth=0.8, linestyle="--")
         axes.set(xscale="log", xlabel="parameters in all", ylabel="calibrated test NLL (nats)")
         axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])

@@ -186,7 +186,7 @@ def _reliability_diagram(arrays: Mapping[str, np.ndarray]) -> Figure:
         share = 100 * count / count.sum(1, keepdims=True)
         upper, lower = panels[column], panels[2 + column]
         upper.plot([0, 100], [0, 100], color="0.6", linewidth=0.8, linestyle=":")
-        figures.curve(upper, centres, 100 * accuracy, arm)
+        figures.curve(upper, centres, 100 * accuracy, arm).set_clip_on(False)
         upper.set(title=arm, xlim=(0, 100), ylim=(0, 100))
         lower.bar(centres, share.mean(0), 92 / bins, color=figures.style(arm).colour, alpha=0.5, linewidth=0)
         lower.set(xlabel="confidence (%)", xticks=range(0, 100, 20))

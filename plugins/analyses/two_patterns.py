@@ -43,6 +43,7 @@ ORDER = Claim(
     smallest_effect=0.0,
     direction="greater",
     rule="paired t",
+    note="a large rate that is kept must not learn it as well",
 )
 
 
@@ -61,7 +62,7 @@ class TwoPatternsOrder:
         every: steps between two looks.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     def __init__(
         self,
@@ -96,6 +97,10 @@ class TwoPatternsOrder:
             "annealed at the end - large before, on patches": (
                 end(table, "annealed", "patch"),
                 before(table, "large", "patch"),
+            ),
+            "annealed - large at the end, on patches": (
+                end(table, "annealed", "patch"),
+                end(table, "large", "patch"),
             ),
         }
         measures, dropped = learning_rates.pairs(table, order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -203,7 +204,9 @@ def _combination(group: str, name: str) -> Iterator[str]:
     about = composed[BUDGETS.index("laptop")]["about"]
     if group == "experiment":
         yield from (f"{key:<10}{text}" for key, text in about.items() if text and key != "experiment")
-        yield f"{'command':<10}expzoo {override}\n"
+        yield f"{'command':<10}expzoo {override}"
+        yield from (f"{'':<10}{words}" for words in _commands(yaml_file(group, name), f"expzoo {override}"))
+        yield ""
     yield f"({' | '.join(BUDGETS)} where the budgets differ)"
     for kind, plugin in identity.chosen(composed[0]):
         if group in (kind, "experiment"):
@@ -215,6 +218,13 @@ def _combination(group: str, name: str) -> Iterator[str]:
         yield "settings:"
         yield from (f"  {key}={values[key]}" for key, _ in _flat(SETTINGS) if not key.startswith(("about", "budget")))
     yield ""
+
+
+def _commands(file: Path, known: str) -> Iterator[str]:
+    """What the head of an experiment's file shows to type besides the command that is known, each in one line."""
+    head = re.sub(r"\\\n# *", "", file.read_text(encoding="utf-8"))
+    shown = re.findall(r"^#   python -m (expzoo .*)$", head, re.MULTILINE)
+    return (words for words in shown if words != known)
 
 
 def _differing(tables: list[dict[str, Any]]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from expzoo.errors import BadInput
 from expzoo.results import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MAX_BYTES = 256 * 2**20  # the largest file that is known has 162 MiB
 TRIES = 3  # of each address, as long as each brings more of the file
@@ -41,21 +41,34 @@ def folder() -> Path:
 
 
 def fetch(remote: Remote) -> Path:
-    """The file, downloaded now if it is not there; BadInput if it cannot be had or is another one than it should be.
+    """As `fetch_all`, of one file."""
+    return fetch_all((remote,))[0]
 
-    A wrong file is never taken, replaced or used in part: what the user has put there stays for the user to look at.
+
+def fetch_all(remotes: Sequence[Remote]) -> list[Path]:
+    """The files, downloaded now if they are not there; BadInput if one cannot be had or is another than it should be.
+
+    The refusal names all files that are missing, or wrong, at once. A wrong file is never taken, replaced or used in
+    part: what the user has put there stays for the user to look at.
     """
-    path = folder() / remote.name
-    if not path.exists():
-        from filelock import FileLock
+    paths = [folder() / remote.name for remote in remotes]
+    for remote, path in zip(remotes, paths, strict=True):
+        if reason := "" if path.exists() else _downloaded(remote, path):
+            missing = [r for r, p in zip(remotes, paths, strict=True) if not p.exists()]
+            raise BadInput(f"{remote.name} cannot be downloaded ({reason}): {_by_hand(missing)}")
+    faults = [_fault(path, remote) for remote, path in zip(remotes, paths, strict=True)]
+    wrong = [f"{path} is not {path.name}: {fault}" for path, fault in zip(paths, faults, strict=True) if fault]
+    if wrong:
+        what = "it, or put the right file" if len(wrong) == 1 else "them, or put the right files"
+        raise BadInput(f"{'; '.join(wrong)}; remove {what} there")
+    return paths
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{remote.name}.lock")):
-            if not path.exists():  # another process may have fetched it meanwhile
-                _download(remote, path)
-    if fault := _fault(path, remote):
-        raise BadInput(f"{path} is not {remote.name}: {fault}; remove it, or put the right file there")
-    return path
+
+def _by_hand(missing: Sequence[Remote]) -> str:
+    if len(missing) == 1:
+        return f"put the file with the sha256 {missing[0].sha256} at {folder() / missing[0].name}"
+    named = ", ".join(f"{remote.name} {remote.sha256}" for remote in missing)
+    return f"put the {len(missing)} files that are missing, of these sha256, into {folder()}: {named}"
 
 
 def _fault(path: Path, remote: Remote) -> str:
@@ -73,25 +86,58 @@ def _fault(path: Path, remote: Remote) -> str:
     return f"its {facts.st_size:,} bytes have the sha256 {found[:16]}..., not {remote.sha256[:16]}..."
 
 
-def _download(remote: Remote, path: Path) -> None:
-    """Fetch the file from the first address that has it; BadInput, saying where to put it by hand, if none does."""
+def _downloaded(remote: Remote, path: Path) -> str:
+    """Fetch the file from the first address that has it; why none does, empty if one did."""
+    from filelock import FileLock
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path.with_name(f".{remote.name}.lock")).acquire()
+    except OSError as error:
+        raise unusable(error) from error
+    with held:  # another process may have fetched it meanwhile
+        return "" if path.exists() else _from_any(remote, path)
+
+
+def unusable(error: OSError) -> BadInput:
+    """That the folder of the files cannot be written to."""
+    why = error.strerror or type(error).__name__
+    return BadInput(f"{folder()} cannot be written to: {why}; give another folder in EXPZOO_DATA")
+
+
+def _from_any(remote: Remote, path: Path) -> str:
     import pooch
 
-    reason = "there is no address for it"
+    pooch.get_logger().setLevel("WARNING")  # it announces every attempt on the terminal
+    reasons = []
     for url in remote.urls:
         try:
             downloader: Any = Resuming(path)
             pooch.retrieve(url, f"sha256:{remote.sha256}", remote.name, path.parent, downloader=downloader)
         except ValueError as error:  # of another checksum, which pooch says in several lines, or no address
             wrong = "sha256" in str(error).lower() or "hash" in str(error).lower()
-            reason = f"{url} sent another file" if wrong else f"{url}: {_first_line(error)}"
+            reasons.append(f"{url} sent another file" if wrong else f"{url}: {_first_line(error)}")
         except OSError as error:  # requests' exceptions are among them
-            reason = f"{url}: {_first_line(error)}"
+            reasons.append(f"{url}: {_why(error)}")
         else:
-            return
-    raise BadInput(
-        f"{remote.name} cannot be downloaded ({reason}): put the file with the sha256 {remote.sha256} at {path}"
-    )
+            return ""
+    return ", ".join(reasons) or "there is no address for it"
+
+
+def _why(error: OSError) -> str:
+    """What went wrong with an address, without the names of the layers that it went through."""
+    import requests
+
+    response = error.response if isinstance(error, requests.RequestException) else None
+    if response is not None and not response.ok:
+        return f"{response.status_code} {response.reason}"
+    said = {
+        requests.exceptions.SSLError: "its certificate is not trusted",
+        requests.exceptions.ProxyError: "the proxy refuses",
+        requests.Timeout: "no answer",
+        requests.ConnectionError: "no connection",
+    }
+    return next((text for kind, text in said.items() if isinstance(error, kind)), _first_line(error))
 
 
 def _first_line(error: Exception) -> str:
@@ -151,11 +197,14 @@ class Resuming:
 
 
 def _shown(chunks: Iterator[bytes], name: str, start: int, total: int | None) -> Iterator[bytes]:
-    """The chunks, with a bar on the terminal that follows them; none where there is no terminal."""
+    """The chunks, with a bar that follows them on a terminal, and one line where there is none."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        size = f", {total / 2**20:,.0f} MiB" if total else ""
+        console.print(f"downloading {name}{size}", soft_wrap=True, highlight=False)
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"downloading {name}", total=total, completed=start)

@@ -19,19 +19,21 @@ if TYPE_CHECKING:
 def law(table: pl.DataFrame, curves: Mapping[str, str], outside: np.ndarray) -> Figure:
     """How far each curve lies above its limit: a power law is a straight line."""
     picture, (axes,) = figures.canvas(height=4.0)
-    fitted = (~outside).sum() >= power_law.FEWEST
     sizes = records.pivot(table, "size", arm="pool", metric=next(iter(curves)))[0]
     for metric, label in curves.items():
         _, values = records.pivot(table, "size", arm="pool", metric=metric)
+        fitted = (~outside).sum() >= power_law.FEWEST and np.isfinite(values[0][~outside]).all()
         fit = power_law.fit(sizes[~outside], values[0][~outside]) if fitted else None
-        level = fit.level if fit else values[0].min() * 0.99
+        level = fit.level if fit else 0.99 * min(values[0][np.isfinite(values[0])], default=0.0)
         figures.curve(axes, sizes, values[0] - level, f"{label} (a = {fit.rate:.2f})" if fit else label)
         if fit:
             dense = np.geomspace(sizes[0], sizes[-1], 60)
             axes.plot(dense, fit(dense) - fit.level, color="0.5", linewidth=0.8, linestyle=":", zorder=1)
     if outside.any():
         axes.axvline(sizes[~outside][-1] * 1.1, color="0.6", linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlabel="networks in the ensemble", ylabel="above the fitted limit (nats)")
+    chosen = records.select(table, arm="pool", metric=list(curves))
+    scale = "log" if chosen["value"].is_finite().any() else "linear"  # where all diverged there is nothing to scale
+    axes.set(xscale="log", yscale=scale, xlabel="networks in the ensemble", ylabel="above the fitted limit (nats)")
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()
     figures.legend(axes)
@@ -39,7 +41,6 @@ def law(table: pl.DataFrame, curves: Mapping[str, str], outside: np.ndarray) -> 
         "Means over ensembles drawn from one pool, less the limit c of the law c + b n^a (dotted), which was "
         "fitted to the sizes left of the dashed line and foretells those on its right."
     )
-    chosen = records.select(table, arm="pool", metric=list(curves))
     return Figure("power_law", "NLL against the size of the ensemble", caption, picture, chosen)
 
 
@@ -59,7 +60,7 @@ def size(table: pl.DataFrame) -> Figure:
         axes.set_xticks([1, 2, 4, 8, 16, 32], list(map(str, [1, 2, 4, 8, 16, 32])))
         axes.set_xlim(sizes[0] * 0.9, sizes[-1] * 1.1)
         if metric != "accuracy":
-            axes.set_ylim(0, 1.15 * values.max() or 1)
+            axes.set_ylim(0, 1.15 * max(values[np.isfinite(values)], default=0.0) or 1)
         axes.minorticks_off()
     caption = (
         "Means over ensembles drawn from one pool: accuracy, pairwise disagreement, and NLL less that of a member."

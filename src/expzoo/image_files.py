@@ -20,7 +20,7 @@ import numpy as np
 
 from expzoo import downloads
 from expzoo.atomic import remove_orphans, write_atomically
-from expzoo.downloads import Remote, fetch
+from expzoo.downloads import Remote, fetch, fetch_all
 from expzoo.results import sha256
 
 if TYPE_CHECKING:
@@ -146,10 +146,10 @@ class Idx:
 
     def decode(self) -> np.ndarray:
         """All records (n, 1 + pixels) uint8; ValueError if a file is not what it should be."""
-        parts = []
-        for (images, labels), size in zip(self.files, self.sizes, strict=True):
-            pixels = read_idx(fetch(images), (size, *self.shape[1:])).reshape(size, -1)
-            parts.append(np.concatenate([read_idx(fetch(labels), (size,))[:, None], pixels], 1))
+        paths, parts = iter(fetch_all(self.remotes())), []
+        for images, labels, size in zip(paths, paths, self.sizes, strict=True):
+            pixels = read_idx(images, (size, *self.shape[1:])).reshape(size, -1)
+            parts.append(np.concatenate([read_idx(labels, (size,))[:, None], pixels], 1))
         return np.concatenate(parts)
 
 
@@ -171,8 +171,11 @@ def open_records(source: Source) -> np.ndarray:
     table = source.decode()
     _check_labels(table, source)
     path = folder / f"{source.name}-{origin}-{hashlib.sha256(table.data).hexdigest()}.records"
-    remove_orphans(folder)
-    write_atomically(path, table.data.cast("B"))
+    try:
+        remove_orphans(folder)
+        write_atomically(path, table.data.cast("B"))
+    except OSError as error:
+        raise downloads.unusable(error) from error
     return _mapped(path, shape)
 
 

@@ -66,13 +66,25 @@ class Rates:
 def rows(
     plan: Sequence[tuple[str, Spec]], networks: Sequence[Trained], splits: Sequence[str], before: int
 ) -> list[Any]:
-    """Tidy rows of every curve; `before` is true at the step just before the first drop."""
-    wanted = [("accuracy", split) for split in splits]
-    return [
-        row | {"before": row["step"] == before}
-        for (arm, _), network in zip(plan, networks, strict=True)
-        for row in network.rows(*wanted, arm=arm, curve=True)
-    ]
+    """Tidy rows of every curve, by step and epoch; `before` is true at the step just before the first drop.
+
+    There the value of a network that diverged earlier is NaN.
+    """
+    found = []
+    steps = _steps_of_an_epoch(plan[0][1])
+    for (arm, _), network in zip(plan, networks, strict=True):
+        for split in splits:
+            own = network.rows(("accuracy", split), arm=arm, curve=True)
+            if not any(row["step"] == before for row in own):
+                own.append(own[-1] | {"step": before, "value": float("nan"), "end": False})
+            found += [row | {"epoch": row["step"] / steps, "before": row["step"] == before} for row in own]
+    return found
+
+
+def _steps_of_an_epoch(spec: Spec) -> float:
+    """1 for data without end, where every step sees new examples."""
+    dataset = spec.dataset.build()
+    return len(dataset.split("train", spec.seed)) / dataset.batch_size if hasattr(dataset, "indices") else 1.0
 
 
 def before(table: pl.DataFrame, arm: str, split: str = "test") -> dict[int, float]:
@@ -86,13 +98,16 @@ def end(table: pl.DataFrame, arm: str, split: str = "test") -> dict[int, float]:
 
 
 def draw_curves(axes: Axes, table: pl.DataFrame, split: str, unit: str) -> None:
-    """Accuracy on a split against the step, with the time of the first drop marked."""
+    """Accuracy on a split against the epoch, with the time of the first drop marked."""
     chosen = records.select(table, arm=list(ARMS), split=split)
     for arm in ARMS:
-        steps, values = records.pivot(chosen, "step", arm=arm)
-        figures.curve(axes, steps, values, arm, markers=8)
-    axes.axvline(records.select(chosen, before=True)["step"][0], color="0.6", linewidth=0.8, linestyle=":")
-    axes.set(xlabel="step", ylabel=unit, ylim=(max(axes.get_ylim()[0], 0), min(axes.get_ylim()[1], 101)))
+        epochs, values = records.pivot(chosen, "epoch", arm=arm)
+        figures.curve(axes, epochs, values, arm, markers=8)
+    drop = records.select(chosen, before=True)["epoch"][0]
+    axes.axvline(drop, color="0.6", linewidth=0.8, linestyle=":")
+    axes.set(xlabel="epoch", ylabel=unit, ylim=(max(axes.get_ylim()[0], 0), min(axes.get_ylim()[1], 101)))
+    beside = {"xytext": (4, 3), "textcoords": "offset points", "fontsize": 8.5, "color": "0.4"}
+    axes.annotate("annealed", (drop, 0), xycoords=("data", "axes fraction"), **beside)
 
 
 def pairs(table: pl.DataFrame, gains: Mapping[str, tuple[dict[int, float], dict[int, float]]]) -> tuple[Any, Any]:

@@ -230,15 +230,15 @@ def load(kind: str, name: str) -> type:
 def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
     """The plugin, constructed from checked options and from what the framework gives by position.
 
-    Raises BadInput for an option that is unknown, missing or out of range and for a ValueError of the constructor, and
-    PluginError for any other exception of the plugin.
+    Raises BadInput for an option that is unknown, missing or out of range and for a ValueError of the constructor or of
+    another of its kind that it builds, and PluginError for any other exception of the plugin.
     """
     values = complete(kind, name, options)
     made = load(kind, name)
     try:
         return made(*given, **values)
     except ValueError as error:
-        raise BadInput(f"{node(kind, name)}: {error}") from error
+        raise BadInput(f"{node(kind, name)}: {str(error).removeprefix(node(kind, name) + ': ')}") from error
     except Exception as error:
         file = path(kind, name)
         raise PluginError(f"{kind}={name} of {owner(file)}", file, "constructed") from error

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import re
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ import numpy as np
 import pytest
 from tests.image_archives import RECORDS, idx, made_records, plugin, sha256, small_archive, stand_in, tar_gz
 
-from expzoo.downloads import Remote, fetch
+from expzoo.downloads import Remote, fetch, fetch_all
 from expzoo.errors import BadInput
 from expzoo.image_files import Archive, open_records, record_size
 from expzoo.registry import build
@@ -121,13 +123,55 @@ def test_what_is_not_the_file_is_refused_and_not_kept(what: str, server: Server,
     assert fetch(remote(server)).read_bytes() == CONTENT  # nothing of the wrong one is left to be resumed
 
 
-def test_without_a_network_it_says_where_to_put_the_file(data: Path) -> None:
+def test_without_a_network_it_says_where_to_put_the_file(data: Path, capfd: pytest.CaptureFixture[str]) -> None:
     gone = Remote("file.bin", sha256(CONTENT), ("http://127.0.0.1:9/file.bin",))
-    with pytest.raises(BadInput, match="put the file with the sha256") as refusal:
+    with pytest.raises(BadInput) as refusal:
         fetch(gone)
-    assert len(str(refusal.value).splitlines()) == 1
+    by_hand = f"put the file with the sha256 {gone.sha256} at {data / 'file.bin'}"
+    assert str(refusal.value) == f"file.bin cannot be downloaded ({gone.urls[0]}: no connection): {by_hand}"
+    assert capfd.readouterr() == ("", "")
     (data / "file.bin").write_bytes(CONTENT)
     assert fetch(gone).read_bytes() == CONTENT
+
+
+def test_all_files_that_are_missing_or_wrong_are_named_at_once(data: Path) -> None:
+    gone = [Remote(f"{name}.bin", sha256(CONTENT), ("http://127.0.0.1:9/file.bin",)) for name in "abc"]
+    data.mkdir()
+    (data / "b.bin").write_bytes(CONTENT)
+    named = ", ".join(f"{remote.name} {remote.sha256}" for remote in (gone[0], gone[2]))
+    with pytest.raises(BadInput, match=f"put the 2 files .* into {re.escape(str(data))}: {named}$"):
+        fetch_all(gone)
+    for name, content in (("a", b"<html>no"), ("c", b"other")):
+        (data / f"{name}.bin").write_bytes(content)
+    with pytest.raises(BadInput, match=r"a\.bin: it is a page .*; .*c\.bin: its 5 bytes .*; remove them") as refusal:
+        fetch_all(gone)
+    assert "b.bin" not in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_a_folder_that_cannot_hold_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EXPZOO_DATA", str(tmp_path / "file"))
+    with pytest.raises(BadInput, match=r"file cannot be written to: .*; give another folder in EXPZOO_DATA"):
+        build("dataset", "mnist")
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in("mnist", tmp_path, monkeypatch)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("expzoo.image_files.write_atomically", full)
+    with pytest.raises(BadInput, match="cannot be written to: No space left on device; give another folder"):
+        build("dataset", "mnist", batch_size=5)
+
+
+def test_where_there_is_no_terminal_one_line_says_what_is_fetched(
+    server: Server, data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fetch(remote(server))
+    assert capfd.readouterr() == ("", "downloading file.bin, 1 MiB\n")
 
 
 def test_a_wrong_file_put_there_by_hand_is_named_and_left_alone(server: Server, data: Path) -> None:

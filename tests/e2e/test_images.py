@@ -11,6 +11,7 @@ import pytest
 from tests.places import Place, run_in
 
 from expzoo import records, results
+from expzoo.verdicts import load_verdicts
 
 CONF = Path(__file__).parents[2] / "conf" / "experiment"
 SHOWN = {
@@ -20,12 +21,9 @@ SHOWN = {
         re.findall(r"^#   (python -m expzoo .*)$", re.sub(r" \\\n# *", " ", path.read_text(encoding="utf-8")), re.M)
     )
 }
-ON_TEXTURES = {
-    "temperature_calibration": ("dataset=calibration_textures", "model=cnn2d", "model.width=4"),
-    "random_labels": ("dataset=random_labels_textures", "model=cnn2d", "model.width=4", "stop.steps=20"),
-    "large_learning_rate": ("dataset=rates_textures", "model=cnn2d", "model.width=4", "stop.steps=10"),
-    "two_patterns": ("dataset=patterns_textures", "model=cnn2d", "model.width=4", "stop.steps=10"),
-}
+ON_TEXTURES = [name for name, words in SHOWN.items() if "textures" in " ".join(words)]
+FEW = ("population.size=12",), ("population.size=2",)
+"""A pool that holds the largest ensemble, and what suffices for the other experiments."""
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -34,11 +32,19 @@ def test_a_command_that_is_shown_is_composed(command_line: Any, tmp_path: Path, 
     assert (ended.code, ended.err, ended.torch) == (0, [], False)
 
 
+def test_every_experiment_on_images_shows_how_to_run_it_on_textures() -> None:
+    assert len(ON_TEXTURES) == 7
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("experiment", ON_TEXTURES)
-def test_it_runs_on_textures(tmp_path: Path, experiment: str) -> None:
-    words = f"+experiment={experiment}", "budget=smoke", "population.size=2", *ON_TEXTURES[experiment]
-    run = run_in(Place(tmp_path), *words)
+@pytest.mark.parametrize("name", ON_TEXTURES)
+def test_it_runs_on_textures(tmp_path: Path, name: str) -> None:
+    few = FEW[not name.startswith("deep_ensembles")]
+    run = run_in(Place(tmp_path), *SHOWN[name], *few, "budget=smoke")
+    assert run.ended.events == ()
     table = records.read(run.directory / results.RECORDS)
     assert set(table["split"]) & {"test"}
     assert (table["value"].is_finite()).all()
+    [verdict, *_] = load_verdicts((run.directory / results.VERDICTS).read_text(encoding="utf-8"))
+    assert "a few steps" in verdict.statement
+    assert "cnn2d" in verdict.statement

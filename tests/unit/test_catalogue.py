@@ -149,6 +149,16 @@ def test_show_an_experiment(expzoo: Callable[..., Any]) -> None:
         assert line in ended.out
 
 
+def test_show_an_experiment_with_all_its_commands(command_line: Any, tmp_path: Path) -> None:
+    shown = command_line.type("show", "two_patterns", folder=tmp_path).out
+    start = shown.index("command   expzoo +experiment=two_patterns")
+    [textures, cifar] = shown[start + 1 : shown.index("", start)]
+    textures, cifar = textures.strip(), cifar.strip()
+    assert textures.startswith("expzoo +experiment=two_patterns dataset=patterns_textures ")
+    assert textures.endswith(" stop=textures_steps analysis.two_patterns.small=0.004")
+    assert cifar.startswith("expzoo +experiment=two_patterns dataset=patterns_cifar10 ")
+
+
 def test_show_a_preset(expzoo: Callable[..., Any]) -> None:
     shown = expzoo("show", "thin").out
     assert any(line.startswith("  model.width=1 | 2 | 3 ") for line in shown)

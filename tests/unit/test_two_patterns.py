@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from expzoo.engine.redraw import feed
+from expzoo.errors import BadInput
 from expzoo.registry import build
 
 SIZE = 400
@@ -100,3 +101,9 @@ def test_images_have_a_square_patch_in_all_channels() -> None:
     assert (patches[..., inside] != 0).all()
     with pytest.raises(ValueError, match="does not fit"):
         build("dataset", "two_patterns", size=41)
+
+
+def test_a_fault_of_the_dataset_underneath_is_said_once() -> None:
+    with pytest.raises(BadInput, match="more than") as refusal:
+        build("dataset", "two_patterns", of="textures", train_size=2_000_000)
+    assert str(refusal.value).count("dataset:") == 1

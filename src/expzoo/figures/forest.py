@@ -50,6 +50,7 @@ def _panel(axes: Axes, unit: str, claims: Sequence[Verdict]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(f"effect ({unit})" if unit else "effect")
     axes.margins(x=0.08)
+    axes.locator_params(axis="x", nbins=4)  # labels such as -0.025 are wide
     axes.autoscale_view(scaley=False)
 
 

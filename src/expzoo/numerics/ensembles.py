@@ -73,14 +73,15 @@ def subsets(members: int, size: int, draws: int) -> np.ndarray:
 
 
 def nll_curve(likelihoods: np.ndarray, sizes: Sequence[int], draws: int) -> np.ndarray:
-    """The NLL of ensembles of each size, averaged over `subsets` of the pool: (sizes,).
+    """The NLL of ensembles of each size, averaged over `subsets` of the pool: (sizes,), NaN where it holds none.
 
     `likelihoods` (members, n) are the probabilities of the true classes, all that an average's NLL depends on.
     """
     curve = []
     for size in sizes:
         chosen = subsets(len(likelihoods), size, draws)
-        curve.append(-np.mean([np.log(likelihoods[members].mean(0)).mean() for members in chosen]))
+        errors = [-np.log(likelihoods[members].mean(0)).mean() for members in chosen]
+        curve.append(np.mean(errors) if errors else np.nan)
     return np.array(curve)
 
 
