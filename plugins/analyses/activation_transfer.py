@@ -12,7 +12,8 @@ from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
 from expzoo.claims import Claim, Pairs, decide_each, no_difference
 from expzoo.engine.evaluation import Measure
-from expzoo.learned import names_of
+from expzoo.errors import BadInput
+from expzoo.learned import PREFIX, names_of
 from expzoo.meta.activation import LearnActivation, notebook_network
 from expzoo.meta.evaluation import Contest, seeds_of
 from expzoo.meta.lesson import Learned, Lessons
@@ -106,8 +107,14 @@ class ActivationTransfer:
         inner_steps: Count = 301,
         inner_samples: Count = 10000,
     ) -> None:
-        if "relu" not in baselines or len(baselines) < 3 or not datasets:
-            raise ValueError(f"baselines {list(baselines)} must be at least three, relu among them, and datasets given")
+        if "relu" not in baselines or len({*baselines}) < max(3, len(baselines)):
+            raise ValueError(f"baselines {list(baselines)} must be at least three, each once, relu among them")
+        if not datasets or len({*datasets}) < len(datasets):
+            raise ValueError(f"datasets {list(datasets)} must be at least one, each once")
+        if others := [name for name in learned if not name.startswith(PREFIX)]:
+            raise ValueError(f"learned {', '.join(others)}: write learned activations, like {PREFIX}3f2a9c1b")
+        if len({*learned}) < len(learned):
+            raise ValueError(f"learned names {len(learned)} activations, of which only {len({*learned})} differ")
         self.learned, self.datasets, self.baselines = learned, datasets, baselines
         self.rates, self.num_tune, self.num_evaluation = rates, tune_seeds, evaluation_seeds
         self.inner = partial(notebook_network, width=inner_width, steps=inner_steps, samples=inner_samples)
@@ -140,7 +147,9 @@ class ActivationTransfer:
         """The functions that metalearn_activation learns."""
         lessons = [self.outer(inner=self.inner(seed=seed)) for seed in seeds]
         results: list[Learned] = yield Lessons(tuple(lessons))
-        return [names_of(result.key, result.row())[""] for result in results if not result.diverged]
+        if functions := [names_of(result.key, result.row())[""] for result in results if not result.diverged]:
+            return functions
+        raise BadInput("every outer loop diverged, so that there is no learned activation: give some in `learned`")
 
     def _contest(
         self, dataset: str, base: Spec, functions: Sequence[str]

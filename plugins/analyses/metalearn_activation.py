@@ -139,7 +139,8 @@ class MetalearnActivation:
         learned: list[Learned] = yield Lessons(lessons)
         findings = Findings()
         for result in learned:
-            findings.rows += result.rows(arm=LEARNED, alias=result.lesson.alias())
+            named = {} if result.diverged else {"alias": result.lesson.alias()}
+            findings.rows += result.rows(arm=LEARNED, **named)
             findings.rows += [row for step in self.shown if step <= result.step for row in _function(result, step)]
         names = {r.lesson.seed: names_of(r.key, r.row()) for r in learned if not r.diverged}
         arms = [{LEARNED: own[""], PIECES: own["/linear"]} for own in names.values()]
@@ -173,7 +174,7 @@ class MetalearnActivation:
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Means over evaluation seeds, paired over meta-trainings; a claim about all baselines must hold for each."""
-        metas = {*records.select(table, metric="outer_loss")["seed"]}
+        metas = {*records.select(table, metric="activation")["seed"]}
 
         def means(arm: str, metric: str = "accuracy") -> dict[int, float]:
             return dict.fromkeys(metas, float("nan")) | _by_meta(table, arm, metric)
@@ -182,7 +183,8 @@ class MetalearnActivation:
             return {arm: Pairs(claim, means(LEARNED, metric), means(arm, metric)) for arm in self.baselines}
 
         control = no_difference("networks with relu that differ in their start only", means(AGAIN), means("relu"))
-        names = sorted({PREFIX + alias for alias in table["alias"].drop_nulls()})
+        aliases = table["alias"].drop_nulls() if "alias" in table.columns else ()
+        names = sorted({PREFIX + alias for alias in aliases}) or ["nothing: every outer loop diverged"]
         verdicts = [
             decide_all(MORE_ACCURATE, over_each(MORE_ACCURATE, "accuracy"), control=control),
             decide_all(LOWER_LOSS, over_each(LOWER_LOSS, "training_loss"), control=control),
@@ -191,7 +193,10 @@ class MetalearnActivation:
         return [replace(verdict, note=f"{verdict.note}; stored as {', '.join(names)}") for verdict in verdicts]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
-        """The cost by outer step, the function as it evolves, accuracies, and inner curves."""
+        """The function as it evolves and, unless every outer loop diverged, its cost, accuracies and inner curves."""
+        yield self._functions(table)
+        if "alias" not in table.columns:
+            return
         picture, (axes,) = figures.canvas(height=3.7)
         steps, costs = records.pivot(table, "step", arm=LEARNED, metric="outer_loss")
         figures.curve(axes, steps, costs, LEARNED, markers=8)
@@ -199,7 +204,6 @@ class MetalearnActivation:
         caption = "Mean over meta-trainings with 95 % Student intervals; every outer step sees fresh inner networks."
         data = records.select(table, metric="outer_loss")
         yield Figure("outer_steps", "Learning an activation function", caption, picture, data)
-        yield self._functions(table)
         yield self._accuracies(table)
         yield self._inner_curves(table)
 
@@ -261,6 +265,8 @@ def _function(result: Learned, step: int) -> list[dict[str, Any]]:
 def _by_meta(table: pl.DataFrame, arm: str, metric: str) -> dict[int, float]:
     """The mean over evaluation seeds of each meta-training, NaN if a network diverged."""
     chosen = records.select(table, arm=arm, metric=metric)
+    if chosen.is_empty():  # of a run in which every outer loop diverged
+        return {}
     return {
         int(meta[0]): float(np.mean(rows["value"].to_numpy()))
         for meta, rows in chosen.sort("meta").group_by("meta", maintain_order=True)

@@ -169,8 +169,9 @@ class MetalearnLearningRate:
         for panel, (metric, unit) in zip(
             panels, ((RATE, "learning rate"), ("outer_loss", "mean training loss (nats)")), strict=True
         ):
-            for arm in STARTS.values():
-                steps, values = records.pivot(table, "step", arm=arm, metric=metric)
+            chosen = records.select(table, metric=metric)
+            for arm in [arm for arm in STARTS.values() if arm in chosen["arm"]]:  # none if the first step diverged
+                steps, values = records.pivot(chosen, "step", arm=arm)
                 figures.curve(panel, steps, values, arm, markers=10)
             panel.set_ylabel(unit)
         panels[0].axhline(PUBLISHED, color="0.6", linewidth=0.8, linestyle=":")

@@ -8,6 +8,7 @@ function itself, so that a network's spec says what it computes and needs no fil
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     from expzoo.store import Network, Store
+
+log = logging.getLogger(__name__)
 
 PREFIX = "learned:"
 KNOTS = 65  # of `expzoo.splines`, which imports torch
@@ -132,13 +135,21 @@ def _checked(key: str, store: Store) -> np.ndarray:
         raise BadInput(f"the learned activation {key} has no file in {store.root}: it was never finished there")
     if fault := _fault(network):
         raise BadInput(f"{key} in {store.root} is no learned activation: {fault}")
+    if network.status == "diverged":
+        log.warning("%s%s: %s, and used", PREFIX, key[:8], divergence(network))
     return network.rows[network.step]
+
+
+def divergence(network: Network) -> str:
+    """Where an outer loop diverged, and what it left: it has a cost for each outer step before that one."""
+    kept = f"what {network.step} outer steps learned is kept" if network.step else "nothing had been learned before"
+    return f"an inner loop diverged in outer step {len(network.losses)}; {kept}"
 
 
 def _fault(network: Network) -> str:
     row = network.rows[network.step]
     if f"{KIND}/" not in network.measured:
         return "it is another thing that was trained"
-    if network.status == "diverged":
-        return f"its outer loop diverged at step {network.step}"
+    if network.status == "diverged" and not network.step:
+        return divergence(network)
     return "" if len(row) % 3 == 1 and len(row) > 3 else f"its row has {len(row)} numbers"

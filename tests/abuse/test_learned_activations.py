@@ -43,6 +43,18 @@ CASES = {
         ["+experiment=interpolation_threshold", "analysis.interpolation_threshold.classes=[10]"],
         "must be at least two each",
     ),
+    "a hand-made activation as a learned one": (
+        ["+experiment=activation_transfer", "analysis.activation_transfer.learned=[relu]"],
+        "learned relu: write learned activations, like learned:3f2a9c1b",
+    ),
+    "a dataset twice": (
+        ["+experiment=activation_transfer", "analysis.activation_transfer.datasets=[digits,digits]"],
+        "must be at least one, each once",
+    ),
+    "an activation twice": (
+        ["+experiment=activation_transfer", "analysis.activation_transfer.baselines=[relu,relu,tanh]"],
+        "must be at least three, each once",
+    ),
     "more losses than inner steps": (
         ["+experiment=metalearn_activation", "budget=smoke", "analysis.metalearn_activation.last_losses=31"],
         "last_losses 31 must be from 1 to the 30 inner steps",

@@ -9,13 +9,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
+import expzoo
 from expzoo.lab import Interrupted, Lab
+from expzoo.learned import divergence
 from expzoo.meta.activation import LearnActivation
 from expzoo.meta.learning_rate import LearnLearningRate
+from expzoo.meta.outer import OuterLoop
 from expzoo.packed import read_packed
 from expzoo.spec import Component, Spec
 
@@ -96,10 +102,41 @@ def test_a_diverging_inner_loop_is_said_and_keeps_the_last_good_state(
     assert found.step < 6
     assert np.isfinite(found.row()).all()
     assert found.row()[0] > 0
-    assert len(found.costs) == found.step
+    assert len(found.costs) in (found.step, found.step + 1)
     assert lab.tally.diverged == {found.key}
-    assert f"lesson {found.key}: an inner loop diverged in outer step {found.step}" in caplog.text
+    caplog.clear()
     assert open_lab().fit(wild)[0].step == found.step
+    assert f"lesson {found.key}: an inner loop diverged in outer step {len(found.costs)}" in caplog.text
+
+
+@pytest.mark.parametrize("impossible", ["cost", "gradient", "update"])
+def test_the_last_good_state_is_the_last_that_trained_inner_networks(base: Spec, impossible: str) -> None:
+    class Diverges(OuterLoop):
+        """A row that counts its outer steps; what is found at 3 is not a number."""
+
+        def first_row(self, lesson: LearnLearningRate) -> Tensor:
+            return torch.zeros(1)
+
+        def look(self, step: int) -> tuple[Tensor, Tensor]:
+            found = {"cost": torch.ones(1), "gradient": torch.ones(1, 1)}
+            if step == 3 and impossible in found:
+                found[impossible] *= float("nan")
+            return found["cost"], found["gradient"]
+
+        def updated(self, lesson: LearnLearningRate, row: Tensor, gradient: Tensor) -> Tensor:
+            return row + 1 if impossible != "update" or row < 3 else row * float("inf")
+
+    loop = Diverges(rates(base, seeds=1))
+    loop.begin([None])
+    loop.trainer = SimpleNamespace(should_stop=False)  # type: ignore[assignment]
+    for step in range(4):
+        loop.training_step((step, step + 1), step)
+    [network] = loop.networks
+    last = 3 if impossible == "update" else 2  # a row is good if it has a finite cost and gradient
+    assert loop.trainer.should_stop
+    assert (network.status, network.step, network.losses.tolist()) == ("diverged", last, [1.0] * 3)
+    assert {step: row.tolist() for step, row in network.rows.items()} == {step: [step] for step in range(last + 1)}
+    assert "diverged in outer step 3; what" in divergence(network)
 
 
 def test_a_forged_partial_is_set_aside(
@@ -144,3 +181,21 @@ def test_a_killed_command_goes_on_when_it_is_typed_again(tmp_path: Path) -> None
     assert rows[0].keys() == rows[1].keys()
     for key, arrays in rows[0].items():
         assert all(np.array_equal(array, rows[1][key][name]) for name, array in arrays.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("experiment", "rate"),
+    [("metalearn_learning_rate", "analysis.metalearn_learning_rate.outer_lr"), ("metalearn_activation", "optimizer.lr")],
+)
+def test_a_run_in_which_every_outer_loop_diverges_ends_without_a_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiment: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rate = {
+        "metalearn_learning_rate": f"analysis.{experiment}.outer_lr=1e30",
+        "metalearn_activation": "optimizer.lr=1e30",
+    }
+    ended = expzoo.run(expzoo.compose(f"+experiment={experiment}", "budget=smoke", rate[experiment]))
+    assert {(verdict.verdict, verdict.n) for verdict in ended.verdicts} == {("withheld", 0)}
+    assert ended.figures

@@ -90,12 +90,22 @@ def test_a_corrupted_one_is_refused_with_its_key_and_left_alone(store: Store) ->
 
 @pytest.mark.parametrize(
     ("changes", "why"),
-    [({"measured": {"accuracy/test": {1: 50.0}}}, "another thing"), ({"status": "diverged"}, "diverged at step 1")],
+    [
+        ({"measured": {"accuracy/test": {1: 50.0}}}, "another thing"),
+        ({"status": "diverged", "step": 0}, "diverged in outer step 0; nothing had been learned before"),
+    ],
 )
 def test_a_foreign_one_is_refused_with_its_key(store: Store, changes: dict[str, Any], why: str) -> None:
     stored(store, **changes)
     with pytest.raises(BadInput, match=f"{KEY} in .* is no learned activation: .*{why}"):
         learned.resolve("learned:3f2a9c1b", store)
+
+
+def test_what_was_learned_before_a_divergence_is_used_and_said(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    stored(store, status="diverged", step=2)
+    name = learned.resolve("learned:3f2a9c1b", store)
+    assert learned.table(learned.parse(name)).shape == (2, learned.KNOTS)
+    assert "diverged in outer step 2; what 2 outer steps learned is kept, and used" in caplog.text
 
 
 @pytest.mark.parametrize(

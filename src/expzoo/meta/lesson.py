@@ -110,7 +110,7 @@ class Learned:
 
     @property
     def diverged(self) -> bool:
-        """Whether an inner loop diverged; the final row is then the last with a finite loss and gradient."""
+        """Whether an inner loop diverged; the final row is the last with a finite loss and gradient, if any."""
         return self.network.status == "diverged"
 
     @property

@@ -16,6 +16,7 @@ from torch import Tensor
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.lightning import KEEPING_SHARE, fit_module
 from expzoo.interruption import Stopped
+from expzoo.learned import divergence
 from expzoo.meta.lesson import Learned, Lesson, crowds
 from expzoo.store import Network, Partial
 
@@ -81,16 +82,25 @@ class OuterLoop(LightningModule):
     def _advance(self, place: int, lesson: Lesson, cost: Tensor, gradient: Tensor, step: int) -> None:
         network = self.networks[place]
         following = self.updated(lesson, self.rows[place], gradient)
-        if not (cost.isfinite() and gradient.isfinite().all() and self.is_possible(following)):
-            network.status, self.ended[place] = "diverged", True
-            log.warning("lesson %s: an inner loop diverged in outer step %d; what was before is kept", lesson.key, step)
-            return
-        self.rows[place] = following
-        network.losses = np.append(network.losses, float(cost))
-        network.measured.setdefault(f"{lesson.KIND}/", {})[step] = float(cost)
-        network.step = step + 1
-        network.rows[step + 1] = following.numpy().copy()
-        self.ended[place] = step + 1 == lesson.outer_steps
+        if not (cost.isfinite() and gradient.isfinite().all()):
+            self._diverged(place, max(step - 1, 0))  # this row itself is what diverges
+        elif not self.is_possible(following):
+            self._diverged(place, step)
+        else:
+            self.rows[place] = following
+            network.losses = np.append(network.losses, float(cost))
+            network.measured.setdefault(f"{lesson.KIND}/", {})[step] = float(cost)
+            network.step = step + 1
+            network.rows[step + 1] = following.numpy().copy()
+            self.ended[place] = step + 1 == lesson.outer_steps
+
+    def _diverged(self, place: int, good: int) -> None:
+        """End a lesson with its row after `good` outer steps, the last with which inner networks could be trained."""
+        network, self.ended[place] = self.networks[place], True
+        network.status, network.step = "diverged", good
+        network.measured.setdefault(f"{self.lessons[place].KIND}/", {})  # which says what kind of lesson it was
+        network.rows = {at: row for at, row in network.rows.items() if at <= good}
+        self.rows[place] = torch.from_numpy(network.rows[good].copy())
 
     def partials(self) -> list[Partial]:
         """Where every running lesson is, for the store."""
@@ -152,6 +162,9 @@ def learn(lab: Lab, lessons: Sequence[Lesson]) -> list[Learned]:
                 lab.progress.finish()
     lab.tally.diverged |= {key for key in wanted if found[key].status == "diverged"}
     lab.tally.machines |= {key: found[key].machine for key in wanted}
+    for key in wanted:
+        if found[key].status == "diverged":
+            log.warning("lesson %s: %s", key, divergence(found[key]))
     return [Learned(lesson, found[lesson.key]) for lesson in lessons]
 
 
