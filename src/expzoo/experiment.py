@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo import registry, results
+from expzoo import learned, registry, results
 from expzoo.analysis import Analysis, Figure, Findings, Setting
 from expzoo.blame import plugins_are_blamed
 from expzoo.errors import BadInput, PluginError, first_line
@@ -18,7 +18,6 @@ from expzoo.feasibility import model_faults
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
 from expzoo.lab import Interrupted, Irreproducible, Lab
-from expzoo.learned import resolved
 from expzoo.lockstep import Asking, lockstep, noting
 from expzoo.mirror import mirror
 from expzoo.progress import shown, terminal_progress
@@ -78,7 +77,8 @@ def conduct(
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
     with shown("looking at what is asked"):
-        setting, analyses = prepare(resolved(config, lab.store))
+        names = learned.wholes(config, lab.store)
+        setting, analyses = prepare(learned.resolved(config, names))
     if config["dry_run"]:
         from expzoo.plan import show_plan
 
@@ -96,6 +96,7 @@ def conduct(
         if render:
             write_figures(directory, analyses, findings, verdicts)
         facts = about(config, directory, tally, time.perf_counter() - begin)
+        facts |= {"learned": names} if names else {}  # so that the run can be made again without this store
         results.seal(directory, facts | {"rendered": render, "command": command(overrides)})
         mirror(config, directory)
         if render:

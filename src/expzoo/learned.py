@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import logging
 import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 PREFIX = "learned:"
 KNOTS = 65  # of `expzoo.splines`, which imports torch
-_NAME = re.compile(r"learned:(?P<key>[0-9a-f]{6,64})(?P<form>/linear)?(:(?P<data>[\w-]+))?")
+_NAME = re.compile(r"learned:(?P<key>[0-9a-f]{6,64})(?P<form>/linear)?(:(?P<data>[\w-]+))?", re.ASCII)
 KIND = "learned_activation"  # a stored lesson has this measure if what it learned is an activation function
 
 
@@ -57,7 +58,7 @@ def table(name: Name) -> np.ndarray:
     if not name.data:
         raise BadInput(f"the activation {PREFIX}{name.key} is not resolved: only a run or `resolve` can look it up")
     rows = 1 if name.linear else 2
-    content = base64.urlsafe_b64decode(name.data + "=" * (-len(name.data) % 4))
+    content = base64.urlsafe_b64decode(name.data + "=" * (-len(name.data) % 4)) if len(name.data) % 4 != 1 else b""
     if len(content) != 4 * rows * KNOTS or not np.isfinite(numbers := np.frombuffer(content, "<f4")).all():
         raise BadInput(f"the activation {PREFIX}{name.key} holds no function: {len(content)} bytes")
     return numbers.reshape(rows, KNOTS)
@@ -93,16 +94,45 @@ def straight_pieces(values: np.ndarray, every: int = 4) -> np.ndarray:
     return hats @ np.linalg.lstsq(hats, values, rcond=None)[0]
 
 
-def resolved(config: Any, store: Store) -> Any:
-    """A plain config in which every name of a learned activation is whole; BadInput if one cannot be."""
+def wholes(config: Any, store: Store, known: Any = None) -> dict[str, str]:
+    """The whole name of every learned activation in a plain config; BadInput if one cannot be had.
+
+    They are looked up in `known`, such as a finished run has in its manifest, then in the store.
+    """
+    known = known if isinstance(known, dict) else {}
+    return {text: _known(text, known) or resolve(text, store) for text in sorted(set(_names(config)))}
+
+
+def resolved(config: Any, names: Mapping[str, str]) -> Any:
+    """A plain config in which names of learned activations are whole."""
     match config:
         case dict():
-            return {key: resolved(value, store) for key, value in config.items()}
+            return {key: resolved(value, names) for key, value in config.items()}
         case list() | tuple():
-            return [resolved(value, store) for value in config]
-        case str() if config.startswith(PREFIX):
-            return resolve(config, store)
+            return [resolved(value, names) for value in config]
+        case str():
+            return names.get(config, config)
     return config
+
+
+def _names(config: Any) -> Iterator[str]:
+    match config:
+        case dict():
+            yield from _names([*config.values()])
+        case list() | tuple():
+            for value in config:
+                yield from _names(value)
+        case str() if config.startswith(PREFIX):
+            yield config
+
+
+def _known(text: str, known: Mapping[str, Any]) -> str:
+    """The whole form of a name from a file that says it, if it holds a function and is of that name; else nothing."""
+    if not isinstance(whole := known.get(text), str):
+        return ""
+    given, found = parse(text), parse(whole)
+    table(found)
+    return whole if found.key.startswith(given.key) and found.linear == given.linear else ""
 
 
 def resolve(text: str, store: Store) -> str:
@@ -116,7 +146,7 @@ def resolve(text: str, store: Store) -> str:
         return text
     keys = sorted(folder.name for folder in (store.root / name.key[:2]).glob(f"{name.key}*") if folder.is_dir())
     if not keys:
-        hint = "expzoo +experiment=metalearn_activation learns some and says their names"
+        hint = "expzoo store lists those that are, expzoo +experiment=metalearn_activation learns some"
         raise BadInput(f"no learned activation {PREFIX}{name.key} is in {store.root}: {hint}")
     if len(keys) > 1:
         raise BadInput(f"{PREFIX}{name.key} is the start of {len(keys)} keys in {store.root}: give more of its digits")

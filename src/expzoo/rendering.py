@@ -23,13 +23,13 @@ def render(directory: Path, config: dict[str, Any]) -> None:
     """
     from expzoo import experiment
     from expzoo.finished import verdicts
-    from expzoo.learned import resolved
+    from expzoo.learned import resolved, wholes
     from expzoo.store import Store
 
     sealed = results.require(directory)
     if not is_rendered(sealed):
         store = Store(Path(config["store"]).absolute(), "")  # of which names of learned components are looked up
-        _, analyses = experiment.prepare(resolved(config, store))
+        _, analyses = experiment.prepare(resolved(config, wholes(config, store, sealed.get("learned"))))
         findings = [found(directory, name) for name in analyses]
         experiment.write_figures(directory, analyses, findings, verdicts(directory))
         facts = {key: value for key, value in sealed.items() if key not in ("format", "files")}

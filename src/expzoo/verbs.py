@@ -70,10 +70,13 @@ def rerun(arguments: list[str]) -> int:
     from contextlib import redirect_stdout
 
     from expzoo import experiment, records
+    from expzoo.learned import resolved, wholes
+    from expzoo.store import Store
 
     [directory] = _directories("rerun", arguments)
-    results.require(directory)
+    known = results.require(directory).get("learned")
     config = typed(config_of(directory))
+    config = resolved(config, wholes(config, Store(Path(config["store"]).absolute(), ""), known))
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
         with redirect_stdout(io.StringIO()):  # the verdicts of a directory that will not be there
@@ -160,18 +163,31 @@ def store(arguments: list[str]) -> int:
     root = Path(arguments[0]) if arguments else Path("outputs/store")
     if not root.is_dir():
         raise BadInput(f"{root} is no store: give its directory")
-    networks, partials, size, faults = 0, 0, 0, []
+    networks, partials, size, faults, functions = 0, 0, 0, [], set[str]()
     for path in sorted(root.glob("*/*/*/*.safetensors")):
         size += path.stat().st_size
         try:
-            read_packed(path)
+            functions |= _learned(path, *read_packed(path))
         except Corrupt as error:
             faults.append(str(error))
         networks += path.name == "network.safetensors"
         partials += path.name != "network.safetensors"
     print(f"{root}: {networks} networks, {partials} partial files, {size / 2**20:.0f} MiB, {len(faults)} corrupted")
+    if functions:
+        print("learned activations, for model.activation=NAME:", *sorted(functions), sep="\n  ")
     print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
     return FAILED if faults else DONE
+
+
+def _learned(path: Path, arrays: dict[str, Any], about: dict[str, str]) -> set[str]:
+    """What there is to say of a stored file if it is a learned activation that can be used."""
+    from expzoo.learned import KIND, PREFIX
+
+    steps = about.get("step", "0")
+    if path.name != "network.safetensors" or f"steps/{KIND}/" not in arrays or steps == "0":
+        return set()
+    [*_, cost] = arrays["losses"]
+    return {f"{PREFIX}{path.parent.parent.name[:8]}  after {steps} outer steps, inner training loss {cost:.3g}"}
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {

@@ -15,7 +15,7 @@ VERBS = {
     "verify": "check the results of a run against their checksums",
     "rerun": "run the config of a finished run again",
     "compare": "the verdicts of several runs side by side",
-    "store": "what the store of trained networks holds",
+    "store": "what the store of trained networks holds, with the names of learned activations",
 }
 """Every verb, and what it does."""
 

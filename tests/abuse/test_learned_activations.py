@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import expzoo
+from expzoo import verbs
 from expzoo.errors import BadInput
 from expzoo.machine import machine_class
 from expzoo.store import Network, Store
@@ -95,10 +97,17 @@ def test_a_command_says_so_in_one_line(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_was_learned_is_used_by_its_alias(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_learned_is_listed_used_by_its_alias_and_kept_by_its_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     small = "analysis.metalearn_activation.outer_steps=1"
     learned = expzoo.run(expzoo.compose("+experiment=metalearn_activation", "budget=smoke", small))
     alias = learned.verdicts[0].note.partition("stored as learned:")[2][:8]
+    assert verbs.main("store", []) == 0
+    assert f"learned:{alias}  after 1 outer steps, inner training loss" in capsys.readouterr().out
     words = f"model.activation=learned:{alias}", "model.width=8", "stop.steps=20", "population.size=2"
-    assert len(expzoo.run(expzoo.compose(*words)).records) > 0
+    used = expzoo.run(expzoo.compose(*words))
+    assert len(used.records) > 0
+    shutil.rmtree(tmp_path / "outputs" / "store")
+    assert verbs.main("rerun", [str(used.directory)]) == 0  # the run's manifest has the function

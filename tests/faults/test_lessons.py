@@ -186,7 +186,10 @@ def test_a_killed_command_goes_on_when_it_is_typed_again(tmp_path: Path) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "rate"),
-    [("metalearn_learning_rate", "analysis.metalearn_learning_rate.outer_lr"), ("metalearn_activation", "optimizer.lr")],
+    [
+        ("metalearn_learning_rate", "analysis.metalearn_learning_rate.outer_lr"),
+        ("metalearn_activation", "optimizer.lr"),
+    ],
 )
 def test_a_run_in_which_every_outer_loop_diverges_ends_without_a_verdict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiment: str

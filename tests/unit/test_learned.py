@@ -54,8 +54,15 @@ def test_a_resolved_name_holds_the_function(store: Store) -> None:
 def test_names_are_found_wherever_a_config_has_them(store: Store) -> None:
     stored(store)
     config = {"model": {"activation": "learned:3f2a9c", "width": 3}, "analysis": {"a": {"learned": ["learned:3f2a9c"]}}}
-    resolved = learned.resolved(config, store)
     whole = learned.resolve("learned:3f2a9c", store)
+    names = learned.wholes(config, store)
+    assert names == {"learned:3f2a9c": whole}
+    elsewhere = Store(store.root / "elsewhere", "this-machine")
+    assert learned.wholes(config, elsewhere, names) == names
+    for forged in ({"learned:3f2a9c": whole.replace("3f2a9c", "3f2a9d")}, {"learned:3f2a9c": 3}, [], None):
+        with pytest.raises(BadInput, match="no learned activation learned:3f2a9c is in"):
+            learned.wholes(config, elsewhere, forged)
+    resolved = learned.resolved(config, names)
     assert resolved == {"model": {"activation": whole, "width": 3}, "analysis": {"a": {"learned": [whole]}}}
 
 
@@ -121,7 +128,7 @@ def test_a_name_that_was_not_looked_up_builds_nothing() -> None:
         build("model", "mlp", (40,), 10, activation="learned:3f2a9c1b")
 
 
-@pytest.mark.parametrize("data", ["AAAA", "A" * 696])
+@pytest.mark.parametrize("data", ["AAAA", "A" * 696, "A" * 693])
 def test_forged_data_are_refused(data: str) -> None:
     text = f"learned:{KEY}:{data}" if len(data) == 4 else f"learned:{KEY}/linear:{data}"
     with pytest.raises(BadInput, match="holds no function"):
