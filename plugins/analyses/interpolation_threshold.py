@@ -13,6 +13,7 @@ from expzoo.analysis import Figure, Findings, Setting
 from expzoo.claims import Claim, Control, paired
 from expzoo.engine.evaluation import Measure
 from expzoo.engine.layout import Layout
+from expzoo.errors import BadInput
 from expzoo.numerics.random_features import directions, fit, one_hot, relu_features
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.registry import register
@@ -151,11 +152,8 @@ class InterpolationThreshold:
         steps = times * base.stop.build().at_most
         every = math.gcd(steps, NO_ERROR.every)
         fitted = Component.of("stop", "fitted", loss=self.epsilon * constant, every=every, at_most=steps)
-        data = base.dataset
-        if data.name != "mnist1d_classes":
-            data = Component.of("dataset", "mnist1d_classes", batch_size=data["batch_size"])
         return base.replace(
-            dataset=data.replace(classes=cell.classes, train_size=cell.n),
+            dataset=_classes_of(base.dataset).replace(classes=cell.classes, train_size=cell.n),
             model=Component.of("model", "mlp", width=width, depth=2, residual=False),
             loss=Component.of("loss", LOSSES[cell.loss]),
             stop=fitted,
@@ -235,6 +233,15 @@ class InterpolationThreshold:
             yield Figure(
                 f"threshold_by_{criterion}", f"Interpolation threshold: {what.split('{')[0]}", caption, picture, data
             )
+
+
+def _classes_of(data: Component) -> Component:
+    """The dataset whose number of classes can be chosen; BadInput for data that it is not the same as."""
+    if data.name == "mnist1d":
+        return Component.of("dataset", "mnist1d_classes", batch_size=data["batch_size"])
+    if data.name != "mnist1d_classes":
+        raise BadInput(f"interpolation_threshold chooses classes of dataset=mnist1d_classes, not of {data.name}")
+    return data
 
 
 def _exponents(table: pl.DataFrame, loss: str, metric: str) -> dict[int, tuple[float, float]]:

@@ -11,6 +11,9 @@ from typing import Any
 
 from expzoo.verdicts import Verdict
 
+LONG = 1e7  # from here on a number is written by powers of ten
+SPECK = 5e-7  # what six decimals show as 0
+
 OUTCOMES = ("supported", "not supported", "inconclusive", "withheld")
 
 
@@ -23,14 +26,14 @@ def effect(verdict: Verdict) -> str:
     """The effect with its sign and unit, to the digits that its interval gives meaning."""
     if math.isnan(verdict.effect):
         return "none"
-    return f"{verdict.effect:+.{_decimals(verdict)}f} {verdict.unit}".rstrip()
+    return f"{_signed(verdict.effect, _decimals(verdict))} {verdict.unit}".rstrip()
 
 
 def interval(verdict: Verdict) -> str:
     """The interval, to the digits of the effect."""
     if not has_interval(verdict):
         return "none"
-    low, high = (f"{end:+.{_decimals(verdict)}f}" for end in verdict.interval)
+    low, high = (_signed(end, _decimals(verdict)) for end in verdict.interval)
     return f"[{low}, {high}]"
 
 
@@ -81,10 +84,15 @@ def settling_command(command: str, n: int) -> str:
     return shlex.join([*kept, f"population.size={n}"])
 
 
+def _signed(value: float, decimals: int) -> str:
+    """A number with its sign, by powers of ten where it is too long to be read."""
+    return f"{value:+.2e}" if abs(value) >= LONG else f"{round(value, decimals) + 0.0:+.{decimals}f}"
+
+
 def _decimals(verdict: Verdict) -> int:
     """One or two digits of the half-width (tenths for 0.5 to 5); three digits of an effect without interval."""
     half = (verdict.interval[1] - verdict.interval[0]) / 2
-    if half > 0:
+    if half > SPECK:
         return min(max(1 - math.floor(math.log10(half / 0.5)), 0), 6)
     size = abs(verdict.effect)
-    return min(max(2 - math.floor(math.log10(size)), 0), 6) if size > 0 else 1
+    return min(max(2 - math.floor(math.log10(size)), 0), 6) if size > SPECK else 1
