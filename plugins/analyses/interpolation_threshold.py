@@ -10,15 +10,15 @@ import numpy as np
 
 from expzoo import computed, figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, paired
+from expzoo.claims import Claim, paired
 from expzoo.engine.evaluation import Measure
 from expzoo.engine.layout import Layout
 from expzoo.errors import BadInput
-from expzoo.numerics.random_features import directions, fit, one_hot, relu_features
 from expzoo.options import Count, Fraction, Natural, Range
 from expzoo.registry import register
 from expzoo.spec import Component, Event, Spec
-from expzoo.threshold import Search, exponents
+from expzoo.statistics import complete, mean_t
+from expzoo.threshold import Search, exponents, known_thresholds
 from expzoo.trained import Request, Trained
 
 if TYPE_CHECKING:
@@ -52,12 +52,13 @@ def _claim(loss: str, of: str, criterion: str) -> Claim:
         direction="equivalent",
         rule="TOST",
         reference=power,
+        note="the first K classes are also easier to tell apart, which adds to the exponent" if of == "K" else "",
     )
 
 
 def _difference(criterion: str) -> Claim:
     return Claim(
-        name=f"mnist1d.threshold_k_matters_for_mse_only_by_{criterion}",
+        name=f"mnist1d.threshold_k_matters_more_for_mse_by_{criterion}",
         statement=f"The threshold grows faster with K under squared error than under log-likelihood ({criterion}).",
         source=SOURCE,
         published="exponents 1 and 0",
@@ -193,9 +194,7 @@ class InterpolationThreshold:
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Exponents of each seed against the claimed ones, and their difference between the losses."""
-        control = _known_thresholds(self.classes, self.rounds)
-        longer = records.select(table, metric=LONGER)["value"].to_numpy()
-        budget = f"twice the steps fit the size below the threshold in {longer.sum():.0f} of {len(longer)} cases"
+        control = known_thresholds(self.classes, self.rounds)
         verdicts = []
         for criterion in CRITERIA:
             powers = {loss: _exponents(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
@@ -203,9 +202,12 @@ class InterpolationThreshold:
                 claim = _claim(loss, of, criterion)
                 own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
                 verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=control)
-                verdicts.append(replace(verdict, note=f"predicted {power:g}; {budget}; {verdict.note}".rstrip("; ")))
+                notes = "" if power else "predicted 0", _budget(table, loss), _peak(table, loss, of), verdict.note
+                verdicts.append(replace(verdict, note="; ".join(filter(None, notes))))
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
-            verdicts.append(paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control))
+            difference = paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control)
+            notes = _budget(table, *LOSSES), difference.note
+            verdicts.append(replace(difference, note="; ".join(filter(None, notes))))
         return verdicts
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
@@ -218,11 +220,11 @@ class InterpolationThreshold:
                     x, values = records.pivot(table, "n", arm=loss, classes=k, metric=metric)
                     figures.curve(panel, x, np.log10(values), f"K = {k}")
                 panel.plot(self.sizes, np.log10(self.sizes), color="0.6", linewidth=0.8, linestyle=":")
-                panel.set(xscale="log", xlabel=f"training examples ({loss})")
+                panel.set(xscale="log", xlabel=f"training examples, {WORDS[loss]}")
                 panel.set_xticks(self.sizes, [str(n) for n in self.sizes])
                 panel.minorticks_off()
-            name = "parameters at the highest test loss" if criterion == "peak" else "parameters that just fit"
-            panels[0].set_ylabel(f"log10 of the {name}")
+            name = "at the highest test loss" if criterion == "peak" else "that just fit"
+            panels[0].set_ylabel(f"log10 of the parameters\n{name}")
             figures.legend(panels[0])
             what = "highest test loss on the grid" if criterion == "peak" else CRITERIA[criterion]
             caption = (
@@ -233,6 +235,28 @@ class InterpolationThreshold:
             yield Figure(
                 f"threshold_by_{criterion}", f"Interpolation threshold: {what.split('{')[0]}", caption, picture, data
             )
+        yield self._test_loss(table)
+
+    def _test_loss(self, table: pl.DataFrame) -> Figure:
+        picture, panels = figures.canvas(1, 2, width=8.6, height=3.9)
+        n = max(self.sizes)
+        data = records.select(table, n=n, on_grid=True, metric="loss", split="test")
+        for panel, loss in zip(panels, LOSSES, strict=True):
+            for k in self.classes:
+                x, values = records.pivot(data, "parameters", arm=loss, classes=k)
+                line = figures.curve(panel, x, values, f"K = {k}", markers=7)
+                found = records.select(table, n=n, arm=loss, classes=k, metric="threshold_by_loss")["value"].to_numpy()
+                if np.isfinite(found).any():
+                    place = float(np.exp(np.nanmean(np.log(found))))
+                    panel.axvline(place, color=line.get_color(), linewidth=1.0, linestyle=":")
+            panel.set(xscale="log", xlabel=f"parameters, {WORDS[loss]}")
+        panels[0].set_ylabel("test loss (nats; squared error)")
+        figures.legend(panels[0])
+        caption = (
+            f"{n} training examples. Mean over seeds with 95 % Student intervals; dotted lines: the parameters that "
+            "just fit by the criterion of the training loss, geometric mean over seeds."
+        )
+        return Figure("test_loss", "Test loss against parameters", caption, picture, data)
 
 
 def _classes_of(data: Component) -> Component:
@@ -244,6 +268,21 @@ def _classes_of(data: Component) -> Component:
     return data
 
 
+def _budget(table: pl.DataFrame, *losses: str) -> str:
+    """How often the size just below the threshold would have fitted with more steps."""
+    longer = records.select(table, arm=losses, metric=LONGER)["value"].to_numpy()
+    return f"twice the steps fit the size below the threshold in {longer.sum():.0f} of {len(longer)} cases"
+
+
+def _peak(table: pl.DataFrame, loss: str, of: str) -> str:
+    """How the position of the highest test loss grows."""
+    (powers,), _ = complete([pair[of == "K"] for pair in _exponents(table, loss, PEAK).values()])
+    if len(powers) < 2:
+        return "too few highest test losses"
+    one = mean_t(powers)
+    return f"the highest test loss moves with exponent {one.effect:.2f} [{one.low:.2f}, {one.high:.2f}]"
+
+
 def _exponents(table: pl.DataFrame, loss: str, metric: str) -> dict[int, tuple[float, float]]:
     """The exponents of n and K of each seed."""
     cells: dict[int, dict[tuple[int, int], float]] = {}
@@ -251,26 +290,3 @@ def _exponents(table: pl.DataFrame, loss: str, metric: str) -> dict[int, tuple[f
     for seed, n, k, value in chosen.select("seed", "n", "classes", "value").iter_rows():
         cells.setdefault(seed, {})[n, k] = value
     return {seed: exponents(values) for seed, values in cells.items()}
-
-
-def _known_thresholds(classes: Sequence[int], rounds: int) -> Control:
-    """The same search where N* = nK is known: least squares on random features fits n examples from n features on."""
-    cells = {}
-    for n in (24, 48, 96):
-        x = np.random.default_rng(n).standard_normal((n, 12))
-        seen = relu_features(x, directions(n, 12, 4 * n))
-        for k in classes:
-            targets = one_hot(np.arange(n) * 7 % k, k)
-
-            def fits(count: int, seen: np.ndarray = seen, targets: np.ndarray = targets) -> bool:
-                part = seen[:, :count]
-                return float(np.mean((part @ fit(part, targets) - targets) ** 2)) < 1e-12
-
-            search = Search({count: fits(count) for count in (2, 5, 11, 23, 50, 110, 240) if count <= 4 * n})
-            for _ in range(rounds + 4):
-                if (middle := search.next()) is not None:
-                    search.fits[middle] = fits(middle)
-            cells[n, k] = float(search.threshold() or math.nan) * k
-    b, c = exponents(cells)
-    seen_powers = f"exponents {b:.2f} of n and {c:.2f} of K, known to be 1 and 1"
-    return Control("least squares on random features", abs(b - 1) < 0.05 and abs(c - 1) < 0.05, seen_powers)

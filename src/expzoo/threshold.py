@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from expzoo.controls import Control
+from expzoo.numerics.random_features import directions, fit, one_hot, relu_features
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass
@@ -45,3 +49,26 @@ def exponents(cells: Mapping[tuple[int, int], float]) -> tuple[float, float]:
         return float("nan"), float("nan")
     _, b, c = np.linalg.lstsq(design, values, rcond=None)[0]
     return float(b), float(c)
+
+
+def known_thresholds(classes: Sequence[int], rounds: int) -> Control:
+    """The same search where N* = nK is known: least squares on random features fits n examples from n features on."""
+    cells = {}
+    for n in (24, 48, 96):
+        x = np.random.default_rng(n).standard_normal((n, 12))
+        seen = relu_features(x, directions(n, 12, 4 * n))
+        for k in classes:
+            targets = one_hot(np.arange(n) * 7 % k, k)
+
+            def fits(count: int, seen: np.ndarray = seen, targets: np.ndarray = targets) -> bool:
+                part = seen[:, :count]
+                return float(np.mean((part @ fit(part, targets) - targets) ** 2)) < 1e-12
+
+            search = Search({count: fits(count) for count in (2, 5, 11, 23, 50, 110, 240) if count <= 4 * n})
+            for _ in range(rounds + 4):
+                if (middle := search.next()) is not None:
+                    search.fits[middle] = fits(middle)
+            cells[n, k] = float(search.threshold() or math.nan) * k
+    b, c = exponents(cells)
+    seen_powers = f"exponents {b:.2f} of n and {c:.2f} of K, known to be 1 and 1"
+    return Control("least squares on random features", abs(b - 1) < 0.05 and abs(c - 1) < 0.05, seen_powers)
