@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from expzoo.activations import activation as activation_function
 from expzoo.image_models import convolution, initialise, require_images
-from expzoo.options import Count
+from expzoo.options import Activation, Count
 from expzoo.registry import register
 
 
@@ -20,9 +21,11 @@ class Cnn2d(nn.Module):
         width: channels of the first stage; 64 is VGG's.
         stages: convolutions of each stage.
         batch_norm: whether each convolution is followed by batch normalisation; without, it has a bias.
+        activation: what follows each convolution.
     """
 
     CACHE_VERSION = 1
+    ADDED = ("activation",)
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Cnn2d(nn.Module):
         width: Count = 64,
         stages: tuple[Count, ...] = (1, 1, 1, 1),
         batch_norm: bool = True,
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         if not stages:
@@ -44,7 +48,7 @@ class Cnn2d(nn.Module):
             for _ in range(count):
                 layers.append(convolution(before, after, bias=not batch_norm))
                 layers += [nn.BatchNorm2d(after)] if batch_norm else []
-                layers.append(nn.ReLU())
+                layers.append(activation_function(activation))
                 before = after
         self.features = nn.Sequential(*layers)
         self.linear = nn.Linear(before, outputs)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from expzoo.activations import activation as activation_function
 from expzoo.image_models import convolution, require_images
-from expzoo.options import Count, Positive
+from expzoo.options import Activation, Count, Positive
 from expzoo.registry import register
 
 
@@ -22,19 +23,29 @@ class ConvnetSi(nn.Module):
         channels: of the first convolution; 32 is the papers'.
         depth: convolutions; 3 is the papers'.
         norm: of the last layer's weights; 10 is the papers'.
+        activation: what follows each normalisation; relu is the papers'.
     """
 
     CACHE_VERSION = 1
+    ADDED = ("activation",)
 
     def __init__(
-        self, inputs: tuple[int, ...], outputs: int, *, channels: Count = 32, depth: Count = 3, norm: Positive = 10.0
+        self,
+        inputs: tuple[int, ...],
+        outputs: int,
+        *,
+        channels: Count = 32,
+        depth: Count = 3,
+        norm: Positive = 10.0,
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         before = require_images("convnet_si", inputs, 2**depth)
         layers: list[nn.Module] = []
         for layer in range(depth):
             after = channels * 2**layer
-            layers += [convolution(before, after), nn.BatchNorm2d(after, affine=False), nn.ReLU(), nn.MaxPool2d(2)]
+            layers += [convolution(before, after), nn.BatchNorm2d(after, affine=False)]
+            layers += [activation_function(activation), nn.MaxPool2d(2)]
             before = after
         self.features = nn.Sequential(*layers)
         self.last = nn.Linear(before, outputs, bias=False)

@@ -7,8 +7,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
+from expzoo.activations import activation as activation_function
 from expzoo.image_models import convolution, initialise, require_images
-from expzoo.options import Count
+from expzoo.options import Activation, Count
 from expzoo.registry import register
 
 BLOCKS = {20: (3, 3, 3), 18: (2, 2, 2, 2)}  # in each stage; a stage has twice the channels at half the resolution
@@ -17,11 +18,11 @@ BLOCKS = {20: (3, 3, 3), 18: (2, 2, 2, 2)}  # in each stage; a stage has twice t
 class Block(nn.Module):
     """Two convolutions and a shortcut, which is the identity, or takes every other pixel where the size halves."""
 
-    def __init__(self, before: int, after: int, stride: int, *, projected: bool) -> None:
+    def __init__(self, before: int, after: int, stride: int, *, projected: bool, activation: str) -> None:
         super().__init__()
         self.first, self.first_norm = convolution(before, after, stride=stride), nn.BatchNorm2d(after)
         self.second, self.second_norm = convolution(after, after), nn.BatchNorm2d(after)
-        self.stride, self.added = stride, after - before
+        self.stride, self.added, self.activation = stride, after - before, activation_function(activation)
         changes = stride > 1 or self.added > 0
         self.projection = (
             nn.Sequential(convolution(before, after, kernel=1, stride=stride), nn.BatchNorm2d(after))
@@ -31,8 +32,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, height, width) to the block's channels and resolution."""
-        h = self.first_norm(self.first(x)).relu()
-        return (self.second_norm(self.second(h)) + self._shortcut(x)).relu()
+        h = self.activation(self.first_norm(self.first(x)))
+        return self.activation(self.second_norm(self.second(h)) + self._shortcut(x))
 
     def _shortcut(self, x: Tensor) -> Tensor:
         if self.projection is not None:
@@ -53,27 +54,37 @@ class Resnet(nn.Module):
     Args:
         depth: 20 for three stages of three blocks, 18 for four of two.
         width: channels of the first stage.
+        activation: what follows each normalisation and each sum with a shortcut.
     """
 
     CACHE_VERSION = 1
+    ADDED = ("activation",)
 
     def __init__(
-        self, inputs: tuple[int, ...], outputs: int, *, depth: Literal[18, 20] = 20, width: Count = 16
+        self,
+        inputs: tuple[int, ...],
+        outputs: int,
+        *,
+        depth: Literal[18, 20] = 20,
+        width: Count = 16,
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         channels = require_images("resnet", inputs, 8)
         self.first, self.norm = convolution(channels, width), nn.BatchNorm2d(width)
+        self.activation = activation_function(activation)
         blocks: list[nn.Module] = []
         before = width
         for stage, count in enumerate(BLOCKS[depth]):
             for block in range(count):
                 stride = 2 if stage and not block else 1
-                blocks.append(Block(before, width * 2**stage, stride, projected=depth == 18))
-                before = width * 2**stage
+                after = width * 2**stage
+                blocks.append(Block(before, after, stride, projected=depth == 18, activation=activation))
+                before = after
         self.blocks = nn.Sequential(*blocks)
         self.linear = nn.Linear(before, outputs)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, outputs) of images (batch, channels, height, width)."""
-        return self.linear(self.blocks(self.norm(self.first(x)).relu()).mean((2, 3)))
+        return self.linear(self.blocks(self.activation(self.norm(self.first(x)))).mean((2, 3)))

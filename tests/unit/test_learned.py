@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from expzoo import learned
 from expzoo.errors import BadInput
 from expzoo.meta.activation import LearnActivation, first_weights, small_network
 from expzoo.meta.learning_rate import LearnLearningRate
-from expzoo.registry import build
+from expzoo.registry import available, build, declared
 from expzoo.spec import Component, Spec
 from expzoo.store import Network, Store
 from expzoo.testing import check_plugin
@@ -169,3 +170,40 @@ def test_impossible_lessons_are_refused(base: Spec, kind: type, changes: dict[st
     own |= {"inner_networks": 2, "hidden": 4, "last_losses": 2} if kind is LearnActivation else {"start": 0.1}
     with pytest.raises(ValueError, match=why):
         kind(inner=lesson_spec(base), **(own | changes))
+
+
+IMAGES, SIGNALS, BOARDS = (3, 16, 16), (40,), (1, 5, 5)
+MODELS = {
+    "cnn1d": (SIGNALS, {}),
+    "cnn2d": (IMAGES, {"width": 2}),
+    "convnet_si": (IMAGES, {"channels": 2}),
+    "lenet": (IMAGES, {}),
+    "life_net": (BOARDS, {}),
+    "mlp": (SIGNALS, {"width": 5}),
+    "pooled_cnn1d": (SIGNALS, {}),
+    "resnet": (IMAGES, {"width": 2}),
+    "wide_resnet": (IMAGES, {"depth": 10, "width": 2}),
+}
+
+
+@pytest.mark.parametrize("model", available("model"))
+def test_every_model_but_those_without_an_activation_takes_a_learned_one(store: Store, model: str) -> None:
+    if model not in MODELS:
+        assert "activation" not in declared("model", model).options
+        assert model in ("gru", "logistic")
+        return
+    stored(store)
+    inputs, options = MODELS[model]
+    x = torch.randn(4, *inputs, generator=torch.Generator().manual_seed(0))
+    outputs = {}
+    for name in ("relu", "identity", learned.resolve("learned:3f2a9c1b", store)):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            module = build("model", model, inputs, math.prod(inputs[1:]), **options, activation=name)
+        outputs[name] = module(x)
+        outputs[name].sum().backward()
+        assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in module.parameters())
+    first, second, third = outputs.values()
+    assert not torch.equal(first, second)
+    assert not torch.equal(third, first)
+    assert not torch.equal(third, second)
