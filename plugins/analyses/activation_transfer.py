@@ -200,8 +200,17 @@ class ActivationTransfer:
             again, relu = (_means(table, first, arm, metric) for arm in (AGAIN, "relu"))
             control = no_difference("networks with relu that differ in their start only", again, relu)
             each = decide_each(claim, {name: measure(name) for name in self.datasets}, control=control)
-            verdicts += [replace(verdict, claim=f"{claim.name}_{name}") for name, verdict in each.items()]
+            for name, verdict in each.items():
+                note = f"{verdict.note}; {self._ranked(table, name, metric)}"
+                verdicts.append(replace(verdict, claim=f"{claim.name}_{name}", note=note))
         return verdicts
+
+    def _ranked(self, table: pl.DataFrame, dataset: str, metric: str) -> str:
+        """The activations by their means over all units, best first."""
+        means = {arm: np.mean([*_means(table, dataset, arm, metric).values()]) for arm in (*self.baselines, LEARNED)}
+        best_first = sorted(means.items(), key=lambda own: np.nan_to_num(own[1], nan=np.inf))
+        told = [f"{arm} {mean:.3g}" for arm, mean in best_first]
+        return f"{UNITS[metric][1]}, best first: {', '.join(told)}"
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Early training loss and final test loss by activation."""

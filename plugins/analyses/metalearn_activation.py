@@ -219,12 +219,20 @@ class MetalearnActivation:
         for row in values:
             panels[1].plot(x, row, color=figures.style(LEARNED).colour, linewidth=1.0, alpha=0.6)
         panels[1].plot(x, np.maximum(x, 0), color="0.5", linewidth=1.2, linestyle=":")
-        for panel, label in zip(panels, ("x, the first meta-training", "x, all at the end; dotted: ReLU"), strict=True):
+        pieces = records.select(table, metric="activation_pieces")
+        if first in pieces["seed"]:
+            x, values = records.pivot(pieces, "x", seed=first)
+            panels[1].plot(x, values[0], color="0.2", linewidth=1.2, linestyle="--")
+        for panel, label in zip(panels, ("x, the first meta-training", "x, all at the end"), strict=True):
             panel.set(xlabel=label, xlim=(-SHOWN, SHOWN), ylim=(-1.5, 4))
         panels[0].set_ylabel("f(x)")
         figures.legend(panels[0])
-        caption = "The function as it evolves, and what every meta-training ended with."
-        return Figure("activation", "The activation function that is learned", caption, picture, chosen)
+        caption = (
+            "The function as it evolves, and what every meta-training ended with. Dashed: the fit of the first by "
+            "straight pieces, which is model.activation=NAME/linear; dotted: ReLU."
+        )
+        data = records.select(table, metric=["activation", "activation_pieces"])
+        return Figure("activation", "The activation function that is learned", caption, picture, data)
 
     def _accuracies(self, table: pl.DataFrame) -> Figure:
         picture, (axes,) = figures.canvas(height=4.0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
+from matplotlib.ticker import AutoLocator, MaxNLocator
 
 from expzoo.figures.style import Style, canvas, style
 from expzoo.report.colours import INK, MUTED, PAPER
@@ -102,6 +103,8 @@ def curve(
     line.set_markevery(np.unique(np.linspace(0, len(x) - 1, min(markers, len(x))).round().astype(int)).tolist())
     axes.add_line(line)
     axes.autoscale_view()
+    if (x == x.round()).all() and isinstance(axes.xaxis.get_major_locator(), AutoLocator):
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))  # no half steps
     return line
 
 
