@@ -128,15 +128,27 @@ class ActivationTransfer:
 
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Learned functions, then on each dataset networks that choose learning rates and networks that are judged."""
-        bases = {name: self._base(setting.base, name) for name in self.datasets}
+        bases = self._bases(setting.base)
         functions = self.learned or (yield from self._learn(setting.seeds))
         findings = Findings()
         for name, base in bases.items():
             findings.rows += yield from self._contest(name, base, functions)
         return findings
 
+    def _bases(self, base: Spec) -> dict[str, Spec]:
+        """The base spec on each dataset; BadInput, with what to do about each whose files are not there."""
+        bases, faults = {}, []
+        for name in self.datasets:
+            try:
+                bases[name] = self._base(base, name)
+            except BadInput as error:
+                faults.append(f"{name}: {error}")
+        if faults:
+            raise BadInput("\n".join(faults))
+        return bases
+
     def _base(self, base: Spec, name: str) -> Spec:
-        """The base spec on another dataset, whose files are there; BadInput, saying what to do, if they are not."""
+        """The base spec on another dataset, whose files are fetched if they are not there."""
         if base.dataset.name != name:
             size = {"batch_size": base.dataset["batch_size"]}
             base = base.replace(dataset=Component.of("dataset", name, **size))

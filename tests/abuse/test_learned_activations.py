@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import expzoo
-from expzoo import verbs
+from expzoo import image_files, verbs
+from expzoo.downloads import Remote
 from expzoo.errors import BadInput
 from expzoo.machine import machine_class
 from expzoo.store import Network, Store
@@ -115,3 +117,21 @@ def test_what_was_learned_is_listed_used_by_its_alias_and_kept_by_its_users(
     assert len(used.records) > 0
     shutil.rmtree(tmp_path / "outputs" / "store")
     assert verbs.main("rerun", [str(used.directory)]) == 0  # the run's manifest has the function
+
+
+def test_every_dataset_whose_files_are_missing_is_said_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(remotes: Sequence[Remote]) -> None:
+        raise BadInput(f"{remotes[0].name} cannot be downloaded")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EXPZOO_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(image_files, "fetch_all", gone)
+    wanted = "analysis.activation_transfer.datasets=[digits,mnist,cifar10]"
+    with pytest.raises(BadInput) as refused:
+        expzoo.run(expzoo.compose("+experiment=activation_transfer", "budget=smoke", wanted))
+    mnist, cifar = str(refused.value).splitlines()
+    assert mnist.startswith("mnist: ")
+    assert cifar.startswith("cifar10: ")
+    assert files(tmp_path) == []
