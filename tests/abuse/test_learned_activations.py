@@ -7,16 +7,19 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import expzoo
 from expzoo import image_files, verbs
-from expzoo.downloads import Remote
 from expzoo.errors import BadInput
 from expzoo.machine import machine_class
 from expzoo.store import Network, Store
+
+if TYPE_CHECKING:
+    from expzoo.downloads import Remote
 
 KEY = "3f2a9c1b" + "5" * 56
 METALEARN = "analysis.metalearn_learning_rate"
