@@ -262,7 +262,9 @@ class InterpolationThreshold:
 def _classes_of(data: Component) -> Component:
     """The dataset whose number of classes can be chosen; BadInput for data that it is not the same as."""
     if data.name == "mnist1d":
-        return Component.of("dataset", "mnist1d_classes", batch_size=data["batch_size"])
+        classes = Component.of("dataset", "mnist1d_classes")
+        both = dict(data.options).keys() & dict(classes.options).keys() - {"train_size"}
+        return classes.replace(**{name: data[name] for name in both if data[name] is not None})
     if data.name != "mnist1d_classes":
         raise BadInput(f"interpolation_threshold chooses classes of dataset=mnist1d_classes, not of {data.name}")
     return data

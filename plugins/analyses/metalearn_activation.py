@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from expzoo.claims import Measure as Estimator
     from expzoo.verdicts import Verdict
+
+log = logging.getLogger(__name__)
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), metalearning an activation function; 2024 notebook"
 LEARNED, PIECES = "learned", "learned, linear pieces"
@@ -134,6 +137,7 @@ class MetalearnActivation:
         """Lessons, then networks that choose learning rates, then those that are judged."""
         base = setting.base
         if base.optimizer.name != "rmsprop":
+            log.warning("metalearn_activation trains its networks by rmsprop, not by %s", base.optimizer.name)
             base = base.replace(optimizer=Component.of("optimizer", "rmsprop", alpha=0.4))
         lessons = tuple(self.outer(inner=base.replace(seed=seed)) for seed in setting.seeds)
         learned: list[Learned] = yield Lessons(lessons)

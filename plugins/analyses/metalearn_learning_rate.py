@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from expzoo.spec import Spec
     from expzoo.trained import Trained
     from expzoo.verdicts import Verdict
+
+log = logging.getLogger(__name__)
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), gradient-based metalearning; 2024 notebook"
 RATE, LOSS = "learning_rate", "mean_training_loss"
@@ -101,6 +104,8 @@ class MetalearnLearningRate:
 
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Lessons from both starts, then ordinary networks at the grid and at what was learned on the way."""
+        if (own := setting.base.optimizer) != _plain(setting.base, own["lr"]).optimizer:
+            log.warning("metalearn_learning_rate trains its networks by sgd without momentum, not by %s", own.name)
         lessons = [self._lesson(spec, start) for start in self.starts for spec in setting.specs()]
         learned: list[Learned] = yield Lessons(tuple(lessons))
         arms = [start for start in self.starts for _ in setting.seeds]
