@@ -192,13 +192,9 @@ def test_a_killed_command_goes_on_when_it_is_typed_again(tmp_path: Path) -> None
     ],
 )
 def test_a_run_in_which_every_outer_loop_diverges_ends_without_a_verdict(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiment: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiment: str, rate: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rate = {
-        "metalearn_learning_rate": f"analysis.{experiment}.outer_lr=1e30",
-        "metalearn_activation": "optimizer.lr=1e30",
-    }
-    ended = expzoo.run(expzoo.compose(f"+experiment={experiment}", "budget=smoke", rate[experiment]))
+    ended = expzoo.run(expzoo.compose(f"+experiment={experiment}", "budget=smoke", f"{rate}=1e30"))
     assert {(verdict.verdict, verdict.n) for verdict in ended.verdicts} == {("withheld", 0)}
     assert ended.figures
