@@ -16,6 +16,7 @@ from expzoo.cohort import Cohort
 from expzoo.life import claims
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell, filters
+from expzoo.life.settings import check, check_fit, refuse_lists
 from expzoo.numerics.alignment import match_weights, permuted
 from expzoo.options import Count, Range
 from expzoo.registry import register
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
 
 SMALLEST_RISE = 0.01  # nats: less is not called a barrier
+SET_BY = {
+    "dataset.steps": "the essay's lines, of one step",
+    "model.steps": "the essay's lines, of one step",
+    "model.m_factor": "analysis.life_path.widths",
+    "model.d_factor": "the known solution, which has d_factor 1",
+}
 PERMUTED = "permuted"  # the control: the end itself with its filters in another order, brought back by the alignment
 
 
@@ -53,10 +60,13 @@ class LifePath:
     def __init__(
         self, *, widths: tuple[Count, ...] = (1, 5), settling: Count = 1000, points: Annotated[int, Range(3)] = 51
     ) -> None:
+        refuse_lists(widths=widths)
         self.widths, self.settling, self.points = tuple(widths), settling, points
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Two ends for each seed and width, and the loss at the points between them."""
+        check(setting.base, SET_BY)
+        check_fit([Cell("smooth", 1, max(self.widths)).spec(setting.base)])
         plan = [(m, Cell("smooth", 1, m).spec(spec)) for m in self.widths for spec in setting.specs()]
         training = min(self.settling, setting.base.stop.build().at_most)
         ends = yield Request(tuple(spec for _, spec in plan), life.MEASURES, steps=(0,)) + Request(

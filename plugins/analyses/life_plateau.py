@@ -15,6 +15,7 @@ from expzoo.claims import Control, decide, decide_all
 from expzoo.life import claims
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell
+from expzoo.life.settings import check, check_fit, refuse_lists
 from expzoo.options import Count
 from expzoo.registry import register
 from expzoo.report.colours import INK
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
 
 STUCK, MANY = 10, 5  # steps from which the essay speaks of a plateau, and of no success
+SET_BY = {
+    "dataset.steps": "analysis.life_plateau.steps",
+    "model.steps": "analysis.life_plateau.steps",
+    "model.m_factor": "analysis.life_plateau.widths",
+    "model.d_factor": "the essay's plateau, which has d_factor 1",
+}
 COUNTED = (1, 2, 3, 5, 10, 20)
 BOARDS_COUNTED = 20_000  # for the base rates: their standard error is below .4 points
 
@@ -47,10 +54,14 @@ class LifePlateau:
     CACHE_VERSION = 1
 
     def __init__(self, *, steps: tuple[Count, ...] = (5, 10), widths: tuple[Count, ...] = (1,)) -> None:
+        refuse_lists(steps=steps, widths=widths)
         self.cells = [Cell("smooth", n, m) for n in steps for m in widths]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Boards, cells and living cells of every network, and of hand-set ones for the same steps."""
+        check(setting.base, SET_BY)
+        widest = max(cell.m for cell in self.cells)
+        check_fit(cell.spec(setting.base) for cell in self.cells if cell.m == widest)
         plan = [(cell, cell.spec(spec)) for cell in self.cells for spec in setting.specs()]
         first = setting.base.replace(seed=setting.seeds[0])
         solved = life.exact_networks(first, self.cells)

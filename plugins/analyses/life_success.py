@@ -13,6 +13,7 @@ from expzoo.cohort import Cohort
 from expzoo.life import curves, pictures, verdicts
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell
+from expzoo.life.settings import check, check_fit, refuse_lists
 from expzoo.options import Count, Fraction, Positive
 from expzoo.registry import register
 from expzoo.trained import Request, Trained
@@ -28,6 +29,12 @@ Networks = list[tuple[Cell, Trained]]
 SIDE, MOMENTS = 24, 40  # of the game that a network plays for its picture
 EXAMPLES = range(128)  # boards at which the gradient before training is looked at
 STRIP = 6
+SET_BY = {
+    "dataset.steps": "analysis.life_success.steps",
+    "model.steps": "analysis.life_success.steps",
+    "model.m_factor": "analysis.life_success.widths",
+    "model.d_factor": "analysis.life_success.depths",
+}
 
 
 @register
@@ -58,11 +65,16 @@ class LifeSuccess:
         densities: tuple[Fraction, ...] = (),
         arms: tuple[Literal["plain", "smooth"], ...] = ("smooth",),
     ) -> None:
+        refuse_lists(steps=steps, widths=widths, depths=depths, arms=arms, densities=densities or (None,))
         grid = itertools.product(arms, steps, widths, depths, densities or (None,))
         self.cells = [Cell(arm, n, m, float(d), density) for arm, n, m, d, density in grid]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """All networks in one question, with the hand-set ones that the test itself is tested on."""
+        by_grid = {"dataset.density": "analysis.life_success.densities"} if self.cells[0].density is not None else {}
+        check(setting.base, SET_BY | by_grid)
+        widest = max(cell.m for cell in self.cells)
+        check_fit(cell.spec(setting.base) for cell in self.cells if cell.m == widest)
         plan = [(cell, cell.spec(spec)) for cell in self.cells for spec in setting.specs()]
         finite = [entry for entry in plan if life.can_be_enumerated(*entry)]
         others = [entry for entry in plan if not life.can_be_enumerated(*entry)]

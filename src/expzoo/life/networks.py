@@ -12,6 +12,7 @@ from expzoo import records
 from expzoo.claims import Control
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
+from expzoo.life.rules import CONWAY
 from expzoo.numerics.symmetry import HiddenUnits
 from expzoo.spec import Component, Known, Spec
 from expzoo.when import at
@@ -29,7 +30,6 @@ MEASURES = tuple(Measure(*wanted) for wanted in WANTED)
 ENUMERATED = Measure(SUCCESS, "all")
 PLAIN_BATCH = 32
 KNOWN = "known"
-SOLVED = "B3/S23"  # the rule that the hand-set weights play
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def plain(spec: Spec) -> Spec:
     batches = max(spec.stop.build().at_most // 2, 1)
     return spec.replace(
         dataset={"batch_size": PLAIN_BATCH},
-        model={"activation": "relu", "output": "clamp"},
+        model={"activation": "relu", "output": "clamp", "normalize": False},
         stop=Component.of("stop", "steps", steps=batches),
     )
 
@@ -77,7 +77,7 @@ def known(spec: Spec, training: int = 1) -> Spec:
 
 def exact(spec: Spec) -> Spec:
     """The hand-set network in the one configuration that is exact, with as good as no training: it must succeed."""
-    return known(spec.replace(model={"activation": "relu", "output": "clamp"}))
+    return known(spec.replace(model={"activation": "relu", "output": "clamp", "normalize": False}))
 
 
 def exact_networks(base: Spec, cells: Sequence[Cell]) -> dict[tuple[str, int, int], Spec]:
@@ -85,7 +85,7 @@ def exact_networks(base: Spec, cells: Sequence[Cell]) -> dict[tuple[str, int, in
 
     There is none for a rule whose solution is not known.
     """
-    if base.dataset["rule"] != SOLVED:
+    if base.dataset["rule"] != CONWAY:
         return {}
     narrowest = min(cell.m for cell in cells)
     own = {(cell.arm, cell.steps, narrowest) for cell in cells}
