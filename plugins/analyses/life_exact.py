@@ -12,6 +12,7 @@ from expzoo.claims import Control, decide
 from expzoo.engine.evaluation import Measure
 from expzoo.life import claims, pictures
 from expzoo.life.networks import BOARDS, KNOWN, at_start, known
+from expzoo.life.rules import MOST_ENUMERATED
 from expzoo.life.settings import check, check_fit, refuse_lists
 from expzoo.options import Count
 from expzoo.registry import register
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 LEAKY = "leaky"  # the same weights with leaky units and a sigmoid, where they are not exact
 SHAKEN = "shaken"  # the control: the same weights with one sign flipped, which must be found wrong
-MOST_ENUMERATED = {"von_neumann": 2, "moore": 1}  # steps whose every case can be tried
 SET_BY = {
     "dataset.steps": "analysis.life_exact.steps",
     "model.steps": "analysis.life_exact.steps",

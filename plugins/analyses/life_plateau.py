@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,12 @@ import polars as pl
 
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Control, decide, decide_all
+from expzoo.claims import decide, decide_all
 from expzoo.life import claims
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell
 from expzoo.life.settings import check, check_fit, refuse_lists
+from expzoo.life.verdicts import many_steps
 from expzoo.options import Count
 from expzoo.registry import register
 from expzoo.report.colours import INK
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from expzoo.spec import Spec
     from expzoo.verdicts import Verdict
 
-STUCK, MANY = 10, 5  # steps from which the essay speaks of a plateau, and of no success
+STUCK = 10  # steps from which the essay speaks of a plateau
 SET_BY = {
     "dataset.steps": "analysis.life_plateau.steps",
     "model.steps": "analysis.life_plateau.steps",
@@ -103,16 +103,7 @@ class LifePlateau:
             alive = rows.filter(rows["game_steps"] >= STUCK)["value"].to_numpy()
             rate = clopper_pearson(int((alive == 0).sum()), len(alive)).scaled(100)
             found.append(decide(claims.ANSWERS_DEAD, rate, control=control))
-        found += self._never(trained, control)
-        return found
-
-    def _never(self, trained: pl.DataFrame, control: Control | None) -> Iterator[Verdict]:
-        rows = records.select(trained, metric=life.SUCCESS, end=True)
-        values = rows.filter(rows["game_steps"] >= MANY)["value"].to_numpy()
-        if len(values):
-            count, networks = int((values == 100).sum()), len(values)
-            verdict = decide(claims.MANY_STEPS, clopper_pearson(count, networks).scaled(100), control=control)
-            yield replace(verdict, note=f"{verdict.note}; {count} of {networks} networks, pooled")
+        return [*found, *many_steps(trained, control)]
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Boards right against the number of steps, over the share that dies out in both neighbourhoods."""

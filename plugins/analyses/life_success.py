@@ -42,7 +42,8 @@ class LifeSuccess:
     """Trains the network in every cell of a grid of settings and counts how often it gets every board right.
 
     Success is Firner's: every cell of 1000 boards of 5 x 5; boards and cells that are right stand beside it, with what
-    the answer "all dead" gets. Where one step is asked of one block, all 512 neighbourhoods are tried too. The plain
+    the answer "all dead" gets. Where one block is asked for one step, all 512 neighbourhoods are tried too, which
+    proves that a network is right; for two von Neumann steps all 8192 diamonds, which does not. The plain
     configuration's networks are looked at before training: whether they answer all dead, and whether any gradient
     reaches their first two convolutions. Which claims are judged follows from the grid.
 
@@ -54,7 +55,7 @@ class LifeSuccess:
         arms: smooth is the configured network, plain the script's default with half as many batches, of 32.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: two steps are enumerated too
 
     def __init__(
         self,

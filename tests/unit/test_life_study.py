@@ -110,8 +110,34 @@ def test_width_needed_and_failed_cells_come_from_a_grid():
     found = judged(*grid, hand_set())
     assert found["life.width_needed_grows_with_steps"].verdict == "supported"
     assert "of 72 networks that failed, the loss of 56 still" in found["life.width_needed_grows_with_steps"].note
+    halves = "1 step: half succeed at m = 1.9; 2 steps: half succeed at m = 35 (beyond the widths tried); of 72"
+    assert halves in found["life.width_needed_grows_with_steps"].note
     assert found["life.cell_accuracy_hides_failure"].effect == pytest.approx((2 * 82 + 2 * 86 + 16 * 272 / 3) / 20)
     assert "54 failed networks, right in 30.0 % of the boards" in found["life.cell_accuracy_hides_failure"].note
+
+
+def on_diamonds(cell, right):
+    """Records of the enumeration of a cell's networks, of which the first `right` ones are right."""
+    found = rows(cell, right, 20)
+    return [row | {"split": "all"} for row in found if row["metric"] == SUCCESS]
+
+
+def test_diamonds_are_counted_of_those_that_succeed():
+    cells = [Cell("smooth", 2, m) for m in (1, 5)]
+    tried = [on_diamonds(cells[0], 1), on_diamonds(cells[1], 3)]  # the one of m = 1 fails on the drawn boards
+    found = judged(rows(cells[0], 0, 20), rows(cells[1], 4, 20), *tried, hand_set())
+    note = found["life.cell_accuracy_hides_failure"].note
+    assert "36 failed networks" in note
+    assert "3 of 4 that succeed are right on all 8192 diamonds" in note
+
+
+def test_many_steps_are_pooled_and_few_seeds_have_no_halves():
+    few = [rows(Cell("smooth", n, m), 2 * (n == 1), 3) for n in (1, 2) for m in (1, 5, 10)]
+    found = judged(*few, *[rows(Cell("smooth", 5, m), 0, 40) for m in (1, 20)], hand_set())
+    assert found["life.width_needed_grows_with_steps"].verdict == "inconclusive"
+    assert found["life.many_steps_never"].verdict == "supported"
+    assert found["life.many_steps_never"].n == 80
+    assert "0 of 80 networks, pooled" in found["life.many_steps_never"].note
 
 
 def test_a_game_is_an_animated_gif_that_marks_what_is_wrong(tmp_path):

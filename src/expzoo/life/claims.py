@@ -60,10 +60,10 @@ WIDE_LEARNS = _rate(
 )
 WIDTH_GROWS = Claim(
     name="life.width_needed_grows_with_steps",
-    statement="The width at which half of the networks succeed grows with the number of steps.",
+    statement="The width at which half of the networks succeed grows with each further step of the game.",
     source=FIRNER,
-    published="about 3, 22 and 50 for 1, 2 and 3 steps",
-    unit="times the width for one step less",
+    published="m about 3, 22 and 50 for 1, 2 and 3 steps",
+    unit="times",
     smallest_effect=0.0,
     reference=1.0,
     direction="greater",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from expzoo import records
 from expzoo.claims import Control
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
-from expzoo.life.rules import CONWAY
+from expzoo.life.rules import CONWAY, MOST_ENUMERATED
 from expzoo.numerics.symmetry import HiddenUnits
 from expzoo.spec import Component, Known, Spec
 from expzoo.when import at
@@ -98,8 +99,8 @@ def at_start(*measures: tuple[str, str]) -> tuple[Measure, ...]:
 
 
 def can_be_enumerated(cell: Cell, spec: Spec) -> bool:
-    """Whether every state of what the network sees can be tried: one block for one step."""
-    return cell.steps == 1 and cell.d < 2 and spec.dataset["steps"] == 1
+    """Whether every state of what decides a cell can be tried: a block for each step, and few enough steps."""
+    return cell.steps == math.floor(cell.steps * cell.d) <= MOST_ENUMERATED[spec.dataset["neighbourhood"]]
 
 
 def hand_set_control(table: pl.DataFrame) -> Control | None:

@@ -21,6 +21,7 @@ NEIGHBOURS = {"von_neumann": 4, "moore": 8}
 KERNEL = 3  # a neighbourhood spans this many cells each way
 DENSITY_BITS = 16
 MOST_PATTERNS_BITS = 13  # of an enumeration: two von Neumann steps see 13 cells, two Moore steps 25
+MOST_ENUMERATED = {"von_neumann": 2, "moore": 1}  # steps within that
 
 CONWAY = "B3/S23"  # Conway's rule, which is also that of Firner's essay; the one whose network is known
 
@@ -113,6 +114,10 @@ class World:
 
         The cell is the middle one, the side 2 steps + 1: 512 squares for one step, whatever the neighbourhood, since a
         3 x 3 kernel sees the corners too; 8192 diamonds of 13 cells for two von Neumann steps. ValueError beyond.
+
+        One step is tried in full, edges and corners of a board included. The diamonds are all that decides a cell two
+        or more from a dead edge; two kernels of 3 x 3 see twelve cells more, so a network that was not built by hand
+        may be right on every diamond and wrong elsewhere.
         """
         side = 2 * self.steps + 1
         across = np.abs(np.arange(side) - self.steps)
