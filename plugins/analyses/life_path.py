@@ -129,7 +129,9 @@ class LifePath:
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Every line, as found and aligned."""
-        picture, panels = figures.canvas(len(self.widths), 2, width=7.2, height=2.9 * len(self.widths), sharex=True)
+        picture, panels = figures.canvas(
+            len(self.widths), 2, width=7.2, height=2.9 * len(self.widths), sharex=True, sharey=True
+        )
         x, rows = np.linspace(0, 1, self.points), []
         for row, m in enumerate(self.widths):
             for column, name in enumerate(("as found", "filters aligned")):

@@ -106,12 +106,18 @@ class LifeSuccess:
         yield curves.success(table)
         yield curves.correct(table, base)
         if "boards/before" in arrays:
-            caption = "Test boards that a failed network got wrong, as far as there are; crosses mark the wrong cells."
+            steps, m = arrays["boards/of"].tolist()
+            which = f"a failed network for {steps} step{'s' * (steps > 1)}, m = {m},"
+            caption = f"Test boards that {which} got wrong, as far as there are; crosses mark the wrong cells."
             before, said, truth = (arrays[f"boards/{part}"] for part in ("before", "network", "truth"))
             yield pictures.strip("What a failed network gets wrong", caption, before, said, truth)
         if "game" in arrays:
-            caption = "The network plays on from its own rounded answers; cells that differ from true Life are marked."
-            yield pictures.playing(arrays["game"], "A trained network at play", caption)
+            caption = (
+                "The network plays on from its own rounded answers. Of the cells that differ from true Life, those it "
+                "calls alive are dark orange, those it calls dead light orange."
+            )
+            stride = int(arrays["game_steps"])
+            yield pictures.playing(arrays["game"], "A trained network at play", caption, stride=stride)
 
 
 def _row(network: Trained, split: str, metric: str, value: float) -> dict[str, Any]:
@@ -154,17 +160,20 @@ def _boards(trained: Networks) -> dict[str, np.ndarray]:
     failed = [entry for entry in trained if entry[1].value(life.SUCCESS) == 0]
     if not failed:
         return {}
-    network = max(failed, key=lambda entry: (entry[0].arm == "smooth", entry[0].m))[1]
+    cell, network = max(failed, key=lambda entry: (entry[0].arm == "smooth", entry[0].m))
     split = network.spec.dataset.build().split("test", network.spec.seed)
     said = Cohort([network]).predict("test")[0].round().numpy()
     chosen = np.argsort((said == split.y).all(1), kind="stable")[:STRIP]
     side = split.x.shape[-1]
     parts = {"before": split.x, "network": said, "truth": split.y}
-    return {f"boards/{name}": part[chosen].reshape(-1, side, side).astype(np.uint8) for name, part in parts.items()}
+    found = {"boards/of": np.array([cell.steps, cell.m])}
+    return found | {
+        f"boards/{name}": part[chosen].reshape(-1, side, side).astype(np.uint8) for name, part in parts.items()
+    }
 
 
 def _game(trained: Networks) -> dict[str, np.ndarray]:
-    """A game of the best network for the fewest steps, and the true one: (2, moments, SIDE, SIDE) uint8."""
+    """A game of the best network for the fewest steps, and the true one: (2, moments, SIDE, SIDE) uint8; its stride."""
     usable = [entry for entry in trained if not entry[1].diverged]
     if not usable:
         return {}
@@ -177,4 +186,4 @@ def _game(trained: Networks) -> dict[str, np.ndarray]:
             own = module(torch.from_numpy(own)[None, None]).round().view(SIDE, SIDE).numpy()
             true = dataset.world.after(true.astype(np.uint8)[..., None])[..., 0].astype(np.float32)
             games.append((own, true))
-    return {"game": np.array(games).astype(np.uint8).swapaxes(0, 1)}
+    return {"game": np.array(games).astype(np.uint8).swapaxes(0, 1), "game_steps": np.array(cell.steps)}

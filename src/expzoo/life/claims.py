@@ -171,3 +171,12 @@ PUBLISHED = {
     (1, 2.0): {1: 0.0, 5: 0.35, 10: 0.85, 20: 1.0, 30: 0.95, 40: 0.95},
 }
 """Success rates by (game steps, depth factor) and width, of 20 networks each, read off the figures to within .02."""
+PUBLISHED_BOARDS = {
+    1: {1: 0.63, 5: 1.0, 10: 1.0, 20: 1.0},
+    2: {1: 0.14, 5: 0.51, 10: 0.75, 20: 0.94, 30: 0.98, 40: 0.99, 50: 0.99},
+    3: {1: 0.25, 5: 0.45, 10: 0.53, 20: 0.60, 30: 0.77, 40: 0.83, 50: 0.91, 100: 0.97},
+    5: {1: 0.44, 5: 0.43, 50: 0.74, 75: 0.74, 100: 0.69},
+}
+"""Mean shares of boards that are right in every cell, by game steps and width, at depth factor 1, read off likewise."""
+PUBLISHED_PLAIN = 0.0
+"""The success rate of the plain configuration's smallest network, of 20, as the text has it."""
