@@ -52,7 +52,8 @@ class LifeSuccess:
         widths: multiples m of the smallest width.
         depths: multiples d of the smallest depth.
         densities: how many cells of the training boards live, () for the dataset's own; the test boards stay.
-        arms: smooth is the configured network, plain the script's default with half as many batches, of 32.
+        arms: smooth is the configured network, normalized the same with the script's option --normalize, plain the
+            script's default with half as many batches, of 32.
     """
 
     CACHE_VERSION = 2  # 2: two steps are enumerated too
@@ -64,7 +65,7 @@ class LifeSuccess:
         widths: tuple[Count, ...] = (1,),
         depths: tuple[Positive, ...] = (1.0,),
         densities: tuple[Fraction, ...] = (),
-        arms: tuple[Literal["plain", "smooth"], ...] = ("smooth",),
+        arms: tuple[Literal["plain", "smooth", "normalized"], ...] = ("smooth",),
     ) -> None:
         refuse_lists(steps=steps, widths=widths, depths=depths, arms=arms, densities=densities or (None,))
         grid = itertools.product(arms, steps, widths, depths, densities or (None,))

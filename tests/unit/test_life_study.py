@@ -104,6 +104,19 @@ def test_width_depth_and_density_compare_cells():
     assert judged(*level, hand_set())["life.density_d0"].verdict == "inconclusive"
 
 
+def test_depth_is_judged_in_the_recipe_of_the_published_curves():
+    both = {("smooth", 1, 1): 4, ("smooth", 1, 2): 4, ("smooth", 5, 1): 40, ("smooth", 5, 2): 38}
+    both |= {("normalized", 1, 1): 4, ("normalized", 1, 2): 0, ("normalized", 5, 1): 40, ("normalized", 5, 2): 14}
+    found = judged(*[rows(Cell(arm, 1, m, d), s, 40) for (arm, m, d), s in both.items()], hand_set())
+    hurts = found["life.depth_hurts_narrow_networks"]
+    assert (hurts.verdict, hurts.effect) == ("supported", pytest.approx(-65))
+    assert (
+        "normalized, twice the depth: 0 of 40 against 4 of 40 at m = 1, 14 of 40 against 40 of 40 at m = 5"
+        in hurts.note
+    )
+    assert "smooth, twice the depth: 4 of 40 against 4 of 40 at m = 1, 38 of 40 against 40 of 40 at m = 5" in hurts.note
+
+
 def test_width_needed_and_failed_cells_come_from_a_grid():
     sizes = {(1, 1): 2, (1, 5): 20, (1, 10): 20, (2, 1): 0, (2, 5): 2, (2, 10): 4}
     grid = [rows(Cell("smooth", n, m), count, 20, cells=80.0 + 2 * m) for (n, m), count in sizes.items()]

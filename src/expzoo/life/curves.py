@@ -146,6 +146,8 @@ def _published(curve: Curve) -> dict[float, float]:
         return {}
     if curve.cell["arm"] == "plain":
         return {1: claims.PUBLISHED_PLAIN} if (steps, d) == (1, 1.0) else {}
+    if (curve.cell["arm"] == "normalized") != (d != 1):
+        return {}  # the script's loop over depths is the one that has --normalize
     return {**claims.PUBLISHED.get((steps, d), {})}
 
 

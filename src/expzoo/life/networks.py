@@ -38,7 +38,8 @@ class Cell:
     """One cell of a grid of settings: so many game steps, m times as wide, d times as deep, in one configuration.
 
     `plain` is the script's default: ReLU throughout, the output clamped, batches of 32 and half as many of them as the
-    base has; `smooth` is the base itself. `density` is that of the training boards, None for the base's own.
+    base has; `smooth` is the base itself, `normalized` the base with the script's option of that name. `density` is
+    that of the training boards, None for the base's own.
     """
 
     arm: str
@@ -53,6 +54,8 @@ class Cell:
         spec = base.replace(dataset={"steps": self.steps}, model=sizes)
         if self.density is not None:
             spec = spec.replace(dataset={"density": self.density})
+        if self.arm == "normalized":
+            return spec.replace(model={"output": "sigmoid", "normalize": True})
         return plain(spec) if self.arm == "plain" else spec
 
     def columns(self) -> dict[str, Any]:
