@@ -110,7 +110,10 @@ class LifeSignFlips:
         estimate = cluster_bootstrap(_clusters(table, DECIDED_AT), lambda values: float(values.mean()))
         verdict = decide(claims.SIGNS, estimate, control=control)
         rates = ", ".join(f"{float(np.concatenate(_clusters(table, k)).mean()):.0f} % at {k}" for k in self.ks)
-        return [replace(verdict, note=f"{verdict.note}; by number of flips: {rates}".lstrip("; "))]
+        note = f"{verdict.note}; by number of flips: {rates}".lstrip("; ")
+        if verdict.n_needed:  # a start is no seed of the run's, so another population would not settle it
+            note += f"; analysis.life_sign_flips.lucky={verdict.n_needed} would settle it"
+        return [replace(verdict, n_needed=None, note=note)]
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Success against the number of flips, each start a line."""

@@ -14,6 +14,7 @@ from expzoo import figures, records
 from expzoo.life import pictures, verdicts
 from expzoo.life.fits import BEYOND, growth, half_width
 from expzoo.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, Cell
+from expzoo.registry import build
 
 WIDTHS = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0])
 
@@ -151,6 +152,32 @@ def test_many_steps_are_pooled_and_few_seeds_have_no_halves():
     assert found["life.many_steps_never"].verdict == "supported"
     assert found["life.many_steps_never"].n == 80
     assert "0 of 80 networks, pooled" in found["life.many_steps_never"].note
+
+
+def flipped(successes, starts, ks=(0, 6)):
+    """Records of sign flips: of each start four trials for each number of flips, of which so many succeed."""
+    key = [hashlib.sha256(f"start {start}".encode()).hexdigest() for start in range(starts)]
+    common = {"seed": 0, "step": 9, "split": "test", "end": True, "metric": SUCCESS}
+    found = [
+        common
+        | {"key": of, "arm": "flipped", "k": k, "trial": trial, "of": of, "value": 100.0 * (trial < successes[k])}
+        for of in key
+        for k in ks
+        for trial in range(4)
+    ]
+    again = {"arm": "again", "k": 0, "trial": 0, "value": 100.0}
+    return records.frame([*found, *(common | again | {"key": of, "of": of} for of in key)])
+
+
+def test_lucky_starts_are_judged_at_six_flips_and_more_of_them_settle():
+    analysis = build("analysis", "life_sign_flips", ks=(0, 6))
+    [few] = analysis.judge(flipped({0: 4, 6: 1}, 3), {})
+    assert (few.verdict, few.n_needed, few.effect) == ("inconclusive", None, 25)
+    assert few.note.endswith("100 % at 0, 25 % at 6; analysis.life_sign_flips.lucky=8 would settle it")
+    [many] = analysis.judge(flipped({0: 4, 6: 1}, 10), {})
+    assert many.verdict == "supported"
+    [untried] = build("analysis", "life_sign_flips", ks=(0, 1)).judge(flipped({0: 4, 1: 4}, 10, (0, 1)), {})
+    assert untried.note == "decided at 6 flips, which ks=[0, 1] does not have"
 
 
 def test_a_game_is_an_animated_gif_that_marks_what_is_wrong(tmp_path):

@@ -8,6 +8,7 @@ from expzoo.claims import Claim
 
 FIRNER = "Firner, Large DNNs look good, but they may be fooling us (2023-08-28), figures 4 to 7 and their text"
 FOLLOW_UP = "Firner, Large DNNs and bad local minima (2023-08-29), figures 3 and 4"
+DROPOUT = "published of networks that have dropout where they are deep, and none where they are not"
 SPRINGER = "Springer & Kenyon, It's hard for neural networks to learn the Game of Life (2020), arXiv 2009.01398"
 
 
@@ -95,6 +96,7 @@ DEPTH = _rate(
     10.0,
     rule="Newcombe",
     unit="percentage points",
+    note=DROPOUT,
 )
 DEPTH_HURTS = _rate(
     "life.depth_hurts_narrow_networks",
@@ -103,6 +105,7 @@ DEPTH_HURTS = _rate(
     0.0,
     rule="Newcombe",
     unit="percentage points",
+    note=DROPOUT,
 )
 DENSITY = _rate(
     "life.density_d0",
