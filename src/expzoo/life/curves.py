@@ -94,11 +94,12 @@ def curves(table: pl.DataFrame) -> list[Curve]:
     found = []
     for values in trained.select(columns).unique().sort(columns).iter_rows():
         cell = dict(zip(columns, values, strict=True))
-        words = [f"{cell['game_steps']} step" + "s" * (cell["game_steps"] > 1)]
+        steps = f"{cell['game_steps']} step" + "s" * (cell["game_steps"] > 1)
+        words = [steps] * (trained["game_steps"].n_unique() > 1)
         words += [cell["arm"]] * (trained["arm"].n_unique() > 1)
         words += [f"{cell['d']:g}x deep"] * (trained["d"].n_unique() > 1)
         x = sorted({*records.select(trained, **cell)[along].to_list()})
-        found.append(Curve(", ".join(words), cell, along, x))
+        found.append(Curve(", ".join(words) or steps, cell, along, x))
     return found
 
 
