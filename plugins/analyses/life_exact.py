@@ -12,6 +12,8 @@ from expzoo.claims import Control, decide
 from expzoo.engine.evaluation import Measure
 from expzoo.life import claims, pictures
 from expzoo.life.networks import BOARDS, KNOWN, at_start, known
+from expzoo.life.rules import MOST_ENUMERATED
+from expzoo.life.settings import check, check_fit, refuse_lists
 from expzoo.options import Count
 from expzoo.registry import register
 from expzoo.spec import SignFlip
@@ -30,7 +32,12 @@ if TYPE_CHECKING:
 
 LEAKY = "leaky"  # the same weights with leaky units and a sigmoid, where they are not exact
 SHAKEN = "shaken"  # the control: the same weights with one sign flipped, which must be found wrong
-MOST_ENUMERATED = {"von_neumann": 2, "moore": 1}  # steps whose every case can be tried
+SET_BY = {
+    "dataset.steps": "analysis.life_exact.steps",
+    "model.steps": "analysis.life_exact.steps",
+    "model.m_factor": "analysis.life_exact.widths",
+    "model.d_factor": "the known solution, which has d_factor 1",
+}
 FORMS = ("firner", "springer")
 
 
@@ -53,11 +60,14 @@ class LifeExact:
     def __init__(
         self, *, steps: tuple[Count, ...] = (1, 2, 5), widths: tuple[Count, ...] = (1, 5), training: Count = 100
     ) -> None:
+        refuse_lists(steps=steps, widths=widths)
         self.steps, self.widths, self.training = tuple(steps), tuple(widths), training
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Boards that are wrong before training, and the largest loss while training."""
+        check(setting.base, SET_BY)
         plan = list(self._plan(setting.base.replace(seed=setting.seeds[0])))
+        check_fit(spec for columns, spec in plan if columns["m"] == max(self.widths))
         finite = [(columns, spec) for columns, spec in plan if _is_finite(columns)]
         others = [(columns, spec) for columns, spec in plan if not _is_finite(columns)]
         looks = (*at_start((BOARDS, "test")), Measure("loss", "train", at(0)))
@@ -83,7 +93,7 @@ class LifeExact:
             sizes = {"steps": steps, "m_factor": m, "edge": base.dataset["edge"]}
             spec = base.replace(
                 dataset={"neighbourhood": neighbourhood, "steps": steps},
-                model={"form": form, "activation": "relu", "output": "clamp"} | sizes,
+                model={"form": form, "activation": "relu", "output": "clamp", "normalize": False} | sizes,
             )
             columns = {"neighbourhood": neighbourhood, "form": form, "game_steps": steps, "m": m}
             solved = known(spec, self.training)

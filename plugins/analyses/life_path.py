@@ -16,6 +16,7 @@ from expzoo.cohort import Cohort
 from expzoo.life import claims
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell, filters
+from expzoo.life.settings import check, check_fit, refuse_lists
 from expzoo.numerics.alignment import match_weights, permuted
 from expzoo.options import Count, Range
 from expzoo.registry import register
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
 
 SMALLEST_RISE = 0.01  # nats: less is not called a barrier
+SET_BY = {
+    "dataset.steps": "the essay's lines, of one step",
+    "model.steps": "the essay's lines, of one step",
+    "model.m_factor": "analysis.life_path.widths",
+    "model.d_factor": "the known solution, which has d_factor 1",
+}
 PERMUTED = "permuted"  # the control: the end itself with its filters in another order, brought back by the alignment
 
 
@@ -53,10 +60,13 @@ class LifePath:
     def __init__(
         self, *, widths: tuple[Count, ...] = (1, 5), settling: Count = 1000, points: Annotated[int, Range(3)] = 51
     ) -> None:
+        refuse_lists(widths=widths)
         self.widths, self.settling, self.points = tuple(widths), settling, points
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Two ends for each seed and width, and the loss at the points between them."""
+        check(setting.base, SET_BY)
+        check_fit([Cell("smooth", 1, max(self.widths)).spec(setting.base)])
         plan = [(m, Cell("smooth", 1, m).spec(spec)) for m in self.widths for spec in setting.specs()]
         training = min(self.settling, setting.base.stop.build().at_most)
         ends = yield Request(tuple(spec for _, spec in plan), life.MEASURES, steps=(0,)) + Request(
@@ -100,7 +110,8 @@ class LifePath:
             barriers = np.array(list(records.by_seed(table, arm="as_found", m=m, metric="barrier").values()))
             count, lines = int((barriers > SMALLEST_RISE).sum()), len(barriers)
             measures[f"m = {m}"] = lambda *, level, c=count, n=lines: clopper_pearson(c, n, level=level).scaled(100)
-            said.append(f"m = {m}: {count} of {lines}, median {np.median(barriers):.2g} nats")
+            turns = np.median(list(records.by_seed(table, arm="as_found", m=m, metric="turns").values()))
+            said.append(f"m = {m}: {count} of {lines}, median {np.median(barriers):.2g} nats and {turns:g} turns")
         verdict = decide_all(claims.BARRIER, measures, control=control)
         widest = max(self.widths)
         first, second = (records.by_seed(table, arm=arm, m=widest, metric="barrier") for arm in ("aligned", "as_found"))
@@ -119,7 +130,9 @@ class LifePath:
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Every line, as found and aligned."""
-        picture, panels = figures.canvas(len(self.widths), 2, width=7.2, height=2.9 * len(self.widths), sharex=True)
+        picture, panels = figures.canvas(
+            len(self.widths), 2, width=7.2, height=2.9 * len(self.widths), sharex=True, sharey=True
+        )
         x, rows = np.linspace(0, 1, self.points), []
         for row, m in enumerate(self.widths):
             for column, name in enumerate(("as found", "filters aligned")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,16 @@ import polars as pl
 
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Control, decide, decide_all
+from expzoo.claims import decide, decide_all
 from expzoo.life import claims
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell
+from expzoo.life.rules import NEIGHBOURS
+from expzoo.life.settings import check, check_fit, refuse_lists
+from expzoo.life.verdicts import many_steps
 from expzoo.options import Count
 from expzoo.registry import register
-from expzoo.report.colours import INK
+from expzoo.report.colours import INK, PAPER
 from expzoo.statistics import clopper_pearson, pair_on_seed, tost
 from expzoo.trained import Request, Trained
 
@@ -27,8 +29,17 @@ if TYPE_CHECKING:
     from expzoo.spec import Spec
     from expzoo.verdicts import Verdict
 
-STUCK, MANY = 10, 5  # steps from which the essay speaks of a plateau, and of no success
+STUCK = 10  # steps from which the essay speaks of a plateau
+SET_BY = {
+    "dataset.steps": "analysis.life_plateau.steps",
+    "model.steps": "analysis.life_plateau.steps",
+    "model.m_factor": "analysis.life_plateau.widths",
+    "model.d_factor": "the essay's plateau, which has d_factor 1",
+}
 COUNTED = (1, 2, 3, 5, 10, 20)
+NAMES = {"von_neumann": "von Neumann", "moore": "Moore"}
+MARKERS = "Dsov^"  # one for each width
+APART = 1.06  # of the widths at one number of steps, on its logarithmic axis
 BOARDS_COUNTED = 20_000  # for the base rates: their standard error is below .4 points
 
 
@@ -47,10 +58,14 @@ class LifePlateau:
     CACHE_VERSION = 1
 
     def __init__(self, *, steps: tuple[Count, ...] = (5, 10), widths: tuple[Count, ...] = (1,)) -> None:
+        refuse_lists(steps=steps, widths=widths)
         self.cells = [Cell("smooth", n, m) for n in steps for m in widths]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Boards, cells and living cells of every network, and of hand-set ones for the same steps."""
+        check(setting.base, SET_BY)
+        widest = max(cell.m for cell in self.cells)
+        check_fit(cell.spec(setting.base) for cell in self.cells if cell.m == widest)
         plan = [(cell, cell.spec(spec)) for cell in self.cells for spec in setting.specs()]
         first = setting.base.replace(seed=setting.seeds[0])
         solved = life.exact_networks(first, self.cells)
@@ -92,32 +107,24 @@ class LifePlateau:
             alive = rows.filter(rows["game_steps"] >= STUCK)["value"].to_numpy()
             rate = clopper_pearson(int((alive == 0).sum()), len(alive)).scaled(100)
             found.append(decide(claims.ANSWERS_DEAD, rate, control=control))
-        found += self._never(trained, control)
-        return found
-
-    def _never(self, trained: pl.DataFrame, control: Control | None) -> Iterator[Verdict]:
-        rows = records.select(trained, metric=life.SUCCESS, end=True)
-        values = rows.filter(rows["game_steps"] >= MANY)["value"].to_numpy()
-        if len(values):
-            count, networks = int((values == 100).sum()), len(values)
-            verdict = decide(claims.MANY_STEPS, clopper_pearson(count, networks).scaled(100), control=control)
-            yield replace(verdict, note=f"{verdict.note}; {count} of {networks} networks, pooled")
+        return [*found, *many_steps(trained, control)]
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Boards right against the number of steps, over the share that dies out in both neighbourhoods."""
         picture, (axes,) = figures.canvas(height=3.9)
         rates: dict[str, Any] = {"steps": list(COUNTED)}
-        for name, values in zip(("von_neumann", "moore"), arrays["died_out"], strict=True):
-            figures.curve(axes, np.array(COUNTED), values, f"dead, {name}")
+        for name, values in zip(NEIGHBOURS, arrays["died_out"], strict=True):
+            figures.curve(axes, np.array(COUNTED), values, f"all dead, {NAMES[name]}")
             rates[name] = values
         trained = table.filter(table["arm"] != life.KNOWN)
-        for m in sorted({*trained["m"]}):
+        widths = sorted({*trained["m"]})
+        for place, m in enumerate(widths):
             steps, values = records.pivot(trained, "game_steps", m=m, metric=life.BOARDS, end=True)
             mean, low, high = figures.interval(values)
-            axes.vlines(steps, low, high, color=INK, linewidth=2)
-            line = figures.Series(
-                steps, mean, low=low, high=high, linestyle="none", marker="D", color=INK, markersize=8, zorder=5
-            )
+            beside = steps * APART ** (place - (len(widths) - 1) / 2)
+            axes.vlines(beside, low, high, color=INK, linewidth=2)
+            line = figures.Series(beside, mean, low=low, high=high, linestyle="none", color=INK, zorder=5)
+            line.set(marker=MARKERS[place % len(MARKERS)], markersize=7, markeredgecolor=PAPER)
             line.set_label(f"networks, m = {m}")
             axes.add_line(line)
         axes.set_xscale("log")
@@ -127,7 +134,7 @@ class LifePlateau:
         axes.set_ylim(-4, 104)
         figures.name_curves(axes)
         caption = (
-            f"Curves: boards of 5 x 5 all dead after so many steps, of {BOARDS_COUNTED} random ones. Diamonds: "
+            f"Curves: boards of 5 x 5 all dead after so many steps, of {BOARDS_COUNTED} random ones. Points: "
             "boards that trained networks get right in every cell, means with 95 % Student intervals."
         )
         yield Figure("plateau", "What the plateau is", caption, picture, pl.DataFrame(rates))
@@ -136,7 +143,7 @@ class LifePlateau:
 def died_out(base: Spec) -> np.ndarray:
     """Percentages of random test boards that are all dead, (neighbourhoods, COUNTED)."""
     found = []
-    for neighbourhood in ("von_neumann", "moore"):
+    for neighbourhood in NEIGHBOURS:
         counted = base.dataset.replace(neighbourhood=neighbourhood, steps=1, test_size=BOARDS_COUNTED)
         dataset = counted.build()
         side = dataset.test_board

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,11 @@ import polars as pl
 from expzoo import figures, records
 from expzoo.analysis import Figure, Findings, Setting
 from expzoo.claims import Control, decide
+from expzoo.errors import BadInput
 from expzoo.life import claims
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell
+from expzoo.life.settings import check, refuse_lists
 from expzoo.options import Count, Natural
 from expzoo.randomness import member_seed
 from expzoo.registry import register
@@ -22,11 +25,14 @@ from expzoo.spec import SignFlip
 from expzoo.trained import Request, Trained
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from expzoo.verdicts import Verdict
 
 DECIDED_AT = 6  # flips: the upper end of what Springer & Kenyon say
+SET_BY = dict.fromkeys(
+    ("dataset.steps", "model.steps", "model.m_factor", "model.d_factor"), "its claim, about the smallest network"
+)
 REPEATED = "again"  # the control: the same start and the same order of the data
 
 
@@ -54,11 +60,14 @@ class LifeSignFlips:
         flips: Count = 6,
         ks: tuple[Natural, ...] = (0, 1, 2, 4, 6),
     ) -> None:
+        refuse_lists(ks=ks)
         self.searched, self.lucky, self.flips, self.ks = searched, lucky, flips, tuple(ks)
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """First the search, then the trials of those that it found."""
+        check(setting.base, SET_BY)
         base = Cell("smooth").spec(setting.base)
+        self._check_signs(setting.shapes())
         seeds = [member_seed(setting.seeds[0], index) for index in range(self.searched)]
         candidates = tuple(base.replace(seed=seed) for seed in seeds)
         networks = yield Request(candidates, life.MEASURES, steps=(0,))
@@ -81,19 +90,30 @@ class LifeSignFlips:
             findings.rows += network.rows((life.SUCCESS, "test"), arm=REPEATED, k=0, trial=0, of=of.key)
         return findings
 
+    def _check_signs(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """BadInput if more signs are to be flipped than there are weights."""
+        weights = sum(math.prod(shape) for name, shape in shapes.items() if name.endswith("weight"))
+        if too_many := [k for k in self.ks if k > weights]:
+            raise BadInput(f"analysis.life_sign_flips.ks {too_many}: the network has {weights} weights")
+
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """The success rate with six flips, whole starts resampled."""
-        if "of" not in table.columns or DECIDED_AT not in self.ks:
+        lucky = "of" in table.columns
+        if not lucky or DECIDED_AT not in self.ks:
             empty = cluster_bootstrap([], lambda values: float(values.mean()))
-            note = f"none of {self.searched} starts was lucky"
-            return [replace(decide(claims.SIGNS, empty), n=self.searched, note=note)]
+            untried = f"decided at {DECIDED_AT} flips, which ks={list(self.ks)} does not have"
+            note = untried if lucky else f"none of {self.searched} starts was lucky"
+            return [replace(decide(claims.SIGNS, empty), n=self.searched, n_needed=None, note=note)]
         again = records.select(table, arm=REPEATED)["value"].to_list()
         repeated = f"{sum(value == 100 for value in again)} of {len(again)}"
         control = Control("the same start and data succeed again", min(again) == 100, repeated)
         estimate = cluster_bootstrap(_clusters(table, DECIDED_AT), lambda values: float(values.mean()))
         verdict = decide(claims.SIGNS, estimate, control=control)
         rates = ", ".join(f"{float(np.concatenate(_clusters(table, k)).mean()):.0f} % at {k}" for k in self.ks)
-        return [replace(verdict, note=f"{verdict.note}; by number of flips: {rates}".lstrip("; "))]
+        note = f"{verdict.note}; by number of flips: {rates}".lstrip("; ")
+        if verdict.n_needed:  # a start is no seed of the run's, so another population would not settle it
+            note += f"; analysis.life_sign_flips.lucky={verdict.n_needed} would settle it"
+        return [replace(verdict, n_needed=None, note=note)]
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Success against the number of flips, each start a line."""

@@ -13,6 +13,7 @@ from expzoo.cohort import Cohort
 from expzoo.life import curves, pictures, verdicts
 from expzoo.life import networks as life
 from expzoo.life.networks import Cell
+from expzoo.life.settings import check, check_fit, refuse_lists
 from expzoo.options import Count, Fraction, Positive
 from expzoo.registry import register
 from expzoo.trained import Request, Trained
@@ -28,6 +29,12 @@ Networks = list[tuple[Cell, Trained]]
 SIDE, MOMENTS = 24, 40  # of the game that a network plays for its picture
 EXAMPLES = range(128)  # boards at which the gradient before training is looked at
 STRIP = 6
+SET_BY = {
+    "dataset.steps": "analysis.life_success.steps",
+    "model.steps": "analysis.life_success.steps",
+    "model.m_factor": "analysis.life_success.widths",
+    "model.d_factor": "analysis.life_success.depths",
+}
 
 
 @register
@@ -35,7 +42,8 @@ class LifeSuccess:
     """Trains the network in every cell of a grid of settings and counts how often it gets every board right.
 
     Success is Firner's: every cell of 1000 boards of 5 x 5; boards and cells that are right stand beside it, with what
-    the answer "all dead" gets. Where one step is asked of one block, all 512 neighbourhoods are tried too. The plain
+    the answer "all dead" gets. Where one block is asked for one step, all 512 neighbourhoods are tried too, which
+    proves that a network is right; for two von Neumann steps all 8192 diamonds, which does not. The plain
     configuration's networks are looked at before training: whether they answer all dead, and whether any gradient
     reaches their first two convolutions. Which claims are judged follows from the grid.
 
@@ -44,10 +52,11 @@ class LifeSuccess:
         widths: multiples m of the smallest width.
         depths: multiples d of the smallest depth.
         densities: how many cells of the training boards live, () for the dataset's own; the test boards stay.
-        arms: smooth is the configured network, plain the script's default with half as many batches, of 32.
+        arms: smooth is the configured network, normalized the same with the script's option --normalize, plain the
+            script's default with half as many batches, of 32.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: two steps are enumerated too
 
     def __init__(
         self,
@@ -56,13 +65,18 @@ class LifeSuccess:
         widths: tuple[Count, ...] = (1,),
         depths: tuple[Positive, ...] = (1.0,),
         densities: tuple[Fraction, ...] = (),
-        arms: tuple[Literal["plain", "smooth"], ...] = ("smooth",),
+        arms: tuple[Literal["plain", "smooth", "normalized"], ...] = ("smooth",),
     ) -> None:
+        refuse_lists(steps=steps, widths=widths, depths=depths, arms=arms, densities=densities or (None,))
         grid = itertools.product(arms, steps, widths, depths, densities or (None,))
         self.cells = [Cell(arm, n, m, float(d), density) for arm, n, m, d, density in grid]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """All networks in one question, with the hand-set ones that the test itself is tested on."""
+        by_grid = {"dataset.density": "analysis.life_success.densities"} if self.cells[0].density is not None else {}
+        check(setting.base, SET_BY | by_grid)
+        widest = max(cell.m for cell in self.cells)
+        check_fit(cell.spec(setting.base) for cell in self.cells if cell.m == widest)
         plan = [(cell, cell.spec(spec)) for cell in self.cells for spec in setting.specs()]
         finite = [entry for entry in plan if life.can_be_enumerated(*entry)]
         others = [entry for entry in plan if not life.can_be_enumerated(*entry)]
@@ -93,12 +107,18 @@ class LifeSuccess:
         yield curves.success(table)
         yield curves.correct(table, base)
         if "boards/before" in arrays:
-            caption = "Test boards that a failed network got wrong, as far as there are; crosses mark the wrong cells."
+            steps, m = arrays["boards/of"].tolist()
+            which = f"a failed network for {steps} step{'s' * (steps > 1)}, m = {m},"
+            caption = f"Test boards that {which} got wrong, as far as there are; crosses mark the wrong cells."
             before, said, truth = (arrays[f"boards/{part}"] for part in ("before", "network", "truth"))
             yield pictures.strip("What a failed network gets wrong", caption, before, said, truth)
         if "game" in arrays:
-            caption = "The network plays on from its own rounded answers; cells that differ from true Life are marked."
-            yield pictures.playing(arrays["game"], "A trained network at play", caption)
+            caption = (
+                "The network plays on from its own rounded answers. Of the cells that differ from true Life, those it "
+                "calls alive are dark orange, those it calls dead light orange."
+            )
+            stride = int(arrays["game_steps"])
+            yield pictures.playing(arrays["game"], "A trained network at play", caption, stride=stride)
 
 
 def _row(network: Trained, split: str, metric: str, value: float) -> dict[str, Any]:
@@ -141,17 +161,20 @@ def _boards(trained: Networks) -> dict[str, np.ndarray]:
     failed = [entry for entry in trained if entry[1].value(life.SUCCESS) == 0]
     if not failed:
         return {}
-    network = max(failed, key=lambda entry: (entry[0].arm == "smooth", entry[0].m))[1]
+    cell, network = max(failed, key=lambda entry: (entry[0].arm == "smooth", entry[0].m))
     split = network.spec.dataset.build().split("test", network.spec.seed)
     said = Cohort([network]).predict("test")[0].round().numpy()
     chosen = np.argsort((said == split.y).all(1), kind="stable")[:STRIP]
     side = split.x.shape[-1]
     parts = {"before": split.x, "network": said, "truth": split.y}
-    return {f"boards/{name}": part[chosen].reshape(-1, side, side).astype(np.uint8) for name, part in parts.items()}
+    found = {"boards/of": np.array([cell.steps, cell.m])}
+    return found | {
+        f"boards/{name}": part[chosen].reshape(-1, side, side).astype(np.uint8) for name, part in parts.items()
+    }
 
 
 def _game(trained: Networks) -> dict[str, np.ndarray]:
-    """A game of the best network for the fewest steps, and the true one: (2, moments, SIDE, SIDE) uint8."""
+    """A game of the best network for the fewest steps, and the true one: (2, moments, SIDE, SIDE) uint8; its stride."""
     usable = [entry for entry in trained if not entry[1].diverged]
     if not usable:
         return {}
@@ -164,4 +187,4 @@ def _game(trained: Networks) -> dict[str, np.ndarray]:
             own = module(torch.from_numpy(own)[None, None]).round().view(SIDE, SIDE).numpy()
             true = dataset.world.after(true.astype(np.uint8)[..., None])[..., 0].astype(np.float32)
             games.append((own, true))
-    return {"game": np.array(games).astype(np.uint8).swapaxes(0, 1)}
+    return {"game": np.array(games).astype(np.uint8).swapaxes(0, 1), "game_steps": np.array(cell.steps)}

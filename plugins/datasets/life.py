@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 
-from expzoo.data import refuse, refuse_unknown
+from expzoo.data import memory_faults, refuse, refuse_unknown
 from expzoo.interfaces import Split
 from expzoo.life.rules import KERNEL, NEIGHBOURS, Rule, World, coin_flips
 from expzoo.options import Count, Fraction, Natural
@@ -70,6 +70,7 @@ class Life:
             for name, side in sides.items()
             if side < KERNEL
         )
+        refuse(_too_large(board, batch_size, test_board, test_size))
         refuse_unknown("neighbourhood", neighbourhood, tuple(NEIGHBOURS))
         self.world = World(Rule.parse(rule, neighbourhood), neighbourhood, edge, steps)
         self.rule, self.steps, self.density, self.board, self.batch_size = rule, steps, density, board, batch_size
@@ -108,6 +109,16 @@ class Life:
             y[some] = self.world.after(x[some])
         y = y.reshape(*x.shape[:2], cells, self.batch_size)
         return np.moveaxis(x, -1, 2)[:, :, :, None], np.moveaxis(y, -1, 2)
+
+
+def _too_large(board: int, batch_size: int, test_board: int, test_size: int) -> Iterator[str]:
+    """What of this does not fit into memory: boards before and after, as they are in a batch and in the splits."""
+    asked = {
+        f"batch_size {batch_size}, board {board}": (max(batch_size, TRAIN_SAMPLE), board),
+        f"test_size {test_size}, test_board {test_board}": (test_size, test_board),
+    }
+    for told, (size, side) in asked.items():
+        yield from (f"{told}: {fault}" for fault in memory_faults(size, 2 * side * side))
 
 
 def drawn(seed: int, name: str, side: int, size: int, density: float) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from expzoo.activations import activation as activation_function
-from expzoo.life.rules import KERNEL, Neighbourhood
+from expzoo.life.rules import CONWAY, KERNEL, Neighbourhood
 from expzoo.options import Activation, Count, Positive
 from expzoo.registry import register
 
@@ -104,8 +104,8 @@ class LifeNet(nn.Module):
         world = getattr(dataset, "world", None)
         if name != "life" or world is None:
             raise ValueError(f"life_net knows the solution of life on the dataset life, not of {name!r}")
-        if dataset.rule != "B3/S23":
-            raise ValueError(f"the known solution of life is that of the rule B3/S23, not {dataset.rule}")
+        if dataset.rule != CONWAY:
+            raise ValueError(f"the known solution of life is that of the rule {CONWAY}, not {dataset.rule}")
         if {len(self.blocks), self.steps} != {world.steps} or self.edge != world.edge:
             seen = f"{len(self.blocks)} blocks for {world.steps} steps, edges {self.edge} and {world.edge}"
             raise ValueError(f"the known solution has a block for each step and the edge of the boards, not {seen}")

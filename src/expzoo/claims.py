@@ -201,7 +201,7 @@ def decide_all(
     needs = [verdict.n_needed for verdict in unsettled if verdict.n_needed is not None]
     settling = max(needs) if needs and len(needs) == len(unsettled) and not refuted else None
     outcome = "not supported" if refuted else "inconclusive" if unsettled else "supported"
-    note = _join(f"all of {len(measures)} conditions must hold", shown.note)
+    note = _join(f"all of {len(measures)} conditions must hold" if len(measures) > 1 else "", shown.note)
     return _controlled(replace(shown, verdict=outcome, n_needed=settling, note=note), control)
 
 

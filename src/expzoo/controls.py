@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +32,8 @@ def known_answer(name: str, measure: Measure, expected: float = 0.0, *, level: f
     Its level is high, since a control at 95 % would withhold one sound verdict in twenty.
     """
     estimate = measure(level=level)
-    seen = f"expected {expected:g}, {100 * level:g} % interval {estimate.low:.4g} to {estimate.high:.4g}"
+    found = f"{100 * level:g} % interval {estimate.low:.4g} to {estimate.high:.4g}"
+    seen = f"expected {expected:g}, {f'found {estimate.effect:.4g}' if math.isnan(estimate.low) else found}"
     covered = estimate.low <= expected <= estimate.high
     return Control(name, covered or estimate.effect == expected, seen)  # equal without any spread has no interval
 

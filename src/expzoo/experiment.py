@@ -14,7 +14,7 @@ from expzoo import learned, registry, results
 from expzoo.analysis import Analysis, Figure, Findings, Setting
 from expzoo.blame import plugins_are_blamed
 from expzoo.errors import BadInput, PluginError, first_line
-from expzoo.feasibility import model_faults
+from expzoo.feasibility import loss_faults, model_faults
 from expzoo.finished import comparable, show
 from expzoo.identity import run_id
 from expzoo.lab import Interrupted, Irreproducible, Lab
@@ -120,7 +120,7 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         dataset = base.dataset.build()
         for kind in ("optimizer", "schedule", "loss", "stop"):
             getattr(base, kind).build()
-        faults += model_faults(base, dataset)
+        faults += model_faults(base, dataset) or loss_faults(base, dataset)
     except BadInput as error:
         faults.append(str(error))
     except PluginError as error:

@@ -9,9 +9,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from expzoo.engine.layout import Layout
+from expzoo.interfaces import Stream
 from expzoo.machine import memory
+from expzoo.registry import available, build
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from expzoo.interfaces import Loss
     from expzoo.spec import Spec
 
 COPIES = 4  # of its weights that a member in training has at least: theta, its gradient, two rows of optimizer state
@@ -35,6 +40,26 @@ def model_faults(base: Spec, dataset: Any) -> list[str]:
         return [str(error)]
     needed = f"{parametrisation.num_fixed} rows of other networks, which only an analysis can give"
     return [f"parametrisation={base.parametrisation.name} needs {needed}"]
+
+
+def loss_faults(base: Spec, dataset: Any) -> list[str]:
+    """Why a config's loss cannot take the targets of its data, if it cannot: those without end need not be labels."""
+    if not isinstance(dataset, Stream):
+        return []
+    targets = torch.from_numpy(dataset.split("train", base.seed).y[:2])
+    if _takes(base.loss.build(), dataset.outputs, targets):
+        return []
+    fitting = [name for name in available("loss") if _takes(build("loss", name), dataset.outputs, targets)]
+    told = f"loss={base.loss.name} cannot take the targets of dataset={base.dataset.name}"
+    return [f"{told}, {math.prod(targets.shape[1:])} numbers for each example: give loss={' or '.join(fitting)}"]
+
+
+def _takes(loss: Loss, outputs: int, targets: Tensor) -> bool:
+    """Whether the loss of so many outputs for these targets is a number."""
+    try:
+        return loss(torch.full((len(targets), outputs), 0.5), targets).shape == ()
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return False
 
 
 class _Memory(TorchDispatchMode):

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from expzoo.engine.assembly import Assembler
 from expzoo.engine.feed import StreamFeed
 from expzoo.life.rules import Rule, World, coin_flips
 from expzoo.randomness import stream_words
 from expzoo.registry import build
+from expzoo.spec import Component, Known, Spec
 
+OTHERS = {
+    "optimizer": "adam",
+    "schedule": "constant",
+    "loss": "bce_of_probabilities",
+    "stop": "steps",
+}
 AROUND = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
 BESIDE = [(-1, 0), (1, 0), (0, -1), (0, 1)]
 
@@ -89,6 +97,68 @@ def test_what_a_cell_sees_is_enumerated():
     assert np.array_equal(diamond, np.abs(np.arange(5) - 2)[:, None] + np.abs(np.arange(5) - 2) <= 2)
     with pytest.raises(ValueError, match=r"2 steps see 25 cells"):
         World(Rule.parse("B3/S23", "moore"), "moore", "dead", 2).patterns()
+
+
+def future_of_every_pattern(neighbourhood, rule, steps):
+    """Which cells of a square decide its middle cell, (side, side) bool, and its future for each of their states."""
+    world = World(Rule.parse(rule, neighbourhood), neighbourhood, "dead", steps)
+    boards = world.patterns()
+    return boards.any(-1), world.after(boards)[steps, steps]
+
+
+@pytest.mark.parametrize("edge", ["dead", "torus"])
+@pytest.mark.parametrize(
+    ("neighbourhood", "steps", "rule"),
+    [("von_neumann", 1, "B3/S23"), ("moore", 1, "B3/S23"), ("von_neumann", 2, "B3/S23"), ("von_neumann", 2, "B1/S024")],
+)
+def test_the_enumeration_foretells_every_cell_of_every_board(neighbourhood, steps, rule, edge):
+    """Of a torus all cells, with a dead edge those that it does not reach in time."""
+    seen, future = future_of_every_pattern(neighbourhood, rule, steps)
+    digits = [{int(digit) for digit in part[1:]} for part in rule.split("/")]
+    random = np.random.default_rng(7)
+    for density in (0.2, 0.5, 0.8):
+        board = (random.random((9, 11)) < density).astype(np.uint8)
+        after = slow_life(board, *digits, neighbourhood, edge, steps)
+        around = np.pad(board, steps, mode="wrap" if edge == "torus" else "constant")
+        inside = 0 if edge == "torus" else steps
+        for row in range(inside, 9 - inside):
+            for column in range(inside, 11 - inside):
+                square = around[row : row + 2 * steps + 1, column : column + 2 * steps + 1]
+                state = int((square[seen].astype(int) << np.arange(seen.sum())).sum())
+                assert after[row, column] == future[state]
+
+
+def test_no_cell_of_the_diamond_can_be_left_out():
+    seen, future = future_of_every_pattern("von_neumann", "B3/S23", 2)
+    states = np.arange(2**13)
+    assert all((future[states] != future[states ^ (1 << cell)]).any() for cell in range(seen.sum()))
+
+
+def every_case_of_every_place(side, reach):
+    """For each cell of a board, all states of the cells within this distance (von Neumann), the others dead."""
+    rows, columns = np.indices((side, side))
+    for place in np.ndindex(side, side):
+        seen = abs(rows - place[0]) + abs(columns - place[1]) <= reach
+        boards = np.zeros((side, side, 2 ** seen.sum()), np.uint8)
+        boards[seen] = (np.arange(boards.shape[-1]) >> np.arange(seen.sum())[:, None]) & 1
+        yield place, boards
+
+
+def test_the_known_network_is_right_at_edges_and_in_corners_too():
+    """The 25 places of a board of 5 x 5 are all that there are: 37,120 cases, with those of the diamond among them."""
+    part = Component.of
+    options = {"dataset": part("dataset", "life", steps=2), "model": part("model", "life_net", steps=2)}
+    rest = {kind: part(kind, name) for kind, name in OTHERS.items()}
+    spec, assembler = Spec(**options, **rest, seed=0, init=Known("life")), Assembler()
+    row = torch.from_numpy(assembler.initial_row(spec, {}))
+    network = assembler.layout(spec).load(assembler.module(spec), row).eval()
+    world, cases = spec.dataset.build().world, 0
+    for place, boards in every_case_of_every_place(5, 2):
+        with torch.no_grad():
+            said = network(torch.from_numpy(np.moveaxis(boards, -1, 0)[:, None].astype(np.float32)))
+        assert np.array_equal(said.view(-1, 5, 5)[:, *place].numpy(), world.after(boards)[place])
+        cases += boards.shape[-1]
+    assert cases == 37120
 
 
 def test_a_stream_of_words_does_not_depend_on_where_a_call_begins():

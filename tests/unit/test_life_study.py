@@ -14,6 +14,7 @@ from expzoo import figures, records
 from expzoo.life import pictures, verdicts
 from expzoo.life.fits import BEYOND, growth, half_width
 from expzoo.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, Cell
+from expzoo.registry import build
 
 WIDTHS = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0])
 
@@ -104,14 +105,79 @@ def test_width_depth_and_density_compare_cells():
     assert judged(*level, hand_set())["life.density_d0"].verdict == "inconclusive"
 
 
+def test_depth_is_judged_in_the_recipe_of_the_published_curves():
+    both = {("smooth", 1, 1): 4, ("smooth", 1, 2): 4, ("smooth", 5, 1): 40, ("smooth", 5, 2): 38}
+    both |= {("normalized", 1, 1): 4, ("normalized", 1, 2): 0, ("normalized", 5, 1): 40, ("normalized", 5, 2): 14}
+    found = judged(*[rows(Cell(arm, 1, m, d), s, 40) for (arm, m, d), s in both.items()], hand_set())
+    hurts = found["life.depth_hurts_narrow_networks"]
+    assert (hurts.verdict, hurts.effect) == ("supported", pytest.approx(-65))
+    assert (
+        "normalized, twice the depth: 0 of 40 against 4 of 40 at m = 1, 14 of 40 against 40 of 40 at m = 5"
+        in hurts.note
+    )
+    assert "smooth, twice the depth: 4 of 40 against 4 of 40 at m = 1, 38 of 40 against 40 of 40 at m = 5" in hurts.note
+
+
 def test_width_needed_and_failed_cells_come_from_a_grid():
     sizes = {(1, 1): 2, (1, 5): 20, (1, 10): 20, (2, 1): 0, (2, 5): 2, (2, 10): 4}
     grid = [rows(Cell("smooth", n, m), count, 20, cells=80.0 + 2 * m) for (n, m), count in sizes.items()]
     found = judged(*grid, hand_set())
     assert found["life.width_needed_grows_with_steps"].verdict == "supported"
     assert "of 72 networks that failed, the loss of 56 still" in found["life.width_needed_grows_with_steps"].note
+    halves = "1 step: half succeed at m = 1.9; 2 steps: half succeed at m = 35 (beyond the widths tried); of 72"
+    assert halves in found["life.width_needed_grows_with_steps"].note
     assert found["life.cell_accuracy_hides_failure"].effect == pytest.approx((2 * 82 + 2 * 86 + 16 * 272 / 3) / 20)
     assert "54 failed networks, right in 30.0 % of the boards" in found["life.cell_accuracy_hides_failure"].note
+
+
+def on_diamonds(cell, right):
+    """Records of the enumeration of a cell's networks, of which the first `right` ones are right."""
+    found = rows(cell, right, 20)
+    return [row | {"split": "all"} for row in found if row["metric"] == SUCCESS]
+
+
+def test_diamonds_are_counted_of_those_that_succeed():
+    cells = [Cell("smooth", 2, m) for m in (1, 5)]
+    tried = [on_diamonds(cells[0], 1), on_diamonds(cells[1], 3)]  # the one of m = 1 fails on the drawn boards
+    found = judged(rows(cells[0], 0, 20), rows(cells[1], 4, 20), *tried, hand_set())
+    note = found["life.cell_accuracy_hides_failure"].note
+    assert "36 failed networks" in note
+    assert "3 of 4 that succeed are right on all 8192 diamonds" in note
+
+
+def test_many_steps_are_pooled_and_few_seeds_have_no_halves():
+    few = [rows(Cell("smooth", n, m), 2 * (n == 1), 3) for n in (1, 2) for m in (1, 5, 10)]
+    found = judged(*few, *[rows(Cell("smooth", 5, m), 0, 40) for m in (1, 20)], hand_set())
+    assert found["life.width_needed_grows_with_steps"].verdict == "inconclusive"
+    assert found["life.many_steps_never"].verdict == "supported"
+    assert found["life.many_steps_never"].n == 80
+    assert "0 of 80 networks, pooled" in found["life.many_steps_never"].note
+
+
+def flipped(successes, starts, ks=(0, 6)):
+    """Records of sign flips: of each start four trials for each number of flips, of which so many succeed."""
+    key = [hashlib.sha256(f"start {start}".encode()).hexdigest() for start in range(starts)]
+    common = {"seed": 0, "step": 9, "split": "test", "end": True, "metric": SUCCESS}
+    found = [
+        common
+        | {"key": of, "arm": "flipped", "k": k, "trial": trial, "of": of, "value": 100.0 * (trial < successes[k])}
+        for of in key
+        for k in ks
+        for trial in range(4)
+    ]
+    again = {"arm": "again", "k": 0, "trial": 0, "value": 100.0}
+    return records.frame([*found, *(common | again | {"key": of, "of": of} for of in key)])
+
+
+def test_lucky_starts_are_judged_at_six_flips_and_more_of_them_settle():
+    analysis = build("analysis", "life_sign_flips", ks=(0, 6))
+    [few] = analysis.judge(flipped({0: 4, 6: 1}, 3), {})
+    assert (few.verdict, few.n_needed, few.effect) == ("inconclusive", None, 25)
+    assert few.note.endswith("100 % at 0, 25 % at 6; analysis.life_sign_flips.lucky=8 would settle it")
+    [many] = analysis.judge(flipped({0: 4, 6: 1}, 10), {})
+    assert many.verdict == "supported"
+    [untried] = build("analysis", "life_sign_flips", ks=(0, 1)).judge(flipped({0: 4, 1: 4}, 10, (0, 1)), {})
+    assert untried.note == "decided at 6 flips, which ks=[0, 1] does not have"
 
 
 def test_a_game_is_an_animated_gif_that_marks_what_is_wrong(tmp_path):

@@ -65,6 +65,13 @@ def test_numbers_have_the_digits_that_mean_something(effect, interval, said):
     assert f"{wording.effect(claim)} {wording.interval(claim)}" == said
 
 
+def test_a_rate_that_is_compared_with_another_has_no_sign():
+    rate = verdict(effect=2.5, interval=(0.8, 5.7), reference=5.0, smallest_effect=0.0, direction="less", unit="% of x")
+    assert f"{wording.effect(rate)} {wording.interval(rate)}" == "2.5 % of x [0.8, 5.7]"
+    assert wording.decision(rate).endswith("lies below 5 % of x")
+    assert wording.effect(verdict(reference=50.0, unit="percentage points")).startswith("+")
+
+
 def test_a_rule_is_said_in_a_sentence():
     assert wording.decision(verdict()).endswith("interval (paired t) lies above +1 percentage points")
     tost = verdict(direction="equivalent", level=0.9, rule="TOST", unit="")

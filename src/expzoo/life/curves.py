@@ -47,32 +47,33 @@ def success(table: pl.DataFrame) -> Figure:
         numbers = zip(curve.x, *zip(*points, strict=True), effect, low, high, strict=True)
         rows += [dict(zip(_COLUMNS, (curve.label, *row), strict=True)) for row in numbers]
     lines = _draw(axes, drawn, intervals)
-    for curve, line in zip(drawn, lines, strict=True):
-        shown = _published(curve)
-        axes.plot([*shown], [*shown.values()], "o", color=line.get_color(), markerfacecolor="none", markersize=10)
+    rings = [_rings(axes, line, curve, _published(curve)) for curve, line in zip(drawn, lines, strict=True)]
     axes.set(ylabel="successful networks (%)", ylim=(-4, 104))
     if not _is_one_point(drawn):
         figures.name_curves(axes)
     caption = "A network succeeds if it gets every cell of 1000 boards of 5 x 5 right. Intervals are exact, of 95 %."
-    if any(map(_published, drawn)):
-        caption += " Rings were read off the essay's figures 4 and 6, of 20 networks each."
+    if any(rings):
+        caption += " Rings are the essay's, of 20 networks each: its text and figures 4 and 6."
     return Figure("success", "How often a network learns the game", caption, picture, pl.DataFrame(rows))
 
 
 def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]]) -> Figure:
     """Boards and cells that are right, beside what `all dead` gets right, `base` from steps to (cells, boards)."""
     picture, panels = figures.canvas(1, 2, width=7.4, height=3.9, sharex=True)
-    drawn, words = curves(table), {BOARDS: "boards right in every cell (%)", CELLS: "cells right (%)"}
+    ringed, drawn, words = False, curves(table), {BOARDS: "boards right in every cell (%)", CELLS: "cells right (%)"}
     for axes, metric in zip(panels, words, strict=True):
         intervals = []
         for curve in drawn:
             _, values = records.pivot(table, curve.along, metric=metric, end=True, **curve.cell)
             intervals.append(figures.interval(values))
         lines = _draw(axes, drawn, intervals)
+        rings = []
         for curve, line in zip(drawn, lines, strict=True):
+            rings.append(metric == BOARDS and _rings(axes, line, curve, _published_boards(curve)))
             cells, boards = base[curve.cell["game_steps"]]
             level = boards if metric == BOARDS else cells
             axes.axhline(level, color=line.get_color(), linewidth=0.9, linestyle=":")
+        ringed |= any(rings)
         axes.set(ylabel=words[metric], ylim=(-4, 104))
     if not _is_one_point(drawn):
         figures.legend(panels[0])
@@ -80,6 +81,7 @@ def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]]) -> Fig
         "Means over networks with 95 % Student intervals. Dotted, in each curve's colour: what the answer that every "
         "cell is dead gets right. The essay's figures 5 and 7 say tiles, its script counts whole boards."
     )
+    caption += " Rings were read off them, means of 20 networks each." * ringed
     data = records.select(table, metric=[BOARDS, CELLS], end=True).drop("key")
     return Figure("correct", "Boards and cells that are right", caption, picture, data)
 
@@ -92,11 +94,12 @@ def curves(table: pl.DataFrame) -> list[Curve]:
     found = []
     for values in trained.select(columns).unique().sort(columns).iter_rows():
         cell = dict(zip(columns, values, strict=True))
-        words = [f"{cell['game_steps']} step" + "s" * (cell["game_steps"] > 1)]
+        steps = f"{cell['game_steps']} step" + "s" * (cell["game_steps"] > 1)
+        words = [steps] * (trained["game_steps"].n_unique() > 1)
         words += [cell["arm"]] * (trained["arm"].n_unique() > 1)
         words += [f"{cell['d']:g}x deep"] * (trained["d"].n_unique() > 1)
         x = sorted({*records.select(trained, **cell)[along].to_list()})
-        found.append(Curve(", ".join(words), cell, along, x))
+        found.append(Curve(", ".join(words) or steps, cell, along, x))
     return found
 
 
@@ -129,9 +132,27 @@ def _draw(axes: Axes, drawn: Sequence[Curve], intervals: Sequence[Interval]) -> 
     return lines
 
 
+def _rings(axes: Axes, line: figures.Series, curve: Curve, published: Mapping[float, float]) -> bool:
+    """Rings at what was published, in percent, of the widths that were trained; whether there are any."""
+    x = dict(zip(curve.x, line.x, strict=True))  # a curve of one point has its place among the others
+    shown = {x[m]: 100 * rate for m, rate in published.items() if m in x}
+    axes.plot([*shown], [*shown.values()], "o", color=line.get_color(), markerfacecolor="none", markersize=10)
+    return bool(shown)
+
+
 def _published(curve: Curve) -> dict[float, float]:
-    """What was published of this curve, where it is the same setting and a curve at all."""
-    if curve.along != "m" or curve.cell["arm"] != "smooth" or len(curve.x) == 1:
+    """The success rates that were published of this curve, by width, where it is the same setting."""
+    steps, d = curve.cell["game_steps"], curve.cell["d"]
+    if curve.along != "m":
         return {}
-    found = claims.PUBLISHED.get((curve.cell["game_steps"], curve.cell["d"]), {})
-    return {m: 100 * rate for m, rate in found.items() if m in curve.x}
+    if curve.cell["arm"] == "plain":
+        return {1: claims.PUBLISHED_PLAIN} if (steps, d) == (1, 1.0) else {}
+    if (curve.cell["arm"] == "normalized") != (d != 1):
+        return {}  # the script's loop over depths is the one that has --normalize
+    return {**claims.PUBLISHED.get((steps, d), {})}
+
+
+def _published_boards(curve: Curve) -> dict[float, float]:
+    """The shares of boards that were published of this curve, by width, where it is the same setting."""
+    is_published = curve.along == "m" and (curve.cell["arm"], curve.cell["d"]) == ("smooth", 1.0)
+    return {**claims.PUBLISHED_BOARDS.get(curve.cell["game_steps"], {})} if is_published else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from expzoo import records
 from expzoo.claims import Control
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
+from expzoo.life.rules import CONWAY, MOST_ENUMERATED
 from expzoo.numerics.symmetry import HiddenUnits
 from expzoo.spec import Component, Known, Spec
 from expzoo.when import at
@@ -29,7 +31,6 @@ MEASURES = tuple(Measure(*wanted) for wanted in WANTED)
 ENUMERATED = Measure(SUCCESS, "all")
 PLAIN_BATCH = 32
 KNOWN = "known"
-SOLVED = "B3/S23"  # the rule that the hand-set weights play
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Cell:
     """One cell of a grid of settings: so many game steps, m times as wide, d times as deep, in one configuration.
 
     `plain` is the script's default: ReLU throughout, the output clamped, batches of 32 and half as many of them as the
-    base has; `smooth` is the base itself. `density` is that of the training boards, None for the base's own.
+    base has; `smooth` is the base itself, `normalized` the base with the script's option of that name. `density` is
+    that of the training boards, None for the base's own.
     """
 
     arm: str
@@ -52,6 +54,8 @@ class Cell:
         spec = base.replace(dataset={"steps": self.steps}, model=sizes)
         if self.density is not None:
             spec = spec.replace(dataset={"density": self.density})
+        if self.arm == "normalized":
+            return spec.replace(model={"output": "sigmoid", "normalize": True})
         return plain(spec) if self.arm == "plain" else spec
 
     def columns(self) -> dict[str, Any]:
@@ -65,7 +69,7 @@ def plain(spec: Spec) -> Spec:
     batches = max(spec.stop.build().at_most // 2, 1)
     return spec.replace(
         dataset={"batch_size": PLAIN_BATCH},
-        model={"activation": "relu", "output": "clamp"},
+        model={"activation": "relu", "output": "clamp", "normalize": False},
         stop=Component.of("stop", "steps", steps=batches),
     )
 
@@ -77,7 +81,7 @@ def known(spec: Spec, training: int = 1) -> Spec:
 
 def exact(spec: Spec) -> Spec:
     """The hand-set network in the one configuration that is exact, with as good as no training: it must succeed."""
-    return known(spec.replace(model={"activation": "relu", "output": "clamp"}))
+    return known(spec.replace(model={"activation": "relu", "output": "clamp", "normalize": False}))
 
 
 def exact_networks(base: Spec, cells: Sequence[Cell]) -> dict[tuple[str, int, int], Spec]:
@@ -85,7 +89,7 @@ def exact_networks(base: Spec, cells: Sequence[Cell]) -> dict[tuple[str, int, in
 
     There is none for a rule whose solution is not known.
     """
-    if base.dataset["rule"] != SOLVED:
+    if base.dataset["rule"] != CONWAY:
         return {}
     narrowest = min(cell.m for cell in cells)
     own = {(cell.arm, cell.steps, narrowest) for cell in cells}
@@ -98,8 +102,8 @@ def at_start(*measures: tuple[str, str]) -> tuple[Measure, ...]:
 
 
 def can_be_enumerated(cell: Cell, spec: Spec) -> bool:
-    """Whether every state of what the network sees can be tried: one block for one step."""
-    return cell.steps == 1 and cell.d < 2 and spec.dataset["steps"] == 1
+    """Whether every state of what decides a cell can be tried: a block for each step, and few enough steps."""
+    return cell.steps == math.floor(cell.steps * cell.d) <= MOST_ENUMERATED[spec.dataset["neighbourhood"]]
 
 
 def hand_set_control(table: pl.DataFrame) -> Control | None:

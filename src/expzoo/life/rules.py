@@ -21,8 +21,12 @@ NEIGHBOURS = {"von_neumann": 4, "moore": 8}
 KERNEL = 3  # a neighbourhood spans this many cells each way
 DENSITY_BITS = 16
 MOST_PATTERNS_BITS = 13  # of an enumeration: two von Neumann steps see 13 cells, two Moore steps 25
+MOST_ENUMERATED = {"von_neumann": 2, "moore": 1}  # steps within that
+
+CONWAY = "B3/S23"  # Conway's rule, which is also that of Firner's essay; the one whose network is known
 
 _RULE = re.compile(r"B(\d*)/S(\d*)")
+_NEARLY = re.compile(r"\s*B(\d*)\W*S(\d*)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,17 @@ class Rule:
     def parse(cls, text: str, neighbourhood: str) -> Self:
         """The rule written as B3/S23; ValueError if it is written otherwise or counts more neighbours than there are.
 
-        In the neighbourhood of Firner's essay, of 4 cells, B3/S23 is alive next = 3 neighbours, or 2 and alive.
+        In the neighbourhood of Firner's essay, of 4 cells, B3/S23 is alive next = 3 neighbours, or 2 and alive. A rule
+        has one text, since a network's key holds it: each number stands once, and in order.
         """
         most, found = NEIGHBOURS[neighbourhood], _RULE.fullmatch(text)
-        if found is None or any(int(digit) > most for digit in "".join(found.groups())):
+        if found is None or text != _in_order(found) or any(int(digit) > most for digit in "".join(found.groups())):
+            near = _NEARLY.fullmatch(text)
+            meant = _in_order(near) if near else ""
             raise ValueError(
-                f"rule {text!r} must be written like B3/S23, with numbers of neighbours from 0 to {most} "
-                f"of the {neighbourhood} neighbourhood"
+                f"rule {text!r} must be written like {CONWAY}, with numbers of neighbours from 0 to {most} "
+                f"of the {neighbourhood} neighbourhood, each once and in order"
+                + (f": did you mean {meant}?" if meant and meant != text else "")
             )
         birth, survival = (frozenset(map(int, digits)) for digits in found.groups())
         return cls(birth, survival)
@@ -58,6 +66,12 @@ class Rule:
                 there &= boards
             alive |= there
         return alive
+
+
+def _in_order(rule: re.Match[str]) -> str:
+    """The one text of a rule, from a match whose groups are its two numbers."""
+    birth, survival = ("".join(sorted({*digits})) for digits in rule.groups())
+    return f"B{birth}/S{survival}"
 
 
 def neighbours(boards: np.ndarray, neighbourhood: str, edge: str) -> np.ndarray:
@@ -100,6 +114,10 @@ class World:
 
         The cell is the middle one, the side 2 steps + 1: 512 squares for one step, whatever the neighbourhood, since a
         3 x 3 kernel sees the corners too; 8192 diamonds of 13 cells for two von Neumann steps. ValueError beyond.
+
+        One step is tried in full, edges and corners of a board included. The diamonds are all that decides a cell two
+        or more from a dead edge; two kernels of 3 x 3 see twelve cells more, so a network that was not built by hand
+        may be right on every diamond and wrong elsewhere.
         """
         side = 2 * self.steps + 1
         across = np.abs(np.arange(side) - self.steps)

@@ -12,7 +12,7 @@ import numpy as np
 from expzoo import records
 from expzoo.claims import Claim, Control, decide, decide_all, known_answer
 from expzoo.life import claims
-from expzoo.life.fits import growth
+from expzoo.life.fits import growth, half_width
 from expzoo.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, counts, hand_set_control, outcomes
 from expzoo.statistics import Estimate, clopper_pearson, complete, mean_t, newcombe
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
 
 LEAST_WIDTHS = 3
+MANY = 5  # steps from which the essay speaks of no success
+LEAST_HALF = 8  # seeds, for the bootstrap of the control that compares two halves of them
 FALLING = 5  # percent in the last tenth of the training: a loss that has not settled
 LOWEST, BEST, HIGHEST = 0.2, 0.38, 0.5  # the densities that are compared
 
@@ -46,9 +48,9 @@ class Grid:
         """The columns of a cell."""
         return {"arm": arm, "game_steps": steps, "m": m, "d": d} | more
 
-    def widths(self, steps: int, d: float = 1.0) -> list[int]:
-        """The widths of the smooth networks for so many steps."""
-        return sorted(m for arm, n, m, depth in self.cells if (arm, n, depth) == ("smooth", steps, d))
+    def widths(self, steps: int, d: float = 1.0, arm: str = "smooth") -> list[int]:
+        """The widths of an arm's networks for so many steps."""
+        return sorted(m for own, n, m, depth in self.cells if (own, n, depth) == (arm, steps, d))
 
     def rate(self, claim: Claim, control: Control | None, *cell: Any) -> Verdict:
         """The verdict on the success rate of a cell."""
@@ -110,12 +112,23 @@ def judge(table: pl.DataFrame, base_rates: np.ndarray) -> Iterator[Verdict]:
         gain = grid.difference(grid.of("smooth", 1, 5, 1.0), grid.of(*narrow))
         yield decide(claims.WIDTH, gain(level=claims.WIDTH.level), control=control)
         yield grid.rate(claims.WIDE_LEARNS, control, "smooth", 1, 5, 1.0)
-    yield from _growth(grid)
+    yield from _growth(grid, control)
     yield from _cells(grid, control, {int(steps): float(cells) for steps, cells, _ in base_rates})
     yield from _depth(grid, control)
+    yield from many_steps(table, control)
 
 
-def _growth(grid: Grid) -> Iterator[Verdict]:
+def many_steps(table: pl.DataFrame, control: Control | None) -> Iterator[Verdict]:
+    """The verdict on the success rate of all networks for five steps and more, pooled, if there are any."""
+    rows = records.select(table, arm="smooth", metric=SUCCESS, split="test", end=True)
+    values = rows.filter(rows["game_steps"] >= MANY)["value"].to_numpy()
+    if len(values):
+        count, networks = int((values == 100).sum()), len(values)
+        verdict = decide(claims.MANY_STEPS, clopper_pearson(count, networks).scaled(100), control=control)
+        yield replace(verdict, note=f"{verdict.note}; {count} of {networks} networks, pooled")
+
+
+def _growth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
     steps = sorted({n for arm, n, _, d in grid.cells if (arm, d) == ("smooth", 1.0)})
     pairs = [pair for pair in itertools.pairwise(steps) if pair[1] <= 3 and len(_shared(grid, pair)) >= LEAST_WIDTHS]
     if not pairs:
@@ -124,12 +137,29 @@ def _growth(grid: Grid) -> Iterator[Verdict]:
     for pair in pairs:
         tried = _shared(grid, pair)
         measures[f"{pair[0]} to {pair[1]} steps"] = partial(growth, grid.matrix(pair, tried), tried)
-    n, widths = pairs[0][0], _shared(grid, pairs[0])
-    seeds = grid.matrix(pairs[0], widths)[:, 0]
-    halves = np.stack([seeds[: len(seeds) // 2], seeds[len(seeds) // 2 :][: len(seeds) // 2]], 1)
-    null = known_answer(f"two halves of the seeds at {n} steps need one width", partial(growth, halves, widths), 1.0)
-    verdict = decide_all(claims.WIDTH_GROWS, measures, control=null)
-    yield replace(verdict, note=f"{verdict.note}; {grid.still_falling()}")
+    verdict = decide_all(claims.WIDTH_GROWS, measures, control=_halves(grid, pairs[0]) or control)
+    halves = "; ".join(_half(grid, n, _shared(grid, pair)) for pair in pairs for n in pair[pair != pairs[0] :])
+    yield replace(verdict, note=f"{verdict.note}; {halves}; {grid.still_falling()}")
+
+
+def _half(grid: Grid, steps: int, widths: list[int]) -> str:
+    """At which width half of the networks for so many steps succeed, as far as the widths that were tried tell."""
+    counted = [counts(grid.table, **grid.of("smooth", steps, m, 1.0)) for m in widths]
+    (successes, trials), tried = np.array(counted, float).T, np.array(widths, float)
+    half = half_width(successes, trials, tried)
+    beyond = " (beyond the widths tried)" * (not tried.min() <= half <= tried.max())
+    return f"{steps} step{'s' * (steps > 1)}: half succeed at m = {half:.2g}{beyond}"
+
+
+def _halves(grid: Grid, pair: tuple[int, int]) -> Control | None:
+    """That two halves of the seeds, at the smaller number of steps, need one width; None if there are too few."""
+    widths = _shared(grid, pair)
+    seeds = grid.matrix(pair, widths)[:, 0]
+    if (half := len(seeds) // 2) < LEAST_HALF:
+        return None
+    halves = np.stack([seeds[:half], seeds[half : 2 * half]], 1)
+    steps = f"{pair[0]} step" + "s" * (pair[0] > 1)
+    return known_answer(f"two halves of the seeds at {steps} need one width", partial(growth, halves, widths), 1.0)
 
 
 def _shared(grid: Grid, pair: tuple[int, int]) -> list[int]:
@@ -141,6 +171,7 @@ def _cells(grid: Grid, control: Control | None, dead_cells: dict[int, float]) ->
     if not grid.widths(2):
         return
     chosen = records.select(grid.table, arm="smooth", game_steps=2, d=1.0, end=True)
+    chosen = chosen.filter(chosen["split"] == "test")
     ended = chosen.filter(chosen["metric"] == SUCCESS).select("key", "value")
     failed = {key for key, value in ended.iter_rows() if value == 0}
     rows = chosen.filter((chosen["metric"] == CELLS) & chosen["key"].is_in(sorted(failed)))
@@ -152,17 +183,46 @@ def _cells(grid: Grid, control: Control | None, dead_cells: dict[int, float]) ->
     verdict = decide(claims.CELLS_HIDE, estimate, control=control)
     facts = f"{len(failed)} failed networks, right in {boards:.1f} % of the boards" if failed else "no network failed"
     facts += f"; all dead would be right in {dead_cells[2]:.1f} % of the cells"
-    yield replace(verdict, note=f"{verdict.note}; {facts}".lstrip("; "))
+    yield replace(verdict, note=f"{verdict.note}; {facts}{_diamonds(grid, failed)}".lstrip("; "))
+
+
+def _diamonds(grid: Grid, failed: set[str]) -> str:
+    """How many of the networks that succeed at two steps are right on every diamond, where that was tried."""
+    tried = records.select(grid.table, arm="smooth", game_steps=2, d=1.0, metric=SUCCESS, split="all")
+    values = tried.filter(~tried["key"].is_in(sorted(failed)))["value"]
+    right = int((values == 100).sum())
+    return f"; {right} of {len(values)} that succeed are right on all 8192 diamonds" if len(values) else ""
 
 
 def _depth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
-    widths = [m for m in grid.widths(1) if m in grid.widths(1, 2.0)]
-    if not widths:
+    """Decided in the recipe of the essay's curves, which has dropout between blocks; the others stand beside it."""
+    found = {arm: _deeper(grid, arm) for arm in ("normalized", "smooth")}
+    arms = [arm for arm, pairs in found.items() if pairs]
+    if not arms:
         return
-    pairs = {m: grid.difference(grid.of("smooth", 1, m, 2.0), grid.of("smooth", 1, m, 1.0)) for m in widths}
-    yield decide_all(claims.DEPTH, {f"m = {m}": pair for m, pair in pairs.items()}, control=control)
+    pairs = found[arms[0]]
+    beside = "; ".join(_gains(grid, arm) for arm in arms)
+    verdict = decide_all(claims.DEPTH, {f"m = {m}": pair for m, pair in pairs.items()}, control=control)
+    yield replace(verdict, note=f"{verdict.note}; {beside}")
     if 5 in pairs:
-        yield decide(claims.DEPTH_HURTS, pairs[5](level=claims.DEPTH_HURTS.level), control=control)
+        verdict = decide(claims.DEPTH_HURTS, pairs[5](level=claims.DEPTH_HURTS.level), control=control)
+        yield replace(verdict, note=f"{verdict.note}; {beside}".lstrip("; "))
+
+
+def _deeper(grid: Grid, arm: str) -> dict[int, Measure]:
+    """Width -> the estimator of what twice the depth adds to the success rate of one step."""
+    widths = [m for m in grid.widths(1, arm=arm) if m in grid.widths(1, 2.0, arm)]
+    return {m: grid.difference(grid.of(arm, 1, m, 2.0), grid.of(arm, 1, m, 1.0)) for m in widths}
+
+
+def _gains(grid: Grid, arm: str) -> str:
+    """An arm's successes at both depths, by width."""
+    words = [
+        " against ".join("{} of {}".format(*counts(grid.table, **grid.of(arm, 1, m, d))) for d in (2.0, 1.0))
+        + f" at m = {m}"
+        for m in _deeper(grid, arm)
+    ]
+    return f"{arm}, twice the depth: {', '.join(words)}"
 
 
 def _density(grid: Grid, control: Control | None) -> Iterator[Verdict]:

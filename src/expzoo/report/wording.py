@@ -23,17 +23,17 @@ def as_verdicts(verdicts: Iterable[Verdict | Mapping[str, Any]]) -> list[Verdict
 
 
 def effect(verdict: Verdict) -> str:
-    """The effect with its sign and unit, to the digits that its interval gives meaning."""
+    """The effect with its unit, and its sign if it is a difference, to the digits that its interval gives meaning."""
     if math.isnan(verdict.effect):
         return "none"
-    return f"{_signed(verdict.effect, _decimals(verdict))} {verdict.unit}".rstrip()
+    return f"{_signed(verdict, verdict.effect)} {verdict.unit}".rstrip()
 
 
 def interval(verdict: Verdict) -> str:
     """The interval, to the digits of the effect."""
     if not has_interval(verdict):
         return "none"
-    low, high = (_signed(end, _decimals(verdict)) for end in verdict.interval)
+    low, high = (_signed(verdict, end) for end in verdict.interval)
     return f"[{low}, {high}]"
 
 
@@ -57,7 +57,7 @@ def thresholds(verdict: Verdict) -> tuple[float, ...]:
 
 def decision(verdict: Verdict) -> str:
     """The rule of this claim in one sentence."""
-    ends = [f"{end:+g} {verdict.unit}".rstrip() for end in thresholds(verdict)]
+    ends = [f"{end:{_sign(verdict)}g} {verdict.unit}".rstrip() for end in thresholds(verdict)]
     where = {"greater": "above {0}", "less": "below {0}", "equivalent": "between {0} and {1}"}[verdict.direction]
     return f"supported if the whole {100 * verdict.level:g} % interval ({verdict.rule}) lies {where.format(*ends)}"
 
@@ -84,9 +84,16 @@ def settling_command(command: str, n: int) -> str:
     return shlex.join([*kept, f"population.size={n}"])
 
 
-def _signed(value: float, decimals: int) -> str:
-    """A number with its sign, by powers of ten where it is too long to be read."""
-    return f"{value:+.2e}" if abs(value) >= LONG else f"{round(value, decimals) + 0.0:+.{decimals}f}"
+def _signed(verdict: Verdict, value: float) -> str:
+    """One of its numbers, by powers of ten where it is too long to be read."""
+    sign, decimals = _sign(verdict), _decimals(verdict)
+    return f"{value:{sign}.2e}" if abs(value) >= LONG else f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
+
+
+def _sign(verdict: Verdict) -> str:
+    """How a number's sign is formatted: a rate that is compared with another one has none, as a difference has."""
+    is_level = vars(verdict).get("reference", 0.0) > 0 and "point" not in verdict.unit
+    return "-" if is_level else "+"
 
 
 def _decimals(verdict: Verdict) -> int:
