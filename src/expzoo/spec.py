@@ -79,10 +79,12 @@ class Component:
         }
         return {"name": self.name, "version": declared.version, "options": options}
 
-    def looking(self) -> dict[str, Any]:
-        """The options the key does not see, such as the size of a test set."""
+    @cached_property
+    def looking(self) -> str:
+        """8 hexadecimal digits of the options that the key does not see, such as the size of a test set."""
         declared = registry.declared(self.kind, self.name)
-        return {key: value for key, value in self.options if key in declared.not_in_key}
+        options = {key: value for key, value in self.options if key in declared.not_in_key}
+        return hashlib.sha256(canonical_json(options).encode()).hexdigest()[:8]
 
 
 class Recipe:
