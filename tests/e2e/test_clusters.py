@@ -56,6 +56,35 @@ def test_jobs_in_other_processes_share_a_store(tmp_path: Path, not_run: NotRun, 
     assert len(networks(place.folder)) == 4
 
 
+@pytest.mark.slow
+def test_a_job_that_is_lost_with_its_ray_node_is_said_and_what_others_finished_is_kept(
+    tmp_path: Path, not_run: NotRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not find_spec("ray"):
+        not_run("needs the extra ray")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        lost = cluster.add_node(num_cpus=2)
+        own = ("hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.launcher.max_retries=0")
+        place = Place(tmp_path / "place")
+        words = ("population.size=2", "dataset.num_samples=300", "model.width=8", "stop.steps=20,2000000")
+        process = place.start("-m", *own, *words)
+        wait_for(lambda: list(place.folder.rglob("manifest.json")), "no job has ended")
+        wait_for(lambda: len(list(place.folder.rglob("partial.safetensors"))) == 2, "the other job never trained")
+        cluster.remove_node(lost, allow_graceful=False)
+        _, said = process.communicate(timeout=120)
+    finally:
+        cluster.shutdown()
+    *_, heading, reason = said.decode().splitlines()
+    assert process.returncode == 3
+    assert heading == "1 of 2 jobs did not end well:"
+    assert reason.startswith("  stop.steps=2000000: exit code 1: NodeDiedError: ")
+    assert trained(place.folder) == 2
+
+
 @pytest.fixture
 def node(not_run: NotRun) -> Iterator[dict[str, str]]:
     """A SLURM of one node."""

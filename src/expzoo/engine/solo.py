@@ -188,7 +188,7 @@ class SoloTrainer:
 
     def _fit(self, module: SoloModule) -> None:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
             trainer = Trainer(
                 accelerator="gpu" if self.accelerator == "cuda" else "cpu",
                 strategy=ModelParallelStrategy(self.processes, 1) if module.sharded else self.strategy,
