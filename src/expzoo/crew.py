@@ -74,26 +74,29 @@ class Crew:
     def share(self, wants: Iterable[Want], stopped: Callable[[], bool]) -> None:
         """Let all workers train these networks together; returns when they are in the store, or when `stopped`.
 
-        BadInput if they cannot be shared, RuntimeError if a worker failed or was lost.
+        BadInput if they cannot be shared, ChildProcessError if a worker was lost, RuntimeError if one failed.
         """
         self.send(wants)
         waiting = {_answers(worker): number for number, worker in enumerate(self._workers, self.first)}
-        faults: list[tuple[bool, str]] = []
+        faults: list[Exception] = []
         while waiting and not faults and not stopped():
             for answered in select.select(list(waiting), [], [], POLL_SECONDS)[0]:
                 number, line = waiting.pop(answered), answered.readline()
                 reply = json.loads(line) if line else None
                 if reply is None:
-                    faults.append((False, f"worker {number} {_end(self._workers[number - self.first])}"))
+                    how = _end(self._workers[number - self.first])
+                    faults.append(
+                        ChildProcessError(f"worker {number} {how}; the same command goes on from what it kept")
+                    )
                 elif reply["fault"]:
-                    faults.append((reply["bad_input"], reply["fault"]))
+                    faults.append((BadInput if reply["bad_input"] else RuntimeError)(reply["fault"]))
         if stopped():
             self.interrupt()
         elif faults:
             for worker in self._workers:
                 worker.kill()  # the others wait for the one that failed
             self.close()
-            raise BadInput(faults[0][1]) if faults[0][0] else RuntimeError(faults[0][1])
+            raise faults[0]
 
     def wait(self, seconds: float) -> None:
         """Until a worker has done what it was sent, or was lost, but not longer than this."""

@@ -69,7 +69,8 @@ def _trainer(settings: dict[str, Any]) -> Any:
     if settings["strategy"]:
         from expzoo.engine.solo import SoloTrainer
 
-        return SoloTrainer(root, accelerator, settings["strategy"], settings["index"], settings["total"]).train
+        place = settings["strategy"], settings["index"], settings["total"], settings["partial_seconds"]
+        return SoloTrainer(root, accelerator, *place).train
     store = Store(root, machine_class(accelerator))
     share = settings["index"], settings["total"]
     return Lab(store, accelerator=accelerator, partial_seconds=settings["partial_seconds"], share=share).obtain

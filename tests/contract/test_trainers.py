@@ -7,24 +7,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from expzoo import crew, wire
 from expzoo.engine.evaluation import Measure
+from expzoo.engine.solo import solo_class
 from expzoo.errors import BadInput
+from expzoo.lab import Lab
 from expzoo.pruning import Pruning
 from expzoo.registry import build
 from expzoo.spec import Event, Spec
+from expzoo.store import Store
 from expzoo.trained import Request, expand
 from expzoo.when import every, log_spaced
-
-if TYPE_CHECKING:
-    from expzoo.lab import Lab
 
 
 @pytest.fixture
@@ -102,6 +102,37 @@ def test_processes_that_share_a_network_agree_with_one_within_rounding(
     with pytest.raises(BadInput, match=r"dataset.batch_size=25 cannot be shared by 2 processes"):
         shared.train([base])
     shared.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_a_shared_network_whose_processes_are_lost_goes_on_with_the_bits_of_an_undisturbed_one(
+    tmp_path: Path, base: Spec, strategy: str
+) -> None:
+    request = Request((base.replace(stop={"steps": 100}, dataset={"batch_size": 50}),), steps=(0, 7))
+    store = tmp_path / "disturbed"
+    own = crew.Crew(crew.Place(str(store), partial_seconds=0), 2, 2, strategy=strategy)
+    lab = Lab(Store(store, solo_class("cpu", strategy, 2)), crew=own)
+
+    def kill() -> None:
+        end = time.monotonic() + 200
+        while not list(store.rglob("partial.safetensors")) and time.monotonic() < end:
+            time.sleep(0.01)
+        own._workers[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(ChildProcessError, match="worker 0 was killed by SIGKILL; the same command goes on"):
+        lab.train(request)
+    killer.join()
+    [partial] = [lab.store.load_partial(spec.key) for spec in request.specs]
+    assert partial is not None
+    assert 0 < partial.step < 100
+    found = contents(lab, request)
+    lab.close()
+    whole = crew.open_shared(tmp_path / "whole", "cpu", strategy, 2)
+    assert found == contents(whole, request)
+    whole.close()
 
 
 def test_devices_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
