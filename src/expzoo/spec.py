@@ -80,11 +80,10 @@ class Component:
         return {"name": self.name, "version": declared.version, "options": options}
 
     @cached_property
-    def looking(self) -> str:
-        """8 hexadecimal digits of the options that the key does not see, such as the size of a test set."""
+    def looking(self) -> dict[str, Any]:
+        """The options the key does not see, such as the size of a test set."""
         declared = registry.declared(self.kind, self.name)
-        options = {key: value for key, value in self.options if key in declared.not_in_key}
-        return hashlib.sha256(canonical_json(options).encode()).hexdigest()[:8]
+        return {key: value for key, value in self.options if key in declared.not_in_key}
 
 
 class Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from expzoo.errors import BadInput, PluginError
 from expzoo.metrics import LOSS, component, full_name
 from expzoo.numerics.empirical import EmpiricalLoss
 from expzoo.probes import Point
+from expzoo.spec import canonical_json
 from expzoo.when import END, When
 
 if TYPE_CHECKING:
@@ -72,7 +74,8 @@ class Measure:
         """Where the values are kept. On test data, options that only look, as the test set's size, are part of it."""
         if not self.split or self.split in TRAINED_WITH:
             return f"{self._full_name}/{self.split}"
-        return f"{self._full_name}/{self.split}/{spec.dataset.looking}"
+        looking = hashlib.sha256(canonical_json(spec.dataset.looking).encode()).hexdigest()[:8]
+        return f"{self._full_name}/{self.split}/{looking}"
 
 
 def probe(name: str, split: str = "", when: When = END, **options: Any) -> Measure:
