@@ -26,7 +26,6 @@ class Auto:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root`; BadInput if there is no such device."""
-        from expzoo.crew import devices, find_accelerator, open_populations
+        from expzoo.crew import find_accelerator, open_populations
 
-        accelerator = find_accelerator(self.accelerator)
-        return open_populations(root, accelerator, devices("cuda") if accelerator == "cuda" else 1)
+        return open_populations(root, self.accelerator, None if find_accelerator(self.accelerator) == "cuda" else 1)

@@ -36,7 +36,6 @@ class Ddp:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
-        from expzoo.crew import find_accelerator, find_processes, open_shared
+        from expzoo.crew import open_shared
 
-        accelerator = find_accelerator(self.accelerator)
-        return open_shared(root, accelerator, "ddp", find_processes(self.processes, accelerator, least=2))
+        return open_shared(root, self.accelerator, "ddp", self.processes)

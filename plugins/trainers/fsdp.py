@@ -37,7 +37,6 @@ class Fsdp:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
-        from expzoo.crew import find_accelerator, find_processes, open_shared
+        from expzoo.crew import open_shared
 
-        accelerator = find_accelerator(self.accelerator)
-        return open_shared(root, accelerator, "fsdp", find_processes(self.processes, accelerator, least=2))
+        return open_shared(root, self.accelerator, "fsdp", self.processes)

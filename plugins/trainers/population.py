@@ -30,7 +30,6 @@ class Population:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
-        from expzoo.crew import find_accelerator, find_processes, open_populations
+        from expzoo.crew import open_populations
 
-        accelerator = find_accelerator(self.accelerator)
-        return open_populations(root, accelerator, find_processes(self.processes, accelerator))
+        return open_populations(root, self.accelerator, self.processes)

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 
+from expzoo.collection import end_quickly
 from expzoo.errors import BadInput, PluginError
 from expzoo.interruption import interruptible
 from expzoo.jobs import DONE, INTERRUPTED, Outcome, say, told
@@ -14,6 +15,7 @@ from expzoo.words import Words
 
 def main() -> int:
     """Do what the command line says and return the exit code."""
+    end_quickly()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show is shown by its number
             stream.reconfigure(errors="backslashreplace")

@@ -1,7 +1,8 @@
 """Worker processes that live as long as the process that needs them: each trains its own rows, or its share of one row.
 
 A worker is `python -m expzoo.worker`, whatever started this process: everything that it has to know is sent to it as
-JSON, the frozen settings first. A command line is never run a second time.
+JSON, the frozen settings first. A command line is never run a second time. Workers start before torch is imported here,
+so that all processes import at the same time.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from expzoo import wire
 from expzoo.errors import BadInput
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class Place:
     """Where the workers' results go and what they compute on."""
 
     store: str
-    accelerator: str = "cpu"
+    accelerator: str = "cpu"  # or auto, which a worker finds out by itself
     partial_seconds: float = 5.0
 
 
 @dataclass
 class Crew:
-    """`count` processes, started when they are first needed. `first` is the number of the first one.
+    """`count` processes, started by `start` or when they are first needed. `first` is the number of the first one.
 
     `strategy` is empty for workers that train rows of their own, else Lightning's name of how they share one network.
     """
@@ -54,14 +54,15 @@ class Crew:
     first: int = 0
     strategy: str = ""
     _workers: list[subprocess.Popen[str]] = field(default_factory=list)
+    _is_needed: bool = False
 
     def send(self, wants: Iterable[Want]) -> None:
         """Let every worker that is alive train these networks."""
-        if not self._workers:
-            self._start()
-        living = [_answers(worker) for worker in self._workers if worker.poll() is None]
-        for answered in select.select(living, [], [], 0)[0]:
-            answered.readline()  # of work before: nobody needs it, and a full pipe would stop the worker
+        from expzoo import wire
+
+        self.start()
+        self.wait(0)
+        self._is_needed = True
         line = json.dumps(wire.dump(wants), separators=(",", ":"))
         for worker in self._workers:
             if worker.poll() is None:
@@ -73,26 +74,35 @@ class Crew:
     def share(self, wants: Iterable[Want], stopped: Callable[[], bool]) -> None:
         """Let all workers train these networks together; returns when they are in the store, or when `stopped`.
 
-        BadInput if they cannot be shared, RuntimeError if a worker failed or was lost.
+        BadInput if they cannot be shared, ChildProcessError if a worker was lost, RuntimeError if one failed.
         """
         self.send(wants)
         waiting = {_answers(worker): number for number, worker in enumerate(self._workers, self.first)}
-        faults: list[tuple[bool, str]] = []
+        faults: list[Exception] = []
         while waiting and not faults and not stopped():
             for answered in select.select(list(waiting), [], [], POLL_SECONDS)[0]:
                 number, line = waiting.pop(answered), answered.readline()
                 reply = json.loads(line) if line else None
                 if reply is None:
-                    faults.append((False, f"worker {number} {_end(self._workers[number - self.first])}"))
+                    how = _end(self._workers[number - self.first])
+                    faults.append(
+                        ChildProcessError(f"worker {number} {how}; the same command goes on from what it kept")
+                    )
                 elif reply["fault"]:
-                    faults.append((reply["bad_input"], reply["fault"]))
+                    faults.append((BadInput if reply["bad_input"] else RuntimeError)(reply["fault"]))
         if stopped():
             self.interrupt()
         elif faults:
             for worker in self._workers:
                 worker.kill()  # the others wait for the one that failed
             self.close()
-            raise BadInput(faults[0][1]) if faults[0][0] else RuntimeError(faults[0][1])
+            raise faults[0]
+
+    def wait(self, seconds: float) -> None:
+        """Until a worker has done what it was sent, or was lost, but not longer than this."""
+        living = [_answers(worker) for worker in self._workers if worker.poll() is None]
+        for answered in select.select(living, [], [], seconds)[0]:
+            answered.readline()  # what went wrong, whoever needs the network meets again
 
     def lost(self) -> list[str]:
         """The workers that are no more, each named once, with how they ended."""
@@ -111,8 +121,10 @@ class Crew:
         self.close()
 
     def close(self) -> None:
-        """End the workers when they are done."""
+        """End the workers when they are done, at once if there was nothing to do."""
         for worker in self._workers:
+            if not self._is_needed:
+                worker.kill()
             with suppress(OSError):
                 worker.stdin.close()  # type: ignore[union-attr]
         for worker in self._workers:
@@ -121,7 +133,10 @@ class Crew:
             _close(worker)
         self._workers = []
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the workers, unless they are there."""
+        if self._workers:
+            return
         port = _free_port()
         for number in range(self.first, self.first + self.count):
             settings = {**vars(self.place), "index": number, "total": self.total, "strategy": self.strategy}
@@ -134,6 +149,7 @@ class Crew:
             )
             assert worker.stdin is not None
             worker.stdin.write(json.dumps(settings) + "\n")
+            worker.stdin.flush()
             self._workers.append(worker)
         log.info("started %d workers", self.count)
 
@@ -148,9 +164,10 @@ class Crew:
                 "NODE_RANK": 0,
             }
             own |= {name: str(value) for name, value in ranks.items()} | {"MASTER_ADDR": "127.0.0.1"}
-        elif self.place.accelerator == "cuda":
+        elif self.place.accelerator != "cpu":
             seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-            own["CUDA_VISIBLE_DEVICES"] = seen.split(",")[number] if seen else str(number)
+            devices = seen.split(",") if seen is not None else [str(device) for device in range(self.total)]
+            own["CUDA_VISIBLE_DEVICES"] = devices[number] if number < len(devices) else ""
         hidden = ("SLURM_", "PMI")  # a job's own step is not theirs
         return {k: v for k, v in os.environ.items() if not (self.strategy and k.startswith(hidden))} | own
 
@@ -186,45 +203,72 @@ def _free_port() -> int:
 
 def find_accelerator(wanted: str) -> str:
     """The device kind: what was asked for, or the best there is."""
+    if wanted == "cpu":
+        return wanted
     import torch
 
     there = torch.cuda.is_available()
     if wanted == "cuda" and not there:
         raise BadInput("trainer.accelerator=cuda: torch sees no CUDA device here; use cpu or auto")
-    return "cuda" if there and wanted != "cpu" else "cpu"
+    return "cuda" if there else "cpu"
 
 
 def devices(accelerator: str) -> int:
     """How many processes there is room for: CUDA devices, or processors that this process may use."""
+    if accelerator == "cpu":
+        return len(os.sched_getaffinity(0))
     import torch
 
-    return torch.cuda.device_count() if accelerator == "cuda" else len(os.sched_getaffinity(0))
+    return torch.cuda.device_count()
 
 
-def find_processes(wanted: int | None, accelerator: str, least: int = 1) -> int:
-    """How many processes: as many as were asked for, or as there is room for; BadInput if there is no room."""
-    there = devices(accelerator)
-    if wanted and accelerator == "cuda" and wanted > there:
-        raise BadInput(f"trainer.processes={wanted}: there are {there} CUDA devices here; give at most {there}")
-    return wanted or max(there, least)
+def open_populations(root: Path, wanted: str, processes: int | None) -> Lab:
+    """A lab with so many processes, itself among them, that share the rows; None is as many as there is room for.
+
+    BadInput if there is no such accelerator, or not so many devices.
+    """
+    processes = processes or devices(find_accelerator(wanted))
+    crew = Crew(Place(str(root), wanted), processes - 1, processes, first=1) if processes > 1 else None
+    with _started(crew):
+        accelerator = _room(wanted, processes)
+        from expzoo.lab import Lab
+        from expzoo.machine import machine_class
+        from expzoo.store import Store
+
+        store = Store(root, machine_class(accelerator))
+        return Lab(store, accelerator=accelerator, share=(0, processes), crew=crew)
 
 
-def open_populations(root: Path, accelerator: str, processes: int) -> Lab:
-    """A lab with so many processes, itself among them, that share the rows."""
-    from expzoo.lab import Lab
-    from expzoo.machine import machine_class
-    from expzoo.store import Store
+def open_shared(root: Path, wanted: str, strategy: str, processes: int | None) -> Lab:
+    """A lab that lets so many processes train each network together; BadInput as `open_populations`."""
+    processes = processes or max(devices(find_accelerator(wanted)), 2)
+    crew = Crew(Place(str(root), wanted), processes, processes, strategy=strategy)
+    with _started(crew):
+        accelerator = _room(wanted, processes)
+        from expzoo.engine.solo import solo_class
+        from expzoo.lab import Lab
+        from expzoo.store import Store
 
-    store = Store(root, machine_class(accelerator))
-    crew = Crew(Place(str(root), accelerator), processes - 1, processes, first=1) if processes > 1 else None
-    return Lab(store, accelerator=accelerator, share=(0, processes), crew=crew)
+        return Lab(Store(root, solo_class(accelerator, strategy, processes)), accelerator="cpu", crew=crew)
 
 
-def open_shared(root: Path, accelerator: str, strategy: str, processes: int) -> Lab:
-    """A lab that lets so many processes train each network together."""
-    from expzoo.engine.solo import solo_class
-    from expzoo.lab import Lab
-    from expzoo.store import Store
+@contextmanager
+def _started(crew: Crew | None) -> Iterator[None]:
+    """Inside, a crew is starting; it is ended if something goes wrong."""
+    if crew is None:
+        yield
+        return
+    crew.start()
+    try:
+        yield
+    except BaseException:
+        crew.close()
+        raise
 
-    crew = Crew(Place(str(root), accelerator), processes, processes, strategy=strategy)
-    return Lab(Store(root, solo_class(accelerator, strategy, processes)), accelerator="cpu", crew=crew)
+
+def _room(wanted: str, processes: int) -> str:
+    """The device kind; BadInput if there are not so many CUDA devices."""
+    accelerator = find_accelerator(wanted)
+    if accelerator == "cuda" and processes > (there := devices(accelerator)):
+        raise BadInput(f"trainer.processes={processes}: there are {there} CUDA devices here; give at most {there}")
+    return accelerator

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from expzoo import learned, registry, results
 from expzoo.analysis import Analysis, Figure, Findings, Setting
 from expzoo.blame import plugins_are_blamed
+from expzoo.collection import no_collection
 from expzoo.errors import BadInput, PluginError, first_line
 from expzoo.feasibility import loss_faults, model_faults
 from expzoo.finished import comparable, show
@@ -20,7 +21,8 @@ from expzoo.identity import run_id
 from expzoo.lab import Interrupted, Irreproducible, Lab
 from expzoo.lockstep import Asking, lockstep, noting
 from expzoo.mirror import mirror
-from expzoo.progress import shown, terminal_progress
+from expzoo.opening import open_lab
+from expzoo.progress import shown
 from expzoo.randomness import member_seed
 from expzoo.spec import Spec
 from expzoo.verdicts import Verdict, dump_verdicts
@@ -41,13 +43,13 @@ class Said(logging.Handler):
 
 
 @plugins_are_blamed()
-def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None = None) -> int:
+def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None = None, lab: Lab | None = None) -> int:
     """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained.
 
-    `overrides` are what it was composed from; if they are not given, those of the job that Hydra runs now.
+    `overrides` are what it was composed from; if they are not given, those of the job that Hydra runs now. `lab` is
+    the config's, if it was opened already; it is closed.
     """
-    with shown("looking at what is asked"):
-        lab = open_lab(config)
+    lab = lab or open_lab(config)
     try:
         return lab.drive(conduct(config, directory, lab, overrides=overrides))
     except Interrupted:
@@ -76,7 +78,7 @@ def conduct(
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Said()])
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
-    with shown("looking at what is asked"):
+    with shown("looking at what is asked"), no_collection():
         names = learned.wholes(config, lab.store)
         setting, analyses = prepare(learned.resolved(config, names))
     if config["dry_run"]:
@@ -133,15 +135,6 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         raise BadInput("\n".join(faults))
     seeds = tuple(member_seed(config["seed"], index) for index in range(config["population"]["size"]))
     return Setting(base, seeds, config["budget"]), analyses
-
-
-def open_lab(config: dict[str, Any]) -> Lab:
-    """A lab on the config's store, as its trainer has it; BadInput if there are no such devices."""
-    node = config["trainer"]
-    trainer = registry.build("trainer", node["name"], **{k: v for k, v in node.items() if k != "name"})
-    lab: Lab = trainer.open(Path(config["store"]).absolute())
-    lab.progress = terminal_progress()
-    return lab
 
 
 def write_results(

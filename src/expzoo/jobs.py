@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expzoo.collection import no_collection
 from expzoo.errors import BadInput, PluginError
 from expzoo.interruption import ignore
 from expzoo.progress import shown
@@ -125,9 +126,12 @@ def _results(cfg: DictConfig, directory: Path) -> int:
     config = checked(cfg)
     if finished.show_if_finished(directory, config):
         return DONE
-    with shown("starting"):
+    with shown("starting"), no_collection():
+        from expzoo.opening import open_lab
+
+        lab = open_lab(config)  # first, since its processes import what this one imports next
         from expzoo import experiment
-    return experiment.run(config, directory)
+    return experiment.run(config, directory, lab=lab)
 
 
 def checked(cfg: DictConfig) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expzoo.collection import no_collection
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator
@@ -160,7 +161,7 @@ class Lab:
                 raise Interrupted
             missing = {key: want for key, want in missing.items() if key not in networks}
             if missing and len(networks) == before:
-                time.sleep(WAIT_SECONDS)
+                self.crew.wait(WAIT_SECONDS) if self.crew else time.sleep(WAIT_SECONDS)
                 networks.update(self.shelf.found(missing))
                 missing = {key: want for key, want in missing.items() if key not in networks}
             for said in self.crew.lost() if self.crew else ():
@@ -247,15 +248,14 @@ class Lab:
         self.tally.spent(list(found), time.perf_counter() - begin)
 
     def _train_chunk(self, trainees: list[Trainee], networks: dict[str, Network]) -> None:
-        from expzoo.engine.lightning import AfterBlock, KeepPartials, fit
-
+        with no_collection():
+            from expzoo.engine.lightning import AfterBlock, KeepPartials, fit
         begin, start = time.perf_counter(), trainees[0].at
-        callbacks: list[Any] = [KeepPartials(self._keep, self.partial_seconds)]
-        callbacks.append(AfterBlock(self.interruption.after_block))
-        program = self.assembler.program(trainees)
-        session = Session(
-            program, trainees, self.evaluator, lambda done: self._commit(done, networks), self.assembler.program
-        )
+        stop = AfterBlock(self.interruption.after_block)
+        callbacks: list[Any] = [KeepPartials(self._keep, self.partial_seconds), stop]
+        build = self.assembler.program
+        program = build(trainees)
+        session = Session(program, trainees, self.evaluator, lambda done: self._commit(done, networks), build)
         if self.progress:
             callbacks.append(AfterBlock(reporter(self.progress, session)))
         try:

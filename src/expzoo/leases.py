@@ -21,7 +21,7 @@ from expzoo.atomic import here, is_alive
 NAME = "lease"
 TOUCH_SECONDS = 5.0
 NOT_OURS = (
-    "another user's part of the store cannot be written: give it a common group (chmod -R g+rwX, umask 002), "
+    "another user's part of the store is closed to this one: give it a common group (chmod -R g+rwX, umask 002), "
     "or choose another with store=..."
 )
 STALE_SECONDS = 60.0  # without a touch, as the one who waits sees it: clocks of two machines are never compared

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LISTS = (*SHARED, "experiment")
 _HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra/launcher", "hydra/sweeper")
 _HYDRA_NODES = ("hydra.launcher.", "hydra.sweeper.")
+_HYDRA_MORE = "+hydra.launcher.additional_parameters."  # of SLURM's sbatch, which the launcher hands on
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class Request:
 
     def _add_hydra(self, override: Override, values: list[Any]) -> None:
         key, text = override.get_key_element(), str(override.input_line)
-        allowed = key in _HYDRA or (key.startswith(_HYDRA_NODES) and not key.rpartition(".")[2].startswith("_"))
+        inside = key.startswith((*_HYDRA_NODES, _HYDRA_MORE)) and not key.rpartition(".")[2].startswith("_")
+        allowed = key in _HYDRA or inside
         if override.is_sweep_override():
             self.faults.append(f"{text}: a setting of Hydra cannot be swept over")
         elif allowed and all(isinstance(v, int | float | str | None) for value in values for v in _items(value)):

@@ -183,9 +183,9 @@ def _presets(places: tuple[Home, ...], stamps: tuple[int, ...]) -> dict[str, dic
 
 def path(kind: str, name: str) -> Path:
     """The file of a plugin; BadInput with the nearest names if there is none."""
-    if name not in available(kind):
-        raise BadInput(f"there is no {kind}={name}: {nearest(name, index()[kind])}")
-    return index()[kind][name]
+    if name not in (known := index().get(kind, {})):
+        raise BadInput(f"there is no {kind}={name}: {nearest(name, available(kind))}")
+    return known[name]
 
 
 def owner(file: Path) -> str:

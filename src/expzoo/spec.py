@@ -79,6 +79,7 @@ class Component:
         }
         return {"name": self.name, "version": declared.version, "options": options}
 
+    @cached_property
     def looking(self) -> dict[str, Any]:
         """The options the key does not see, such as the size of a test set."""
         declared = registry.declared(self.kind, self.name)

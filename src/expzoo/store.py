@@ -16,6 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from expzoo.atomic import remove_orphans, write_atomically
+from expzoo.leases import NOT_OURS
 from expzoo.packed import Corrupt, pack, read_packed
 
 FORMAT = "1"
@@ -75,7 +76,10 @@ class Store:
     def require_writable(self) -> None:
         """OSError, naming the path, if nothing can be written here: asked before training, not after."""
         probe = self.root / ".writable"
-        write_atomically(probe, b"")
+        try:
+            write_atomically(probe, b"")
+        except PermissionError as error:
+            raise PermissionError(error.errno, NOT_OURS, str(self.root)) from error
         with suppress(OSError):
             probe.unlink(missing_ok=True)
         remove_orphans(self.root)
@@ -92,6 +96,8 @@ class Store:
                 return _network(arrays, about, key, path)
             except FileNotFoundError:
                 continue
+            except PermissionError as error:
+                raise PermissionError(error.errno, NOT_OURS, str(path)) from error
             except Corrupt as error:
                 self._set_aside(path, error)
         return None

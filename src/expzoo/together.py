@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo import finished, jobs
 from expzoo.blame import plugins_are_blamed
+from expzoo.collection import no_collection
 from expzoo.jobs import DONE, INTERRUPTED, Outcome
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ class Job:
             if not self.config["dry_run"] and finished.is_finished(self.directory, self.config):
                 self._end(DONE)
                 return
-            from expzoo import experiment
-
             if self.config["dry_run"]:
                 print(" ".join(self.cfg.hydra.overrides.task))
-            self.lab = labs.of(self.config)
+            with no_collection():
+                self.lab = labs.of(self.config)
+                from expzoo import experiment
+
             self.asking = experiment.conduct(self.config, self.directory, self.lab, render=False)
             self._step(None)
 
@@ -113,13 +115,13 @@ class Labs:
 
     def of(self, config: dict[str, Any]) -> Lab:
         """The lab of a job; BadInput if its trainer cannot be had here."""
-        from expzoo import experiment
+        from expzoo.opening import open_lab
 
         wanted = config["store"], config["trainer"]
         for known, lab in self._labs:
             if known == wanted:
                 return lab
-        self._labs.append((wanted, experiment.open_lab(config)))
+        self._labs.append((wanted, open_lab(config)))
         return self._labs[-1][1]
 
     def close(self) -> None:

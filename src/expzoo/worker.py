@@ -1,30 +1,41 @@
 """`python -m expzoo.worker`: trains the networks that come as lines of JSON, and puts them into the shared store.
 
 The first line holds the settings. Each further line is answered by one, with what went wrong, empty if nothing did.
+What training needs is imported before there is anything to train.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
+
+from expzoo.collection import end_quickly, no_collection
 
 
 def main() -> int:
     """Serve until the input ends; 75 if a signal asked to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: whoever started this process says when to stop
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what plugins print must not be taken for an answer
+    lines: SimpleQueue[str] = SimpleQueue()
+    Thread(target=_read, args=(lines,), name="lines", daemon=True).start()
+    end_quickly()
+    settings = json.loads(lines.get())
+    with no_collection():
+        train = _trainer(settings)
     from expzoo import wire
     from expzoo.errors import BadInput
     from expzoo.interruption import Stopped
     from expzoo.lab import Interrupted
 
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what plugins print must not be taken for an answer
-    settings = json.loads(sys.stdin.readline())
-    train = _trainer(settings)
-    for line in sys.stdin:
+    while line := lines.get():
         reply = {"fault": "", "bad_input": False}
         try:
             train(wire.load(json.loads(line)))
@@ -38,16 +49,28 @@ def main() -> int:
     return 0
 
 
+def _read(lines: SimpleQueue[str]) -> None:
+    """Take lines as they come, so that nobody who sends one waits; an empty one is the end."""
+    for line in sys.stdin:
+        lines.put(line)
+    lines.put("")
+
+
 def _trainer(settings: dict[str, Any]) -> Any:
+    import torch._dynamo  # noqa: F401 - tracing needs it
+
+    import expzoo.engine.lightning  # noqa: F401
+    from expzoo.crew import find_accelerator
     from expzoo.lab import Lab
     from expzoo.machine import machine_class
     from expzoo.store import Store
 
-    root, accelerator = Path(settings["store"]), settings["accelerator"]
+    root, accelerator = Path(settings["store"]), find_accelerator(settings["accelerator"])
     if settings["strategy"]:
         from expzoo.engine.solo import SoloTrainer
 
-        return SoloTrainer(root, accelerator, settings["strategy"], settings["index"], settings["total"]).train
+        place = settings["strategy"], settings["index"], settings["total"], settings["partial_seconds"]
+        return SoloTrainer(root, accelerator, *place).train
     store = Store(root, machine_class(accelerator))
     share = settings["index"], settings["total"]
     return Lab(store, accelerator=accelerator, partial_seconds=settings["partial_seconds"], share=share).obtain

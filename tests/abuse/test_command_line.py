@@ -181,6 +181,9 @@ LINES: dict[str, list[str]] = {
     "hydra.sweeper.params={_target_:os.system}": [
         "hydra.sweeper.params cannot be changed: did you mean hydra.sweep.dir?"
     ],
+    "+hydra.launcher.additional_parameters._target_=x": [
+        f"+hydra.launcher.additional_parameters._target_ cannot be changed: known: {HYDRA}"
+    ],
     "hydra.searchpath=[/x]": [f"hydra.searchpath cannot be changed: known: {HYDRA}"],
     "hydra/launcher=fusd": ["there is no hydra/launcher=fusd: did you mean fused?"],
     f"{CHOSEN} model._target_=os.system": ["model has no _target_: known: depth, residual, width, widths"],

@@ -7,24 +7,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from expzoo import crew, wire
 from expzoo.engine.evaluation import Measure
+from expzoo.engine.solo import solo_class
 from expzoo.errors import BadInput
+from expzoo.lab import Lab
 from expzoo.pruning import Pruning
 from expzoo.registry import build
 from expzoo.spec import Event, Spec
+from expzoo.store import Store
 from expzoo.trained import Request, expand
 from expzoo.when import every, log_spaced
-
-if TYPE_CHECKING:
-    from expzoo.lab import Lab
 
 
 @pytest.fixture
@@ -104,6 +104,37 @@ def test_processes_that_share_a_network_agree_with_one_within_rounding(
     shared.close()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_a_shared_network_whose_processes_are_lost_goes_on_with_the_bits_of_an_undisturbed_one(
+    tmp_path: Path, base: Spec, strategy: str
+) -> None:
+    request = Request((base.replace(stop={"steps": 100}, dataset={"batch_size": 50}),), steps=(0, 7))
+    store = tmp_path / "disturbed"
+    own = crew.Crew(crew.Place(str(store), partial_seconds=0), 2, 2, strategy=strategy)
+    lab = Lab(Store(store, solo_class("cpu", strategy, 2)), crew=own)
+
+    def kill() -> None:
+        end = time.monotonic() + 200
+        while not list(store.rglob("partial.safetensors")) and time.monotonic() < end:
+            time.sleep(0.01)
+        own._workers[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(ChildProcessError, match="worker 0 was killed by SIGKILL; the same command goes on"):
+        lab.train(request)
+    killer.join()
+    [partial] = [lab.store.load_partial(spec.key) for spec in request.specs]
+    assert partial is not None
+    assert 0 < partial.step < 100
+    found = contents(lab, request)
+    lab.close()
+    whole = crew.open_shared(tmp_path / "whole", "cpu", strategy, 2)
+    assert found == contents(whole, request)
+    whole.close()
+
+
 def test_devices_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
@@ -114,17 +145,46 @@ def test_devices_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pyt
         build("trainer", "auto", accelerator="cuda").open(tmp_path)
 
 
+def test_processes_that_are_not_needed_end_at_once(tmp_path: Path) -> None:
+    lab = crew.open_populations(tmp_path / "store", "cpu", 2)
+    assert lab.crew
+    [worker] = lab.crew._workers
+    assert worker.poll() is None
+    lab.close()
+    assert worker.returncode == -signal.SIGKILL
+
+
+def test_processes_end_when_there_are_no_such_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+    monkeypatch.setattr(crew.Crew, "close", lambda own: ended.append(own) or [w.kill() for w in own._workers])
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(BadInput, match="torch sees no CUDA device here"):
+        build("trainer", "population", processes=2, accelerator="cuda").open(tmp_path)
+    assert [len(own._workers) for own in ended] == [1]
+    for worker in ended[0]._workers:
+        worker.communicate()
+
+
 @pytest.mark.slow
-def test_a_signal_stops_every_process_and_the_command_goes_on_later(tmp_path: Path) -> None:
+@pytest.mark.parametrize("everybody", [False, True])
+@pytest.mark.parametrize("leases", [0, 4])
+def test_a_signal_stops_every_process_and_the_command_goes_on_later(
+    tmp_path: Path, everybody: bool, leases: int
+) -> None:
+    """SIGTERM for the command, or Ctrl-C in its terminal, while it trains or while its processes are still starting."""
     words = ["population.size=4", "model.width=20", "stop.steps=20000", "dataset.num_samples=200", "budget=smoke"]
     command = [sys.executable, "-m", "expzoo", *words, "trainer=population", "trainer.processes=2"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    pipes = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
     end = time.monotonic() + 120
-    while len(list(tmp_path.rglob("lease"))) < 4 and time.monotonic() < end:
+    while len(list(tmp_path.rglob("lease"))) < leases and time.monotonic() < end:
         time.sleep(0.05)
-    time.sleep(0.5)
-    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5 if leases else 2)
+    if everybody:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 75, said
     assert said.splitlines() == ["interrupted: what was done is kept; the same command goes on from here"]

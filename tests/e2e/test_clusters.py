@@ -56,6 +56,35 @@ def test_jobs_in_other_processes_share_a_store(tmp_path: Path, not_run: NotRun, 
     assert len(networks(place.folder)) == 4
 
 
+@pytest.mark.slow
+def test_a_job_that_is_lost_with_its_ray_node_is_said_and_what_others_finished_is_kept(
+    tmp_path: Path, not_run: NotRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not find_spec("ray"):
+        not_run("needs the extra ray")
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        lost = cluster.add_node(num_cpus=2)
+        own = ("hydra/launcher=ray", f"hydra.launcher.address={cluster.address}", "hydra.launcher.max_retries=0")
+        place = Place(tmp_path / "place")
+        words = ("population.size=2", "dataset.num_samples=300", "model.width=8", "stop.steps=20,2000000")
+        process = place.start("-m", *own, *words)
+        wait_for(lambda: list(place.folder.rglob("manifest.json")), "no job has ended")
+        wait_for(lambda: len(list(place.folder.rglob("partial.safetensors"))) == 2, "the other job never trained")
+        cluster.remove_node(lost, allow_graceful=False)
+        _, said = process.communicate(timeout=120)
+    finally:
+        cluster.shutdown()
+    *_, heading, reason = said.decode().splitlines()
+    assert process.returncode == 3
+    assert heading == "1 of 2 jobs did not end well:"
+    assert reason.startswith("  stop.steps=2000000: exit code 1: NodeDiedError: ")
+    assert trained(place.folder) == 2
+
+
 @pytest.fixture
 def node(not_run: NotRun) -> Iterator[dict[str, str]]:
     """A SLURM of one node."""
@@ -115,12 +144,37 @@ def test_a_job_that_slurm_preempts_is_queued_again_and_ends_with_the_bits_of_an_
 
 
 @pytest.mark.slow
+def test_a_job_that_is_lost_with_its_node_is_said_and_what_others_finished_is_kept(
+    tmp_path: Path, node: dict[str, str]
+) -> None:
+    """Without a requeue, which SLURM does by itself: then the job waits for a node."""
+    place, words = tmp_path / "lost", ("population.size=2", "dataset.num_samples=300", "model.width=8")
+    once = "+hydra.launcher.additional_parameters.no-requeue=true"
+    process = submitted(place, node, *words, once, "stop.steps=20,2000000")
+    wait_for(lambda: list(place.rglob("manifest.json")), "no job has ended")
+    wait_for(lambda: len(list(place.rglob("partial.safetensors"))) == 2, "the other job never trained")
+    name = subprocess.run(["sinfo", "-h", "-o", "%n"], env=node, capture_output=True, text=True, check=True).stdout
+    down = ["scontrol", "update", f"nodename={name.strip()}", "state=down", "reason=lost"]
+    subprocess.run(down, env=node, check=True)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 3, err
+    assert "2 jobs: 1 done, 1 failed" in out
+    heading, reason = err.splitlines()
+    assert heading == "1 of 2 jobs did not end well:"
+    assert reason.startswith("  stop.steps=2000000: exit code 1: SLURM's job ")
+    assert "was lost: NODE_FAIL" in reason
+    assert trained(place) == 2
+
+
+@pytest.mark.slow
 def test_a_queue_that_refuses_is_said(tmp_path: Path, node: dict[str, str]) -> None:
     process = submitted(tmp_path / "refused", node, *QUICK, "seed=0,1", "hydra.launcher.nodes=7")
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "2 of 2 jobs did not end well:" in err
-    assert "sbatch" in err
+    *_, heading, one, other = err.splitlines()  # after what sbatch itself says
+    assert heading == "2 of 2 jobs did not end well:"
+    refusal = "the queue refuses the jobs: sbatch: error: Batch job submission failed: "
+    assert [reason.partition(refusal)[0] for reason in (one, other)] == [f"  seed={n}: exit code 1: " for n in (0, 1)]
 
 
 def test_a_fused_sweep_that_is_stopped_goes_on(tmp_path: Path) -> None:

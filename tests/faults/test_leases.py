@@ -14,6 +14,7 @@ import pytest
 
 from expzoo.atomic import here
 from expzoo.leases import NAME, Leases
+from expzoo.store import Store
 
 TRAINER = """
 import json, sys
@@ -144,3 +145,16 @@ def test_a_store_of_another_user_is_said(tmp_path: Path, leases: Leases, monkeyp
     with pytest.raises(PermissionError, match="chmod") as raised:
         leases.take(["a"])
     assert raised.value.filename == str(tmp_path / "a")
+
+
+def test_a_store_that_cannot_be_used_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "x")
+
+    store = Store(tmp_path, "here")
+    monkeypatch.setattr("expzoo.store.write_atomically", refuse)
+    monkeypatch.setattr("expzoo.store.read_packed", refuse)
+    for use in (store.require_writable, lambda: store.load("a" * 64)):
+        with pytest.raises(PermissionError, match="another user's part of the store") as raised:
+            use()
+        assert "chmod" in str(raised.value)

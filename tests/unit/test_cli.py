@@ -44,7 +44,7 @@ def conduct(config, directory, lab, *, render=True):
     directory.mkdir(parents=True, exist_ok=True)
     return run(config, directory)
 
-def run(config, directory):
+def run(config, directory, lab=None):
     print("ran", directory.relative_to(Path.cwd()), config["seed"], os.environ.get("HYDRA_FULL_ERROR"))
     match config["seed"]:
         case 1: raise BadInput("one fault\\nand another")
@@ -69,7 +69,8 @@ def fake(name, **members):
     sys.modules[f"expzoo.{name}"] = module
 
 fake("finished", show_if_finished=show_if_finished, is_finished=is_finished, show=show, verdicts=verdicts)
-fake("experiment", run=run, conduct=conduct, open_lab=open_lab)
+fake("opening", open_lab=open_lab)
+fake("experiment", run=run, conduct=conduct)
 fake("verbs", main=verb)
 """
 

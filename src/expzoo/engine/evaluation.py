@@ -21,13 +21,14 @@ from expzoo.errors import BadInput, PluginError
 from expzoo.metrics import LOSS, component, full_name
 from expzoo.numerics.empirical import EmpiricalLoss
 from expzoo.probes import Point
-from expzoo.spec import Component, Spec, canonical_json
+from expzoo.spec import canonical_json
 from expzoo.when import END, When
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from expzoo.interfaces import Loss
+    from expzoo.spec import Component, Spec
     from expzoo.store import Network
 
 TRAINED_WITH = ("train", "validation")  # splits that the key determines: options that only look leave them alone
@@ -73,7 +74,7 @@ class Measure:
         """Where the values are kept. On test data, options that only look, as the test set's size, are part of it."""
         if not self.split or self.split in TRAINED_WITH:
             return f"{self._full_name}/{self.split}"
-        looking = hashlib.sha256(canonical_json(spec.dataset.looking()).encode()).hexdigest()[:8]
+        looking = hashlib.sha256(canonical_json(spec.dataset.looking).encode()).hexdigest()[:8]
         return f"{self._full_name}/{self.split}/{looking}"
 
 

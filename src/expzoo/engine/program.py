@@ -58,6 +58,10 @@ class Snapshot:
         index = torch.tensor(chosen, device=self.theta.device)
         return Snapshot(self.theta[index], {name: value[index] for name, value in self.state.items()})
 
+    def row(self, index: int) -> Row:
+        """The state of one member, on the CPU."""
+        return Row(self.theta[index].cpu(), {name: value[index].cpu() for name, value in self.state.items()})
+
 
 @dataclass(frozen=True)
 class _Update:

@@ -116,17 +116,18 @@ class Session:
         """
         if not self._between or self.step == 0:
             return []
-        begun = self._now[1] if self._now and self._now[0] == self.step else self.program.snapshot()
+        running = [(index, trainee) for index, trainee in enumerate(self.trainees) if not trainee.done]
+        begun = self._now[1] if self._now and self._now[0] == self.step else self.program
+        rows = [begun.row(index) for index, _ in running]
         return [
             Partial(
                 key=trainee.spec.key,
                 step=self.step,
-                theta=begun.theta[index].numpy(force=True),
-                state={name: value[index].numpy(force=True) for name, value in begun.state.items()},
+                theta=row.theta.numpy(),
+                state={name: value.numpy() for name, value in row.state.items()},
                 network=trainee.network,
             )
-            for index, trainee in enumerate(self.trainees)
-            if not trainee.done
+            for row, (_, trainee) in zip(rows, running, strict=True)
         ]
 
     def _look(self, step: int) -> None:

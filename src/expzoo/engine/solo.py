@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from expzoo.spec import Spec
     from expzoo.trained import Want
 
-KEEP_SECONDS = 5.0
 SAME = 1e-3  # relative: beyond, the loss of a batch is not the mean of its parts' losses
 
 
@@ -140,12 +139,15 @@ class SoloModule(PopulationModule):
 class SoloTrainer:
     """Trains networks one by one as process `rank` of several; the first one puts them into the store."""
 
-    def __init__(self, root: Path, accelerator: str, strategy: str, rank: int, processes: int) -> None:
+    def __init__(
+        self, root: Path, accelerator: str, strategy: str, rank: int, processes: int, partial_seconds: float
+    ) -> None:
         self.store = Store(root, solo_class(accelerator, strategy, processes))
         self.accelerator, self.strategy, self.rank, self.processes = accelerator, strategy, rank, processes
         self.device = torch.device(accelerator, rank) if accelerator == "cuda" else torch.device("cpu")
         self.assembler, self.evaluator = Assembler(self.device), Evaluator()
-        self.interruption, self._next = Interruption(), time.monotonic() + KEEP_SECONDS
+        self.interruption, self.partial_seconds = Interruption(), partial_seconds
+        self._next = time.monotonic() + partial_seconds
 
     def train(self, wants: dict[str, Want]) -> None:
         """Train these networks, whose sources are in the store; Interrupted if a signal asked to stop."""
@@ -183,12 +185,10 @@ class SoloTrainer:
         module = SoloModule(session, network, sharded=sharded)
         program.tape.backward = module.manual_backward
         self._fit(module)
-        if self.interruption.asked:
-            self._keep(session)
 
     def _fit(self, module: SoloModule) -> None:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
             trainer = Trainer(
                 accelerator="gpu" if self.accelerator == "cuda" else "cpu",
                 strategy=ModelParallelStrategy(self.processes, 1) if module.sharded else self.strategy,
@@ -212,11 +212,13 @@ class SoloTrainer:
             begin = time.monotonic()
             self._keep(session)
             now = time.monotonic()
-            self._next = now + max(KEEP_SECONDS, (now - begin) / KEEPING_SHARE)
+            self._next = now + max(self.partial_seconds, (now - begin) / KEEPING_SHARE)
         if trainer.strategy.reduce_boolean_decision(self.interruption.asked, all=False):
             self.interruption.asked = trainer.should_stop = True
+            self._keep(session)
 
     def _keep(self, session: Session) -> None:
+        """Of all processes at the same time: what each has a part of is gathered."""
         for kept in session.partials():
             if self.rank == 0:
                 self.store.save_partial(kept)

@@ -14,6 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 
 from expzoo import jobs
 from expzoo.jobs import Outcome
+from expzoo.launchers.on_submitit import attended
 from expzoo.sweep import Job, finish, is_done
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ class GridSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: Task, config: DictConfig) -> None:  # type: ignore[override]
         """Called by Hydra."""
         self._task, self._master = task_function, config
-        self._launcher = Plugins.instance().instantiate_launcher(
+        launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context,
             task_function=task_function,  # type: ignore[arg-type]
             config=config,
         )
+        self._launcher = attended(launcher)
         self._loader = hydra_context.config_loader  # which the launcher may have replaced by a quicker one
 
     def sweep(self, arguments: list[str]) -> list[Job]:
