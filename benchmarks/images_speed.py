@@ -11,7 +11,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from expzoo import machine
@@ -75,8 +74,14 @@ def compare(name: str, spec: Spec, members: int, steps: int, rounds: int) -> boo
     assembler = Assembler()
     with exact_arithmetic():
         specs = [spec.replace(seed=member_seed(0, index)) for index in range(members)]
-        program = assembler.program([assembler.trainee(one, {}) for one in specs])
-        work = [plain_loop(spec, steps), partial(program.advance, 0, steps)]
+        chunks = [[assembler.trainee(one, {}) for one in chunk] for chunk in assembler.chunks(specs)]
+
+        def together() -> None:
+            """All of them, in populations as large as the lab makes them."""
+            for chunk in chunks:
+                assembler.program(chunk).advance(0, steps)
+
+        work = [plain_loop(spec, steps), together]
         times = [[seconds(run) for run in work] for _ in range(1 + rounds)][1:]
     plain, ours = (1000 / steps * min(column) for column in zip(*times, strict=True))
     ours /= members

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
 MOST_MEMBERS = 64
-LEAST_BESIDE = 8  # of members that lie beside one another, and so fill whole vectors only together
+LEAST_BESIDE = 4  # of members that lie beside one another, and so fill whole vectors only together (LOG.md)
 KEPT_PROGRAMS = 4
 KEPT_GRAPHS = 64
 

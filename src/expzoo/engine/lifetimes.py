@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 from expzoo.engine import operations
@@ -19,7 +20,8 @@ class Lifetimes:
         self.results: list[fx.Node] = list(returned)
         self.root: dict[fx.Node, fx.Node] = {}
         for node in self.nodes:
-            shares = node.op == "call_function" and operations.is_view(node.target)
+            is_view = node.op == "call_function" and operations.is_view(node.target)
+            shares = is_view and node.target is not operator.getitem  # each of several results has memory of its own
             first: Any = (*node.args, None)[0]
             self.root[node] = self.root[first] if shares else node
         self._last = {self.root[used]: index for index, node in enumerate(self.nodes) for used in node.all_input_nodes}

@@ -195,7 +195,10 @@ class Planner:
             None if one is None else self.pool.get(*result_layout(node, one, self.values, self.members), one.dtype)
             for one in results
         ]
-        self.memory[node] = [pair[0] for pair in lent if pair]
+        for user in node.users:  # each takes one of them
+            place: Any = user.args[1]
+            if pair := lent[place]:
+                self.memory[user] = [pair[0]]
         buffers = tuple(pair and pair[1] for pair in lent)
         self.values.put(node, buffers)
         if node.target in KERNELS:
