@@ -17,6 +17,7 @@ from expzoo.engine.dropout import Counters, keep_calls
 from expzoo.engine.functions import CrowdFunctions
 from expzoo.engine.memory import empty_crowd
 from expzoo.engine.normalisation import estimate_statistics, has_statistics, without_statistics
+from expzoo.engine.pixels import is_by_pixel, is_laid
 
 CONVOLUTIONS = [functional.conv1d, functional.conv2d, functional.conv3d]
 
@@ -60,13 +61,14 @@ def test_a_window_for_each_axis_and_an_image_without_a_batch():
     assert_same([convolve(images, weight, **options)], [functional.conv2d(images, weight, **options)])
 
 
-def test_large_images_are_convolved_by_torch_with_the_same_result(monkeypatch):
-    images, weight, bias = doubles(3, 4, 9, 8), doubles(5, 4, 3, 3), doubles(5)
+@pytest.mark.parametrize(("filters", "is_in_order"), [(5, is_laid), (9, is_by_pixel)])
+def test_large_images_are_convolved_by_torch_with_the_same_result(filters, is_in_order, monkeypatch):
+    images, weight, bias = doubles(3, 4, 9, 8), doubles(filters, 4, 3, 3), doubles(filters)
     ours = with_gradients(lambda x, w, b: convolve(x, w, b, 1, 1), images, weight, bias)
     monkeypatch.setattr(convolution, "LARGE", 0)
     theirs = with_gradients(lambda x, w, b: convolve(x, w, b, 1, 1), images, weight, bias)
-    assert theirs[0].is_contiguous(memory_format=torch.channels_last)
-    assert not ours[0].is_contiguous(memory_format=torch.channels_last)
+    assert is_in_order(theirs[0])
+    assert not is_in_order(ours[0])
     assert_same(ours, theirs)
 
 
