@@ -234,17 +234,17 @@ class Nonzero(nn.Module):
 @pytest.mark.parametrize("why", REFUSED)
 def test_what_cannot_be_adopted_is_refused_with_the_way_out(why):
     with pytest.raises(Unadoptable, match=why):
-        program(REFUSED[why], [0, 1])
+        program(REFUSED[why], [0, 1], (LENGTH,), CLASSES)
 
 
 def test_what_a_forward_raises_by_itself_is_its_own():
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
-        program(lambda: nn.Linear(LENGTH + 1, CLASSES), [0, 1])
+        program(lambda: nn.Linear(LENGTH + 1, CLASSES), [0, 1], (LENGTH,), CLASSES)
 
 
 def test_refusing_leaves_the_module_as_it_was():
     module = construct(Counting, 0)
     before = copy.deepcopy(module.state_dict())
     with pytest.raises(Unadoptable):
-        program(lambda: module, [0, 1])
+        program(lambda: module, [0, 1], (LENGTH,), CLASSES)
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())

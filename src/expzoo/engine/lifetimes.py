@@ -20,10 +20,8 @@ class Lifetimes:
         self.results: list[fx.Node] = list(returned)
         self.root: dict[fx.Node, fx.Node] = {}
         for node in self.nodes:
-            is_view = node.op == "call_function" and operations.is_view(node.target)
-            shares = is_view and node.target is not operator.getitem  # each of several results has memory of its own
             first: Any = (*node.args, None)[0]
-            self.root[node] = self.root[first] if shares else node
+            self.root[node] = self.root[first] if _shares(node, first) else node
         self._last = {self.root[used]: index for index, node in enumerate(self.nodes) for used in node.all_input_nodes}
         self._kept = {self.root[result] for result in self.results}
 
@@ -36,3 +34,10 @@ class Lifetimes:
         root = self.root[operand]
         readers = [used for used in node.all_input_nodes if self.root[used] is root]
         return len(readers) == 1 and root not in self._kept and self.nodes[self._last[root]] is node
+
+
+def _shares(node: fx.Node, first: fx.Node) -> bool:
+    """Whether a node's result lies in the memory of its first argument; each of several results has its own."""
+    if node.op != "call_function" or not operations.is_view(node.target):
+        return False
+    return node.target is not operator.getitem or operations.is_view(first.target)
