@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from expzoo.registry import register
+from expzoo.results import FIGURES, RECORDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+SECONDS = (
+    20.0  # for an answer, and not W&B's 90, since each job of a multirun waits by itself where there is no network
+)
+
+
 @register
 class Wandb:
-    """Mirrors a finished run to Weights & Biases: means and intervals of each population, and the verdicts.
+    """Mirrors a finished run to Weights & Biases: means and intervals of each population, verdicts, records, figures.
+
+    The figures are those that are drawn by then: of a multirun's jobs, `expzoo report` draws them when it opens them.
 
     One call for each step that was evaluated. Without a login, or with mode=offline, the run is kept in the run's
     directory, for `wandb sync`. Its id is the run id, so that syncing twice gives one run. Local results come first:
@@ -25,7 +33,7 @@ class Wandb:
     Args:
         project: the project's name.
         entity: the user or team; null is the login's own.
-        mode: auto is online where there is a login.
+        mode: auto is what WANDB_MODE says, else online where there is a login.
     """
 
     CACHE_VERSION = 1
@@ -35,13 +43,16 @@ class Wandb:
     ) -> None:
         self.project, self.entity, self.mode = project, entity, mode
 
-    def log(self, directory: Path, about: dict[str, Any], summary: pl.DataFrame) -> None:
-        """Send the summary (see `records.summary`) step by step, then the verdicts."""
+    def log(self, directory: Path, about: dict[str, Any], summary: pl.DataFrame) -> str:
+        """Send the summary (see `records.summary`) step by step, the verdicts with their numbers, records and figures.
+
+        Returns where the run is, if it was kept offline.
+        """
         import wandb
 
-        mode = self.mode
+        mode: Any = self.mode
         if mode == "auto":
-            mode = "online" if _has_login() else "offline"
+            mode = os.environ.get("WANDB_MODE") or ("online" if _has_login() else "offline")
         run = wandb.init(
             project=self.project,
             entity=self.entity,
@@ -52,7 +63,9 @@ class Wandb:
             mode=mode,
             resume="allow",
             reinit="create_new",
-            settings=wandb.Settings(console="off", disable_git=True, save_code=False, silent=True),
+            settings=wandb.Settings(
+                init_timeout=SECONDS, console="off", disable_git=True, save_code=False, silent=True
+            ),
         )
         try:
             for (step,), rows in summary.sort("step").group_by("step", maintain_order=True):
@@ -61,9 +74,22 @@ class Wandb:
                     values |= {f"{row['series']}/{part}": row[part] for part in ("mean", "low", "high")}
                 run.log(values)
             for verdict in about["verdicts"]:
-                run.summary[verdict["claim"]] = verdict["verdict"]
+                claim = verdict["claim"]
+                low, high = verdict["interval"]
+                run.summary[claim] = verdict["verdict"]
+                numbers = {"effect": verdict["effect"], "low": low, "high": high, "n": verdict["n"]}
+                run.summary.update({f"{claim}/{name}": number for name, number in numbers.items()})
+            pictures = sorted((directory / FIGURES).glob("*.png"))
+            if pictures:
+                run.log({f"figures/{path.stem}": wandb.Image(str(path)) for path in pictures})
+            artifact = wandb.Artifact(f"records-{about['run']}", type="records")
+            artifact.add_file(str(directory / RECORDS))
+            run.log_artifact(artifact)
         finally:
             run.finish()
+        if mode != "offline":
+            return ""
+        return f"W&B: kept offline, to be sent with: wandb sync {os.path.relpath(run.settings.sync_dir)}"
 
 
 def _has_login() -> bool:
