@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import netrc
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from expzoo.registry import register
 from expzoo.results import FIGURES, RECORDS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import polars as pl
 
 
-SECONDS = (
-    20.0  # for an answer, and not W&B's 90, since each job of a multirun waits by itself where there is no network
-)
+OLD_HOME = "https://api.wandb.ai"  # a login made there counts at the present home too
+SECONDS = 20.0  # for an answer; W&B would wait 90, and each job of a multirun by itself
 
 
 @register
@@ -96,8 +95,12 @@ def _has_login() -> bool:
     """Whether there is a key, in the environment or where `wandb login` puts it, without asking anybody."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    host = os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai").partition("://")[2].partition("/")[0]
+    import wandb
+
+    home = os.environ.get("WANDB_BASE_URL")
+    hosts = {urlsplit(url).netloc for url in ([home] if home else [str(wandb.Settings().base_url), OLD_HOME])}
     try:
-        return netrc.netrc().authenticators(host) is not None
+        known = netrc.netrc(os.environ.get("NETRC") or Path("~/.netrc").expanduser())
     except (OSError, netrc.NetrcParseError):
         return False
+    return any(known.authenticators(host) for host in hosts)

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import polars as pl
 import pytest
+import wandb
 
 from expzoo import registry
 
@@ -68,3 +70,13 @@ def test_what_the_environment_says_of_the_mode_counts(
     monkeypatch.setenv("WANDB_MODE", "offline")
     said = registry.build("logger", "wandb").log(tmp_path / "run", about | {"verdicts": []}, pl.DataFrame({"step": []}))
     assert said.startswith("W&B: kept offline")
+
+
+@pytest.mark.parametrize(
+    ("host", "there"),
+    [("api.wandb.ai", True), (urlsplit(str(wandb.Settings().base_url)).netloc, True), ("x.org", False)],
+)
+def test_a_login_is_found_where_wandb_puts_it(tmp_path: Path, about: dict[str, Any], host: str, there: bool) -> None:
+    (tmp_path / ".netrc").write_text(f"machine {host} login user password {'0' * 40}\n")
+    logger = registry.build("logger", "wandb")
+    assert sys.modules[type(logger).__module__]._has_login() is there
