@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,12 @@ class Comparison:
         named = _named(found)
         differing = _differing([run.values for run in runs])
         keys = [key for key in differing if key in named] or differing
-        failed = tuple(job for job in found if not sweep.is_done(job.directory))
+        shared = sweep.common(found)
+        failed = tuple(
+            replace(job, overrides=tuple(o for o in job.overrides if o not in shared))
+            for job in found
+            if not sweep.is_done(job.directory)
+        )
         return cls(runs, tuple(keys), failed, folder)
 
     @property

@@ -22,15 +22,20 @@ def mirror(config: dict[str, Any], directory: Path) -> None:
     if node in told:
         return
     try:
-        _log(node, directory, sealed)
+        if said := _log(node, directory, sealed):
+            print(said)
     except Exception as error:  # noqa: BLE001 - whatever happens to a tracker
-        print(f"logger={node['name']} failed: {error}; the results in {directory} are complete", file=sys.stderr)
+        why, kept = (
+            " ".join(str(error).split()),
+            f"the results in {directory} are complete, the same command tries again",
+        )
+        print(f"logger={node['name']} failed: {why}; {kept}", file=sys.stderr)
         return
     facts = {key: value for key, value in sealed.items() if key not in ("format", "files")}
     results.seal(directory, facts | {MIRRORED: [*told, node]})
 
 
-def _log(node: dict[str, Any], directory: Path, sealed: dict[str, Any]) -> None:
+def _log(node: dict[str, Any], directory: Path, sealed: dict[str, Any]) -> str | None:
     from expzoo import records
     from expzoo.verdicts import load_verdicts
 
@@ -38,4 +43,4 @@ def _log(node: dict[str, Any], directory: Path, sealed: dict[str, Any]) -> None:
     path = directory / results.VERDICTS
     verdicts = [verdict.to_json() for verdict in load_verdicts(path.read_text(encoding="utf-8"), str(path))]
     summary = records.summary(records.read(directory / results.RECORDS))
-    logger.log(directory, sealed | {"verdicts": verdicts}, summary)
+    return logger.log(directory, sealed | {"verdicts": verdicts}, summary)

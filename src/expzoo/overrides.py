@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep
+from hydra.core.override_parser.types import IntervalSweep, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -90,6 +90,9 @@ class Request:
             what = "sweep over a,b or range(1,3), or search with hydra/sweeper=optuna"
             self.faults.append(f"{text} has no end of values: {what}")
             return
+        if fault := _sweep_fault(override):
+            self.faults.append(fault)
+            return
         values = _values(override, parser)
         key = override.key_or_group
         if key == "hydra" or key.startswith(("hydra.", "hydra/")):
@@ -102,7 +105,9 @@ class Request:
             self._add_choice(override, values)
         else:
             plus = text if override.is_add() or override.is_force_add() else ""
-            self.values += [Value(key, value, plus=plus) for value in values]
+            whole = override.is_interval_sweep() and all(float(end).is_integer() for end in values)
+            where = f"{text} (whole numbers are int({text.partition('=')[2]})): " if whole else ""
+            self.values += [Value(key, value, where, plus) for value in values]
 
     def _add_hydra(self, override: Override, values: list[Any]) -> None:
         key, text = override.get_key_element(), str(override.input_line)
@@ -185,6 +190,19 @@ def _variants(text: str, parser: OverridesParser) -> list[str]:
     except (HydraException, ValueError):
         return [text]  # said when it is read again
     return [text]
+
+
+def _sweep_fault(override: Override) -> str:
+    """Why nothing could be tried of what is swept over, empty if something can."""
+    match override.value():
+        case RangeSweep() if next(iter(override.sweep_iterator()), None) is None:
+            return f"{override.input_line} holds no number: a range goes from its start to before its stop"
+        case IntervalSweep(start=float() | int() as start, end=float() | int() as end, tags=tags):
+            if start >= end:
+                return f"{override.input_line} holds no number: an interval goes from its smaller end to its larger"
+            if "log" in tags and start <= 0:
+                return f"{override.input_line}: a logarithmic interval begins above 0"
+    return ""
 
 
 def _values(override: Override, parser: OverridesParser) -> list[Any]:

@@ -40,13 +40,18 @@ def finish(ended: Sequence[Job]) -> None:
     counts = Counter(_ENDS.get(job.outcome.code, "failed") for job in ended)
     told = ", ".join(f"{count} {end}" for end, count in counts.items())
     line = f"{len(ended)} jobs: {told}"
-    if any(is_done(job.directory) for job in ended):
-        line += f"; to compare them: expzoo report {os.path.relpath(_keep(ended))}"
+    if count := sum(is_done(job.directory) for job in ended):
+        kept = os.path.relpath(_keep(ended))
+        line += f"; to compare them: expzoo report {kept}" if count > 1 else ""
     print(line)
     if failed := [job for job in ended if job.outcome.code != DONE]:
         heading = f"{len(failed)} of {len(ended)} jobs did not end well:"
-        common = set.intersection(*(set(job.overrides) for job in ended))
-        print(heading, *(_failure(job, common) for job in failed), sep="\n", file=sys.stderr)
+        print(heading, *(_failure(job, common(ended)) for job in failed), sep="\n", file=sys.stderr)
+
+
+def common(jobs: Sequence[Job]) -> set[str]:
+    """The overrides that all of these jobs have."""
+    return set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
 
 
 def is_done(directory: Path) -> bool:
@@ -59,9 +64,9 @@ def is_sweep(folder: Path) -> bool:
     return not is_done(folder) and ((folder / RECORD).is_file() or any(folder.glob(f"*/{results.MANIFEST}")))
 
 
-def _failure(job: Job, common: set[str]) -> str:
+def _failure(job: Job, shared: set[str]) -> str:
     why = reason(job.outcome.said)
-    own = " ".join(override for override in job.overrides if override not in common)
+    own = " ".join(override for override in job.overrides if override not in shared)
     return f"  {own or job.directory}: exit code {job.outcome.code}" + (f": {why}" if why else "")
 
 

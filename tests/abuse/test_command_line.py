@@ -163,6 +163,18 @@ LINES: dict[str, list[str]] = {
         "seed=interval(0,3) has no end of values: sweep over a,b or range(1,3), or search with hydra/sweeper=optuna"
     ],
     "-m hydra/sweeper=optuna optimizer.lr=interval(-1,0.1)": ["optimizer.lr must be a number above 0, not -1.0"],
+    "-m hydra/sweeper=optuna optimizer.lr=interval(0.1,0.01)": [
+        "optimizer.lr=interval(0.1,0.01) holds no number: an interval goes from its smaller end to its larger"
+    ],
+    "-m hydra/sweeper=optuna optimizer.lr=tag(log,interval(0,1))": [
+        "optimizer.lr=tag(log,interval(0,1)): a logarithmic interval begins above 0"
+    ],
+    "-m hydra/sweeper=optuna model.width=interval(8,16)": [
+        f"model.width=interval(8,16) (whole numbers are int(interval(8,16))): model.width must be a whole number at "
+        f"least 1, not {end}"
+        for end in (8.0, 16.0)
+    ],
+    "-m seed=range(5,1)": ["seed=range(5,1) holds no number: a range goes from its start to before its stop"],
     "trainer=populaton": ["there is no trainer=populaton: did you mean population?"],
     "trainer=ddp trainer.processes=1": ["trainer.processes must be a whole number at least 2 or null, not 1"],
     "-m hydra.run.dir=a,b": ["hydra.run.dir=a,b: a setting of Hydra cannot be swept over"],

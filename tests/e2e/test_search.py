@@ -11,7 +11,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.places import Place
 
-from expzoo.launchers.search import distribution
+from expzoo.errors import BadInput
+from expzoo.jobs import Outcome
+from expzoo.launchers.search import OptunaSweeper, distribution, objective
+from expzoo.sweep import Job
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -43,11 +46,12 @@ def test_a_search_goes_on_where_it_was_and_says_the_best(tmp_path: Path) -> None
     second = place.type(*SEARCH, *SPACE, "hydra.sweeper.trials=8")
     assert second.code == 0, second.err
     trials = study(place).trials
-    assert len(trials) == 8
-    assert [trial.state.name for trial in trials].count("COMPLETE") == 7
-    assert len({tuple(trial.params.values()) for trial in trials}) == 7  # the lost one was asked for again
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 4 + ["FAIL"] + ["COMPLETE"] * 4
+    assert len({tuple(trial.params.values()) for trial in trials}) == 8  # the lost one was asked for again
     best = max(trial.value for trial in trials if trial.value is not None)
     assert f"accuracy/test {best:.6g}: optimizer.lr=" in second.out
+    [told] = [line.split()[-1] for line in second.out.splitlines() if line.startswith("    expzoo report ")]
+    assert objective(place.folder / told, "accuracy/test") == best
     third = place.type(*SEARCH, *SPACE, "hydra.sweeper.trials=8")
     assert (third.code, third.torch) == (0, False)
 
@@ -60,7 +64,7 @@ def test_halving_gives_up_the_worse_and_a_diverged_trial_counts_as_worst(tmp_pat
     assert ended.code == 0, ended.err
     states = [trial.state.name for trial in study(place).trials]
     assert set(states) <= {"COMPLETE", "PRUNED"}
-    assert "PRUNED" in states
+    assert states.count("COMPLETE") <= 1
     assert {steps for trial in study(place).trials for steps in trial.intermediate_values} <= {1, 3}
     assert "stop.steps=3:" in ended.out
 
@@ -76,12 +80,47 @@ def test_several_objectives_and_what_is_not_measured(tmp_path: Path) -> None:
     assert wrong.code == 2
     assert wrong.err.splitlines()[-1].endswith("the runs measure no accuracy/tset; did you mean accuracy/test?")
     for words, said in (
-        (both[:1], "2 objectives need as many directions, not 1"),
-        ((*both, "hydra.sweeper.rungs=2"), "only a search for one objective can be pruned"),
+        (both[:1], "hydra.sweeper: 2 objectives need as many directions, not 1"),
+        ((*both, "hydra.sweeper.rungs=2"), "hydra.sweeper.rungs: only a search for one objective can be pruned"),
+        (("hydra.sweeper.objectives=[]",), "hydra.sweeper.objectives names nothing to search for"),
     ):
         refused = place.type(*SEARCH, *SPACE, *words)
         assert refused.code == 2
-        assert said in refused.err
+        [line] = refused.err.splitlines()
+        assert line.startswith(said)
+
+
+@pytest.mark.parametrize("kind", ["text", "cut", "another"])
+def test_a_file_that_is_not_the_study_is_left_alone_and_said_in_one_line(tmp_path: Path, kind: str) -> None:
+    import optuna
+
+    sweeper = OptunaSweeper(4, 2, ["accuracy/test"], ["maximize"], "random", 0, 1, 3, "stop.steps")
+    sweeper._place = lambda overrides: tmp_path / "run"  # type: ignore[method-assign]
+    [override] = OverridesParser.create().parse_overrides(["optimizer.lr=interval(0.1,0.2)"])
+    _, path = sweeper._open([], {"optimizer.lr": distribution(override)})
+    whole = path.read_bytes()
+    if kind == "another":
+        path.unlink()
+        optuna.create_study(study_name="search", storage=f"sqlite:///{path}", direction="minimize")
+    else:
+        path.write_bytes(whole[:20_000] if kind == "cut" else b"not a database\n" * 99)
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match=r"^\S+\.sqlite is not the study of this search: .+: move it away$"):
+        sweeper._open([], {"optimizer.lr": distribution(override)})
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_a_rung_keeps_its_best_wherever_they_stand(direction: str) -> None:
+    import optuna
+
+    sweeper = OptunaSweeper(6, 6, ["loss/test"], [direction], "random", 0, 2, 3, "stop.steps")
+    found = optuna.create_study(direction=direction)
+    values = [3.0, 1.0, 5.0, 0.0, 4.0, 2.0]
+    good = [(value, found.ask(), Job((), Path(str(value)), Outcome(0))) for value in values]
+    kept = [trial.number for trial in sweeper._halved(found, good, 2)]
+    assert [values[number] for number in kept] == ([5, 4] if direction == "maximize" else [0, 1])
+    assert [trial.state.name for trial in found.trials].count("PRUNED") == 4
 
 
 def test_an_interval_needs_a_search(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ class Given:
             raise ConnectionError("nobody answers")
         with Path(self.folder, "told").open("a") as file:
             print(about["run"], len(summary) > 0, about["verdicts"], file=file)
+        return "given: told"
 """
 
 
@@ -43,7 +44,9 @@ def test_a_run_that_is_finished_goes_to_another_logger(command_line: Any, home: 
     other = ("logger=given", f"logger.folder={tmp_path}")
     [said] = typed(*other, "logger.fails=true")
     assert said.startswith("logger=given failed: nobody answers; the results in ")
-    assert [typed(*other), typed(*other)] == [[], []]
+    told = [command_line.type(*SMALL, *other, folder=tmp_path, plugins=home) for _ in range(2)]
+    assert [ended.err for ended in told] == [[], []]
+    assert ["given: told" in ended.out for ended in told] == [True, False]
     assert (tmp_path / "told").read_text() == f"{manifest.parent.name} True []\n"
     before = manifest.stat().st_mtime_ns
     assert typed() == []

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,12 +46,6 @@ class OptunaSweeper(GridSweeper):
         resource: str,
     ) -> None:
         super().__init__()
-        if len(objectives) != len(directions):
-            raise BadInput(
-                f"hydra.sweeper: {len(objectives)} objectives need as many directions, not {len(directions)}"
-            )
-        if rungs > 1 and len(objectives) > 1:
-            raise BadInput("hydra.sweeper.rungs: only a search for one objective can be pruned")
         self.trials, self.batch = trials, batch
         self.objectives, self.sampler, self.seed = [*objectives], sampler, seed
         self.directions: list[Any] = [*directions]
@@ -57,8 +53,7 @@ class OptunaSweeper(GridSweeper):
 
     def sweep(self, arguments: list[str]) -> list[Job]:
         """Search until there are as many trials as were asked for, those of an earlier command included."""
-        if not find_spec("optuna"):
-            raise BadInput(INSTALL)
+        self._refuse_impossible()
         overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
         space = {override.get_key_element(): distribution(override) for override in overrides if _is_swept(override)}
         fixed = [str(override.input_line) for override in overrides if not _is_swept(override)]
@@ -77,6 +72,18 @@ class OptunaSweeper(GridSweeper):
         self._say_best(study, path)
         return list(ended.values())
 
+    def _refuse_impossible(self) -> None:
+        """BadInput if there can be no such search; Hydra would wrap what the constructor raises."""
+        if not find_spec("optuna"):
+            raise BadInput(INSTALL)
+        wanted, given = len(self.objectives), len(self.directions)
+        if not wanted:
+            raise BadInput("hydra.sweeper.objectives names nothing to search for, such as [accuracy/test]")
+        if wanted != given:
+            raise BadInput(f"hydra.sweeper: {wanted} objectives need as many directions, not {given}")
+        if self.rungs > 1 and wanted > 1:
+            raise BadInput("hydra.sweeper.rungs: only a search for one objective can be pruned")
+
     def _open(self, fixed: list[str], space: dict[str, BaseDistribution]) -> tuple[Study, Path]:
         """The study of this search, which has a file of its own; trials that a kill has left are asked for again."""
         import optuna
@@ -88,17 +95,19 @@ class OptunaSweeper(GridSweeper):
         folder = self._place([*fixed, *(f"{key}={_first(value)}" for key, value in space.items())]).parent
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"search-{name}.sqlite"
-        study = optuna.create_study(
-            storage=f"sqlite:///{path}",
-            study_name="search",
-            directions=self.directions,
-            load_if_exists=True,
-            pruner=optuna.pruners.SuccessiveHalvingPruner(1, self.reduction),
-        )
-        study.sampler = self._sampler(len(study.trials))
-        for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-            study.enqueue_trial(trial.params)
+        with _readable(path):
+            study = optuna.create_study(
+                storage=f"sqlite:///{path}",
+                study_name="search",
+                directions=self.directions,
+                load_if_exists=True,
+            )
+            if [direction.name.lower() for direction in study.directions] != self.directions:
+                raise ValueError("it searches in other directions")
+            study.sampler = self._sampler(len(study.trials))
+            for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+                study.enqueue_trial(trial.params)
         return study, path
 
     def _sampler(self, done: int) -> Any:
@@ -125,36 +134,37 @@ class OptunaSweeper(GridSweeper):
                 done = self.run([[*own, self._shortened(own, rung)] for own in words], len(ended))
             ended += done
             values = [self._values(job) for job in done]
+            good: list[tuple[float, Trial, Job]] = []
             for trial, job, value in zip(alive, done, values, strict=True):
                 if value is None or not all(map(math.isfinite, value)):
-                    self._give_up(study, trial, diverged=value is not None, job=job)
+                    self._give_up(study, trial, job, diverged=value is not None)
                 elif last:
-                    study.tell(trial, value)
+                    _tell(study, trial, job, value)
                 else:
                     trial.report(value[0], self.reduction**rung)
-            pairs = zip(alive, values, strict=True)
-            alive = [trial for trial, value in pairs if value is not None and all(map(math.isfinite, value))]
+                    good.append((value[0], trial, job))
             if not last:
-                alive = self._pruned(study, alive)
+                alive = self._halved(study, good, max(len(alive) // self.reduction, 1))
         return ended
 
-    def _pruned(self, study: Study, alive: list[Trial]) -> list[Trial]:
-        """Those that go on; the others are told to the study."""
+    def _halved(self, study: Study, good: list[tuple[float, Trial, Job]], kept: int) -> list[Trial]:
+        """The best of a rung, which go on; the others are told to the study. Jamieson & Talwalkar 2016, algorithm 1.
+
+        Optuna's own pruner judges each trial by those before it alone, so that the first always goes on.
+        """
         from optuna.trial import TrialState
 
-        chosen = [trial for trial in alive if not trial.should_prune()]
-        for trial in alive:
-            if trial not in chosen:
-                study.tell(trial, state=TrialState.PRUNED)
-        return chosen
+        ranked = sorted(good, key=lambda one: one[0], reverse=self.directions[0] == "maximize")
+        for _, trial, job in ranked[kept:]:
+            _tell(study, trial, job, state=TrialState.PRUNED)
+        return [trial for _, trial, _ in ranked[:kept]]
 
-    def _give_up(self, study: Study, trial: Trial, *, diverged: bool, job: Job) -> None:
+    def _give_up(self, study: Study, trial: Trial, job: Job, *, diverged: bool) -> None:
         """A network that diverged is as bad as can be, which is worth knowing; a job that failed says nothing."""
         from optuna.trial import TrialState
 
         known = diverged and len(self.objectives) == 1
-        trial.set_user_attr("job", str(job.directory))
-        study.tell(trial, state=TrialState.PRUNED if known else TrialState.FAIL)
+        _tell(study, trial, job, state=TrialState.PRUNED if known else TrialState.FAIL)
 
     def _shortened(self, words: list[str], rung: int) -> str:
         """The override that makes the jobs of a rung shorter."""
@@ -164,12 +174,7 @@ class OptunaSweeper(GridSweeper):
         whole = OmegaConf.select(config, self.resource)
         if not isinstance(whole, int):
             raise BadInput(f"hydra.sweeper.resource={self.resource} has the value {whole!r}: it must be a number")
-        return (
-            f"{self.resource}={max(whole * self._steps_of_rung(1, rung) // self._steps_of_rung(1, self.rungs - 1), 1)}"
-        )
-
-    def _steps_of_rung(self, unit: int, rung: int) -> int:
-        return unit * self.reduction**rung
+        return f"{self.resource}={max(whole // self.reduction ** (self.rungs - 1 - rung), 1)}"
 
     def _values(self, job: Job) -> list[float] | None:
         """What a job gives for each objective, None if it has not ended well."""
@@ -186,6 +191,23 @@ class OptunaSweeper(GridSweeper):
                 f"{name} {value:.6g}" for name, value in zip(self.objectives, trial.values or (), strict=True)
             )
             print(f"  {told}: {' '.join(f'{key}={value}' for key, value in trial.params.items())}")
+            if job := trial.user_attrs.get("job"):
+                print(f"    expzoo report {os.path.relpath(job)}")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """BadInput, in one line, if the file is no study that can be read and written."""
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (OptunaError, SQLAlchemyError, ValueError, RuntimeError, KeyError) as error:
+        cause = error.__cause__ or error
+        why = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        kept = "the runs are kept, so a new study costs little: move it away"
+        raise BadInput(f"{path} is not the study of this search: {why}; {kept}") from error
 
 
 def _is_swept(override: Override) -> bool:
@@ -224,11 +246,17 @@ def _first(value: Any) -> Any:
     return value.choices[0] if hasattr(value, "choices") else value.low
 
 
+def _tell(study: Study, trial: Trial, job: Job, values: Sequence[float] | None = None, **told: Any) -> None:
+    trial.set_user_attr("job", str(job.directory))
+    study.tell(trial, values, **told)
+
+
 def _finished(study: Study) -> int:
-    """How many trials count: those that were told something about."""
+    """How many trials count: those that were told something about, not those that a kill has left."""
     from optuna.trial import TrialState
 
-    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)))
+    told = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return sum(trial.state != TrialState.FAIL or "job" in trial.user_attrs for trial in told)
 
 
 def _completed(study: Study) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TABLE = "comparison.csv"
 MAX_ROWS = 500
+UNITS = {"accuracy": " (%)"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def surfaces(comparison: Comparison) -> Iterator[Surface]:
             series.setdefault(row["series"], {})[comparison.settings[row["setting"]]] = point
         if len(series) <= MOST_SERIES:
             title = f"{analysis.replace('_', ' ')}: {metric} at the end" + (f", {split} data" if split else "")
-            unit = f"{split} {metric}".strip()
+            unit = f"{split} {metric}".strip() + UNITS.get(metric, "")
             yield Surface(_file_name(f"{analysis}-{metric}-{split}"), title, unit, comparison.axes, series)
 
 

@@ -1,0 +1,82 @@
+"""What W&B is given of a finished run, read back from what an offline run keeps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import polars as pl
+import pytest
+import wandb
+
+from expzoo import registry
+
+VERDICT = {"claim": "own.claim", "verdict": "supported", "effect": 1.5, "interval": [1.25, 1.75], "n": 8}
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c4944415408d763f8ffff3f0005fe02fea735817d0000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+def about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run" / "figures").mkdir(parents=True)
+    (tmp_path / "run" / "figures" / "curve.png").write_bytes(PIXEL)
+    pl.DataFrame({"value": [1.0]}).write_parquet(tmp_path / "run" / "records.parquet")
+    return {"run": "0123456789ab", "experiment": "own", "config": {"seed": 3}, "verdicts": [VERDICT]}
+
+
+def inspected(folder: Path) -> list[dict[str, Any]]:
+    """The records of an offline run, by W&B's own reader."""
+    [path] = folder.glob("wandb/offline-run-*/run-*.wandb")
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def test_without_a_login_a_run_is_kept_with_verdicts_records_and_figures(tmp_path: Path, about: dict[str, Any]) -> None:
+    summary = pl.DataFrame({"step": [5], "series": ["dense/accuracy"], "mean": [50.0], "low": [40.0], "high": [60.0]})
+    said = registry.build("logger", "wandb").log(tmp_path / "run", about, summary)
+    assert said.startswith("W&B: kept offline, to be sent with: wandb sync run/wandb/offline-run-")
+    assert (tmp_path / said.split()[-1]).is_dir()
+    text = json.dumps(inspected(tmp_path / "run"))
+    for part in (
+        "own.claim/effect",
+        "own.claim/high",
+        "supported",
+        "dense/accuracy/low",
+        "records-0123456789ab",
+        "figures/curve",
+    ):
+        assert part in text, part
+
+
+def test_what_the_environment_says_of_the_mode_counts(
+    tmp_path: Path, about: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)  # a login
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    said = registry.build("logger", "wandb").log(tmp_path / "run", about | {"verdicts": []}, pl.DataFrame({"step": []}))
+    assert said.startswith("W&B: kept offline")
+
+
+@pytest.mark.parametrize(
+    ("host", "there"),
+    [("api.wandb.ai", True), (urlsplit(str(wandb.Settings().base_url)).netloc, True), ("x.org", False)],
+)
+def test_a_login_is_found_where_wandb_puts_it(tmp_path: Path, about: dict[str, Any], host: str, there: bool) -> None:
+    (tmp_path / ".netrc").write_text(f"machine {host} login user password {'0' * 40}\n")
+    logger = registry.build("logger", "wandb")
+    assert sys.modules[type(logger).__module__]._has_login() is there
