@@ -88,7 +88,7 @@ class DeepEnsembles:
         width_pool: how many networks of each of these widths.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     def __init__(
         self,

@@ -97,7 +97,7 @@ class InterpolationThreshold:
         epsilon: training loss that counts as fitted, as a fraction of that of the best constant.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     def __init__(
         self,

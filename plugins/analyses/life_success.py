@@ -95,6 +95,7 @@ class LifeSuccess:
             findings.rows.append(columns | _row(network, "test", life.SUCCESS, value))
         findings.rows += _starts([entry for entry in trained if entry[0].arm == "plain"])
         findings.arrays = _base_rates(trained) | _boards(trained) | _game(trained)
+        findings.arrays["essay"] = np.array(life.is_essays(setting.base))
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
@@ -104,8 +105,9 @@ class LifeSuccess:
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Success, boards and cells against the width; boards with errors; a network at play."""
         base = {int(steps): (float(cells), float(boards)) for steps, cells, boards in arrays["base_rates"]}
-        yield curves.success(table)
-        yield curves.correct(table, base)
+        essay = bool(arrays.get("essay", True))
+        yield curves.success(table, essay=essay)
+        yield curves.correct(table, base, essay=essay)
         if "boards/before" in arrays:
             steps, m = arrays["boards/of"].tolist()
             which = f"a failed network for {steps} step{'s' * (steps > 1)}, m = {m},"

@@ -24,7 +24,7 @@ class Cnn2d(nn.Module):
         activation: what follows each convolution.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
     ADDED = ("activation",)
 
     def __init__(

@@ -26,7 +26,7 @@ class ConvnetSi(nn.Module):
         activation: what follows each normalisation; relu is the papers'.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
     ADDED = ("activation",)
 
     def __init__(

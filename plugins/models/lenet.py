@@ -23,7 +23,7 @@ class Lenet(nn.Module):
         activation: what follows each layer but the last.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ class Resnet(nn.Module):
         activation: what follows each normalisation and each sum with a shortcut.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
     ADDED = ("activation",)
 
     def __init__(

@@ -45,7 +45,7 @@ class WideResnet(nn.Module):
         activation: what follows each normalisation.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2
     ADDED = ("activation",)
 
     def __init__(

@@ -8,7 +8,7 @@ import sys
 
 from expzoo.collection import end_quickly
 from expzoo.errors import BadInput, PluginError
-from expzoo.interruption import interruptible
+from expzoo.interruption import forget, interruptible
 from expzoo.jobs import DONE, INTERRUPTED, Outcome, say, told
 from expzoo.words import Words
 
@@ -25,6 +25,7 @@ def main() -> int:
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
+        forget()
         return say(Outcome(INTERRUPTED, "interrupted: what was done is kept; the same command goes on from here"))
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -9,6 +9,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from expzoo.engine.layout import Layout
+from expzoo.errors import BadInput, PluginError
 from expzoo.interfaces import Stream
 from expzoo.machine import memory
 from expzoo.registry import available, build
@@ -49,9 +50,19 @@ def loss_faults(base: Spec, dataset: Any) -> list[str]:
     targets = torch.from_numpy(dataset.split("train", base.seed).y[:2])
     if _takes(base.loss.build(), dataset.outputs, targets):
         return []
-    fitting = [name for name in available("loss") if _takes(build("loss", name), dataset.outputs, targets)]
+    others = ((name, _as_it_is(name)) for name in available("loss"))
+    fitting = [name for name, loss in others if loss and _takes(loss, dataset.outputs, targets)]
     told = f"loss={base.loss.name} cannot take the targets of dataset={base.dataset.name}"
-    return [f"{told}, {math.prod(targets.shape[1:])} numbers for each example: give loss={' or '.join(fitting)}"]
+    hint = f": give loss={' or '.join(fitting)}" if fitting else ""
+    return [f"{told}, {math.prod(targets.shape[1:])} numbers for each example{hint}"]
+
+
+def _as_it_is(name: str) -> Loss | None:
+    """A loss without options of its own; None if it needs some, or is broken, which is no fault of the one asked."""
+    try:
+        return build("loss", name)
+    except (BadInput, PluginError):
+        return None
 
 
 def _takes(loss: Loss, outputs: int, targets: Tensor) -> bool:

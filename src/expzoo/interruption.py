@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,6 +60,15 @@ def interruptible() -> Iterator[None]:
 
     with _handled(interrupt):
         yield
+
+
+def forget() -> None:
+    """Let the command end with a code of its own after a KeyboardInterrupt that it has caught.
+
+    CPython notes one that passes through code made of a string, as dataclasses are while a library is imported, and
+    `python -m` then ends by SIGINT whatever the code (Modules/main.c, Py_RunMain). The next such code clears the note.
+    """
+    namedtuple("Forgotten", ())
 
 
 def ignore() -> None:

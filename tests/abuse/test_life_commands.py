@@ -71,3 +71,19 @@ def test_every_recipe_has_a_control(command_line: Any, tmp_path: Path, words: st
     ended = command_line.type("+experiment=life_steps", "budget=smoke", "dry_run=true", words, folder=tmp_path)
     assert ended.code == 0, ended.err
     assert sum("x 1 steps of life_net" in line and "'normalize': False" in line for line in ended.out) == 2
+
+
+@pytest.mark.parametrize("wants", ["*, power: float", "*, power: float = missing"])
+def test_a_loss_that_cannot_be_had_is_not_offered(command_line: Any, tmp_path: Path, wants: str) -> None:
+    """Neither one that needs an option nor one that is broken is the fault of who asked for another."""
+    source = (
+        "from expzoo.registry import register\n\n\n@register\nclass Odd:\n"
+        '    """A loss.\n\n    Args:\n        power: of what.\n    """\n\n    CACHE_VERSION = 1\n\n'
+        f"    def __init__(self, {wants}) -> None:\n        self.power = power\n"
+    )
+    file = tmp_path / "plugins" / "losses" / "odd.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(source, encoding="utf-8")
+    ended = command_line.type("+experiment=life_minimal", "loss=cross_entropy", "budget=smoke", folder=tmp_path)
+    assert ended.code == 2, ended.err
+    assert ended.err == [f"{NO_LABELS} or bce_of_probabilities or mse"]

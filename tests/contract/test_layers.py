@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from expzoo.activations import ACTIVATIONS, activation
-from expzoo.engine import convolution
+from expzoo.engine import image_convolution
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.crowd import Unadoptable
 from expzoo.engine.layout import construct
@@ -80,7 +80,7 @@ def test_a_member_has_the_same_bits_alone_and_in_any_crowd(name, batch):
 
 
 def test_large_images_have_the_same_bits_in_any_crowd(monkeypatch):
-    monkeypatch.setattr(convolution, "LARGE", 0)
+    monkeypatch.setattr(image_convolution, "LARGE", 0)
     assert_own_bits(MODULES["batch normalised"], 11)
 
 

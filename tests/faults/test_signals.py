@@ -169,3 +169,16 @@ def test_a_signal_outside_of_training_ends_with_the_same_code(start: Start) -> N
     process.send_signal(signal.SIGTERM)
     code, said = ended(process)
     assert (code, said.splitlines()[-1]) == (75, SAID)
+
+
+def test_an_interruption_inside_of_code_made_of_a_string_ends_with_the_same_code(tmp_path: Path) -> None:
+    """As where a dataclass is made while a library is imported: `python -m` would end by SIGINT."""
+    (tmp_path / "command.py").write_text(
+        "import sys\n"
+        "from expzoo import cli\n"
+        "cli._dispatch = lambda arguments: exec('raise KeyboardInterrupt')\n"
+        "sys.exit(cli.main())\n"
+    )
+    command = [sys.executable, "-m", "command"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr.splitlines()) == (75, [SAID])

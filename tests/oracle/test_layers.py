@@ -11,7 +11,7 @@ from torch.autograd import gradgradcheck
 from torch.func import grad, vmap
 from torch.nn import functional
 
-from expzoo.engine import convolution, products
+from expzoo.engine import image_convolution, products
 from expzoo.engine.convolution import convolve, fold, unfold, windows_of
 from expzoo.engine.dropout import Counters, keep_calls
 from expzoo.engine.functions import CrowdFunctions
@@ -64,9 +64,9 @@ def test_a_window_for_each_axis_and_an_image_without_a_batch():
 @pytest.mark.parametrize(("filters", "is_in_order"), [(5, is_laid), (9, is_by_pixel)])
 def test_large_images_are_convolved_by_torch_with_the_same_result(filters, is_in_order, monkeypatch):
     images, weight, bias = doubles(3, 4, 9, 8), doubles(filters, 4, 3, 3), doubles(filters)
-    ours = with_gradients(lambda x, w, b: convolve(x, w, b, 1, 1), images, weight, bias)
-    monkeypatch.setattr(convolution, "LARGE", 0)
-    theirs = with_gradients(lambda x, w, b: convolve(x, w, b, 1, 1), images, weight, bias)
+    ours = with_gradients(lambda x, w, b: image_convolution.convolve(x, w, b, 1, 1), images, weight, bias)
+    monkeypatch.setattr(image_convolution, "LARGE", 0)
+    theirs = with_gradients(lambda x, w, b: image_convolution.convolve(x, w, b, 1, 1), images, weight, bias)
     assert is_in_order(theirs[0])
     assert not is_in_order(ours[0])
     assert_same(ours, theirs)

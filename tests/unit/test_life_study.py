@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from expzoo import figures, records
-from expzoo.life import pictures, verdicts
+from expzoo.life import curves, pictures, verdicts
 from expzoo.life.fits import BEYOND, growth, half_width
-from expzoo.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, Cell
+from expzoo.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, Cell, is_essays
 from expzoo.registry import build
+from expzoo.spec import Component
 
 WIDTHS = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0])
 
@@ -152,6 +153,18 @@ def test_many_steps_are_pooled_and_few_seeds_have_no_halves():
     assert found["life.many_steps_never"].verdict == "supported"
     assert found["life.many_steps_never"].n == 80
     assert "0 of 80 networks, pooled" in found["life.many_steps_never"].note
+
+
+def test_published_values_stand_beside_the_essays_game_only(base):
+    part = Component.of
+    game = base.replace(dataset=part("dataset", "life"), model=part("model", "life_net"), loss=part("loss", "bce"))
+    assert is_essays(game)
+    for other in ({"neighbourhood": "moore"}, {"rule": "B2/S23"}, {"edge": "torus"}):
+        assert not is_essays(game.replace(dataset=other))
+    table = records.frame([row for m in (1, 5) for row in rows(Cell("smooth", 1, m), 3, 8)])
+    for essay in (True, False):
+        for drawn in (curves.success(table, essay=essay), curves.correct(table, {1: (67.0, 1.0)}, essay=essay)):
+            assert ("Rings" in drawn.caption) == essay
 
 
 def flipped(successes, starts, ks=(0, 6)):

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from expzoo.engine.crowd import KERNELS, Call, Linear, run
-from expzoo.engine.pixels import convolve_beside, is_laid, is_narrow
 from expzoo.engine.windows import Windows, outside
-
-LARGE = 2 * 2**20  # bytes of columns from which torch's own convolution is faster, one member at a time (LOG.md)
 
 
 def batch_last(images: Tensor) -> Tensor:
@@ -89,14 +85,6 @@ KERNELS[torch.ops.expzoo.unfold.default] = unfold_calls
 KERNELS[torch.ops.expzoo.fold.default] = fold_calls
 
 
-def _num_column_bytes(images: Tensor, windows: Windows) -> int:
-    """What the columns of one network take; images that are not unfolded have none."""
-    if windows.is_pointwise:
-        return 0
-    rows, places = torch.Size(windows.kernel).numel(), torch.Size(windows.positions).numel()
-    return images.shape[1] * rows * places * images.shape[0] * images.element_size()
-
-
 def convolve(
     images: Tensor,
     weight: Tensor,
@@ -108,20 +96,11 @@ def convolve(
 ) -> Tensor:
     """What torch.conv1d, conv2d and conv3d compute: (batch, channels, *image) -> (batch, filters, *windows).
 
-    An image without a batch axis is taken as well. Large images are left to torch, channels innermost. ValueError if
-    the kernel does not fit into the image.
+    An image without a batch axis is taken as well. ValueError if the kernel does not fit into the image.
     """
     if images.dim() < weight.dim():
         return convolve(images.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)
     windows = windows_of(tuple(images.shape[2:]), tuple(weight.shape[2:]), stride, padding, dilation)
-    is_large = images.dim() == 4 and _num_column_bytes(images, windows) > LARGE
-    if (is_large or is_laid(images)) and groups == 1 and windows.before == windows.after and is_narrow(images, weight):
-        filtered = convolve_beside(images, weight, windows)
-        return filtered if bias is None else filtered + bias.view(-1, 1, 1)
-    if is_large:
-        pixels, taps = (value.contiguous(memory_format=torch.channels_last) for value in (images, weight))
-        convolution: Any = torch.conv2d
-        return convolution(pixels, taps, bias, stride, padding, dilation, groups)
     if windows.is_pointwise:
         columns = images.movedim(0, -1).flatten(1)
     else:

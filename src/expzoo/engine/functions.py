@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from expzoo.engine.convolution import convolve
 from expzoo.engine.dropout import dropout
+from expzoo.engine.image_convolution import convolve
 from expzoo.engine.normalisation import batch_norm, group_norm, instance_norm, layer_norm
 from expzoo.engine.pooling import avg_pool, max_pool
 from expzoo.engine.recurrent import gru

@@ -35,8 +35,11 @@ class Curve:
     x: list[float]
 
 
-def success(table: pl.DataFrame) -> Figure:
-    """Share of successful networks with exact binomial intervals, one curve for each number of steps."""
+def success(table: pl.DataFrame, *, essay: bool = True) -> Figure:
+    """Share of successful networks with exact binomial intervals, one curve for each number of steps.
+
+    Rings show what was published of the essay's game.
+    """
     picture, (axes,) = figures.canvas(height=3.8)
     drawn, intervals, rows = curves(table), [], []
     for curve in drawn:
@@ -47,7 +50,7 @@ def success(table: pl.DataFrame) -> Figure:
         numbers = zip(curve.x, *zip(*points, strict=True), effect, low, high, strict=True)
         rows += [dict(zip(_COLUMNS, (curve.label, *row), strict=True)) for row in numbers]
     lines = _draw(axes, drawn, intervals)
-    rings = [_rings(axes, line, curve, _published(curve)) for curve, line in zip(drawn, lines, strict=True)]
+    rings = [essay and _rings(axes, line, curve, _published(curve)) for curve, line in zip(drawn, lines, strict=True)]
     axes.set(ylabel="successful networks (%)", ylim=(-4, 104))
     if not _is_one_point(drawn):
         figures.name_curves(axes)
@@ -57,7 +60,7 @@ def success(table: pl.DataFrame) -> Figure:
     return Figure("success", "How often a network learns the game", caption, picture, pl.DataFrame(rows))
 
 
-def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]]) -> Figure:
+def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]], *, essay: bool = True) -> Figure:
     """Boards and cells that are right, beside what `all dead` gets right, `base` from steps to (cells, boards)."""
     picture, panels = figures.canvas(1, 2, width=7.4, height=3.9, sharex=True)
     ringed, drawn, words = False, curves(table), {BOARDS: "boards right in every cell (%)", CELLS: "cells right (%)"}
@@ -69,7 +72,7 @@ def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]]) -> Fig
         lines = _draw(axes, drawn, intervals)
         rings = []
         for curve, line in zip(drawn, lines, strict=True):
-            rings.append(metric == BOARDS and _rings(axes, line, curve, _published_boards(curve)))
+            rings.append(essay and metric == BOARDS and _rings(axes, line, curve, _published_boards(curve)))
             cells, boards = base[curve.cell["game_steps"]]
             level = boards if metric == BOARDS else cells
             axes.axhline(level, color=line.get_color(), linewidth=0.9, linestyle=":")

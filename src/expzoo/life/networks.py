@@ -101,6 +101,12 @@ def at_start(*measures: tuple[str, str]) -> tuple[Measure, ...]:
     return tuple(Measure(metric, split, at(0)) for metric, split in measures)
 
 
+def is_essays(base: Spec) -> bool:
+    """Whether the game is that of Firner's essay, of which values were published."""
+    game = tuple(base.dataset[option] for option in ("neighbourhood", "rule", "edge"))
+    return game == ("von_neumann", CONWAY, "dead")
+
+
 def can_be_enumerated(cell: Cell, spec: Spec) -> bool:
     """Whether every state of what decides a cell can be tried: a block for each step, and few enough steps."""
     return cell.steps == math.floor(cell.steps * cell.d) <= MOST_ENUMERATED[spec.dataset["neighbourhood"]]

@@ -50,7 +50,7 @@ def common_level(verdicts: Sequence[Verdict]) -> str:
 
 def thresholds(verdict: Verdict) -> tuple[float, ...]:
     """The effects that decide: the smallest that matters, on the claimed side or, for equivalence, on both."""
-    reference = vars(verdict).get("reference", 0.0)
+    reference = verdict.reference
     lower, upper = reference - verdict.smallest_effect, reference + verdict.smallest_effect
     return {"greater": (upper,), "less": (lower,), "equivalent": (lower, upper)}[verdict.direction]
 
@@ -92,7 +92,7 @@ def _signed(verdict: Verdict, value: float) -> str:
 
 def _sign(verdict: Verdict) -> str:
     """How a number's sign is formatted: a rate that is compared with another one has none, as a difference has."""
-    is_level = vars(verdict).get("reference", 0.0) > 0 and "point" not in verdict.unit
+    is_level = verdict.reference > 0 and "point" not in verdict.unit
     return "-" if is_level else "+"
 
 
