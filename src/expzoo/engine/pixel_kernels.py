@@ -60,7 +60,7 @@ def _store(compute: Callable[[], Tensor], out: Tensor) -> Call:
 def beside_calls(images: Tensor, *, out: Tensor) -> list[Call]:
     """Calls that lay the members' images beside one another, and zeros where there is room for more."""
     calls: list[Call] = [] if room_beside(len(images)) == len(images) else [pixels_of_all(out).zero_]
-    pairs = zip(out.transpose(1, 2).flatten(0, 1), images.transpose(1, 2).flatten(0, 1), strict=True)
+    pairs = [(to[:, c], one[:, c]) for to, one in zip(out, images, strict=True) for c in range(images.shape[2])]
     return [*calls, *(partial(to.copy_, channel) for to, channel in pairs)]  # one copy has an inner loop of channels
 
 
