@@ -6,13 +6,16 @@ import pytest
 import torch
 from tests.drawn import program, trained
 from torch import nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from expzoo.engine import image_convolution
 from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import LEAST_BESIDE, Assembler
-from expzoo.engine.layout import construct
+from expzoo.engine.differentiable import DifferentiableFunctions
+from expzoo.engine.layout import Layout, construct
 from expzoo.engine.memory import beside_layout, lies_beside
+from expzoo.numerics.empirical import EmpiricalLoss
 from expzoo.spec import Component
 
 SIZE, CLASSES = (3, 9, 8), 4
@@ -94,6 +97,22 @@ def test_gradients_in_float64_are_those_of_a_plain_network(name):
             for key, value in module.named_parameters():
                 torch.testing.assert_close(gradients[key][place], value.grad, rtol=1e-8, atol=1e-11, msg=key)
         population._update(step)
+
+
+def test_the_curvature_of_a_narrow_network_is_the_slope_of_its_gradient():
+    module = construct(network(conv(3, 4, 3, padding=1), nn.Tanh, conv(4, 6, 3), nn.Tanh), 3, torch.float64)
+    layout = Layout.of(module)
+
+    def loss(row, x, y):
+        with DifferentiableFunctions():
+            return functional.cross_entropy(functional_call(module, layout.view(row), (x,)), y)
+
+    draw = torch.Generator().manual_seed(0)
+    x, rows = (torch.randn(*size, generator=draw, dtype=torch.float64) for size in ((6, *SIZE), (2, layout.size)))
+    of, at, y = EmpiricalLoss(loss), layout.row(module).repeat(2, 1), torch.arange(6) % CLASSES
+    slope = (of.grad(at + 1e-5 * rows, x, y) - of.grad(at - 1e-5 * rows, x, y)) / 2e-5
+    assert slope.abs().max() > 1e-3
+    torch.testing.assert_close(of.hvp(at, rows, x, y), slope, rtol=1e-6, atol=1e-8)
 
 
 def test_what_no_kernel_knows_is_computed_for_all_members_at_once_nevertheless():
