@@ -57,7 +57,7 @@ class Result:
         from expzoo import rendering, verbs
 
         if not rendering.is_rendered(results.require(self.directory)):
-            rendering.render(self.directory, verbs.typed(verbs.config_of(self.directory)))
+            rendering.render(self.directory, verbs.typed(results.config_of(self.directory)))
 
     def _repr_html_(self) -> str:
         """The verdicts as a table, for notebooks."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, get_args
+from typing import get_args
 
-from expzoo.controls import Control, known_answer, no_difference
+from expzoo.controls import Control, Measure, known_answer, no_difference
 from expzoo.statistics import Estimate, Method, n_needed, pair_on_seed, paired_t, tost
 from expzoo.verdicts import Direction, Outcome, Verdict, dump_verdicts, load_verdicts
 
@@ -38,14 +38,6 @@ __all__ = [
 DROPPED_AT_MOST = 0.2  # of the units; beyond, those that are left are a selection
 LEAST_FOR_T = 5
 LEAST_FOR_BOOTSTRAP = 8  # below, its intervals are too narrow
-
-
-class Measure(Protocol):
-    """Estimates one effect at any level, such as `functools.partial(paired_t, treatment, baseline)`."""
-
-    def __call__(self, *, level: float) -> Estimate:
-        """The estimate with an interval at this level."""
-        ...
 
 
 class Pairs:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo import results, sweep, verbs
+from expzoo import results, sweep
 from expzoo.errors import BadInput
 from expzoo.identity import OF_NO_EFFECT
 from expzoo.registry import KINDS, SHARED
@@ -36,7 +36,7 @@ class Run:
     @classmethod
     def read(cls, directory: Path) -> Run:
         """From a run's directory; BadInput if there is none or a file of it is damaged."""
-        config = verbs.config_of(directory)
+        config = results.config_of(directory)
         path = directory / results.VERDICTS
         claims = tuple(load_verdicts(path.read_text(encoding="utf-8"), str(path)))
         return cls(directory, dict(_flat({k: v for k, v in config.items() if k not in OF_NO_EFFECT})), claims)

@@ -6,12 +6,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from expzoo.statistics import pair_on_seed, paired_t
+from expzoo.statistics import Estimate, pair_on_seed, paired_t
 
-if TYPE_CHECKING:
-    from expzoo.claims import Measure
+
+class Measure(Protocol):
+    """Estimates one effect at any level, such as `functools.partial(paired_t, treatment, baseline)`."""
+
+    def __call__(self, *, level: float) -> Estimate:
+        """The estimate with an interval at this level."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -95,3 +95,18 @@ def require(directory: Path) -> dict[str, Any]:
     if found is None:
         raise BadInput(f"{directory} holds no finished run: it has no {MANIFEST} that can be read")
     return found
+
+
+def config_of(directory: Path) -> dict[str, Any]:
+    """The config that a run was made with; BadInput if its file is damaged, too large or no config."""
+    import yaml  # the terminal's summary needs no parser
+
+    if faults := damaged(directory, require(directory)):
+        raise BadInput("\n".join(faults))
+    path = directory / CONFIG
+    if path.stat().st_size > MAX_BYTES:
+        raise BadInput(f"{path} has more than {MAX_BYTES} bytes")
+    found = yaml.safe_load(path.read_bytes())
+    if not isinstance(found, dict):
+        raise BadInput(f"{path} holds no config")
+    return found

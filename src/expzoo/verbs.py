@@ -46,7 +46,7 @@ def report(arguments: list[str]) -> int:
         elif rendering.is_rendered(results.require(directory)):
             write_report(directory)
         else:
-            rendering.render(directory, typed(config_of(directory)))
+            rendering.render(directory, typed(results.config_of(directory)))
         print(directory / results.REPORT)
     return DONE
 
@@ -75,7 +75,7 @@ def rerun(arguments: list[str]) -> int:
 
     [directory] = _directories("rerun", arguments)
     known = results.require(directory).get("learned")
-    config = typed(config_of(directory))
+    config = typed(results.config_of(directory))
     config = resolved(config, wholes(config, Store(Path(config["store"]).absolute(), ""), known))
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
@@ -86,19 +86,6 @@ def rerun(arguments: list[str]) -> int:
         equal = records.read(again / results.RECORDS).equals(records.read(directory / results.RECORDS))
     print("equal records" if equal else "other records: see the machine classes in environment.json")
     return DONE if equal else FAILED
-
-
-def config_of(directory: Path) -> dict[str, Any]:
-    """The config that a run was made with; BadInput if its file is damaged, too large or no config."""
-    if faults := results.damaged(directory, results.require(directory)):
-        raise BadInput("\n".join(faults))
-    path = directory / results.CONFIG
-    if path.stat().st_size > results.MAX_BYTES:
-        raise BadInput(f"{path} has more than {results.MAX_BYTES} bytes")
-    found = yaml.safe_load(path.read_bytes())
-    if not isinstance(found, dict):
-        raise BadInput(f"{path} holds no config")
-    return found
 
 
 def typed(config: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +120,7 @@ def compare(arguments: list[str]) -> int:
     flats = []
     for directory in directories:
         results.require(directory)
-        flats.append(dict(_flat(config_of(directory))))
+        flats.append(dict(_flat(results.config_of(directory))))
     for key in sorted({key for flat in flats for key in flat}):
         values = [flat.get(key) for flat in flats]
         if any(value != values[0] for value in values):
