@@ -93,7 +93,7 @@ def compare(name: str, spec: Spec, members: int, steps: int, rounds: int) -> boo
 def main() -> int:
     """Print the table; 1 if a bar is missed."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=6)
     options = parser.parse_args()
     torch.set_num_threads(1)
     part = Component.of

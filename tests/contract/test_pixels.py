@@ -34,6 +34,17 @@ class Residual(nn.Module):
         return functional.relu(self.second(self.first(x)) + self.shortcut(x))
 
 
+class Beside(nn.Module):
+    """What a convolution makes of images, and the images themselves."""
+
+    def __init__(self, before, after):
+        super().__init__()
+        self.filters = nn.Conv2d(before, after, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat([self.filters(x), x], 1)
+
+
 def network(*layers):
     def made():
         body = nn.Sequential(*(layer() for layer in layers), nn.Flatten())
@@ -50,6 +61,10 @@ def is_narrow(name):
     return name != "wide"  # whose images lie member by member, channels innermost
 
 
+def are_given_by_pixel(name):
+    return name != "reads images twice"
+
+
 def norm(channels, **options):
     return lambda: nn.BatchNorm2d(channels, **options)
 
@@ -63,6 +78,7 @@ MODULES = {
     "pools": network(conv(3, 4, 3), lambda: nn.MaxPool2d(3, 2, 1), nn.ReLU, lambda: nn.AvgPool2d(2, 1)),
     "groups": network(conv(3, 4, 3, padding=1), conv(4, 4, 3, groups=4), nn.Dropout2d, lambda: nn.GroupNorm(2, 4)),
     "wide": network(conv(3, 9, 3, padding=1), norm(9), nn.ReLU, lambda: nn.MaxPool2d(2), conv(9, 3, 3), norm(3)),
+    "reads images twice": network(lambda: Beside(3, 4), nn.ReLU, conv(7, 4, 3)),
     "too wide later": network(conv(3, 4, 3, padding=1), nn.ReLU, conv(4, 65, 3), nn.ReLU, conv(65, 2, 3)),
 }
 
@@ -88,6 +104,7 @@ def test_gradients_in_float64_are_those_of_a_plain_network(name):
     with exact_arithmetic():
         population = program(MODULES[name], seeds, SIZE, CLASSES, dtype=torch.float64)
     assert population.tape.lies_beside == is_narrow(name)
+    assert population.x[0].is_contiguous(memory_format=torch.channels_last) == are_given_by_pixel(name)
     for step in range(3):  # what is planned on the first batch has to hold for the next
         with exact_arithmetic():
             before = population.snapshot()
@@ -121,8 +138,26 @@ def test_the_curvature_of_a_narrow_network_is_the_slope_of_its_gradient():
 
 
 def test_what_no_kernel_knows_is_computed_for_all_members_at_once_nevertheless():
-    for name in set(MODULES) - {"pools", "groups", "wide", "too wide later", "residual"}:
+    for name in set(MODULES) - {"pools", "groups", "wide", "reads images twice", "too wide later", "residual"}:
         assert program(MODULES[name], [0, 1, 2], SIZE, CLASSES).tape.member_by_member == [], name
+
+
+@pytest.mark.parametrize("augment", ["none", "crop"])
+def test_images_given_by_pixel_are_those_of_the_dataset(base, augment):
+    part = Component.of
+    dataset = part("dataset", "textures", batch_size=20, train_size=100, test_size=10, augment=augment)
+    spec = base.replace(dataset=dataset, model=part("model", "cnn2d", width=4, stages=(1, 1)))
+    assembler, specs = Assembler(), [spec.replace(seed=seed) for seed in (4, 7)]
+    given, feed = assembler.probe(specs), assembler.feed_of(specs)
+    assert given.x[0].is_contiguous(memory_format=torch.channels_last)
+    assert not given.x[0].is_contiguous()
+    images, labels = torch.zeros(given.x.shape), torch.zeros_like(given.y)
+    for step in (0, 1, 7):
+        for source, x, y in ((given.feed, given.x, given.y), (feed, images, labels)):
+            source.prepare(step, step + 1)
+            source.load(step, x, y)
+        assert torch.equal(given.x, images)
+        assert torch.equal(given.y, labels)
 
 
 def test_a_layout_beside_one_another_holds_each_members_channels_together():

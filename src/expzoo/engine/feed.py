@@ -95,6 +95,8 @@ class IndexFeed:
         indices = self._indices[step - self._start]
         if len(self._seeds) < len(x):  # a lone member's twin
             indices = indices.repeat(len(x))
+        if x.dim() == 5 and x[0].is_contiguous(memory_format=torch.channels_last):
+            self._x = self._x.contiguous(memory_format=torch.channels_last)  # so that an image is one run
         torch.index_select(self._x, 0, indices, out=x.flatten(0, 1))
         torch.index_select(self._y, 0, indices, out=y.flatten(0, 1))
 

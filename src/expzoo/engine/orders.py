@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from expzoo.engine import operations
 from expzoo.engine.crowd import BESIDE
 from expzoo.engine.memory import beside_layout, crowd_layout, is_dense, lies_beside
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from expzoo.engine.values import Values
 
+aten = torch.ops.aten
 IMAGES = 5  # axes of what a kernel makes of one network: an axis of length one, then batch, channels, height, width
 
 
@@ -42,3 +45,24 @@ def _is_beside(node: fx.Node, values: Values) -> bool:
     """Whether the images that an operation makes are to lie beside one another."""
     lies = BESIDE.get(node.target)
     return lies is not None and lies(values[called(node)[1]][:, 0])
+
+
+def is_read_by_pixel(images: fx.Node) -> bool:
+    """Whether everything that reads these images (batch, channels, height, width) first lays their channels innermost.
+
+    They are then best given so.
+    """
+    readers, found = list(images.users), False
+    while readers:
+        reader = readers.pop()
+        if reader.target is aten.unsqueeze.default:
+            readers += reader.users
+        elif reader.target is torch.ops.expzoo.lay_beside.default or _lays_by_pixel(reader):
+            found = True
+        else:
+            return False
+    return found
+
+
+def _lays_by_pixel(node: fx.Node) -> bool:
+    return node.target is aten.clone.default and node.kwargs.get("memory_format") is torch.channels_last

@@ -60,8 +60,10 @@ def _store(compute: Callable[[], Tensor], out: Tensor) -> Call:
 def beside_calls(images: Tensor, *, out: Tensor) -> list[Call]:
     """Calls that lay the members' images beside one another, and zeros where there is room for more."""
     calls: list[Call] = [] if room_beside(len(images)) == len(images) else [pixels_of_all(out).zero_]
-    pairs = [(to[:, c], one[:, c]) for to, one in zip(out, images, strict=True) for c in range(images.shape[2])]
-    return [*calls, *(partial(to.copy_, channel) for to, channel in pairs)]  # one copy has an inner loop of channels
+    pairs = list(zip(out, images, strict=True))
+    if not images[0].is_contiguous(memory_format=torch.channels_last):  # one copy would jump from channel to channel
+        pairs = [(to[:, c], one[:, c]) for to, one in pairs for c in range(images.shape[2])]
+    return [*calls, *(partial(to.copy_, one) for to, one in pairs)]
 
 
 # Convolution; `geometry` is stride, padding and dilation, two numbers each.

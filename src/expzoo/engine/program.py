@@ -13,6 +13,7 @@ from torch import Tensor, fx, nn
 from expzoo import randomness
 from expzoo.engine.chart import Chart
 from expzoo.engine.layout import ROW, Layout, round_up
+from expzoo.engine.orders import is_read_by_pixel
 from expzoo.engine.tape import Tape
 from expzoo.engine.trace import objective, trace
 
@@ -111,9 +112,7 @@ class Program:
         self._trained = torch.arange(self.theta.shape[1]) if self.chart else self.layout.places()
         self.load(members, feed)
         weights, gradient = (self.chart.weights, self.chart.grad) if self.chart else (self.theta, self.grad)
-        (x_shape, y_shape), (x_type, y_type) = feed.shapes(), feed.types()
-        self.x = self._static((len(self.theta), *x_shape), x_type)
-        self.y = self._static((len(self.theta), *y_shape), y_type)
+        self.x, self.y = map(self._static, feed.shapes(), feed.types())
         self.feed.prepare(0, 1)
         self.feed.load(0, self.x, self.y)
         parameters = self.layout.views(weights)
@@ -124,6 +123,9 @@ class Program:
             self.loss = self.tape.outputs[-1]
             return
         self.graph = graph or trace(objective(module.to(self.device), loss), parameters, self.x, self.y)
+        if is_read_by_pixel([node for node in self.graph.graph.nodes if node.op == "placeholder"][-2]):
+            self.x = self._by_pixel(self.x)
+            self.feed.load(0, self.x, self.y)
         slots = dict(enumerate(self.layout.views(gradient).values()))
         self.tape = Tape(self.graph, [*parameters.values(), self.x, self.y], slots)
         self.loss = self.tape.outputs[-1]
@@ -163,11 +165,21 @@ class Program:
         return list(items) + list(items[:1]) * self._twins
 
     def _static(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """An input buffer (members, batch, ...) with room for flat operations, in the order that the feed wants."""
+        """A buffer (members, batch, ...) for batches of this shape, in the order that the feed wants."""
+        members, (batch, *rest) = len(self.theta), shape
+        if self.feed.batch_last:
+            return self._room((members, *rest, batch), dtype).movedim(-1, 1)
+        return self._room((members, *shape), dtype)
+
+    def _by_pixel(self, images: Tensor) -> Tensor:
+        """A buffer for the same images (members, batch, channels, height, width), channels innermost."""
+        members, batch, channels, *size = images.shape
+        return self._room((members, batch, *size, channels), images.dtype).movedim(-1, 2)
+
+    def _room(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Zeros with room for flat operations."""
         size = torch.Size(shape).numel()
-        room = torch.zeros(round_up(size, ROW), dtype=dtype, device=self.theta.device)[:size]
-        members, batch, *rest = shape
-        return room.view(members, *rest, batch).movedim(-1, 1) if self.feed.batch_last else room.view(shape)
+        return torch.zeros(round_up(size, ROW), dtype=dtype, device=self.theta.device)[:size].view(shape)
 
     def advance(self, start: int, stop: int) -> Tensor:
         """Run optimizer steps start..stop-1; the batch losses (members, stop - start), each before its update."""
