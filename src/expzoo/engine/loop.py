@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from expzoo import machine
 from expzoo.engine.dropout import Counters, keep_calls
 from expzoo.engine.functions import BY_CHANNEL, BY_ELEMENT
 from expzoo.engine.trace import objective, try_once
@@ -55,6 +56,7 @@ class Loop:
 
         Unadoptable, naming the operation, if the forward draws random numbers or keeps something in buffers.
         """
+        machine.keep_freed_memory()
         of = objective(module.to(x.device), loss)
         try_once(of, x[0], y[0])
         self.module, self.loss, self.x, self.y = of.module, of.loss, x, y
