@@ -87,12 +87,14 @@ class PeriodicBehaviour:
         epoch = max(len(data.split("train", network.spec.seed)) // data.batch_size, 1)
         common = {"key": network.key, "seed": network.spec.seed, "arm": arm, "split": "train"}
         losses = network.losses[: len(network.losses) // epoch * epoch].reshape(-1, epoch).mean(1)
-        for place, loss in enumerate(losses, 1):
+        first = network.losses[:1] if len(network.losses) else [np.nan]  # one batch, before any step
+        for place, loss in enumerate([*first, *losses]):
             yield common | {"step": place * epoch, "metric": LOSS, "value": float(loss), "epoch": float(place)}
         number = len(crossings(losses, self.below, self.above))
         rate = float("nan") if network.diverged or not len(losses) else number * PER / len(losses)
         yield common | {"step": network.step, "metric": COUNT, "value": rate}
-        trained = network.row() != network.row(0)
+        moved = network.row() != network.row(0)
+        trained = moved if moved.any() else np.full_like(moved, fill_value=True)
         for step in steps:
             if network.has_row(step):
                 square = float(np.square(network.row(step)[trained], dtype=np.float64).sum())
@@ -102,7 +104,7 @@ class PeriodicBehaviour:
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """How many destabilisations weight decay adds, in pairs."""
-        change = float(records.select(table, metric=DOUBLED)["value"].max())  # type: ignore[arg-type]
+        change = float(np.max(records.select(table, metric=DOUBLED)["value"].to_numpy()))
         detail = f"outputs change by {change:.2g} of the largest, at most {SAME:g} is allowed"
         control = Control("the trained weights doubled give the same outputs", change <= SAME, detail)
         counts = {arm: records.by_seed(table, arm=arm, metric=COUNT) for arm in (DECAY, NONE)}

@@ -18,6 +18,7 @@ DIVERGE = {
     "random_labels": (TOO_LARGE,),
     "large_learning_rate": ("analysis.large_learning_rate.large=1e30",),
     "two_patterns": ("analysis.two_patterns.large=1e30",),
+    "periodic_behaviour": ("optimizer.lr=1e38", "optimizer.weight_decay=10"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from expzoo.plugins.analyses.calibration_and_double_descent import REMOVES_ERROR, _lowered, bump
+from expzoo.plugins.analyses.calibration_and_double_descent import NO_BUMP, REMOVES_ERROR, _lowered, _removed, bump
 
 from expzoo.claims import decide
 
@@ -23,3 +23,13 @@ def test_a_bump_that_is_lowered_by_a_known_height_is_found() -> None:
     risen[:, 4] += 10
     assert bump(risen[0]) == 10 + falling[0, 4] - falling[0, 3]
     assert _lowered(risen, falling).effect == bump(risen[0])
+
+
+def test_what_is_removed_of_a_bump_that_counts_as_none_is_undefined() -> None:
+    falling = np.linspace(2, 1, 9) + np.random.default_rng(1).normal(0, 1e-3, (8, 1))
+    before, low = falling.copy(), falling.copy()
+    before[:, 4] += 1
+    low[:, 4] += NO_BUMP / 2 + falling[0, 3] - falling[0, 4]
+    assert 0 < bump(low.mean(0)) < NO_BUMP
+    assert _removed(before, falling)(level=0.95).effect == 100
+    assert np.isnan(_removed(low, falling)(level=0.95).effect)
