@@ -56,8 +56,8 @@ class Result:
         """Make pictures and page of a run that a fused multirun has left without them."""
         from expzoo import rendering, verbs
 
-        if not rendering.is_rendered(results.require(self.directory)):
-            rendering.render(self.directory, verbs.typed(results.config_of(self.directory)))
+        if not results.is_rendered(results.require(self.directory)):
+            rendering.draw(self.directory, verbs.typed(results.config_of(self.directory)))
 
     def _repr_html_(self) -> str:
         """The verdicts as a table, for notebooks."""

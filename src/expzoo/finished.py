@@ -1,4 +1,4 @@
-"""A finished run is recognised from its own manifest: its verdicts are shown and nothing is written."""
+"""A finished run is recognised from its own manifest; its verdicts are shown."""
 
 from __future__ import annotations
 
@@ -6,27 +6,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo import rendering, results
+from expzoo import results
 from expzoo.identity import OF_NO_EFFECT, run_id
-from expzoo.mirror import mirror
-from expzoo.rendering import is_rendered
 
 if TYPE_CHECKING:
     from expzoo.verdicts import Verdict
-
-
-def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = True) -> bool:
-    """Show the verdicts if `directory` holds the whole result of this config; a logger that lacks it gets it.
-
-    Pictures are drawn if they are not there yet.
-    """
-    if config["dry_run"] or not is_finished(directory, config):
-        return False
-    if render and not is_rendered(results.require(directory)):
-        rendering.render(directory, config)
-    mirror(config, directory)
-    show(directory)
-    return True
 
 
 def is_finished(directory: Path, config: dict[str, Any]) -> bool:
@@ -35,7 +19,7 @@ def is_finished(directory: Path, config: dict[str, Any]) -> bool:
     if sealed is None or sealed.get("id") != run_id(config):
         return False
     faults = results.damaged(directory, sealed)
-    if is_rendered(sealed) and not results.is_page(directory / results.REPORT):
+    if results.is_rendered(sealed) and not results.is_page(directory / results.REPORT):
         faults.append(f"{directory / results.REPORT} is missing or cut short")
     if not faults:
         try:

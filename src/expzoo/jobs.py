@@ -121,10 +121,10 @@ def alone(cfg: DictConfig) -> Outcome:
 
 
 def _results(cfg: DictConfig, directory: Path) -> int:
-    from expzoo import finished
+    from expzoo import rendering
 
     config = checked(cfg)
-    if finished.show_if_finished(directory, config):
+    if rendering.show_if_finished(directory, config):
         return DONE
     with shown("starting"), no_collection():
         from expzoo.opening import open_lab

@@ -1,37 +1,46 @@
-"""Pictures and page of a run that was made without them, as the jobs of a fused multirun are: drawn when opened."""
+"""A finished run that is asked for again: its pictures are drawn if it was made without, as in a fused multirun."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo import results
+from expzoo import finished, results
+from expzoo.mirror import mirror
 
 if TYPE_CHECKING:
     from expzoo.analysis import Findings
 
 
-def is_rendered(sealed: dict[str, Any]) -> bool:
-    """Whether a run with this manifest has its pictures."""
-    return sealed.get("rendered", True)
+def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = True) -> bool:
+    """Show the verdicts if `directory` holds the whole result of this config; a logger that lacks it gets it.
+
+    Pictures are drawn if they are not there yet.
+    """
+    if config["dry_run"] or not finished.is_finished(directory, config):
+        return False
+    if render and not results.is_rendered(results.require(directory)):
+        draw(directory, config)
+    mirror(config, directory)
+    finished.show(directory)
+    return True
 
 
-def render(directory: Path, config: dict[str, Any]) -> None:
+def draw(directory: Path, config: dict[str, Any]) -> None:
     """Draw what a finished run found, from its records and arrays, and write its page; nothing is trained.
 
     BadInput if its config names a plugin that is not here, ValueError if one of its files cannot be read.
     """
     from expzoo import experiment
-    from expzoo.finished import verdicts
     from expzoo.learned import resolved, wholes
     from expzoo.store import Store
 
     sealed = results.require(directory)
-    if not is_rendered(sealed):
+    if not results.is_rendered(sealed):
         store = Store(Path(config["store"]).absolute(), "")  # of which names of learned components are looked up
         _, analyses = experiment.prepare(resolved(config, wholes(config, store, sealed.get("learned"))))
         findings = [found(directory, name) for name in analyses]
-        experiment.write_figures(directory, analyses, findings, verdicts(directory))
+        experiment.write_figures(directory, analyses, findings, finished.verdicts(directory))
         facts = {key: value for key, value in sealed.items() if key not in ("format", "files")}
         results.seal(directory, facts | {"rendered": True})
     experiment.write_report(directory)

@@ -97,6 +97,11 @@ def require(directory: Path) -> dict[str, Any]:
     return found
 
 
+def is_rendered(sealed: dict[str, Any]) -> bool:
+    """Whether a run with this manifest has its pictures."""
+    return sealed.get("rendered", True)
+
+
 def config_of(directory: Path) -> dict[str, Any]:
     """The config that a run was made with; BadInput if its file is damaged, too large or no config."""
     import yaml  # the terminal's summary needs no parser

@@ -43,10 +43,10 @@ def report(arguments: list[str]) -> int:
             from expzoo.report import comparison
 
             comparison.write(directory)
-        elif rendering.is_rendered(results.require(directory)):
+        elif results.is_rendered(results.require(directory)):
             write_report(directory)
         else:
-            rendering.render(directory, typed(results.config_of(directory)))
+            rendering.draw(directory, typed(results.config_of(directory)))
         print(directory / results.REPORT)
     return DONE
 

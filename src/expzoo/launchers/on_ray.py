@@ -97,11 +97,11 @@ class RayLauncher(Launcher):
 
 def run(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str]:
     """One job, on a node of the cluster: its exit code and what was said about it."""
-    from expzoo import experiment, finished
+    from expzoo import experiment, rendering
 
     place = Path(directory)
     try:
-        if finished.show_if_finished(place, config):
+        if rendering.show_if_finished(place, config):
             return jobs.DONE, ""
         return experiment.run(config, place, overrides), ""
     except Exception as error:  # noqa: BLE001 - the boundary of a job
