@@ -118,9 +118,22 @@ def _bootstrap(statistic: Statistic, n: int, method: Method, level: float, draws
     if np.ptp(result.bootstrap_distribution) <= ROUNDING * abs(effect):
         return point_interval(effect, n, level, method)
     low, high = (float(end) for end in result.confidence_interval)
+    if not (math.isfinite(low) and math.isfinite(high)) and _is_flat(statistic, n):
+        tail = (1 - expanded) / 2
+        low, high = (float(end) for end in np.quantile(result.bootstrap_distribution, (tail, 1 - tail)))
     if not (math.isfinite(low) and math.isfinite(high)):
         return no_interval(effect, n, level, method)
     return Estimate(effect, low, high, level, n, method)
+
+
+def _is_flat(statistic: Statistic, n: int) -> bool:
+    """Whether no single unit matters, as where a height is zero: BCa, which measures skew by that, is undefined there.
+
+    The bootstrap's own percentiles are not.
+    """
+    every = np.arange(n)
+    with np.errstate(all="ignore"):
+        return float(np.ptp([statistic(np.delete(every, one)) for one in every])) == 0
 
 
 def _generator(purpose: str, seed: int) -> np.random.Generator:

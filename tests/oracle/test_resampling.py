@@ -145,3 +145,21 @@ def test_row_permutation_refuses_a_statistic_of_another_shape() -> None:
     assert row_permutation(np.zeros((0, 2, 3)), adjacent_pairs).n == 0
     with pytest.raises(ValueError, match=r"of 2 tables has shape \(\), not \(2,\)|one number"):
         row_permutation(np.ones((2, 3, 4)), lambda tables: tables.sum())
+
+
+def test_at_an_edge_where_no_unit_matters_the_interval_is_that_of_percentiles() -> None:
+    """A height that is zero whoever is left out: the jackknife has no spread, so BCa's skew is 0 / 0."""
+    sample = np.array([-4.0, 2.5, -3.0, 2.0, -2.5, 1.5, -3.5, -0.5])
+
+    def height(values: np.ndarray) -> float:
+        return max(float(values.mean()), 0.0)
+
+    assert {height(np.delete(sample, one)) for one in range(8)} == {0.0}
+    estimate = bca(sample, height)
+    rng = np.random.default_rng(5)
+    draws = np.maximum(sample[rng.integers(0, 8, (40000, 8))].mean(1), 0)
+    tail = stats.norm.cdf(math.sqrt(8 / 7) * stats.t.ppf(0.025, 7))
+    assert (estimate.effect, estimate.low) == (0, 0)
+    assert estimate.high == pytest.approx(np.quantile(draws, 1 - tail), abs=0.1)
+    assert estimate.high > 0.3
+    assert math.isnan(bca(sample, lambda values: height(values) or math.nan).low)
