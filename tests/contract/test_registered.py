@@ -48,6 +48,11 @@ def patched() -> Spec:
     )
 
 
+def decayed() -> Spec:
+    """A small network whose weights decay."""
+    return small_base().replace(optimizer=Component.of("optimizer", "sgd", lr=0.1, weight_decay=0.01))
+
+
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_a_registered_plugin_keeps_the_contract(
     kind: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -58,6 +63,8 @@ def test_a_registered_plugin_keeps_the_contract(
         small, base = small | {"steps": (1,), "widths": (1,)}, life()
     if (kind, name) == ("analysis", "two_patterns"):
         base = patched()
+    if (kind, name) == ("analysis", "periodic_behaviour"):
+        base = decayed()
     options = {option: value for option, value in small.items() if option in known}
     if kind == "dataset" and name in DOWNLOADED:
         stand_in(name, tmp_path, monkeypatch)

@@ -68,7 +68,8 @@ def fake(name, **members):
     vars(module).update(members)
     sys.modules[f"expzoo.{name}"] = module
 
-fake("finished", show_if_finished=show_if_finished, is_finished=is_finished, show=show, verdicts=verdicts)
+fake("finished", is_finished=is_finished, show=show, verdicts=verdicts)
+fake("rendering", show_if_finished=show_if_finished)
 fake("opening", open_lab=open_lab)
 fake("experiment", run=run, conduct=conduct)
 fake("verbs", main=verb)
