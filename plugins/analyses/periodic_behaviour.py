@@ -73,6 +73,8 @@ class PeriodicBehaviour:
         if not options.get("weight_decay"):
             name = setting.base.optimizer.name
             raise BadInput(f"optimizer={name} has no weight decay: set optimizer.weight_decay above 0")
+        if setting.base.schedule.name != "constant":
+            raise BadInput(f"schedule={setting.base.schedule.name}: the question is of a rate that stays: constant")
         arms = {DECAY: options["weight_decay"], NONE: 0.0}
         plan = [(arm, s) for arm, decay in arms.items() for s in setting.specs(optimizer={"weight_decay": decay})]
         total = setting.base.stop.build().at_most

@@ -7,7 +7,6 @@ every size a small network uses: 0.4 to 0.6 of the time with its AVX-512 kernels
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import re
@@ -92,8 +91,10 @@ def keep_freed_memory() -> None:
 
     A setting of glibc (mallopt(3)); without it a step of a large network may spend a tenth of its time on new pages.
     """
-    libc = ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
-    if libc is not None:
+    import ctypes  # which the command line does without
+
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         libc.mallopt(M_MMAP_THRESHOLD, 2**30)
 

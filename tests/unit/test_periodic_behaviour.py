@@ -44,6 +44,7 @@ def test_one_that_is_not_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [
         (("optimizer.weight_decay=0",), "set optimizer.weight_decay above 0"),
         (("optimizer=rmsprop",), "no weight decay"),
+        (("schedule=cosine",), "a rate that stays"),
         (("analysis.periodic_behaviour.factor=1",), "not above 1"),
     ],
 )
