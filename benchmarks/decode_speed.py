@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from expzoo import registry
-from expzoo.image_files import Archive, open_records
+from expzoo.components.image_files import Archive, open_records
+from expzoo.config import registry
 
 MOST_SECONDS, MOST_BYTES = 2.0, 400e6
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from expzoo import machine
+from expzoo.system import machine
 
 machine.choose_kernels()
 
@@ -23,10 +23,10 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from expzoo.engine.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.engine.assembly import Assembler  # noqa: E402
-from expzoo.randomness import member_seed  # noqa: E402
-from expzoo.spec import Component, Spec  # noqa: E402
+from expzoo.spec.spec import Component, Spec  # noqa: E402
+from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
+from expzoo.system.randomness import member_seed  # noqa: E402
 
 if TYPE_CHECKING:
     from expzoo.engine.program import Program

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from expzoo import machine
+from expzoo.system import machine
 
 machine.choose_kernels()
 
@@ -23,11 +23,11 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from expzoo.engine.arithmetic import exact_arithmetic  # noqa: E402
+from expzoo.components.layout import Layout, construct  # noqa: E402
+from expzoo.config.registry import build  # noqa: E402
 from expzoo.engine.assembly import CHUNK_BYTES  # noqa: E402
-from expzoo.engine.layout import Layout, construct  # noqa: E402
 from expzoo.engine.program import Member, Program, Row  # noqa: E402
-from expzoo.registry import build  # noqa: E402
+from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
 
 NETWORKS, STEPS, ROUNDS = 32, 20, 5
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from expzoo import machine
+from expzoo.system import machine
 
 machine.choose_kernels()
 
@@ -26,10 +26,10 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from expzoo.engine.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.engine.assembly import Assembler  # noqa: E402
-from expzoo.randomness import member_seed  # noqa: E402
-from expzoo.spec import Component, Spec  # noqa: E402
+from expzoo.spec.spec import Component, Spec  # noqa: E402
+from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
+from expzoo.system.randomness import member_seed  # noqa: E402
 
 if TYPE_CHECKING:
     from expzoo.engine.program import Program

@@ -18,18 +18,18 @@ from collections.abc import Callable
 from statistics import median, quantiles
 from typing import Any
 
-from expzoo import machine
+from expzoo.system import machine
 
 machine.choose_kernels()
 
 import torch  # noqa: E402
 
-from expzoo.engine.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.engine.assembly import Assembler  # noqa: E402
 from expzoo.engine.evaluation import Evaluator  # noqa: E402
 from expzoo.engine.session import Session  # noqa: E402
-from expzoo.randomness import member_seed  # noqa: E402
-from expzoo.spec import Component, RandomMask, Spec  # noqa: E402
+from expzoo.spec.spec import Component, RandomMask, Spec  # noqa: E402
+from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
+from expzoo.system.randomness import member_seed  # noqa: E402
 
 MEMBERS, BLOCK, STEPS = 32, 50, 10**6
 BAR = 1.1

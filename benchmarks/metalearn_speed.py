@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from expzoo import machine
+from expzoo.system import machine
 
 machine.choose_kernels()
 
@@ -23,12 +23,12 @@ import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from expzoo.engine.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.engine.assembly import Assembler  # noqa: E402
-from expzoo.meta.activation import LearnActivation, first_weights, notebook_network, small_network  # noqa: E402
-from expzoo.meta.learning_rate import unrolled  # noqa: E402
-from expzoo.randomness import member_seed  # noqa: E402
-from expzoo.spec import Component, Spec  # noqa: E402
+from expzoo.spec.spec import Component, Spec  # noqa: E402
+from expzoo.studies.metalearning.activation import LearnActivation, first_weights, notebook_network, small_network  # noqa: E402
+from expzoo.studies.metalearning.learning_rate import unrolled  # noqa: E402
+from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
+from expzoo.system.randomness import member_seed  # noqa: E402
 
 RATE_BAR, ACTIVATION_BAR = 5.0, 3.0
 SEEDS, STARTS, RATE_STEPS = 8, (1.5, 0.15), 200

@@ -16,18 +16,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from expzoo import machine
+from expzoo.system import machine
 
 machine.choose_kernels()
 
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from expzoo.engine.arithmetic import exact_arithmetic  # noqa: E402
-from expzoo.lab import Lab  # noqa: E402
-from expzoo.randomness import member_seed  # noqa: E402
-from expzoo.spec import Component, Spec  # noqa: E402
-from expzoo.store import Store  # noqa: E402
+from expzoo.lab.lab import Lab  # noqa: E402
+from expzoo.spec.spec import Component, Spec  # noqa: E402
+from expzoo.store.store import Store  # noqa: E402
+from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
+from expzoo.system.randomness import member_seed  # noqa: E402
 
 NETWORKS = 32
 BARS = {50: 7.0, 100: 4.0, 256: 2.2, 500: 1.4}

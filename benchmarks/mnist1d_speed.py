@@ -9,7 +9,7 @@ from typing import Any
 
 from mnist1d.data import get_dataset_args, make_dataset
 
-from expzoo import registry
+from expzoo.config import registry
 
 BAR = 10
 """How many times faster ours has to be."""

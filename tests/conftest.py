@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from expzoo.spec import Component, Spec
+from expzoo.spec.spec import Component, Spec
 
 if TYPE_CHECKING:
-    from expzoo.lab import Lab
+    from expzoo.lab.lab import Lab
 
 pytest_plugins = ["tests.not_run"]
 
@@ -26,7 +26,7 @@ _SERVER = """
 import io, json, os, sys, traceback
 from contextlib import redirect_stderr, redirect_stdout
 
-from expzoo.cli import main
+from expzoo.cli.app import main
 
 for line in sys.stdin:
     asked = json.loads(line)
@@ -103,8 +103,8 @@ def open_lab(tmp_path: Path) -> Callable[..., Lab]:
     """Opens a new lab on the store of this name in the test's own folder."""
 
     def opened(store: str = "store", **options: Any) -> Lab:
-        from expzoo.lab import Lab
-        from expzoo.store import Store
+        from expzoo.lab.lab import Lab
+        from expzoo.store.store import Store
 
         return Lab(Store(tmp_path / store, "this-machine"), **options)
 
@@ -114,7 +114,7 @@ def open_lab(tmp_path: Path) -> Callable[..., Lab]:
 @pytest.fixture(params=["openblas", "torch"])
 def blas(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both libraries that may multiply, whichever this machine would choose."""
-    monkeypatch.setattr("expzoo.machine.blas", lambda: request.param)
+    monkeypatch.setattr("expzoo.system.machine.blas", lambda: request.param)
     return request.param
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from expzoo.engine.arithmetic import exact_arithmetic
-from expzoo.engine.layout import Layout, construct
+from expzoo.components.layout import Layout, construct
+from expzoo.config.registry import build
 from expzoo.engine.program import Member, Program, Row
-from expzoo.registry import build
+from expzoo.system.arithmetic import exact_arithmetic
 
 STEPS = 4
 

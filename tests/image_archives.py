@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo import registry
-from expzoo.image_files import Archive, Idx, record_size
-from expzoo.randomness import words
+from expzoo.components.image_files import Archive, Idx, record_size
+from expzoo.config import registry
+from expzoo.system.randomness import words
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from expzoo import results
+from expzoo.store import run_directory
 
 CANARY = "c4n4ry-of-the-tests"
 
@@ -100,11 +100,11 @@ class Run:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        return json.loads((self.directory / results.MANIFEST).read_bytes())
+        return json.loads((self.directory / run_directory.MANIFEST).read_bytes())
 
     def contents(self) -> dict[str, str]:
         """The checksums of what two equal runs have equal."""
-        varies = {results.MANIFEST, results.REPORT, results.CONFIG}
+        varies = {run_directory.MANIFEST, run_directory.REPORT, run_directory.CONFIG}
         files = sorted(path for path in self.directory.rglob("*") if path.is_file() and path.name not in varies)
         return {str(p.relative_to(self.directory)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 

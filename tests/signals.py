@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from expzoo.errors import BadInput
-from expzoo.registry import available
-from expzoo.spec import Component
+from expzoo.config.registry import available
+from expzoo.spec.spec import Component
+from expzoo.system.errors import BadInput
 
 
 def models_of_signals() -> list[str]:

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Pairs, decide_each, no_difference
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.components.learned_activations import PREFIX, names_of
+from expzoo.config.options import Activation, Count, Positive
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.errors import BadInput
-from expzoo.learned import PREFIX, names_of
-from expzoo.meta.activation import LearnActivation, notebook_network
-from expzoo.meta.evaluation import Contest, seeds_of
-from expzoo.meta.lesson import Learned, Lessons
-from expzoo.options import Activation, Count, Positive
-from expzoo.registry import register
-from expzoo.spec import Component, Fresh
-from expzoo.trained import Request
+from expzoo.lab.lesson import Learned, Lessons
+from expzoo.lab.trained import Request
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Pairs, decide_each, no_difference
+from expzoo.spec.spec import Component, Fresh
+from expzoo.store import records
+from expzoo.studies.metalearning.activation import LearnActivation, notebook_network
+from expzoo.studies.metalearning.evaluation import Contest, seeds_of
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.claims import Measure as Estimator
-    from expzoo.spec import Spec
-    from expzoo.trained import Trained
-    from expzoo.verdicts import Verdict
+    from expzoo.lab.trained import Trained
+    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.verdicts import Verdict
+    from expzoo.spec.spec import Spec
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), metalearning an activation function; no numbers were released"
 LEARNED = "learned"

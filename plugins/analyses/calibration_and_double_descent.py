@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, decide_all
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.predictions import Predictions, require_validation
+from expzoo.config.options import Count, Fraction
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.numerics import power_law
-from expzoo.numerics.calibration import fit_temperature, log_softmax, nll
-from expzoo.options import Count, Fraction
-from expzoo.predictions import Predictions, require_validation
-from expzoo.registry import register
-from expzoo.resampling import bca
-from expzoo.statistics import Estimate, no_interval
-from expzoo.trained import Request, Trained
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Control, decide, decide_all
+from expzoo.science.numerics import power_law
+from expzoo.science.numerics.calibration import fit_temperature, log_softmax, nll
+from expzoo.science.resampling import bca
+from expzoo.science.statistics import Estimate, no_interval
+from expzoo.store import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.claims import Measure as Estimator
-    from expzoo.verdicts import Verdict
+    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.verdicts import Verdict
 
 LOBACHEVA = (
     "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020); Vetrov, Loss landscape (slides)"

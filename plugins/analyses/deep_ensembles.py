@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo import ensemble_pictures as pictures
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, decide_all
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.predictions import Predictions, require_shared_data, require_validation
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.errors import BadInput
-from expzoo.numerics import ensembles, power_law
-from expzoo.numerics.calibration import log_softmax, nll
-from expzoo.options import Count
-from expzoo.predictions import Predictions, require_shared_data, require_validation
-from expzoo.registry import register
-from expzoo.resampling import bca
-from expzoo.statistics import Estimate, no_interval
-from expzoo.trained import Request, Trained
+from expzoo.lab.trained import Request, Trained
+from expzoo.science.claims import Claim, Control, decide, decide_all
+from expzoo.science.numerics import ensembles, power_law
+from expzoo.science.numerics.calibration import log_softmax, nll
+from expzoo.science.resampling import bca
+from expzoo.science.statistics import Estimate, no_interval
+from expzoo.studies import ensembles as pictures
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.claims import Measure as Estimator
-    from expzoo.verdicts import Verdict
+    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.verdicts import Verdict
 
 LOBACHEVA = "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020)"
 CURVES = {

@@ -6,25 +6,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo import descent, figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, decide_all
-from expzoo.descent import Curves
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.components.layout import Layout
+from expzoo.config.options import Count, Range
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.engine.layout import Layout
-from expzoo.options import Count, Range
-from expzoo.registry import register
-from expzoo.spec import Component, Fresh, Spec
-from expzoo.statistics import complete
-from expzoo.trained import Request, Trained
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Control, decide, decide_all
+from expzoo.science.statistics import complete
+from expzoo.spec.spec import Component, Fresh, Spec
+from expzoo.store import records
+from expzoo.studies import double_descent
+from expzoo.studies.double_descent import Curves
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.claims import Measure as Estimator
-    from expzoo.verdicts import Verdict
+    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.verdicts import Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; Greydanus & Kobak (2024), notebook"
 WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "train")
@@ -172,7 +174,7 @@ class DoubleDescent:
                         sizes, values = records.pivot(table, "parameters", **chosen)
                         figures.curve(panel, sizes, values, f"{split}, {noise} labels", markers=8)
                 noisy = _curves(table, model, "noisy")
-                x, (low, high) = noisy.sizes, descent.window(noisy.train.mean(0))
+                x, (low, high) = noisy.sizes, double_descent.window(noisy.train.mean(0))
                 panel.axvspan(x[low], x[high], color="0.6", alpha=0.15, linewidth=0)
                 panel.set(xscale="log", xlabel=f"parameters of the {model}")
                 ticks = [tick for tick in TICKS if x[0] <= tick <= x[-1]]

@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo import computed, figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, paired
-from expzoo.numerics.random_features import directions, fit, one_hot, relu_features
-from expzoo.options import Count, Positive, Range
-from expzoo.registry import register
-from expzoo.statistics import paired_t
-from expzoo.trained import Request, Trained
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count, Positive, Range
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Control, paired
+from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
+from expzoo.science.statistics import paired_t
+from expzoo.store import computed, records
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 BELKIN = "Belkin, Hsu, Ma & Mandal, Reconciling modern machine-learning practice (2019), section 2 and figure 2"
 RATIOS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0)

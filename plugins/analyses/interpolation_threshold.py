@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
-from expzoo import computed, figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, paired
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.components.layout import Layout
+from expzoo.config.options import Count, Fraction, Natural, Range
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.engine.layout import Layout
-from expzoo.errors import BadInput
-from expzoo.options import Count, Fraction, Natural, Range
-from expzoo.registry import register
-from expzoo.spec import Component, Event, Spec
-from expzoo.statistics import complete, mean_t
-from expzoo.threshold import Search, exponents, known_thresholds
-from expzoo.trained import Request, Trained
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, paired
+from expzoo.science.statistics import complete, mean_t
+from expzoo.spec.spec import Component, Event, Spec
+from expzoo.store import computed, records
+from expzoo.studies.interpolation_threshold import Search, exponents, known_thresholds
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; dropped from Greydanus & Kobak (2024)"
 LOSSES = {"nll": "cross_entropy", "mse": "mse"}

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, no_difference, paired
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.pruning import Pruning, schedule
+from expzoo.config.options import Count, Fraction, Natural, Range
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.options import Count, Fraction, Natural, Range
-from expzoo.pruning import Pruning, schedule
-from expzoo.registry import register
-from expzoo.spec import Fresh
-from expzoo.trained import Request, Trained
-from expzoo.when import every
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, no_difference, paired
+from expzoo.spec.spec import Fresh
+from expzoo.spec.when import every
+from expzoo.store import records
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 GREYDANUS = "Greydanus, Scaling down deep learning (2020), finding lottery tickets"
 FRANKLE = "Frankle & Carbin, The lottery ticket hypothesis (2019), sections 1 and 2"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo import figures, learning_rates, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, decide_all, no_difference, paired
-from expzoo.learning_rates import AGAIN, Rates
-from expzoo.options import Count, Fraction, Positive
-from expzoo.registry import register
-from expzoo.trained import Request, Trained
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count, Fraction, Positive
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, decide_all, no_difference, paired
+from expzoo.store import records
+from expzoo.studies import learning_rates
+from expzoo.studies.learning_rates import AGAIN, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 LI = "Li, Wei & Ma, Towards explaining the regularization effect of initial large learning rate (2019)"
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.options import Count
-from expzoo.registry import register
-from expzoo.trained import Request, Trained
-from expzoo.when import every
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.spec.when import every
+from expzoo.store import records
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 
 @register

@@ -9,27 +9,28 @@ import numpy as np
 import polars as pl
 import torch
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Control, decide_all, paired
-from expzoo.cohort import Cohort
-from expzoo.life import claims
-from expzoo.life import networks as life
-from expzoo.life.networks import Cell, filters
-from expzoo.life.settings import check, check_fit, refuse_lists
-from expzoo.numerics.alignment import match_weights, permuted
-from expzoo.options import Count, Range
-from expzoo.registry import register
-from expzoo.statistics import clopper_pearson
-from expzoo.trained import Request, Trained
+from expzoo.analysis.cohort import Cohort
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count, Range
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Control, decide_all, paired
+from expzoo.science.numerics.alignment import match_weights, permuted
+from expzoo.science.statistics import clopper_pearson
+from expzoo.store import records
+from expzoo.studies.life import claims
+from expzoo.studies.life import networks as life
+from expzoo.studies.life.networks import Cell, filters
+from expzoo.studies.life.settings import check, check_fit, refuse_lists
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from torch import Tensor
 
-    from expzoo.engine.layout import Layout
-    from expzoo.verdicts import Verdict
+    from expzoo.components.layout import Layout
+    from expzoo.science.verdicts import Verdict
 
 SMALLEST_RISE = 0.01  # nats: less is not called a barrier
 SET_BY = {

@@ -8,26 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import decide, decide_all
-from expzoo.life import claims
-from expzoo.life import networks as life
-from expzoo.life.networks import Cell
-from expzoo.life.rules import NEIGHBOURS
-from expzoo.life.settings import check, check_fit, refuse_lists
-from expzoo.life.verdicts import many_steps
-from expzoo.options import Count
-from expzoo.registry import register
-from expzoo.report.colours import INK, PAPER
-from expzoo.statistics import clopper_pearson, pair_on_seed, tost
-from expzoo.trained import Request, Trained
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.report.figures.colours import INK, PAPER
+from expzoo.science.claims import decide, decide_all
+from expzoo.science.statistics import clopper_pearson, pair_on_seed, tost
+from expzoo.store import records
+from expzoo.studies.life import claims
+from expzoo.studies.life import networks as life
+from expzoo.studies.life.networks import Cell
+from expzoo.studies.life.rules import NEIGHBOURS
+from expzoo.studies.life.settings import check, check_fit, refuse_lists
+from expzoo.studies.life.verdicts import many_steps
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from expzoo.spec import Spec
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
+    from expzoo.spec.spec import Spec
 
 STUCK = 10  # steps from which the essay speaks of a plateau
 SET_BY = {

@@ -7,23 +7,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, no_difference, paired
-from expzoo.memory_splits import AGAIN, Grid, best, best_interval, cube
-from expzoo.options import Count
-from expzoo.registry import register
-from expzoo.report.colours import INK
-from expzoo.resampling import bca
-from expzoo.statistics import complete
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count
+from expzoo.config.registry import register
+from expzoo.report import figures
+from expzoo.report.figures.colours import INK
+from expzoo.science.claims import Claim, Control, decide, no_difference, paired
+from expzoo.science.resampling import bca
+from expzoo.science.statistics import complete
+from expzoo.store import records
+from expzoo.studies.memory_splits import AGAIN, Grid, best, best_interval, cube
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.trained import Request, Trained
-    from expzoo.verdicts import Verdict
+    from expzoo.lab.trained import Request, Trained
+    from expzoo.science.verdicts import Verdict
 
 CHIRKOVA = "Chirkova, Lobacheva & Vetrov, Deep ensembles on a fixed memory budget (2020)"
 UNITS = {"cnll": "calibrated test NLL (nats)", "accuracy": "test accuracy (%)"}

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Pairs, decide_all, no_difference, paired
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.components.learned_activations import PREFIX, names_of, parse, table
+from expzoo.config.options import Activation, Count, NonNegative, Positive
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.learned import PREFIX, names_of, parse, table
-from expzoo.meta.activation import LearnActivation
-from expzoo.meta.evaluation import Contest, seeds_of
-from expzoo.meta.lesson import Learned, Lessons
-from expzoo.options import Activation, Count, NonNegative, Positive
-from expzoo.registry import register
-from expzoo.spec import Component, Fresh
-from expzoo.trained import Request
+from expzoo.lab.lesson import Learned, Lessons
+from expzoo.lab.trained import Request
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Pairs, decide_all, no_difference, paired
+from expzoo.spec.spec import Component, Fresh
+from expzoo.store import records
+from expzoo.studies.metalearning.activation import LearnActivation
+from expzoo.studies.metalearning.evaluation import Contest, seeds_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.claims import Measure as Estimator
-    from expzoo.verdicts import Verdict
+    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.verdicts import Verdict
 
 log = logging.getLogger(__name__)
 

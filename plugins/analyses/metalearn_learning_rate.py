@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, paired
-from expzoo.meta.learning_rate import LearnLearningRate
-from expzoo.meta.lesson import Learned, Lessons
-from expzoo.options import Count, Positive, Range
-from expzoo.registry import register
-from expzoo.spec import Component
-from expzoo.statistics import complete, mean_t
-from expzoo.trained import Request
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count, Positive, Range
+from expzoo.config.registry import register
+from expzoo.lab.lesson import Learned, Lessons
+from expzoo.lab.trained import Request
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Control, paired
+from expzoo.science.statistics import complete, mean_t
+from expzoo.spec.spec import Component
+from expzoo.store import records
+from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.spec import Spec
-    from expzoo.trained import Trained
-    from expzoo.verdicts import Verdict
+    from expzoo.lab.trained import Trained
+    from expzoo.science.verdicts import Verdict
+    from expzoo.spec.spec import Spec
 
 log = logging.getLogger(__name__)
 

@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, paired
-from expzoo.engine.arithmetic import exact_arithmetic
-from expzoo.errors import BadInput
-from expzoo.options import Count, Positive
-from expzoo.registry import register
-from expzoo.trained import Request, Trained
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count, Positive
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Control, paired
+from expzoo.store import records
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 LOBACHEVA = (
     "Lobacheva, Kodryan, Chirkova, Malinin & Vetrov, On the periodic behavior of neural network training with batch "

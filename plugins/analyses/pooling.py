@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Pairs, decide_all, no_difference, paired
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.components.layout import Layout
+from expzoo.config.options import Count, Range
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.engine.layout import Layout
-from expzoo.options import Count, Range
-from expzoo.registry import register
-from expzoo.spec import Component, Fresh
-from expzoo.trained import Request, Trained
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Pairs, decide_all, no_difference, paired
+from expzoo.spec.spec import Component, Fresh
+from expzoo.store import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-    from expzoo.claims import Measure as Estimator
-    from expzoo.verdicts import Verdict
+    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.verdicts import Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), benchmarking pooling methods; 2024 notebook"
 WANTED = ("accuracy", "test"), ("loss", "test"), ("accuracy", "train")

@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, decide_all
-from expzoo.memory_splits import Grid, best, cube
-from expzoo.numerics import power_law
-from expzoo.options import Count
-from expzoo.registry import register
-from expzoo.resampling import bca
-from expzoo.statistics import mean_t
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.options import Count
+from expzoo.config.registry import register
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Control, decide, decide_all
+from expzoo.science.numerics import power_law
+from expzoo.science.resampling import bca
+from expzoo.science.statistics import mean_t
+from expzoo.store import records
+from expzoo.studies.memory_splits import Grid, best, cube
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.claims import Measure as Estimator
-    from expzoo.trained import Request, Trained
-    from expzoo.verdicts import Verdict
+    from expzoo.lab.trained import Request, Trained
+    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.verdicts import Verdict
 
 Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 """Of CNLL (seeds, budgets, parts), that of the largest budget as it is foretold (parts,), and the parts."""

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, Pairs, decide_all, no_difference, paired
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.registry import register
-from expzoo.spec import Component, Fresh
-from expzoo.trained import Request, Trained
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Control, Pairs, decide_all, no_difference, paired
+from expzoo.spec.spec import Component, Fresh
+from expzoo.store import records
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), table 1; Greydanus & Kobak (2024), benchmark notebook"
 MODELS = ("logistic", "mlp", "gru", "cnn1d")

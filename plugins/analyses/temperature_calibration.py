@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, Control, decide, decide_all, known_answer, paired
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.predictions import Predictions, require_validation
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 from expzoo.engine.evaluation import Measure
-from expzoo.numerics import calibration
-from expzoo.options import Count
-from expzoo.predictions import Predictions, require_validation
-from expzoo.randomness import uniforms
-from expzoo.registry import register
-from expzoo.resampling import bca
-from expzoo.statistics import mean_t, pair_on_seed
-from expzoo.trained import Request, Trained
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, Control, decide, decide_all, known_answer, paired
+from expzoo.science.numerics import calibration
+from expzoo.science.resampling import bca
+from expzoo.science.statistics import mean_t, pair_on_seed
+from expzoo.store import records
+from expzoo.system.randomness import uniforms
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.claims import Measure as Estimator
-    from expzoo.verdicts import Verdict
+    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.verdicts import Verdict
 
 GUO = "Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks (2017)"
 ARMS = ("before", "after")

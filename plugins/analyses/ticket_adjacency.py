@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.claims import Claim, decide, known_answer
-from expzoo.errors import BadInput
-from expzoo.options import Count, Fraction, Natural, Range
-from expzoo.pruning import Pruning, schedule
-from expzoo.registry import register
-from expzoo.resampling import row_permutation
-from expzoo.trained import Request, Trained
+from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.pruning import Pruning, schedule
+from expzoo.config.options import Count, Fraction, Natural, Range
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request, Trained
+from expzoo.report import figures
+from expzoo.science.claims import Claim, decide, known_answer
+from expzoo.science.resampling import row_permutation
+from expzoo.store import records
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 LENGTHS = (2, 3, 4)
 ARMS = ("ticket", "random")

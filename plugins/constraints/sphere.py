@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from expzoo.options import Positive
-from expzoo.registry import register
+from expzoo.config.options import Positive
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.engine.layout import Layout
+    from expzoo.components.layout import Layout
 
 
 @register

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from expzoo.data import (
+from expzoo.components.datasets import (
     SPLITS,
     Recent,
     batches,
@@ -19,12 +19,12 @@ from expzoo.data import (
     training_sizes,
     view_positions,
 )
-from expzoo.options import Count, Fraction, Natural
-from expzoo.randomness import permutation, stable_hash
-from expzoo.registry import register
+from expzoo.config.options import Count, Fraction, Natural
+from expzoo.config.registry import register
+from expzoo.system.randomness import permutation, stable_hash
 
 if TYPE_CHECKING:
-    from expzoo.interfaces import Split
+    from expzoo.components.contracts import Split
 
 IMAGES, SIDE, CLASSES = 1797, 8, 10
 SHARE = 1297  # training and validation; the other 500 are for testing

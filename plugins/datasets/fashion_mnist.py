@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from expzoo.downloads import Remote
-from expzoo.image_files import Idx
-from expzoo.images import StoredImages
-from expzoo.options import Count, Fraction, Natural
-from expzoo.registry import register
+from expzoo.components.downloads import Remote
+from expzoo.components.image_files import Idx
+from expzoo.components.images import StoredImages
+from expzoo.config.options import Count, Fraction, Natural
+from expzoo.config.registry import register
 
 _MIRRORS = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the checksum is the protection

@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from expzoo.data import memory_faults, refuse, refuse_unknown
-from expzoo.interfaces import Split
-from expzoo.life.rules import KERNEL, NEIGHBOURS, Rule, World, coin_flips
-from expzoo.options import Count, Fraction, Natural
-from expzoo.registry import register
+from expzoo.components.contracts import Split
+from expzoo.components.datasets import memory_faults, refuse, refuse_unknown
+from expzoo.config.options import Count, Fraction, Natural
+from expzoo.config.registry import register
+from expzoo.studies.life.rules import KERNEL, NEIGHBOURS, Rule, World, coin_flips
 
 SPLITS = ("train", "test", "fresh", "all")
 CACHE_BYTES = 2**17  # of boards that are evolved at a time, so that sums stay in the cache
@@ -24,8 +24,8 @@ class Life:
 
     Every member has its own stream of boards, a function of its seed and the step alone. All members see the same
     splits: train is a sample of 1000 boards as they are trained on, test and fresh are two draws of test boards, and
-    all holds every state of what one cell sees (see `expzoo.life.rules.World.patterns`). They overlap where small
-    boards repeat themselves.
+    all holds every state of what one cell sees (see `expzoo.studies.life.rules.World.patterns`). They overlap where
+    small boards repeat themselves.
 
     Firner's script trains on boards of 10 x 10, half of whose cells live, and tests on 1000 boards of 5 x 5; Springer &
     Kenyon 2020 use 32 x 32 and Conway's rule (github.com/bfirner/dnn_game_of_life; arXiv 2009.01398).

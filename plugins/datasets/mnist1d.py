@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from expzoo.data import (
+from expzoo.components.datasets import (
     SPLITS,
     Recent,
     batches,
@@ -21,13 +21,13 @@ from expzoo.data import (
     view_faults,
     view_positions,
 )
-from expzoo.mnist1d import CLASSES, SEEDS, Recipe, generate
-from expzoo.options import Count, Fraction, Natural, NonNegative
-from expzoo.randomness import stable_hash
-from expzoo.registry import register
+from expzoo.config.options import Count, Fraction, Natural, NonNegative
+from expzoo.config.registry import register
+from expzoo.studies.mnist1d import CLASSES, SEEDS, Recipe, generate
+from expzoo.system.randomness import stable_hash
 
 if TYPE_CHECKING:
-    from expzoo.interfaces import Split
+    from expzoo.components.contracts import Split
 
 _MOST_IDENTITIES = 64
 _MOST_BYTES = 2**28

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from expzoo import registry
-from expzoo.data import Recent, batches, frozen_split, noisy_labels, refuse, training_faults
-from expzoo.options import Count, Fraction, Natural, Range
-from expzoo.registry import register
+from expzoo.components.datasets import Recent, batches, frozen_split, noisy_labels, refuse, training_faults
+from expzoo.config import registry
+from expzoo.config.options import Count, Fraction, Natural, Range
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from expzoo.interfaces import Split
+    from expzoo.components.contracts import Split
 
 _SPARE = 1.3  # of the expected number of examples of the wanted classes, so that a draw never has too few
 

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from expzoo import registry
-from expzoo.data import Recent, batches, frozen_split, refuse_unknown
-from expzoo.options import Count, Natural, NonNegative
-from expzoo.randomness import integers, normals, stable_hash, uniforms
-from expzoo.registry import register
+from expzoo.components.datasets import Recent, batches, frozen_split, refuse_unknown
+from expzoo.config import registry
+from expzoo.config.options import Count, Natural, NonNegative
+from expzoo.config.registry import register
+from expzoo.system.randomness import integers, normals, stable_hash, uniforms
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.interfaces import Split
+    from expzoo.components.contracts import Split
 
 SPLITS = ("train", "test", "patch", "fresh")
 CLEAN_SHARE = 0.2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from expzoo.atomic import write_atomically
-from expzoo.registry import register
-from expzoo.results import SUMMARY
+from expzoo.config.registry import register
+from expzoo.store.run_directory import SUMMARY
+from expzoo.system.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from expzoo.registry import register
-from expzoo.results import FIGURES, RECORDS
+from expzoo.config.registry import register
+from expzoo.store.run_directory import FIGURES, RECORDS
 
 if TYPE_CHECKING:
     import polars as pl

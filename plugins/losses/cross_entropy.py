@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from expzoo.options import Fraction
-from expzoo.registry import register
+from expzoo.config.options import Fraction
+from expzoo.config.registry import register
 
 
 @register

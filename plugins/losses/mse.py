@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 
 @register

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from expzoo.metrics import log_probabilities
-from expzoo.options import Count
-from expzoo.registry import register
+from expzoo.components.metrics import log_probabilities
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor

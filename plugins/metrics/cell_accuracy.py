@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.metrics import right_cells
-from expzoo.registry import register
+from expzoo.components.metrics import right_cells
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor

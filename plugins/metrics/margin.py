@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from expzoo.metrics import class_logits
-from expzoo.registry import register
+from expzoo.components.metrics import class_logits
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor

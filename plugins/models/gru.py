@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from expzoo.options import Count
-from expzoo.registry import register
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 
 
 @register

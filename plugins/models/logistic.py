@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 
 @register

@@ -6,9 +6,9 @@ import math
 
 from torch import Tensor, nn
 
-from expzoo.activations import activation as activation_function
-from expzoo.options import Activation, Count
-from expzoo.registry import register
+from expzoo.components.activations import activation as activation_function
+from expzoo.config.options import Activation, Count
+from expzoo.config.registry import register
 
 
 @register

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expzoo.activations import activation as activation_function
-from expzoo.options import Activation, Count
-from expzoo.registry import register
+from expzoo.components.activations import activation as activation_function
+from expzoo.config.options import Activation, Count
+from expzoo.config.registry import register
 
 _WINDOW = 2
 

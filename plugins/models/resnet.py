@@ -7,10 +7,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expzoo.activations import activation as activation_function
-from expzoo.image_models import convolution, initialise, require_images
-from expzoo.options import Activation, Count
-from expzoo.registry import register
+from expzoo.components.activations import activation as activation_function
+from expzoo.components.image_layers import convolution, initialise, require_images
+from expzoo.config.options import Activation, Count
+from expzoo.config.registry import register
 
 BLOCKS = {20: (3, 3, 3), 18: (2, 2, 2, 2)}  # in each stage; a stage has twice the channels at half the resolution
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from expzoo.activations import activation as activation_function
-from expzoo.image_models import convolution, initialise, require_images
-from expzoo.options import Activation, Count, Fraction
-from expzoo.registry import register
+from expzoo.components.activations import activation as activation_function
+from expzoo.components.image_layers import convolution, initialise, require_images
+from expzoo.config.options import Activation, Count, Fraction
+from expzoo.config.registry import register
 
 FIRST = 16  # channels before the first stage, whatever the width
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.options import Fraction, NonNegative, Positive
-from expzoo.registry import register
+from expzoo.config.options import Fraction, NonNegative, Positive
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from expzoo.options import NonNegative, Positive
-from expzoo.registry import register
+from expzoo.config.options import NonNegative, Positive
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor

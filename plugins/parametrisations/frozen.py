@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.engine.layout import Layout
+    from expzoo.components.layout import Layout
 
 
 @register

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.masks import at_random
-from expzoo.options import Fraction, Natural
-from expzoo.registry import register
-from expzoo.spec import RandomMask
+from expzoo.config.options import Fraction, Natural
+from expzoo.config.registry import register
+from expzoo.engine.masks import at_random
+from expzoo.spec.spec import RandomMask
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.engine.layout import Layout
+    from expzoo.components.layout import Layout
 
 
 @register

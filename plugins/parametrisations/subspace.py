@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from expzoo import randomness
-from expzoo.options import Count, Natural
-from expzoo.registry import register
+from expzoo.config.options import Count, Natural
+from expzoo.config.registry import register
+from expzoo.system import randomness
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.engine.layout import Layout
+    from expzoo.components.layout import Layout
 
 ROW = 64
 

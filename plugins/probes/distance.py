@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
-    from expzoo.probes import Point
+    from expzoo.components.probes import Point
 
 
 @register

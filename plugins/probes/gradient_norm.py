@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.options import Count
-from expzoo.registry import register
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
-    from expzoo.probes import Point
+    from expzoo.components.probes import Point
 
 
 @register

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from expzoo.numerics.trace import hutchinson_trace
-from expzoo.options import Count, Range
-from expzoo.registry import register
+from expzoo.config.options import Count, Range
+from expzoo.config.registry import register
+from expzoo.science.numerics.trace import hutchinson_trace
 
 if TYPE_CHECKING:
-    from expzoo.probes import Point
+    from expzoo.components.probes import Point
 
 
 @register

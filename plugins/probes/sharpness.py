@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from expzoo.numerics.lanczos import top_eigenvalues
-from expzoo.options import Count, Positive
-from expzoo.registry import register
+from expzoo.config.options import Count, Positive
+from expzoo.config.registry import register
+from expzoo.science.numerics.lanczos import top_eigenvalues
 
 if TYPE_CHECKING:
-    from expzoo.probes import Point
+    from expzoo.components.probes import Point
 
 
 @register

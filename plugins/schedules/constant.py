@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 
 @register

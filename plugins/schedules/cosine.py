@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from expzoo.options import Fraction, Natural
-from expzoo.registry import register
+from expzoo.config.options import Fraction, Natural
+from expzoo.config.registry import register
 
 
 @register

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from expzoo.options import Count
-from expzoo.registry import register
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 
 
 @register

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import isnan
 from typing import Literal
 
-from expzoo.options import Count
-from expzoo.registry import register
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 
 
 @register

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from expzoo.options import Range
-from expzoo.registry import register
+from expzoo.config.options import Range
+from expzoo.config.registry import register
 
 if TYPE_CHECKING:
-    from expzoo.lab import Lab
+    from expzoo.lab.lab import Lab
 
 
 @register
@@ -37,6 +37,6 @@ class Fsdp:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
-        from expzoo.crew import open_shared
+        from expzoo.lab.workers import open_shared
 
         return open_shared(root, self.accelerator, "fsdp", self.processes)

@@ -2,6 +2,6 @@
 
 import sys
 
-from expzoo.cli import main
+from expzoo.cli.app import main
 
 sys.exit(main())

@@ -8,15 +8,16 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo import registry, results
-from expzoo.errors import BadInput
+from expzoo.config import registry
+from expzoo.store import run_directory
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import polars as pl
     from omegaconf import DictConfig
 
-    from expzoo.interfaces import Split
-    from expzoo.verdicts import Verdict
+    from expzoo.components.contracts import Split
+    from expzoo.science.verdicts import Verdict
 
 
 @dataclass(frozen=True)
@@ -28,36 +29,37 @@ class Result:
     @cached_property
     def verdicts(self) -> list[Verdict]:
         """The verdicts on the run's claims."""
-        from expzoo.verdicts import load_verdicts
+        from expzoo.science.verdicts import load_verdicts
 
-        path = self.directory / results.VERDICTS
+        path = self.directory / run_directory.VERDICTS
         return load_verdicts(path.read_text(encoding="utf-8"), str(path))
 
     @cached_property
     def records(self) -> pl.DataFrame:
         """Every measurement, one tidy row each."""
-        from expzoo.records import read
+        from expzoo.store.records import read
 
-        return read(self.directory / results.RECORDS)
+        return read(self.directory / run_directory.RECORDS)
 
     @cached_property
     def figures(self) -> dict[str, Path]:
         """The pictures by name, as PNG files; SVG and CSV of the same name lie beside them."""
         self._draw()
-        return {path.stem: path for path in sorted((self.directory / results.FIGURES).glob("*.png"))}
+        return {path.stem: path for path in sorted((self.directory / run_directory.FIGURES).glob("*.png"))}
 
     @property
     def report(self) -> Path:
         """The page."""
         self._draw()
-        return self.directory / results.REPORT
+        return self.directory / run_directory.REPORT
 
     def _draw(self) -> None:
         """Make pictures and page of a run that a fused multirun has left without them."""
-        from expzoo import rendering, verbs
+        from expzoo.cli import commands
+        from expzoo.runs import rerender
 
-        if not results.is_rendered(results.require(self.directory)):
-            rendering.draw(self.directory, verbs.typed(results.config_of(self.directory)))
+        if not run_directory.is_rendered(run_directory.require(self.directory)):
+            rerender.draw(self.directory, commands.typed(run_directory.config_of(self.directory)))
 
     def _repr_html_(self) -> str:
         """The verdicts as a table, for notebooks."""
@@ -80,7 +82,7 @@ class Data:
         self._plugin = plugin
 
     def _split(self, name: str) -> Split:
-        from expzoo.randomness import member_seed
+        from expzoo.system.randomness import member_seed
 
         return self._plugin.split(name, member_seed(0, 0))
 
@@ -108,7 +110,7 @@ def compose(*overrides: str) -> DictConfig:
 
     Values stay typed: `cfg.model.width = -1` is refused.
     """
-    from expzoo import faults
+    from expzoo.config import check as faults
 
     return faults.composed(list(overrides))
 
@@ -117,9 +119,11 @@ def run(cfg: DictConfig | dict[str, Any]) -> Result:
     """Run a composed config, or find that it was run; its result. RuntimeError if it does not end well."""
     from omegaconf import DictConfig
 
-    from expzoo import experiment, faults, identity
-    from expzoo.finished import is_finished
-    from expzoo.mirror import mirror
+    from expzoo.config import check as faults
+    from expzoo.config import identity
+    from expzoo.runs import experiment
+    from expzoo.runs.finished import is_finished
+    from expzoo.runs.trackers import mirror
 
     if isinstance(cfg, DictConfig):
         if found := faults.incomplete(cfg):
@@ -137,7 +141,7 @@ def run(cfg: DictConfig | dict[str, Any]) -> Result:
 def open_run(directory: str | Path) -> Result:
     """The result of a finished run, every file compared with its checksum; BadInput if there is none or one differs."""
     directory = Path(directory)
-    if faults := results.damaged(directory, results.require(directory)):
+    if faults := run_directory.damaged(directory, run_directory.require(directory)):
         raise BadInput("\n".join(faults))
     return Result(directory)
 

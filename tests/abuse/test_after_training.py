@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import expzoo
-from expzoo.errors import BadInput
+from expzoo.system.errors import BadInput
 
 BAD = {
     "no validation split": (

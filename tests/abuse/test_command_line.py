@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from expzoo.registry import KINDS, options
+from expzoo.config.registry import KINDS, options
 
 # Every plugin of this test imports torch, which no command line here may wait for.
 PLUGIN = """
 import torch
 from typing import Annotated, Literal
-from expzoo.options import Count, Fraction, Positive, Range
-from expzoo.registry import register
+from expzoo.config.options import Count, Fraction, Positive, Range
+from expzoo.config.registry import register
 
 @register
 class Plugin:

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from tests.image_archives import RECORDS, idx, made_records, plugin, sha256, small_archive, stand_in, tar_gz
 
-from expzoo.downloads import Remote, fetch, fetch_all
-from expzoo.errors import BadInput
-from expzoo.image_files import Archive, open_records, record_size
-from expzoo.registry import build
+from expzoo.components.downloads import Remote, fetch, fetch_all
+from expzoo.components.image_files import Archive, open_records, record_size
+from expzoo.config.registry import build
+from expzoo.system.errors import BadInput
 
 CONTENT = bytes(range(256)) * 4000
 
@@ -162,7 +162,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("expzoo.image_files.write_atomically", full)
+    monkeypatch.setattr("expzoo.components.image_files.write_atomically", full)
     with pytest.raises(BadInput, match="cannot be written to: No space left on device; give another folder"):
         build("dataset", "mnist", batch_size=5)
 
@@ -186,7 +186,7 @@ def test_a_wrong_file_put_there_by_hand_is_named_and_left_alone(server: Server, 
 
 
 def test_an_endless_body_is_cut(server: Server, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("expzoo.downloads.MAX_BYTES", 500_000)
+    monkeypatch.setattr("expzoo.components.downloads.MAX_BYTES", 500_000)
     with pytest.raises(BadInput, match="more than 500,000 bytes"):
         fetch(remote(server))
     assert sum(path.stat().st_size for path in data.glob("*")) <= 500_000

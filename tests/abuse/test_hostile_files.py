@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from expzoo.engine.evaluation import Measure
-from expzoo.lab import Lab, Request
-from expzoo.packed import Corrupt, pack, read_packed, unpack
-from expzoo.spec import Spec
-from expzoo.store import Network, Partial, Store
+from expzoo.lab.lab import Lab, Request
+from expzoo.spec.spec import Spec
+from expzoo.store.store import Network, Partial, Store
+from expzoo.system.checksummed import Corrupt, pack, read_packed, unpack
 
 Arrays = dict[str, np.ndarray]
 About = dict[str, str]
@@ -80,7 +80,7 @@ def test_a_forged_header_is_refused(name: str) -> None:
 READER = """
 import resource, sys, time
 from pathlib import Path
-from expzoo.packed import Corrupt, read_packed
+from expzoo.system.checksummed import Corrupt, read_packed
 
 before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
 try:
@@ -187,7 +187,7 @@ def network_file(lab: Lab) -> Path:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Spec, bytes]:
     """A lab that has trained one tiny network, its spec, and its file."""
-    from expzoo.spec import Component
+    from expzoo.spec.spec import Component
 
     kinds = {"dataset": "mnist1d", "model": "mlp", "optimizer": "adam", "schedule": "constant", "loss": "mse"}
     parts = {kind: Component.of(kind, name) for kind, name in kinds.items()}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from expzoo import results
+from expzoo.store import run_directory
 
 SMALL = ("population.size=2", "model.width=4", "stop.steps=4", "dataset.num_samples=200", "analysis=[learning_curves]")
 SENTINEL = "they-ran-it"
@@ -26,7 +26,7 @@ MEBIBYTES = 4000
 PROGRAM = f"""
 import json, os, resource, signal, sys, tempfile, traceback
 import pytorch_lightning  # whose own start is no business of this test
-from expzoo.cli import main
+from expzoo.cli.app import main
 
 def watch(event, arguments):
     if event in ("os.system", "subprocess.Popen", "socket.connect", "pickle.find_class", "os.exec", "os.posix_spawn"):
@@ -93,20 +93,20 @@ def forged(genuine: Path, tmp_path: Path) -> Path:
 
 def reseal(directory: Path) -> None:
     """Make every checksum of the manifest fit, as a stranger would."""
-    sealed = json.loads((directory / results.MANIFEST).read_bytes())
+    sealed = json.loads((directory / run_directory.MANIFEST).read_bytes())
     for name in sealed["files"]:
         content = (directory / name).read_bytes()
         sealed["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    (directory / results.MANIFEST).write_text(json.dumps(sealed))
+    (directory / run_directory.MANIFEST).write_text(json.dumps(sealed))
 
 
 def config(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
     """Changes the config of a run."""
 
     def changed(directory: Path) -> None:
-        content = yaml.safe_load((directory / results.CONFIG).read_bytes())
+        content = yaml.safe_load((directory / run_directory.CONFIG).read_bytes())
         change(content)
-        (directory / results.CONFIG).write_text(yaml.safe_dump(content))
+        (directory / run_directory.CONFIG).write_text(yaml.safe_dump(content))
 
     return changed
 
@@ -213,9 +213,9 @@ ENTRIES: dict[str, Any] = {
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: repr(entry)[:30])
 def test_a_manifest_names_files_of_its_own_run_only(expzoo: Expzoo, forged: Path, entry: str) -> None:
     (forged.parents[2] / "secret").write_text("secret")
-    sealed = json.loads((forged / results.MANIFEST).read_bytes())
+    sealed = json.loads((forged / run_directory.MANIFEST).read_bytes())
     sealed["files"][entry] = ENTRIES[entry]
-    (forged / results.MANIFEST).write_text(json.dumps(sealed))
+    (forged / run_directory.MANIFEST).write_text(json.dumps(sealed))
     code, [_] = answer(expzoo, "verify", forged)
     assert code == 1
 
@@ -239,7 +239,7 @@ def test_results_that_are_none_are_said(expzoo: Expzoo, forged: Path, name: str)
     reseal(forged)
     for verb in VERBS:
         answer(expzoo, verb, forged)
-    assert "secret" not in (forged / results.REPORT).read_text()
+    assert "secret" not in (forged / run_directory.REPORT).read_text()
 
 
 def test_a_forged_run_is_not_believed(expzoo: Expzoo, forged: Path) -> None:

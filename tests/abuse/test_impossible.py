@@ -9,8 +9,8 @@ import pytest
 
 SMALL = ("population.size=2", "dataset.num_samples=200")
 BUILDER = """
-from expzoo.registry import register
-from expzoo.trained import Request
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request
 from expzoo.engine.evaluation import Measure
 
 @register

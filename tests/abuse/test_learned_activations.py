@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import expzoo
-from expzoo import image_files, verbs
-from expzoo.errors import BadInput
-from expzoo.machine import machine_class
-from expzoo.store import Network, Store
+from expzoo.cli import commands
+from expzoo.components import image_files
+from expzoo.store.store import Network, Store
+from expzoo.system.errors import BadInput
+from expzoo.system.machine import machine_class
 
 KEY = "3f2a9c1b" + "5" * 56
 METALEARN = "analysis.metalearn_learning_rate"
@@ -108,13 +109,13 @@ def test_what_was_learned_is_listed_used_by_its_alias_and_kept_by_its_users(
     small = "analysis.metalearn_activation.outer_steps=1"
     learned = expzoo.run(expzoo.compose("+experiment=metalearn_activation", "budget=smoke", small))
     alias = learned.verdicts[0].note.partition("stored as learned:")[2][:8]
-    assert verbs.main("store", []) == 0
+    assert commands.main("store", []) == 0
     assert f"learned:{alias}  after 1 outer steps, inner training loss" in capsys.readouterr().out
     words = f"model.activation=learned:{alias}", "model.width=8", "stop.steps=20", "population.size=2"
     used = expzoo.run(expzoo.compose(*words))
     assert len(used.records) > 0
     shutil.rmtree(tmp_path / "outputs" / "store")
-    assert verbs.main("rerun", [str(used.directory)]) == 0  # the run's manifest has the function
+    assert commands.main("rerun", [str(used.directory)]) == 0  # the run's manifest has the function
 
 
 def test_every_dataset_whose_files_are_missing_is_said_before_training(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expzoo import registry
+from expzoo.components.layout import Layout
+from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.layout import Layout
-from expzoo.errors import BadInput
-from expzoo.spec import Component, Known, Spec
-from expzoo.starts import flipped
+from expzoo.engine.starts import flipped
+from expzoo.spec.spec import Component, Known, Spec
+from expzoo.system.errors import BadInput
 
 
 @pytest.mark.parametrize(

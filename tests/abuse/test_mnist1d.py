@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from expzoo import registry
-from expzoo.errors import BadInput
+from expzoo.config import registry
+from expzoo.system.errors import BadInput
 
 
 def dataset(**options):

@@ -11,10 +11,10 @@ import pytest
 
 HEAD = """\
 from torch import nn
-from expzoo.analysis import Findings
+from expzoo.analysis.contract import Findings
 from expzoo.engine.evaluation import Measure
-from expzoo.registry import build, register
-from expzoo.trained import Request
+from expzoo.config.registry import build, register
+from expzoo.lab.trained import Request
 
 def helper(*_):
     raise LookupError("boom")

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo.engine.arithmetic import exact_arithmetic
-from expzoo.engine.crowd import Unadoptable
-from expzoo.engine.layout import Layout, construct
+from expzoo.components.layout import Layout, construct
+from expzoo.config.registry import build
+from expzoo.engine.members.crowd import Unadoptable
 from expzoo.engine.program import Member, Program, Row
-from expzoo.registry import build
+from expzoo.system.arithmetic import exact_arithmetic
 
 INPUTS, HIDDEN, CLASSES = 8, 25, 3
 

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from expzoo import registry
-from expzoo.errors import BadInput
+from expzoo.config import registry
+from expzoo.system.errors import BadInput
 from expzoo.testing import check_plugin, plugin_cases
 
 HEAD = """
 import numpy as np
 import torch
 from torch import nn
-from expzoo.data import Arrays, batches
-from expzoo.analysis import Findings
-from expzoo.interfaces import Split
-from expzoo.options import Count
-from expzoo.registry import register
-from expzoo.trained import Request
+from expzoo.components.datasets import Arrays, batches
+from expzoo.analysis.contract import Findings
+from expzoo.components.contracts import Split
+from expzoo.config.options import Count
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request
 
 @register
 """

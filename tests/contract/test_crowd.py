@@ -14,15 +14,15 @@ import pytest
 import torch
 from tests.signals import models_of_signals
 
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.config.registry import available, build, declared
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
 from expzoo.engine.session import Session
-from expzoo.randomness import member_seed, permutation
-from expzoo.registry import available, build, declared
-from expzoo.spec import Component, Fresh, RandomMask
-from expzoo.trained import Request
-from expzoo.when import every
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, Fresh, RandomMask
+from expzoo.spec.when import every
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.randomness import member_seed, permutation
 
 STEPS = 25
 SMALL = {"width": 12, "steps": STEPS, "at_most": STEPS, "every": 5, "patience": 2, "warm_up": 3, "milestones": (7, 19)}
@@ -228,9 +228,9 @@ def test_another_process_with_other_threads_and_hashes_gives_the_same_bits(base,
 import runpy, sys
 from pathlib import Path
 crowd = runpy.run_path(sys.argv[1])
-from expzoo.lab import Lab
-from expzoo.spec import Component, Spec
-from expzoo.store import Store
+from expzoo.lab.lab import Lab
+from expzoo.spec.spec import Component, Spec
+from expzoo.store.store import Store
 of = Component.of
 base = Spec(dataset=of("dataset", "mnist1d", num_samples=500, batch_size=25), model=of("model", "mlp", width=20),
             optimizer=of("optimizer", "adam"), schedule=of("schedule", "constant"), loss=of("loss", "cross_entropy"),

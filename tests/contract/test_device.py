@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from expzoo.engine import convolution, dropout, pooling, recurrent
 from expzoo.engine.assembly import Assembler
-from expzoo.spec import Component, Fresh
+from expzoo.engine.layers import convolution, dropout, pooling, recurrent
+from expzoo.spec.spec import Component, Fresh
 
 OPERATIONS = (
     *(convolution.unfold, convolution.fold, pooling.window_sum, pooling.window_spread, pooling.window_largest),

@@ -10,12 +10,12 @@ from tests.drawn import STEPS, Drawn, program, trained
 from torch import nn
 from torch.nn import functional
 
-from expzoo.activations import ACTIVATIONS, activation
-from expzoo.engine import image_convolution
-from expzoo.engine.arithmetic import exact_arithmetic
-from expzoo.engine.crowd import Unadoptable
-from expzoo.engine.layout import construct
-from expzoo.registry import build
+from expzoo.components.activations import ACTIVATIONS, activation
+from expzoo.components.layout import construct
+from expzoo.config.registry import build
+from expzoo.engine.layers import image_convolution
+from expzoo.engine.members.crowd import Unadoptable
+from expzoo.system.arithmetic import exact_arithmetic
 
 LENGTH, CLASSES = 24, 5
 

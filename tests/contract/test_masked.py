@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from expzoo.engine.evaluation import Measure
-from expzoo.errors import BadInput
-from expzoo.randomness import member_seed
-from expzoo.spec import Component, RandomMask
-from expzoo.trained import Request
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, RandomMask
+from expzoo.system.errors import BadInput
+from expzoo.system.randomness import member_seed
 
 
 def test_pruned_weights_are_zero_at_every_step_and_the_same_in_all_members(base, open_lab):

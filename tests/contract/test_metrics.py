@@ -14,17 +14,17 @@ import torch
 from scipy.special import log_softmax, softmax
 from torch import Tensor
 
-from expzoo import registry
-from expzoo.cohort import Cohort
+from expzoo.analysis.cohort import Cohort
+from expzoo.components.metrics import component, full_name
+from expzoo.config import registry
 from expzoo.engine.evaluation import Measure, probe
-from expzoo.errors import BadInput, PluginError
-from expzoo.metrics import component, full_name
-from expzoo.spec import Component, Spec
-from expzoo.trained import Request
-from expzoo.when import every
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, Spec
+from expzoo.spec.when import every
+from expzoo.system.errors import BadInput, PluginError
 
 if TYPE_CHECKING:
-    from expzoo.lab import Lab
+    from expzoo.lab.lab import Lab
 
 METRICS, PROBES = registry.available("metric"), registry.available("probe")
 OF_CELLS = {"board_accuracy", "board_success", "cell_accuracy", "living_cells"}  # of targets of 0 and 1: test_life.py
@@ -192,7 +192,7 @@ def test_labels_name_what_the_numbers_mean(base: Spec) -> None:
 
 
 PLUGIN = """
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 @register
 class Mine:
@@ -254,7 +254,7 @@ def test_the_training_loss_keeps_its_name_and_its_number(base: Spec, open_lab: C
 
 
 def test_they_are_listed_and_shown_and_are_no_part_of_a_config(capsys: pytest.CaptureFixture[str]) -> None:
-    from expzoo import catalogue
+    from expzoo.cli import catalogue
 
     assert catalogue.main("list", []) == 0
     listed = capsys.readouterr().out

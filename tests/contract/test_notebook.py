@@ -11,14 +11,15 @@ import pytest
 import torch
 
 import expzoo
-from expzoo import lab, registry
-from expzoo.errors import BadInput
-from expzoo.identity import plain
-from expzoo.randomness import member_seed
-from expzoo.spec import Spec
+from expzoo import lab
+from expzoo.config import registry
+from expzoo.config.identity import plain
+from expzoo.spec.spec import Spec
+from expzoo.system.errors import BadInput
+from expzoo.system.randomness import member_seed
 
 if TYPE_CHECKING:
-    from expzoo.trained import Trained
+    from expzoo.lab.trained import Trained
 
 
 def at_once(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from expzoo.engine import operations
-from expzoo.engine.arithmetic import exact_arithmetic
-from expzoo.engine.members import RULES
-from expzoo.engine.memory import Pool, crowd_layout
+from expzoo.engine.members import operations
+from expzoo.engine.members.batching_rules import RULES
+from expzoo.engine.members.memory import Pool, crowd_layout
+from expzoo.system.arithmetic import exact_arithmetic
 
 aten = torch.ops.aten
 MEMBERS = 33

@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 
-from expzoo.registry import available, build, declared
+from expzoo.config.registry import available, build, declared
 
 MEMBERS, SIZE, STEPS = 7, 192, 5
 RATE = 0.05

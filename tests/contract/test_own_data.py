@@ -8,8 +8,8 @@ import torch
 from tests.contract.test_crowd import STEPS, states
 
 from expzoo.engine.assembly import Assembler
-from expzoo.randomness import member_seed
-from expzoo.spec import Component
+from expzoo.spec.spec import Component
+from expzoo.system.randomness import member_seed
 
 SETTINGS = (
     {"label_noise": 0.0},
@@ -59,7 +59,7 @@ def test_noise_is_of_the_training_labels_alone_at_its_rate_and_grows_with_it():
 
 def test_a_network_is_measured_on_its_own_noisy_labels(base, open_lab):
     from expzoo.engine.evaluation import Measure
-    from expzoo.trained import Request
+    from expzoo.lab.trained import Request
 
     specs = [base.replace(dataset={"label_noise": rate}, stop={"steps": 200}) for rate in (0.0, 0.9)]
     measures = Measure("accuracy", "train"), Measure("accuracy", "test")

@@ -9,14 +9,14 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from expzoo.engine import image_convolution
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.components.layout import Layout, construct
 from expzoo.engine.assembly import LEAST_BESIDE, Assembler
-from expzoo.engine.differentiable import DifferentiableFunctions
-from expzoo.engine.layout import Layout, construct
-from expzoo.engine.memory import beside_layout, lies_beside
-from expzoo.numerics.empirical import EmpiricalLoss
-from expzoo.spec import Component
+from expzoo.engine.layers import image_convolution
+from expzoo.engine.layers.differentiable import DifferentiableFunctions
+from expzoo.engine.members.memory import beside_layout, lies_beside
+from expzoo.science.numerics.empirical import EmpiricalLoss
+from expzoo.spec.spec import Component
+from expzoo.system.arithmetic import exact_arithmetic
 
 SIZE, CLASSES = (3, 9, 8), 4
 

@@ -12,18 +12,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from expzoo import registry
-from expzoo.cohort import Cohort
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.analysis.cohort import Cohort
+from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure, probe
-from expzoo.errors import BadInput
-from expzoo.spec import Magnitude, Rewind, Spec
-from expzoo.trained import Request, Trained
-from expzoo.when import every
+from expzoo.lab.trained import Request, Trained
+from expzoo.spec.spec import Magnitude, Rewind, Spec
+from expzoo.spec.when import every
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
-    from expzoo.lab import Lab
+    from expzoo.lab.lab import Lab
 
 PROBES = registry.available("probe")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.image_archives import DOWNLOADED, stand_in
 
-from expzoo.registry import declared
-from expzoo.spec import Component, Spec
+from expzoo.config.registry import declared
+from expzoo.spec.spec import Component, Spec
 from expzoo.testing import check_plugin, plugin_cases
 from expzoo.testing.checks import small_base
 

@@ -7,16 +7,16 @@ import itertools
 import numpy as np
 import pytest
 
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.analysis.pruning import Pruning
+from expzoo.config.registry import available
 from expzoo.engine.evaluation import Evaluator, Measure
 from expzoo.engine.session import Session
-from expzoo.lab import Interrupted, Irreproducible
-from expzoo.pruning import Pruning
-from expzoo.randomness import member_seed
-from expzoo.registry import available
-from expzoo.spec import Component, RandomMask
-from expzoo.trained import Request
-from expzoo.when import every
+from expzoo.lab.lab import Interrupted, Irreproducible
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, RandomMask
+from expzoo.spec.when import every
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.randomness import member_seed
 
 MEASURES = (Measure("accuracy", "test", every(10)), Measure("loss", "train", every(15)))
 

@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expzoo import crew, wire
+from expzoo.analysis.pruning import Pruning
+from expzoo.config.registry import build
 from expzoo.engine.evaluation import Measure
-from expzoo.engine.solo import solo_class
-from expzoo.errors import BadInput
-from expzoo.lab import Lab
-from expzoo.pruning import Pruning
-from expzoo.registry import build
-from expzoo.spec import Event, Spec
-from expzoo.store import Store
-from expzoo.trained import Request, expand
-from expzoo.when import every, log_spaced
+from expzoo.engine.shared_step import solo_class
+from expzoo.lab import messages, workers
+from expzoo.lab.lab import Lab
+from expzoo.lab.trained import Request, expand
+from expzoo.spec.spec import Event, Spec
+from expzoo.spec.when import every, log_spaced
+from expzoo.store.store import Store
+from expzoo.system.errors import BadInput
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def chain(base: Spec) -> Request:
 
 def test_what_is_wanted_survives_the_wire(chain: Request, base: Spec) -> None:
     wants = expand([chain, Request((base.replace(dtype="float64"),))])
-    again = wire.load(json.loads(json.dumps(wire.dump(wants.values()))))
+    again = messages.load(json.loads(json.dumps(messages.dump(wants.values()))))
     assert again.keys() == wants.keys()
     for key, want in wants.items():
         assert again[key] == want
@@ -45,10 +45,10 @@ def test_what_is_wanted_survives_the_wire(chain: Request, base: Spec) -> None:
 
 
 def test_a_spec_of_another_version_is_refused(base: Spec) -> None:
-    content = wire.dump(expand([Request((base,))]).values())
+    content = messages.dump(expand([Request((base,))]).values())
     content["specs"][base.key]["seed"] = 1
     with pytest.raises(BadInput, match="its plugins have other versions"):
-        wire.load(content)
+        messages.load(content)
 
 
 def contents(lab: Lab, request: Request) -> list[tuple[bytes, ...]]:
@@ -59,8 +59,8 @@ def contents(lab: Lab, request: Request) -> list[tuple[bytes, ...]]:
 
 
 def test_two_processes_train_the_bits_of_one(tmp_path: Path, chain: Request) -> None:
-    one = crew.open_populations(tmp_path / "one", "cpu", 1)
-    two = crew.open_populations(tmp_path / "two", "cpu", 2)
+    one = workers.open_populations(tmp_path / "one", "cpu", 1)
+    two = workers.open_populations(tmp_path / "two", "cpu", 2)
     assert contents(two, chain) == contents(one, chain)
     two.close()
     assert not list(tmp_path.rglob("lease"))
@@ -69,7 +69,7 @@ def test_two_processes_train_the_bits_of_one(tmp_path: Path, chain: Request) -> 
 def test_a_worker_that_is_lost_is_said_and_costs_nothing_else(
     tmp_path: Path, base: Spec, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lab = crew.open_populations(tmp_path / "two", "cpu", 2)
+    lab = workers.open_populations(tmp_path / "two", "cpu", 2)
     assert lab.crew
     specs = [base.replace(seed=seed) for seed in range(4)]
     lab.crew.send([])
@@ -77,7 +77,9 @@ def test_a_worker_that_is_lost_is_said_and_costs_nothing_else(
     worker.kill()
     worker.wait()
     rows = [network.row().tobytes() for network in lab.train(specs)]
-    assert rows == [network.row().tobytes() for network in crew.open_populations(tmp_path / "1", "cpu", 1).train(specs)]
+    assert rows == [
+        network.row().tobytes() for network in workers.open_populations(tmp_path / "1", "cpu", 1).train(specs)
+    ]
     assert lab.crew.lost() + [record.message for record in caplog.records] == [
         "worker 1 was killed by SIGKILL; the other processes do its part"
     ]
@@ -91,8 +93,8 @@ def test_processes_that_share_a_network_agree_with_one_within_rounding(
     """20 steps in float64 on two processes, one network dense, one pruned; then what cannot be shared is refused."""
     dense = base.replace(dtype="float64", stop={"steps": 20}, dataset={"batch_size": 50})
     ticket = Pruning((0.5,)).tickets(dense)[0]
-    one = crew.open_populations(tmp_path / "one", "cpu", 1).train([dense, ticket])
-    shared = crew.open_shared(tmp_path / "two", "cpu", strategy, 2)
+    one = workers.open_populations(tmp_path / "one", "cpu", 1).train([dense, ticket])
+    shared = workers.open_shared(tmp_path / "two", "cpu", strategy, 2)
     two = shared.train([dense, ticket])
     for a, b in zip(one, two, strict=True):
         assert np.abs(a.row() - b.row()).max() < 1e-6
@@ -111,7 +113,7 @@ def test_a_shared_network_whose_processes_are_lost_goes_on_with_the_bits_of_an_u
 ) -> None:
     request = Request((base.replace(stop={"steps": 100}, dataset={"batch_size": 50}),), steps=(0, 7))
     store = tmp_path / "disturbed"
-    own = crew.Crew(crew.Place(str(store), partial_seconds=0), 2, 2, strategy=strategy)
+    own = workers.Crew(workers.Place(str(store), partial_seconds=0), 2, 2, strategy=strategy)
     lab = Lab(Store(store, solo_class("cpu", strategy, 2)), crew=own)
 
     def kill() -> None:
@@ -130,7 +132,7 @@ def test_a_shared_network_whose_processes_are_lost_goes_on_with_the_bits_of_an_u
     assert 0 < partial.step < 100
     found = contents(lab, request)
     lab.close()
-    whole = crew.open_shared(tmp_path / "whole", "cpu", strategy, 2)
+    whole = workers.open_shared(tmp_path / "whole", "cpu", strategy, 2)
     assert found == contents(whole, request)
     whole.close()
 
@@ -146,7 +148,7 @@ def test_devices_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_processes_that_are_not_needed_end_at_once(tmp_path: Path) -> None:
-    lab = crew.open_populations(tmp_path / "store", "cpu", 2)
+    lab = workers.open_populations(tmp_path / "store", "cpu", 2)
     assert lab.crew
     [worker] = lab.crew._workers
     assert worker.poll() is None
@@ -156,7 +158,7 @@ def test_processes_that_are_not_needed_end_at_once(tmp_path: Path) -> None:
 
 def test_processes_end_when_there_are_no_such_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
-    monkeypatch.setattr(crew.Crew, "close", lambda own: ended.append(own) or [w.kill() for w in own._workers])
+    monkeypatch.setattr(workers.Crew, "close", lambda own: ended.append(own) or [w.kill() for w in own._workers])
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(BadInput, match="torch sees no CUDA device here"):
         build("trainer", "population", processes=2, accelerator="cuda").open(tmp_path)

@@ -16,8 +16,8 @@ import pytest
 from tests import slurm
 from tests.places import Place
 
-from expzoo import results
-from expzoo.packed import read_packed
+from expzoo.store import run_directory
+from expzoo.system.checksummed import read_packed
 
 QUICK = ("population.size=2", "stop.steps=20", "dataset.num_samples=300", "model.width=8")
 LONG = ("population.size=3", "dataset.num_samples=300", "model.width=40", "stop.steps=20000")
@@ -36,7 +36,7 @@ def networks(folder: Path) -> dict[str, dict[str, bytes]]:
 def trained(folder: Path) -> int:
     """How many trainings all runs together say they did."""
     runs = (folder / "outputs" / "custom").glob("*/manifest.json")
-    return sum(results.require(path.parent)["networks"]["trained"] for path in runs)
+    return sum(run_directory.require(path.parent)["networks"]["trained"] for path in runs)
 
 
 @pytest.mark.slow

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from tests.places import CANARY, Place, Run, run_in
 
-from expzoo import records, results
-from expzoo.verdicts import load_verdicts
+from expzoo.science.verdicts import load_verdicts
+from expzoo.store import records, run_directory
 
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
 FIRST = "lottery_ticket"
@@ -53,19 +53,26 @@ def test_its_config_is_composed(command_line: Any, tmp_path: Path, experiment: s
 @each_experiment
 def test_a_run_leaves_everything(run_of: Callable[[str], Run], experiment: str) -> None:
     run = run_of(experiment)
-    names = {results.CONFIG, results.ENVIRONMENT, results.MANIFEST, results.RECORDS, results.ARRAYS, results.VERDICTS}
-    assert names | {results.REPORT, results.FIGURES} <= {path.name for path in run.directory.iterdir()}
-    assert results.damaged(run.directory, run.manifest) == []
+    names = {
+        run_directory.CONFIG,
+        run_directory.ENVIRONMENT,
+        run_directory.MANIFEST,
+        run_directory.RECORDS,
+        run_directory.ARRAYS,
+        run_directory.VERDICTS,
+    }
+    assert names | {run_directory.REPORT, run_directory.FIGURES} <= {path.name for path in run.directory.iterdir()}
+    assert run_directory.damaged(run.directory, run.manifest) == []
     assert {str(p.relative_to(run.directory)) for p in run.directory.glob("figures/*")} <= run.manifest["files"].keys()
-    table = records.read(run.directory / results.RECORDS)
+    table = records.read(run.directory / run_directory.RECORDS)
     assert list(records.COLUMNS) == table.columns[: len(records.COLUMNS)]
     assert len(table) > 0
-    verdicts = load_verdicts((run.directory / results.VERDICTS).read_text(encoding="utf-8"))
+    verdicts = load_verdicts((run.directory / run_directory.VERDICTS).read_text(encoding="utf-8"))
     assert len(verdicts) > 0
     assert all(verdict.n > 0 and verdict.statement and verdict.source for verdict in verdicts)
     assert len({verdict.claim for verdict in verdicts}) == len(verdicts)
     squeezed = re.sub(r"\s", "", run.ended.out)
-    assert str(run.directory / results.REPORT) in run.ended.out
+    assert str(run.directory / run_directory.REPORT) in run.ended.out
     assert squeezed.count("inconclusive") >= sum(verdict.verdict == "inconclusive" for verdict in verdicts)
     assert run.ended.err == ""
     pictures = json.loads((run.directory / "figures" / "figures.json").read_bytes())
@@ -109,12 +116,12 @@ class Addresses(HTMLParser):
 @each_experiment
 def test_its_report_is_one_file(run_of: Callable[[str], Run], experiment: str) -> None:
     run = run_of(experiment)
-    page = (run.directory / results.REPORT).read_text(encoding="utf-8")
+    page = (run.directory / run_directory.REPORT).read_text(encoding="utf-8")
     addresses = Addresses(page)
     assert [address for address in addresses.fetched if not address.startswith(("data:", "#"))] == []
     own = [address for address in addresses.followed if not address.startswith(("data:", "#", "https://"))]
     assert [address for address in own if not (run.directory / address).is_file()] == []
-    for verdict in load_verdicts((run.directory / results.VERDICTS).read_text(encoding="utf-8")):
+    for verdict in load_verdicts((run.directory / run_directory.VERDICTS).read_text(encoding="utf-8")):
         assert verdict.claim in page
 
 

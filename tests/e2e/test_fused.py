@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.places import Place
 
-from expzoo import results, sweep
-from expzoo.comparison import Comparison
+from expzoo.report.sweep_model import Comparison
+from expzoo.store import run_directory, sweep_record
 
 ANALYSES = "analysis=[learning_curves,iterative_pruning]"
 SMALL = (
@@ -23,9 +23,9 @@ SMALL = (
 SWEPT = ("model.width=8,16", "seed=0,1", "optimizer.lr=0.01,1e38")
 
 ADAPTIVE = '''
-from expzoo.analysis import Findings
-from expzoo.registry import register
-from expzoo.trained import Request
+from expzoo.analysis.contract import Findings
+from expzoo.config.registry import register
+from expzoo.lab.trained import Request
 
 
 @register
@@ -58,7 +58,7 @@ def runs(place: Place) -> dict[str, Path]:
 def contents(directory: Path) -> dict[str, bytes]:
     """Everything but what says when and how fast."""
     files = (path for path in directory.rglob("*") if path.is_file() and path.name not in ("manifest.json",))
-    return {str(path.relative_to(directory)): path.read_bytes() for path in files if path.name != results.REPORT}
+    return {str(path.relative_to(directory)): path.read_bytes() for path in files if path.name != run_directory.REPORT}
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +76,14 @@ def test_each_job_has_the_bits_that_it_has_alone(fused: Place, tmp_path: Path) -
     assert alone.type(*SMALL, "model.width=16", "seed=1", "optimizer.lr=0.01").code == 0
     [(name, directory)] = runs(alone).items()
     own = runs(fused)[name]
-    assert not (own / results.REPORT).exists()
+    assert not (own / run_directory.REPORT).exists()
     assert fused.type("report", str(own)).code == 0
-    assert (own / results.REPORT).read_bytes().rstrip().endswith(b"</html>")
+    assert (own / run_directory.REPORT).read_bytes().rstrip().endswith(b"</html>")
     assert contents(own) == contents(directory)
-    assert results.damaged(own, results.require(own)) == []
-    counts = [results.require(run)["networks"] for run in (own, directory)]
+    assert run_directory.damaged(own, run_directory.require(own)) == []
+    counts = [run_directory.require(run)["networks"] for run in (own, directory)]
     assert [count["trained"] for count in counts] == [counts[1]["trained"]] * 2
-    commands = [results.require(run)["command"] for run in (own, directory)]
+    commands = [run_directory.require(run)["command"] for run in (own, directory)]
     assert sorted(commands[0].split()) == sorted(commands[1].split())
 
 
@@ -99,7 +99,7 @@ def test_typed_again_it_writes_nothing_and_a_job_typed_alone_is_drawn(fused: Pla
 
 
 def test_a_sweep_is_compared_over_what_was_swept(fused: Place) -> None:
-    [folder] = (fused.folder / "outputs" / "custom" / sweep.FOLDER).iterdir()
+    [folder] = (fused.folder / "outputs" / "custom" / sweep_record.FOLDER).iterdir()
     compared = Comparison.of(folder)
     assert set(compared.keys) == {"model.width", "seed", "optimizer.lr"}
     assert len(compared.settings) == 4
@@ -107,7 +107,7 @@ def test_a_sweep_is_compared_over_what_was_swept(fused: Place) -> None:
     assert set(seeds["n"]) <= {4}  # two jobs of two seeds each are pooled
     ended = fused.type("report", str(folder))
     assert (ended.code, ended.err) == (0, "")
-    page = (folder / results.REPORT).read_text(encoding="utf-8")
+    page = (folder / run_directory.REPORT).read_text(encoding="utf-8")
     assert page.rstrip().endswith("</html>")
     assert page.count("<figure") >= 3
     assert "model.width" in (folder / "comparison.csv").read_text()
@@ -127,11 +127,11 @@ def test_a_job_that_fails_fails_alone(tmp_path: Path) -> None:
     failed = ended.err.partition("jobs did not end well:\n")[2].splitlines()
     assert [line for line in failed if "lr=0.5 dataset.batch_size=20" in line and "no luck" in line]
     assert all("optimizer.lr=0.5" in line or "batch_size=10000" in line for line in failed)
-    [folder] = (place.folder / "outputs" / "custom" / sweep.FOLDER).iterdir()
-    record = json.loads((folder / sweep.RECORD).read_bytes())
+    [folder] = (place.folder / "outputs" / "custom" / sweep_record.FOLDER).iterdir()
+    record = json.loads((folder / sweep_record.RECORD).read_bytes())
     assert sorted({job["code"] for job in record["jobs"]})[0] == 0
     assert place.type("report", str(folder)).code == 0
-    page = (folder / results.REPORT).read_text(encoding="utf-8")
+    page = (folder / run_directory.REPORT).read_text(encoding="utf-8")
     assert "no luck" in page
     assert "<td>dataset.batch_size=20 optimizer.lr=0.5</td>" in page  # what all jobs have is left out
     assert '<table class="data whole">' in page  # which cuts no reason

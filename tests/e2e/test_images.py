@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests.places import Place, run_in
 
-from expzoo import records, results
-from expzoo.verdicts import load_verdicts
+from expzoo.science.verdicts import load_verdicts
+from expzoo.store import records, run_directory
 
 CONF = Path(__file__).parents[2] / "conf" / "experiment"
 SHOWN = {
@@ -42,9 +42,9 @@ def test_it_runs_on_textures(tmp_path: Path, name: str) -> None:
     few = FEW[not name.startswith("deep_ensembles")]
     run = run_in(Place(tmp_path), *SHOWN[name], *few, "budget=smoke")
     assert run.ended.events == ()
-    table = records.read(run.directory / results.RECORDS)
+    table = records.read(run.directory / run_directory.RECORDS)
     assert set(table["split"]) & {"test"}
     assert (table["value"].is_finite()).all()
-    [verdict, *_] = load_verdicts((run.directory / results.VERDICTS).read_text(encoding="utf-8"))
+    [verdict, *_] = load_verdicts((run.directory / run_directory.VERDICTS).read_text(encoding="utf-8"))
     assert "a few steps" in verdict.statement
     assert "cnn2d" in verdict.statement

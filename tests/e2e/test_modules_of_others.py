@@ -11,21 +11,21 @@ import torch
 from tests.places import Place, run_in
 from torch import nn
 
-from expzoo.cohort import Cohort
-from expzoo.lab import Lab
-from expzoo.machine import machine_class
-from expzoo.randomness import member_seed
-from expzoo.registry import build
-from expzoo.spec import Component, Spec
-from expzoo.store import Store
+from expzoo.analysis.cohort import Cohort
+from expzoo.config.registry import build
+from expzoo.lab.lab import Lab
+from expzoo.spec.spec import Component, Spec
+from expzoo.store.store import Store
+from expzoo.system.machine import machine_class
+from expzoo.system.randomness import member_seed
 from expzoo.testing import check_plugin
 
 MIXED = '''"""A module as one writes it, without a thought of populations."""
 
 from torch import nn
 
-from expzoo.options import Count
-from expzoo.registry import register
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 
 
 @register
@@ -50,10 +50,10 @@ WORDS = '''"""Sums of tokens."""
 
 import numpy as np
 
-from expzoo.data import Arrays
-from expzoo.options import Count
-from expzoo.randomness import integers
-from expzoo.registry import register
+from expzoo.components.datasets import Arrays
+from expzoo.config.options import Count
+from expzoo.system.randomness import integers
+from expzoo.config.registry import register
 
 
 @register
@@ -72,7 +72,7 @@ EMBEDDED = '''"""Tokens."""
 
 from torch import nn
 
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 
 @register

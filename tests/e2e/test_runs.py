@@ -8,7 +8,7 @@ import pytest
 import yaml
 from tests.places import Place, Run, run_in
 
-from expzoo import records, results
+from expzoo.store import records, run_directory
 
 PRUNING = "analysis.iterative_pruning"
 SMALL = (
@@ -29,8 +29,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_lost_and_damaged_files_are_said_and_made_again_without_training(small: Run) -> None:
     before, total = small.contents(), small.manifest["networks"]["trained"]
-    lost, damaged = small.directory / "figures" / "verdicts.svg", small.directory / results.VERDICTS
-    records_file = small.directory / results.RECORDS
+    lost, damaged = small.directory / "figures" / "verdicts.svg", small.directory / run_directory.VERDICTS
+    records_file = small.directory / run_directory.RECORDS
     lost.unlink()
     damaged.write_text(damaged.read_text().replace("inconclusive", "supported", 1))
     records_file.write_bytes(records_file.read_bytes()[:-1])
@@ -48,7 +48,7 @@ def test_lost_and_damaged_files_are_said_and_made_again_without_training(small: 
 
 
 def test_a_page_that_is_cut_short_is_said_and_made_again(small: Run) -> None:
-    page = small.directory / results.REPORT
+    page = small.directory / run_directory.REPORT
     page.write_bytes(page.read_bytes()[:1000])
     again = small.place.type(*WORDS)
     assert again.code == 0
@@ -64,7 +64,7 @@ def test_more_seeds_train_only_the_new_ones(small: Run) -> None:
     assert counts["trained"] == len(before) / 2
     after = small.place.files("outputs/store")
     assert {path: after[path] for path in before} == before
-    seeds = [set(records.read(run.directory / results.RECORDS)["seed"]) for run in (small, larger)]
+    seeds = [set(records.read(run.directory / run_directory.RECORDS)["seed"]) for run in (small, larger)]
     assert seeds[0] < seeds[1]
 
 
@@ -74,7 +74,7 @@ def test_a_dry_run_counts_and_writes_nothing(small: Run, tmp_path: Path) -> None
     assert (fresh.code, fresh.err) == (0, "")
     words = fresh.out.split()
     total = int(words[1])
-    assert total == len(set(records.read(small.directory / results.RECORDS)["key"]))
+    assert total == len(set(records.read(small.directory / run_directory.RECORDS)["key"]))
     assert words[:6] == ["networks", str(total), "cached", "0", "missing", str(total)]
     assert "estimated time" in fresh.out
     assert sorted(path.name for path in place.folder.iterdir()) == [".git", "home"]
@@ -90,9 +90,9 @@ def test_a_sweep_gives_each_job_its_directory(tmp_path: Path) -> None:
     ended = place.type("-m", *quick, "model.width=8,16")
     assert (ended.code, ended.err) == (0, "")
     runs = sorted(path.parent for path in (place.folder / "outputs" / "custom").glob("*/manifest.json"))
-    configs = [yaml.safe_load((run / results.CONFIG).read_bytes()) for run in runs]
+    configs = [yaml.safe_load((run / run_directory.CONFIG).read_bytes()) for run in runs]
     assert sorted(config["model"]["width"] for config in configs) == [8, 16]
-    assert [results.damaged(run, results.require(run)) for run in runs] == [[], []]
+    assert [run_directory.damaged(run, run_directory.require(run)) for run in runs] == [[], []]
     before = place.files()
     assert place.type("-m", *quick, "model.width=16,8").code == 0
     assert place.files() == before
@@ -113,7 +113,7 @@ def test_one_command_typed_twice_at_once(small: Run, tmp_path: Path) -> None:
     assert said == [b"", b""]
     [directory] = (place.folder / "outputs" / "custom").iterdir()
     assert Run(place, directory, WORDS, small.ended).contents() == small.contents()
-    assert results.damaged(directory, results.require(directory)) == []
+    assert run_directory.damaged(directory, run_directory.require(directory)) == []
     assert not [path for path in place.files() if path.name.startswith(".")]
 
 

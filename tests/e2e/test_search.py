@@ -11,10 +11,10 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.places import Place
 
-from expzoo.errors import BadInput
-from expzoo.jobs import Outcome
 from expzoo.launchers.search import OptunaSweeper, distribution, objective
-from expzoo.sweep import Job
+from expzoo.runs.jobs import Outcome
+from expzoo.store.sweep_record import Job
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from optuna import Study

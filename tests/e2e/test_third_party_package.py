@@ -131,8 +131,8 @@ def test_its_plugins_keep_the_contract(environment: Environment) -> None:
     program = "\n".join(
         [
             "from expzoo.api import compose",
-            "from expzoo.identity import plain",
-            "from expzoo.spec import Spec",
+            "from expzoo.config.identity import plain",
+            "from expzoo.spec.spec import Spec",
             "from expzoo.testing import check_plugin",
             "base = Spec.from_config(plain(compose('+experiment=spirals', 'stop.steps=30')))",
             *(f"check_plugin({kind!r}, {name!r}, base)" for kind, name in PLUGINS.items()),

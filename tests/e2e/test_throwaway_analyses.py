@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from expzoo.cohort import Cohort
-from expzoo.lab import Lab
-from expzoo.machine import machine_class
-from expzoo.numerics.lanczos import top_eigenvalues
-from expzoo.randomness import member_seed
-from expzoo.spec import FINAL, Component, Event, Rewind, Spec
-from expzoo.store import Store
-from expzoo.trained import Request
+from expzoo.analysis.cohort import Cohort
+from expzoo.lab.lab import Lab
+from expzoo.lab.trained import Request
+from expzoo.science.numerics.lanczos import top_eigenvalues
+from expzoo.spec.spec import FINAL, Component, Event, Rewind, Spec
+from expzoo.store.store import Store
+from expzoo.system.machine import machine_class
+from expzoo.system.randomness import member_seed
 
 
 @pytest.fixture

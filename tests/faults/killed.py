@@ -17,14 +17,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from expzoo.analysis.pruning import Pruning
 from expzoo.engine import lightning
 from expzoo.engine.evaluation import Measure
-from expzoo.lab import Lab
-from expzoo.pruning import Pruning
-from expzoo.spec import Component, Spec
-from expzoo.store import Store
-from expzoo.trained import Request
-from expzoo.when import every
+from expzoo.lab.lab import Lab
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, Spec
+from expzoo.spec.when import every
+from expzoo.store.store import Store
 
 LINKS = 5  # of the chain of kills
 part = Component.of

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo import records, registry
+from expzoo.components.layout import Layout
+from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
-from expzoo.engine.layout import Layout
-from expzoo.errors import BadInput
-from expzoo.spec import Component, Event, Rewind
-from expzoo.trained import Request
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, Event, Rewind
+from expzoo.store import records
+from expzoo.system.errors import BadInput
 
 part = Component.of
 

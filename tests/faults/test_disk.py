@@ -16,10 +16,10 @@ from typing import NoReturn
 
 import pytest
 
-from expzoo import cli
-from expzoo.atomic import write_atomically
+from expzoo.cli import app
 from expzoo.engine import lightning
-from expzoo.packed import read_packed
+from expzoo.system.checksummed import read_packed
+from expzoo.system.files import write_atomically
 
 SMALL = (
     "population.size=3",
@@ -56,7 +56,7 @@ def expzoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
     def typed(*overrides: str) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["expzoo", *SMALL, *overrides])
-        code = cli.main()
+        code = app.main()
         return code, capsys.readouterr().err
 
     return typed

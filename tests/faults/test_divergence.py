@@ -7,18 +7,18 @@ import math
 import numpy as np
 import pytest
 
+from expzoo.analysis.pruning import Pruning
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
-from expzoo.lab import Interrupted
-from expzoo.pruning import Pruning
-from expzoo.randomness import member_seed, permutation
-from expzoo.spec import Component, RandomMask
-from expzoo.trained import Request
-from expzoo.when import every
+from expzoo.lab.lab import Interrupted
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, RandomMask
+from expzoo.spec.when import every
+from expzoo.system.randomness import member_seed, permutation
 
 BOMB = '''
-from expzoo.options import Natural
-from expzoo.registry import register
+from expzoo.config.options import Natural
+from expzoo.config.registry import register
 
 
 @register

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from expzoo.packed import read_packed
+from expzoo.system.checksummed import read_packed
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -44,8 +44,8 @@ def test_networks_killed_at_twenty_random_moments_end_with_the_same_bits(tmp_pat
 ANNOUNCED = '''
 from pathlib import Path
 
-from expzoo.options import Count
-from expzoo.registry import register
+from expzoo.config.options import Count
+from expzoo.config.registry import register
 
 
 @register

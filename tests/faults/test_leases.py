@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from expzoo.atomic import here
-from expzoo.leases import NAME, Leases
-from expzoo.store import Store
+from expzoo.store.leases import NAME, Leases
+from expzoo.store.store import Store
+from expzoo.system.files import here
 
 TRAINER = """
 import json, sys
 from pathlib import Path
-from expzoo.lab import Lab
-from expzoo.spec import Component, Spec
-from expzoo.store import Store
+from expzoo.lab.lab import Lab
+from expzoo.spec.spec import Component, Spec
+from expzoo.store.store import Store
 
 part = Component.of
 base = Spec(
@@ -125,7 +125,7 @@ def test_of_many_who_take_one_over_one_gets_it(tmp_path: Path) -> None:
 
 
 def test_a_holder_shows_that_it_is_there(tmp_path: Path, leases: Leases, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("expzoo.leases.TOUCH_SECONDS", 0.02)
+    monkeypatch.setattr("expzoo.store.leases.TOUCH_SECONDS", 0.02)
     leases.take(["a"])
     path = tmp_path / "a" / NAME
     os.utime(path, (0, 0))
@@ -141,7 +141,7 @@ def test_a_store_of_another_user_is_said(tmp_path: Path, leases: Leases, monkeyp
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied", "x")
 
-    monkeypatch.setattr("expzoo.leases.os.open", refuse)
+    monkeypatch.setattr("expzoo.store.leases.os.open", refuse)
     with pytest.raises(PermissionError, match="chmod") as raised:
         leases.take(["a"])
     assert raised.value.filename == str(tmp_path / "a")
@@ -152,8 +152,8 @@ def test_a_store_that_cannot_be_used_is_said_with_what_to_do(tmp_path: Path, mon
         raise PermissionError(13, "Permission denied", "x")
 
     store = Store(tmp_path, "here")
-    monkeypatch.setattr("expzoo.store.write_atomically", refuse)
-    monkeypatch.setattr("expzoo.store.read_packed", refuse)
+    monkeypatch.setattr("expzoo.store.store.write_atomically", refuse)
+    monkeypatch.setattr("expzoo.store.store.read_packed", refuse)
     for use in (store.require_writable, lambda: store.load("a" * 64)):
         with pytest.raises(PermissionError, match="another user's part of the store") as raised:
             use()

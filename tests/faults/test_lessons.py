@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 import expzoo
-from expzoo.lab import Interrupted, Lab
-from expzoo.learned import divergence
-from expzoo.meta.activation import LearnActivation
-from expzoo.meta.learning_rate import LearnLearningRate
-from expzoo.meta.outer import OuterLoop
-from expzoo.packed import read_packed
-from expzoo.spec import Component, Spec
+from expzoo.components.learned_activations import divergence
+from expzoo.lab.lab import Interrupted, Lab
+from expzoo.lab.outer_loop import OuterLoop
+from expzoo.spec.spec import Component, Spec
+from expzoo.studies.metalearning.activation import LearnActivation
+from expzoo.studies.metalearning.learning_rate import LearnLearningRate
+from expzoo.system.checksummed import read_packed
 
 
 def rates(base: Spec, *, seeds: int = 2, outer_lr: float = 0.3, start: float = 0.4) -> list[LearnLearningRate]:

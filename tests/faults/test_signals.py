@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from expzoo.interruption import NUMBERS, Interruption, Stopped, ignore, interruptible
-from expzoo.packed import read_packed
+from expzoo.system.checksummed import read_packed
+from expzoo.system.signals import NUMBERS, Interruption, Stopped, ignore, interruptible
 
 BLOCK = 50  # steps between two boundaries at most
 SAID = "interrupted: what was done is kept; the same command goes on from here"
@@ -22,7 +22,7 @@ SLOW = f'''
 import time
 from pathlib import Path
 
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 
 @register
@@ -175,7 +175,7 @@ def test_an_interruption_inside_of_code_made_of_a_string_ends_with_the_same_code
     """As where a dataclass is made while a library is imported: `python -m` would end by SIGINT."""
     (tmp_path / "command.py").write_text(
         "import sys\n"
-        "from expzoo import cli\n"
+        "from expzoo.cli import app as cli\n"
         "cli._dispatch = lambda arguments: exec('raise KeyboardInterrupt')\n"
         "sys.exit(cli.main())\n"
     )

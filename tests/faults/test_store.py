@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from expzoo.atomic import here
 from expzoo.engine.evaluation import Measure
-from expzoo.lab import Lab, Request
-from expzoo.packed import Corrupt, pack, unpack
-from expzoo.spec import Rewind, Spec
-from expzoo.store import Network, Partial, Store
+from expzoo.lab.lab import Lab, Request
+from expzoo.spec.spec import Rewind, Spec
+from expzoo.store.store import Network, Partial, Store
+from expzoo.system.checksummed import Corrupt, pack, unpack
+from expzoo.system.files import here
 
 KEY = "5a" * 32
 PLACES = 200

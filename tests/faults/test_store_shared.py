@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from expzoo.store import Store
+from expzoo.store.store import Store
 
 KEY = "5a" * 32
 
@@ -16,7 +16,7 @@ SAVER = """
 import sys
 from pathlib import Path
 import numpy as np
-from expzoo.store import Network, Store
+from expzoo.store.store import Network, Store
 
 order = slice(None, None, int(sys.argv[2]))
 rows = {step: np.arange(64, dtype=np.float32) + step for step in (0, 5, 10)[order]}
@@ -40,7 +40,7 @@ WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from expzoo.store import Network, Partial, Store
+from expzoo.store.store import Network, Partial, Store
 
 store, number = Store(Path(sys.argv[1]), "here"), int(sys.argv[2])
 rows = {0: np.zeros(5000, np.float32), 10: np.ones(5000, np.float32)}

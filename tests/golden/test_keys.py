@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from expzoo.spec import Component, Magnitude, Permuted, RandomMask, Rewind, Spec
+from expzoo.spec.spec import Component, Magnitude, Permuted, RandomMask, Rewind, Spec
 
 DENSE = Spec(
     dataset=Component.of("dataset", "mnist1d", draw="member", test_size=10000),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from expzoo.spec import Component, Spec
+from expzoo.spec.spec import Component, Spec
 
 if TYPE_CHECKING:
-    from expzoo.trained import Trained
+    from expzoo.lab.trained import Trained
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +38,9 @@ def small_spec() -> Callable[..., Spec]:
 def train_small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Trained]]:
     """Trains specs in a store of this module's own and keeps their rows at step 20."""
     from expzoo.engine.evaluation import Measure
-    from expzoo.lab import Lab
-    from expzoo.store import Store
-    from expzoo.trained import Request
+    from expzoo.lab.lab import Lab
+    from expzoo.lab.trained import Request
+    from expzoo.store.store import Store
 
     folder: Path = tmp_path_factory.mktemp("store")
     measures = Measure("accuracy"), Measure("loss"), Measure("loss", "train")

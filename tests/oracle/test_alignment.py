@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from expzoo.numerics.alignment import match_weights, permuted
-from expzoo.numerics.symmetry import hidden_units
-from expzoo.registry import build
+from expzoo.config.registry import build
+from expzoo.science.numerics.alignment import match_weights, permuted
+from expzoo.science.numerics.symmetry import hidden_units
 
 
 class Streams(nn.Module):

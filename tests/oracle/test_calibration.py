@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from expzoo.metrics import log_probabilities
-from expzoo.numerics import calibration, ensembles, power_law
-from expzoo.numerics.calibration import HOTTEST, Reliability, fit_temperature, log_softmax, nll
-from expzoo.randomness import integers, normals, uniforms
-from expzoo.registry import build
+from expzoo.components.metrics import log_probabilities
+from expzoo.config.registry import build
+from expzoo.science.numerics import calibration, ensembles, power_law
+from expzoo.science.numerics.calibration import HOTTEST, Reliability, fit_temperature, log_softmax, nll
+from expzoo.system.randomness import integers, normals, uniforms
 
 
 def made(count: int, classes: int, scale: float, draw: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expzoo.cohort import Cohort
-from expzoo.engine.arithmetic import exact_arithmetic
-from expzoo.registry import build
+from expzoo.analysis.cohort import Cohort
+from expzoo.config.registry import build
+from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
-    from expzoo.spec import Spec
-    from expzoo.trained import Trained
+    from expzoo.lab.trained import Trained
+    from expzoo.spec.spec import Spec
 
 WIDE = torch.float64
 

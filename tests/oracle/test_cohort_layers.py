@@ -10,14 +10,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from expzoo.cohort import Cohort
-from expzoo.engine.arithmetic import exact_arithmetic
-from expzoo.engine.differentiable import DifferentiableFunctions
-from expzoo.spec import Component
+from expzoo.analysis.cohort import Cohort
+from expzoo.engine.layers.differentiable import DifferentiableFunctions
+from expzoo.spec.spec import Component
+from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
-    from expzoo.spec import Spec
-    from expzoo.trained import Trained
+    from expzoo.lab.trained import Trained
+    from expzoo.spec.spec import Spec
 
 WIDE = torch.float64
 
@@ -28,7 +28,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 
 class Last(nn.Module):

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from expzoo.cohort import Cohort
-from expzoo.numerics.alignment import permuted
-from expzoo.numerics.symmetry import hidden_units
-from expzoo.spec import Component, Fresh, Spec
+from expzoo.analysis.cohort import Cohort
+from expzoo.science.numerics.alignment import permuted
+from expzoo.science.numerics.symmetry import hidden_units
+from expzoo.spec.spec import Component, Fresh, Spec
 
 if TYPE_CHECKING:
-    from expzoo.trained import Trained
+    from expzoo.lab.trained import Trained
 
 WIDE = torch.float64
 Train = Callable[..., "list[Trained]"]

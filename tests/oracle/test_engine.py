@@ -11,14 +11,14 @@ from tests.signals import models_of_signals
 from torch.func import functional_call, grad, jacrev, vmap
 from torch.nn import functional
 
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.config.registry import available, build
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
-from expzoo.randomness import stable_hash
-from expzoo.registry import available, build
-from expzoo.spec import Component, RandomMask
-from expzoo.trained import Request
-from expzoo.when import at
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, RandomMask
+from expzoo.spec.when import at
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.randomness import stable_hash
 
 STEPS = 20
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}

@@ -11,13 +11,14 @@ from torch.autograd import gradgradcheck
 from torch.func import grad, vmap
 from torch.nn import functional
 
-from expzoo.engine import image_convolution, products
-from expzoo.engine.convolution import convolve, fold, unfold, windows_of
-from expzoo.engine.dropout import Counters, keep_calls
-from expzoo.engine.functions import CrowdFunctions
-from expzoo.engine.memory import empty_crowd
-from expzoo.engine.normalisation import estimate_statistics, has_statistics, without_statistics
-from expzoo.engine.pixels import is_by_pixel, is_laid
+from expzoo.engine.layers import image_convolution
+from expzoo.engine.layers.convolution import convolve, fold, unfold, windows_of
+from expzoo.engine.layers.dropout import Counters, keep_calls
+from expzoo.engine.layers.functions import CrowdFunctions
+from expzoo.engine.layers.normalisation import estimate_statistics, has_statistics, without_statistics
+from expzoo.engine.layers.pixels import is_by_pixel, is_laid
+from expzoo.engine.members import products
+from expzoo.engine.members.memory import empty_crowd
 
 CONVOLUTIONS = [functional.conv1d, functional.conv2d, functional.conv3d]
 

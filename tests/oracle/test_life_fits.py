@@ -10,12 +10,12 @@ import statsmodels.api
 import torch
 
 from expzoo.engine.assembly import Assembler
-from expzoo.life.fits import BEYOND, PRIOR, growth, half_width
-from expzoo.life.networks import filters
-from expzoo.numerics.alignment import match_weights, permuted
-from expzoo.spec import Component, Spec
-from expzoo.store import Network
-from expzoo.trained import Trained
+from expzoo.lab.trained import Trained
+from expzoo.science.numerics.alignment import match_weights, permuted
+from expzoo.spec.spec import Component, Spec
+from expzoo.store.store import Network
+from expzoo.studies.life.fits import BEYOND, PRIOR, growth, half_width
+from expzoo.studies.life.networks import filters
 
 WIDTHS = np.array([1.0, 5.0, 10.0, 20.0])
 TRIALS = np.full(4, 20.0)

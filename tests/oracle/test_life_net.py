@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.components.layout import own_generator
+from expzoo.components.metrics import component
+from expzoo.config.registry import build
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Measure
-from expzoo.engine.layout import own_generator
-from expzoo.errors import BadInput
-from expzoo.metrics import component
-from expzoo.registry import build
-from expzoo.spec import Component, Known, Rewind, SignFlip, Spec
-from expzoo.store import Network
-from expzoo.trained import Request
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Component, Known, Rewind, SignFlip, Spec
+from expzoo.store.store import Network
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.errors import BadInput
 
 
 def life_spec(dataset=None, model=None, **more):

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo.engine import loop
-from expzoo.engine.crowd import Unadoptable
-from expzoo.engine.loop import Loop, is_large
-from expzoo.interfaces import Split
-from expzoo.registry import build
-from expzoo.spec import Component, Spec
+from expzoo.components.contracts import Split
+from expzoo.config.registry import build
+from expzoo.engine import large as loop
+from expzoo.engine.large import Loop, is_large
+from expzoo.engine.members.crowd import Unadoptable
+from expzoo.spec.spec import Component, Spec
 from expzoo.testing.networks import check_plain_loop, trained
 
 

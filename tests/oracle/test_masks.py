@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from torch import nn
 
-from expzoo import masks
-from expzoo.engine.layout import Layout
-from expzoo.pruning import Pruning
-from expzoo.randomness import member_seed
-from expzoo.spec import Fresh, Magnitude, Permuted, RandomMask, Rewind
-from expzoo.trained import Request
+from expzoo.analysis.pruning import Pruning
+from expzoo.components.layout import Layout
+from expzoo.engine import masks
+from expzoo.lab.trained import Request
+from expzoo.spec.spec import Fresh, Magnitude, Permuted, RandomMask, Rewind
+from expzoo.system.randomness import member_seed
 
 LAYOUT = Layout.of(nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 5, bias=False), nn.Linear(5, 3)))
 SPARSITIES = (0.0, 0.01, 0.2, 0.5, 0.866, 0.999)

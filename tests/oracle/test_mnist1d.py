@@ -9,9 +9,9 @@ import pytest
 from mnist1d.data import get_dataset_args, get_templates, make_dataset
 from mnist1d.transform import transform
 
-from expzoo import registry
-from expzoo.mnist1d import generate
-from expzoo.randomness import member_seed, stable_hash
+from expzoo.config import registry
+from expzoo.studies.mnist1d import generate
+from expzoo.system.randomness import member_seed, stable_hash
 
 SMALL = {"num_samples": 200, "batch_size": 10}
 MEMBER, OTHER = member_seed(0, 0), member_seed(0, 1)

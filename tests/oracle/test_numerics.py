@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from expzoo.engine.layout import Layout
-from expzoo.numerics.empirical import EmpiricalLoss
-from expzoo.numerics.hessian import hvp
-from expzoo.numerics.lanczos import top_eigenpairs, top_eigenvalues
-from expzoo.numerics.trace import hutchinson_trace
+from expzoo.components.layout import Layout
+from expzoo.science.numerics.empirical import EmpiricalLoss
+from expzoo.science.numerics.hessian import hvp
+from expzoo.science.numerics.lanczos import top_eigenpairs, top_eigenvalues
+from expzoo.science.numerics.trace import hutchinson_trace
 
 WIDE = torch.float64
 
@@ -63,7 +63,7 @@ def dense_hessian(row: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", ["hessian", "lanczos", "trace"])
 def test_the_examples_in_the_docs(name: str) -> None:
-    module = import_module(f"expzoo.numerics.{name}")
+    module = import_module(f"expzoo.science.numerics.{name}")
     result = doctest.testmod(module, extraglobs={"torch": torch})
     assert result.attempted > 0
     assert result.failed == 0

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from expzoo.engine.layout import Layout, construct
-from expzoo.registry import build
+from expzoo.components.layout import Layout, construct
+from expzoo.config.registry import build
 
 POOLS = {
     "none": lambda h: h,

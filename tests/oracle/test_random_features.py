@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expzoo.numerics.random_features import directions, fit, one_hot, relu_features
+from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
 
 N = 30
 

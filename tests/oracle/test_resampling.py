@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from expzoo.resampling import bca, cluster_bootstrap, row_permutation, sign_flip_p
+from expzoo.science.resampling import bca, cluster_bootstrap, row_permutation, sign_flip_p
 
 
 def exact_bca(values: np.ndarray, statistic, level: float) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
-from expzoo.statistics import (
+from expzoo.science.statistics import (
     Estimate,
     clopper_pearson,
     complete,

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from expzoo.engine.arithmetic import exact_arithmetic
 from expzoo.engine.assembly import Assembler
-from expzoo.meta.activation import LearnActivation, small_network
-from expzoo.meta.learning_rate import unrolled
-from expzoo.randomness import member_seed, stable_hash
-from expzoo.spec import Component, Spec
+from expzoo.spec.spec import Component, Spec
+from expzoo.studies.metalearning.activation import LearnActivation, small_network
+from expzoo.studies.metalearning.learning_rate import unrolled
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.randomness import member_seed, stable_hash
 
 STEPS = 12
 

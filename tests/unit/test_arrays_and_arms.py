@@ -7,11 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from expzoo import arms
-from expzoo.analysis import Setting
-from expzoo.data import Arrays
-from expzoo.randomness import member_seed
-from expzoo.records import by_seed, frame
+from expzoo.analysis import arms
+from expzoo.analysis.contract import Setting
+from expzoo.components.datasets import Arrays
+from expzoo.store.records import by_seed, frame
+from expzoo.system.randomness import member_seed
 
 
 def examples(count, *shape, labels=2):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from expzoo.plugins.analyses.calibration_and_double_descent import NO_BUMP, REMOVES_ERROR, _lowered, _removed, bump
 
-from expzoo.claims import decide
+from expzoo.science.claims import decide
 
 
 def test_errors_that_differ_by_rounding_have_equal_bumps() -> None:

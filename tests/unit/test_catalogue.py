@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from expzoo.registry import FOLDERS, KINDS, available
-from expzoo.words import FLAGS, VERBS
+from expzoo.cli.arguments import FLAGS, VERBS
+from expzoo.config.registry import FOLDERS, KINDS, available
 
 PLUGIN = '''
 import torch
-from expzoo.options import Count, Fraction
-from expzoo.registry import register
+from expzoo.config.options import Count, Fraction
+from expzoo.config.registry import register
 
 @register
 class Sieve:
@@ -78,7 +78,7 @@ def test_help_names_everything_there_is(expzoo: Callable[..., Any], arguments: l
 
 
 def test_help_needs_neither_hydra_nor_torch(tmp_path: Path) -> None:
-    program = "import sys; from expzoo.cli import main; main(); print({'hydra', 'torch'} & set(sys.modules))"
+    program = "import sys; from expzoo.cli.app import main; main(); print({'hydra', 'torch'} & set(sys.modules))"
     command = [sys.executable, "-c", program, "--help"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
@@ -166,7 +166,7 @@ def test_show_a_preset(expzoo: Callable[..., Any]) -> None:
 
 
 def test_every_shipped_experiment_can_be_shown(command_line: Any, tmp_path: Path) -> None:
-    from expzoo.registry import options
+    from expzoo.config.registry import options
 
     for name in options("experiment"):
         ended = command_line.type("show", name, folder=tmp_path)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from expzoo.claims import Claim, Control, decide, decide_all, decide_each, known_answer, paired
-from expzoo.resampling import row_permutation
-from expzoo.statistics import Estimate, Method, clopper_pearson, holm, mean_t, paired_t, tost
+from expzoo.science.claims import Claim, Control, decide, decide_all, decide_each, known_answer, paired
+from expzoo.science.resampling import row_permutation
+from expzoo.science.statistics import Estimate, Method, clopper_pearson, holm, mean_t, paired_t, tost
 
 LEVEL = {"greater": 0.95, "less": 0.95, "equivalent": 0.90}
 

@@ -14,8 +14,8 @@ STAND_INS = """
 import os, sys, types
 from pathlib import Path
 
-from expzoo.errors import BadInput
-from expzoo.registry import build
+from expzoo.system.errors import BadInput
+from expzoo.config.registry import build
 
 def show_if_finished(directory, config, *, render=True):
     return config["seed"] == 10
@@ -68,15 +68,15 @@ def fake(name, **members):
     vars(module).update(members)
     sys.modules[f"expzoo.{name}"] = module
 
-fake("finished", is_finished=is_finished, show=show, verdicts=verdicts)
-fake("rendering", show_if_finished=show_if_finished)
-fake("opening", open_lab=open_lab)
-fake("experiment", run=run, conduct=conduct)
-fake("verbs", main=verb)
+fake("runs.finished", is_finished=is_finished, show=show, verdicts=verdicts)
+fake("runs.rerender", show_if_finished=show_if_finished)
+fake("lab.open", open_lab=open_lab)
+fake("runs.experiment", run=run, conduct=conduct)
+fake("cli.commands", main=verb)
 """
 
 EXPLODING = """
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 def helper():
     raise LookupError("boom")

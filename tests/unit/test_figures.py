@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from expzoo import figures
-from expzoo.analysis import Figure
-from expzoo.figures.draw import _apart
-from expzoo.figures.files import readings
-from expzoo.verdicts import Verdict
+from expzoo.analysis.contract import Figure
+from expzoo.report import figures
+from expzoo.report.figures.draw import _apart
+from expzoo.report.figures.files import readings
+from expzoo.science.verdicts import Verdict
 
 X = np.array([0.0, 20.0, 36.0, 48.8])
 VALUES = np.array([[60.0, 62, 64, 61], [61, 63, 66, 60], [62, 62, 65, 59]])
@@ -181,7 +181,8 @@ def test_saving_leaves_matplotlib_as_it_was(tmp_path):
 
 
 def test_pyplot_is_never_imported():
-    code = "import sys; from expzoo import figures; figures.canvas(); sys.exit('matplotlib.pyplot' in sys.modules)"
+    program = "import sys; from expzoo.report import figures; figures.canvas(); sys.exit('{}' in sys.modules)"
+    code = program.format("matplotlib.pyplot")
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

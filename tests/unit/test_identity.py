@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from expzoo.identity import chosen, experiment_name, run_id
+from expzoo.config.identity import chosen, experiment_name, run_id
 
 PLUGIN = """
-from expzoo.registry import register
+from expzoo.config.registry import register
 
 @register
 class Thing:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from tests.image_archives import DOWNLOADED, RECORDS, plugin, stand_in
 
+from expzoo.components.images import MARGIN, crop_and_flip
+from expzoo.config.registry import build
 from expzoo.engine.redraw import feed
-from expzoo.images import MARGIN, crop_and_flip
-from expzoo.registry import build
 
 each_downloaded = pytest.mark.parametrize("name", DOWNLOADED)
 

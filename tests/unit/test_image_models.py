@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from expzoo.engine.layout import construct
-from expzoo.memory_splits import num_parameters
-from expzoo.registry import build
-from expzoo.spec import Component
+from expzoo.components.layout import construct
+from expzoo.config.registry import build
+from expzoo.spec.spec import Component
+from expzoo.studies.memory_splits import num_parameters
 
 SIZES = {
     "ResNet-20": ("resnet", {}, 269_722),

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 import expzoo
-from expzoo.analysis import Findings, Setting
-from expzoo.identity import plain
-from expzoo.meta.learning_rate import LearnLearningRate
-from expzoo.meta.lesson import Lessons, crowds
-from expzoo.plan import show_plan
-from expzoo.randomness import member_seed
-from expzoo.registry import build
-from expzoo.spec import Component, Spec
-from expzoo.trained import Request
+from expzoo.analysis.contract import Findings, Setting
+from expzoo.config.identity import plain
+from expzoo.config.registry import build
+from expzoo.lab.lesson import Lessons, crowds
+from expzoo.lab.trained import Request
+from expzoo.runs.dry_run import show_plan
+from expzoo.spec.spec import Component, Spec
+from expzoo.studies.metalearning.learning_rate import LearnLearningRate
+from expzoo.system.randomness import member_seed
 
 if TYPE_CHECKING:
-    from expzoo.lab import Lab
+    from expzoo.lab.lab import Lab
 
 
 def rates(base: Spec) -> list[LearnLearningRate]:

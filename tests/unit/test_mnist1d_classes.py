@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expzoo.errors import BadInput
-from expzoo.registry import build
+from expzoo.config.registry import build
+from expzoo.system.errors import BadInput
 
 
 @pytest.mark.parametrize("classes", [2, 5, 10])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expzoo.options import (
+from expzoo.config.options import (
     Count,
     Fraction,
     Natural,

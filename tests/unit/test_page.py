@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from expzoo import figures, records
-from expzoo.analysis import Figure
-from expzoo.report import page
+from expzoo.analysis.contract import Figure
+from expzoo.report import figures, page
 from expzoo.report.model import Networks, Report
-from expzoo.verdicts import Verdict, dump_verdicts
+from expzoo.science.verdicts import Verdict, dump_verdicts
+from expzoo.store import records
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
 NAN = math.nan

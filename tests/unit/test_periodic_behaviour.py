@@ -9,7 +9,7 @@ import pytest
 from expzoo.plugins.analyses.periodic_behaviour import crossings
 
 import expzoo
-from expzoo.errors import BadInput
+from expzoo.system.errors import BadInput
 
 
 def test_a_passage_from_fitted_to_far_from_it_counts_once() -> None:

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expzoo import masks
-from expzoo.engine.layout import Layout
-from expzoo.lab import Lab, Request
-from expzoo.pruning import Pruning, geometric, schedule
-from expzoo.spec import Component, Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec
-from expzoo.store import Store
+from expzoo.analysis.pruning import Pruning, geometric, schedule
+from expzoo.components.layout import Layout
+from expzoo.engine import masks
+from expzoo.lab.lab import Lab, Request
+from expzoo.spec.spec import Component, Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec
+from expzoo.store.store import Store
 
 DENSE = Spec(
     dataset=Component.of("dataset", "mnist1d"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, kstest
 
-from expzoo.randomness import integers, member_seed, permutation, stable_hash, uniforms, words
+from expzoo.system.randomness import integers, member_seed, permutation, stable_hash, uniforms, words
 
 _MASK = 2**64 - 1
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expzoo import records
+from expzoo.store import records
 
 KEY = "0123456789abcdef" * 4
 
@@ -103,7 +103,7 @@ def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path, monkeypa
     def full_disk(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("expzoo.atomic.os.fsync", full_disk)
+    monkeypatch.setattr("expzoo.system.files.os.fsync", full_disk)
     with pytest.raises(OSError, match="No space"):
         records.write(records.frame(ticket_rows()), path)
     assert path.read_bytes() == before

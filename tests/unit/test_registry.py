@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from expzoo import registry
-from expzoo.errors import BadInput, PluginError
-from expzoo.options import Count, Option
+from expzoo.config import registry
+from expzoo.config.options import Count, Option
+from expzoo.system.errors import BadInput, PluginError
 
 GOOD = """
 import torch
 from typing import Annotated, Literal
-from expzoo.options import Count, Fraction, Range
-from expzoo.registry import register
+from expzoo.config.options import Count, Fraction, Range
+from expzoo.config.registry import register
 
 @register
 class Sieve:
@@ -127,7 +127,7 @@ def test_what_a_plugin_raises_is_told_from_bad_input(write: Write) -> None:
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
-HEAD = "from expzoo.registry import register\n"
+HEAD = "from expzoo.config.registry import register\n"
 
 BROKEN = {
     "class A(:\n": "1: invalid syntax",
@@ -253,7 +253,7 @@ def test_an_installed_package_is_a_home_and_is_not_imported(tmp_path: Path) -> N
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-extra\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[expzoo.plugins]\nx = zoo_extra\n")
     program = (
-        "from expzoo import faults, registry; import sys; "
+        "from expzoo.config import check as faults, registry; import sys; "
         "print([home.owner for home in registry.homes()], 'extra' in registry.available('stop')); "
         "print(faults.resolved(['+experiment=theirs', 'stop=extra', 'stop.keep=1'])['seed']); "
         "print({'zoo_extra', 'torch'} & set(sys.modules))"

@@ -10,10 +10,11 @@ import sys
 import pytest
 from rich.console import Console
 
-from expzoo.report import page, wording
+from expzoo.report import page
 from expzoo.report.model import MAX_BYTES, Report
 from expzoo.report.terminal import print_verdicts
-from expzoo.verdicts import Verdict
+from expzoo.science import wording
+from expzoo.science.verdicts import Verdict
 
 NAN = math.nan
 

@@ -11,16 +11,16 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ValidationError
 
-from expzoo import registry
-from expzoo.errors import BadInput
-from expzoo.faults import compose_job, composed, incomplete, resolved
-from expzoo.options import Count, Fraction
-from expzoo.source import Leaf, install
+from expzoo.config import registry
+from expzoo.config.check import compose_job, composed, incomplete, resolved
+from expzoo.config.hydra_source import Leaf, install
+from expzoo.config.options import Count, Fraction
+from expzoo.system.errors import BadInput
 
 PLUGIN = """
 import torch
-from expzoo.options import Count, Fraction
-from expzoo.registry import register
+from expzoo.config.options import Count, Fraction
+from expzoo.config.registry import register
 
 @register
 class {name}:

@@ -11,22 +11,12 @@ from typing import Any
 
 import pytest
 
-from expzoo import registry, source
-from expzoo.errors import BadInput
-from expzoo.faults import compose_job
-from expzoo.identity import plain, run_id
-from expzoo.randomness import member_seed
-from expzoo.spec import (
-    Component,
-    Fresh,
-    Magnitude,
-    Permuted,
-    RandomMask,
-    Rewind,
-    Spec,
-    canonical_json,
-    freeze,
-)
+from expzoo.config import hydra_source, registry
+from expzoo.config.check import compose_job
+from expzoo.config.identity import plain, run_id
+from expzoo.spec.spec import Component, Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec, canonical_json, freeze
+from expzoo.system.errors import BadInput
+from expzoo.system.randomness import member_seed
 
 
 def component(kind: str, name: str, **options: Any) -> Component:
@@ -159,7 +149,7 @@ NO_OTHER_RUN = ("store", "dry run", "output directory", "device", "title", "an i
 
 def typed(*overrides: str) -> dict[str, Any]:
     """The plain config of a command line."""
-    source.install()
+    hydra_source.install()
     return plain(compose_job(list(overrides)))
 
 
@@ -189,7 +179,7 @@ def test_what_is_typed_changes_the_name_of_the_run_if_it_changes_its_results() -
 
 def test_a_raised_version_gives_new_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     before, id_before = BASE.key, run_id(typed())
-    monkeypatch.setattr("expzoo.spec.ENGINE_VERSION", 10**6)
+    monkeypatch.setattr("expzoo.spec.spec.ENGINE_VERSION", 10**6)
     assert dataclasses.replace(BASE).key != before
     assert run_id(typed()) != id_before
     monkeypatch.undo()

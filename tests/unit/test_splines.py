@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from expzoo import splines
-from expzoo.learned import straight_pieces
+from expzoo.components import splines
+from expzoo.components.learned_activations import straight_pieces
 
 KNOTS = splines.knots()
 EVERYWHERE = torch.linspace(-12, 12, 2001, dtype=torch.float64)

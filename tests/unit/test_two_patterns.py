@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from expzoo.config.registry import build
 from expzoo.engine.redraw import feed
-from expzoo.errors import BadInput
-from expzoo.registry import build
+from expzoo.system.errors import BadInput
 
 SIZE = 400
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expzoo.claims import Verdict, dump_verdicts, load_verdicts
+from expzoo.science.claims import Verdict, dump_verdicts, load_verdicts
 
 FIELDS = [
     "claim", "statement", "effect", "unit", "interval", "level", "n", "verdict", "published", "source",
@@ -156,7 +156,7 @@ def test_any_value_in_any_field_is_accepted_unchanged_or_refused(field: str, val
 
 def test_reading_verdicts_imports_nothing_slow() -> None:
     code = (
-        "import sys; from expzoo.claims import load_verdicts; load_verdicts(sys.argv[1]); "
+        "import sys; from expzoo.science.claims import load_verdicts; load_verdicts(sys.argv[1]); "
         "print([name for name in ('scipy', 'statsmodels', 'torch', 'polars', 'matplotlib') if name in sys.modules])"
     )
     arguments = [sys.executable, "-c", code, json.dumps([example()])]

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import wandb
 
-from expzoo import registry
+from expzoo.config import registry
 
 VERDICT = {"claim": "own.claim", "verdict": "supported", "effect": 1.5, "interval": [1.25, 1.75], "n": 8}
 PIXEL = bytes.fromhex(

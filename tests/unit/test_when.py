@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expzoo.when import END, At, When, at, boundaries, every, log_spaced
+from expzoo.spec.when import END, At, When, at, boundaries, every, log_spaced
 
 
 def test_the_end_alone_is_no_step():

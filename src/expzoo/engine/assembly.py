@@ -14,27 +14,28 @@ import numpy as np
 import torch
 from torch import nn
 
-from expzoo import masks, randomness
-from expzoo.engine.arithmetic import exact_arithmetic
-from expzoo.engine.chart import prunes
-from expzoo.engine.crowd import Unadoptable
+from expzoo.components.contracts import Stream
+from expzoo.components.layout import Layout, construct, drawn_buffer
+from expzoo.engine import masks
 from expzoo.engine.feed import Feed, StreamFeed
-from expzoo.engine.layout import Layout, construct, drawn_buffer
-from expzoo.engine.loop import Loop, is_large
+from expzoo.engine.large import Loop, is_large
+from expzoo.engine.members.crowd import Unadoptable
+from expzoo.engine.parametrised import prunes
 from expzoo.engine.program import MINIMUM, Member, Program, Row
 from expzoo.engine.redraw import feed
 from expzoo.engine.session import Trainee
-from expzoo.errors import BadInput
-from expzoo.interfaces import Stream
-from expzoo.spec import Component, Event, Fresh, Init, Known, Rewind, SignFlip, Spec, canonical_json
-from expzoo.starts import flipped, row_at, solved
-from expzoo.store import Network, Partial
+from expzoo.engine.starts import flipped, row_at, solved
+from expzoo.spec.spec import Component, Event, Fresh, Init, Known, Rewind, SignFlip, Spec, canonical_json
+from expzoo.store.store import Network, Partial
+from expzoo.system import randomness
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import fx
 
+    from expzoo.components.contracts import Parametrisation
     from expzoo.engine.evaluation import Measure
-    from expzoo.interfaces import Parametrisation
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
 MOST_MEMBERS = 64

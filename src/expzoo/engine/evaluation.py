@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from expzoo import registry
-from expzoo.data import Recent
-from expzoo.engine.chart import prunes
-from expzoo.engine.differentiable import DifferentiableFunctions
-from expzoo.engine.layout import Layout, construct
-from expzoo.engine.normalisation import estimate_statistics, has_statistics, statistics
-from expzoo.engine.trace import objective
-from expzoo.errors import BadInput, PluginError
-from expzoo.metrics import LOSS, component, full_name
-from expzoo.numerics.empirical import EmpiricalLoss
-from expzoo.probes import Point
-from expzoo.spec import canonical_json
-from expzoo.when import END, When
+from expzoo.components.datasets import Recent
+from expzoo.components.layout import Layout, construct
+from expzoo.components.metrics import LOSS, component, full_name
+from expzoo.components.probes import Point
+from expzoo.config import registry
+from expzoo.engine.layers.differentiable import DifferentiableFunctions
+from expzoo.engine.layers.normalisation import estimate_statistics, has_statistics, statistics
+from expzoo.engine.parametrised import prunes
+from expzoo.engine.tape.trace import objective
+from expzoo.science.numerics.empirical import EmpiricalLoss
+from expzoo.spec.spec import canonical_json
+from expzoo.spec.when import END, When
+from expzoo.system.errors import BadInput, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from expzoo.interfaces import Loss
-    from expzoo.spec import Component, Spec
-    from expzoo.store import Network
+    from expzoo.components.contracts import Loss
+    from expzoo.spec.spec import Component, Spec
+    from expzoo.store.store import Network
 
 TRAINED_WITH = ("train", "validation")  # splits that the key determines: options that only look leave them alone
 KEPT_SPLITS = 128

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.interfaces import Dataset, Split, Stream
+    from expzoo.components.contracts import Dataset, Split, Stream
 
 BLOCK_BYTES = 2**21  # of a stream's examples made at a time: many steps share a call, and what they see stays in cache
 

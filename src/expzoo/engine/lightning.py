@@ -13,7 +13,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
     import torch

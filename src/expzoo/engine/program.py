@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from expzoo import randomness
-from expzoo.engine.chart import Chart
-from expzoo.engine.layout import ROW, Layout, round_up
-from expzoo.engine.orders import is_read_by_pixel
-from expzoo.engine.tape import Tape
-from expzoo.engine.trace import objective, trace
+from expzoo.components.layout import ROW, Layout, round_up
+from expzoo.engine.parametrised import Chart
+from expzoo.engine.tape.layouts import is_read_by_pixel
+from expzoo.engine.tape.tape import Tape
+from expzoo.engine.tape.trace import objective, trace
+from expzoo.system import randomness
 
 if TYPE_CHECKING:
+    from expzoo.components.contracts import Constraint, Loss, Optimizer, Parametrisation, Schedule
     from expzoo.engine.feed import Feed
-    from expzoo.interfaces import Constraint, Loss, Optimizer, Parametrisation, Schedule
 
 Item = TypeVar("Item")
 MINIMUM = 2  # with one member, products take another path through the BLAS and round differently

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo.engine.evaluation import Evaluator, Measure
-from expzoo.store import Network, Partial, Status
-from expzoo.when import boundaries
+from expzoo.spec.when import boundaries
+from expzoo.store.store import Network, Partial, Status
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from expzoo.components.contracts import Stop
     from expzoo.engine.program import Member, Program, Row, Snapshot
-    from expzoo.interfaces import Stop
-    from expzoo.spec import Event, Spec
+    from expzoo.spec.spec import Event, Spec
 
 LONGEST = 50  # optimizer steps in one Lightning step at most: what a signal may have to wait for
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from expzoo.engine.layout import Layout
+from expzoo.components.layout import Layout
 from expzoo.engine.program import Member, Row
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 
 from hydra.core.plugins import Plugins
 
+from expzoo.config.options import Count, Natural, NonNegative, Option, Range
 from expzoo.launchers.fused import FusedLauncher
-from expzoo.launchers.grid import GridSweeper
 from expzoo.launchers.on_ray import RayLauncher
 from expzoo.launchers.search import OptunaSweeper
-from expzoo.options import Count, Natural, NonNegative, Option, Range
+from expzoo.runs.grid_sweep import GridSweeper
 
 MODULE = "hydra_plugins.expzoo"
 

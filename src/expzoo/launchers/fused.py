@@ -10,13 +10,13 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
-from expzoo.launchers.compose import SweepLoader
+from expzoo.runs.sweep_configs import SweepLoader
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext
     from omegaconf import DictConfig
 
-    from expzoo.jobs import Outcome, Task
+    from expzoo.runs.jobs import Outcome, Task
 
 
 class FusedLauncher(Launcher):
@@ -33,12 +33,12 @@ class FusedLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run these jobs to their ends; one that fails fails alone."""
-        from expzoo import together
+        from expzoo.runs import fused_jobs
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         configs = [self._compose(number, list(job)) for number, job in enumerate(job_overrides, initial_job_idx)]
-        outcomes = together.run(configs)
+        outcomes = fused_jobs.run(configs)
         self.task_function.outcomes += outcomes
         return [_returned(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
 

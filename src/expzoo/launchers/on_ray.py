@@ -15,15 +15,15 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
-from expzoo import jobs
-from expzoo.errors import BadInput
-from expzoo.jobs import FAILED, Outcome
+from expzoo.runs import jobs
+from expzoo.runs.jobs import FAILED, Outcome
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext
     from omegaconf import DictConfig
 
-    from expzoo.jobs import Task
+    from expzoo.runs.jobs import Task
 
 INSTALL = "hydra/launcher=ray needs Ray: pip install 'expzoo[ray]'"
 
@@ -97,11 +97,11 @@ class RayLauncher(Launcher):
 
 def run(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str]:
     """One job, on a node of the cluster: its exit code and what was said about it."""
-    from expzoo import experiment, rendering
+    from expzoo.runs import experiment, rerender
 
     place = Path(directory)
     try:
-        if rendering.show_if_finished(place, config):
+        if rerender.show_if_finished(place, config):
             return jobs.DONE, ""
         return experiment.run(config, place, overrides), ""
     except Exception as error:  # noqa: BLE001 - the boundary of a job

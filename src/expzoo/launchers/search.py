@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 
-from expzoo import jobs, results
-from expzoo.errors import BadInput, nearest
-from expzoo.launchers.grid import GridSweeper
-from expzoo.sweep import Job, finish, is_done
+from expzoo.runs import jobs
+from expzoo.runs.grid_sweep import GridSweeper
+from expzoo.store import run_directory
+from expzoo.store.sweep_record import Job, finish, is_done
+from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -272,12 +273,12 @@ def objective(directory: Path, name: str) -> float:
     """
     import polars as pl
 
-    from expzoo import records
+    from expzoo.store import records
 
-    claims = {v["claim"]: v["effect"] for v in json.loads((directory / results.VERDICTS).read_bytes())}
+    claims = {v["claim"]: v["effect"] for v in json.loads((directory / run_directory.VERDICTS).read_bytes())}
     if name in claims:
         return float("nan") if claims[name] is None else claims[name]
-    table = records.read(directory / results.RECORDS)
+    table = records.read(directory / run_directory.RECORDS)
     ends = table.filter(pl.col("end")) if "end" in table.columns else table
     short, long = pl.format("{}/{}", "metric", "split"), pl.format("{}/{}/{}", "arm", "metric", "split")
     named = ends.with_columns(short.alias("short"), long.alias("long"))

@@ -19,8 +19,8 @@ from typing import Any
 
 import yaml
 
-from expzoo import results
-from expzoo.verdicts import Verdict, load_verdicts
+from expzoo.science.verdicts import Verdict, load_verdicts
+from expzoo.store import run_directory
 
 MAX_BYTES = 16 * 2**20
 MAX_FIGURES = 200
@@ -89,8 +89,8 @@ class Report:
             ValueError: a file is missing, too large or damaged; the message names the file.
         """
         directory = Path(directory).resolve()
-        config, manifest = _yaml(directory / results.CONFIG), _json(directory / results.MANIFEST)
-        verdicts = directory / results.VERDICTS
+        config, manifest = _yaml(directory / run_directory.CONFIG), _json(directory / run_directory.MANIFEST)
+        verdicts = directory / run_directory.VERDICTS
         about = config.get("about")
         said = {**(about if isinstance(about, dict) else {}), **manifest}
         experiment = _text(said.get("experiment")) or directory.parent.name
@@ -102,16 +102,23 @@ class Report:
             run=_text(manifest.get("run")) or directory.name,
             command=_command(manifest.get("command")) or f"python -m expzoo +experiment={shlex.quote(experiment)}",
             verdicts=tuple(load_verdicts(_read(verdicts).decode(errors="replace"), str(verdicts))),
-            pictures=tuple(pictures(directory / results.FIGURES)),
+            pictures=tuple(pictures(directory / run_directory.FIGURES)),
             config=config,
-            environment=_json(directory / results.ENVIRONMENT),
+            environment=_json(directory / run_directory.ENVIRONMENT),
             networks=_networks(manifest.get("networks")),
             notes=tuple(_text(note) for note in _items(manifest.get("notes"))),
             files=tuple(name for name in _DOWNLOADS if (directory / name).is_file()),
         )
 
 
-_DOWNLOADS = (results.VERDICTS, results.RECORDS, results.ARRAYS, results.CONFIG, results.ENVIRONMENT, results.MANIFEST)
+_DOWNLOADS = (
+    run_directory.VERDICTS,
+    run_directory.RECORDS,
+    run_directory.ARRAYS,
+    run_directory.CONFIG,
+    run_directory.ENVIRONMENT,
+    run_directory.MANIFEST,
+)
 
 
 def _read(path: Path) -> bytes:

@@ -19,14 +19,15 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from expzoo import results
-from expzoo.atomic import write_atomically
-from expzoo.report import ranges, svg, wording
+from expzoo.report import ranges, svg
 from expzoo.report.model import Report
+from expzoo.science import wording
+from expzoo.store import run_directory
+from expzoo.system.files import write_atomically
 
 if TYPE_CHECKING:
     from expzoo.report.model import Picture
-    from expzoo.verdicts import Verdict
+    from expzoo.science.verdicts import Verdict
 
 MAX_ROWS = 300
 _FOLDER = Path(__file__).parent
@@ -104,7 +105,7 @@ def shell() -> dict[str, Any]:
 
 def write(directory: Path | str) -> Path:
     """Render the report of a run directory into it; ValueError names a file of it that is missing or damaged."""
-    path = Path(directory) / results.REPORT
+    path = Path(directory) / run_directory.REPORT
     write_atomically(path, render(Report.from_directory(directory)).encode())
     return path
 
@@ -151,11 +152,14 @@ def _downloads(picture: Picture) -> Iterator[tuple[str, str]]:
     """The kinds and addresses of a figure's files; the numbers travel inside the page unless they are many."""
     for ending, content in (("png", picture.png), ("svg", picture.svg), ("gif", picture.animation)):
         if content:
-            yield ending, f"{results.FIGURES}/{picture.name}.{ending}"
+            yield ending, f"{run_directory.FIGURES}/{picture.name}.{ending}"
     numbers = picture.csv.encode()
     if numbers:
         inline = len(numbers) <= MAX_INLINE
-        yield "csv", _address("text/csv;charset=utf-8", numbers) if inline else f"{results.FIGURES}/{picture.name}.csv"
+        yield (
+            "csv",
+            _address("text/csv;charset=utf-8", numbers) if inline else f"{run_directory.FIGURES}/{picture.name}.csv",
+        )
 
 
 def _address(kind: str, content: bytes) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from expzoo.report import wording
-from expzoo.verdicts import Outcome, Verdict
+from expzoo.science import wording
+from expzoo.science.verdicts import Outcome, Verdict
 
 _WIDTH, _HEIGHT, _MARGIN = 320, 26, 8
 _STROKE = Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>')

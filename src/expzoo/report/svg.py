@@ -8,7 +8,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from expzoo.report.colours import THEME
+from expzoo.report.figures.colours import THEME
 
 MAX_CHARACTERS = 4_000_000
 MAX_DEPTH = 60

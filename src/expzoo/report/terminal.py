@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from expzoo import results
-from expzoo.report import wording
-from expzoo.verdicts import UNPRINTABLE, Verdict
+from expzoo.science import wording
+from expzoo.science.verdicts import UNPRINTABLE, Verdict
+from expzoo.store import run_directory
 
 COLOURS = {"supported": "green", "not supported": "red", "inconclusive": "yellow", "withheld": "magenta"}
 NARROW = 72
@@ -53,7 +53,7 @@ def print_verdicts(
         console.print(_table(claims, console))
     if len(claims) > 1:
         _print(console, Text(", ".join(f"{count} {outcome}" for outcome, count in wording.tally(claims))))
-    report = Path(directory) / results.REPORT
+    report = Path(directory) / run_directory.REPORT
     _print(console, Text(f"report: {report if report.exists() else directory}"), wrap=False)
 
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from expzoo.errors import BadInput, nearest
-from expzoo.registry import FOLDERS, available
+from expzoo.config.registry import FOLDERS, available
+from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from expzoo.spec import Spec
+    from expzoo.spec.spec import Spec
 
 __all__ = ["check_plugin", "plugin_cases"]
 

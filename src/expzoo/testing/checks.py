@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from expzoo import registry
-from expzoo.options import storable
-from expzoo.spec import Component, Spec
+from expzoo.config import registry
+from expzoo.config.options import storable
+from expzoo.spec.spec import Component, Spec
 from expzoo.testing import data, networks, outcomes, training
 from expzoo.testing.require import require
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.interfaces import Stream
-from expzoo.randomness import member_seed
+from expzoo.components.contracts import Stream
+from expzoo.system.randomness import member_seed
 from expzoo.testing.require import require
 
 if TYPE_CHECKING:
-    from expzoo.interfaces import Dataset, Split
-    from expzoo.spec import Component, Spec
+    from expzoo.components.contracts import Dataset, Split
+    from expzoo.spec.spec import Component, Spec
 
 SEEDS = (member_seed(0, 0), member_seed(0, 1))
 

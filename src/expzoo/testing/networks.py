@@ -11,13 +11,13 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from expzoo import registry
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.components.contracts import Stream
+from expzoo.components.layout import ROW
+from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.layout import ROW
-from expzoo.interfaces import Stream
-from expzoo.randomness import member_seed, normals, stable_hash, words
-from expzoo.spec import Component, Fresh, Spec
+from expzoo.spec.spec import Component, Fresh, Spec
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.randomness import member_seed, normals, stable_hash, words
 from expzoo.testing.require import require
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from expzoo.engine.layout import Layout
-    from expzoo.interfaces import Dataset, Parametrisation
+    from expzoo.components.contracts import Dataset, Parametrisation
+    from expzoo.components.layout import Layout
 
 BATCHES = (7, 33)
 STEPS = 10

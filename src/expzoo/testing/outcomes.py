@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import torch
 
-from expzoo import figures, records
-from expzoo.analysis import Figure, Findings, Setting
-from expzoo.engine.arithmetic import exact_arithmetic
+from expzoo.analysis.contract import Figure, Findings, Setting
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator, Measure
-from expzoo.meta.lesson import Lessons
-from expzoo.randomness import member_seed
-from expzoo.store import Network
+from expzoo.lab.lesson import Lessons
+from expzoo.lab.trained import Request
+from expzoo.report import figures
+from expzoo.science.verdicts import Verdict, dump_verdicts, load_verdicts
+from expzoo.store import records
+from expzoo.store.store import Network
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.randomness import member_seed
 from expzoo.testing.networks import drawn
 from expzoo.testing.require import require
-from expzoo.trained import Request
-from expzoo.verdicts import Verdict, dump_verdicts, load_verdicts
 
 if TYPE_CHECKING:
-    from expzoo.spec import Component, Spec
+    from expzoo.spec.spec import Component, Spec
 
 EXAMPLES, CLASSES = 60, 4
 
@@ -69,9 +70,9 @@ def check_logger(component: Component, base: Spec) -> None:
 
 def check_analysis(component: Component, base: Spec) -> None:
     """Its first question trains nothing and is always the same; a tiny run of it can be judged and drawn, twice."""
-    from expzoo.lab import Lab
-    from expzoo.machine import machine_class
-    from expzoo.store import Store
+    from expzoo.lab.lab import Lab
+    from expzoo.store.store import Store
+    from expzoo.system.machine import machine_class
 
     setting = Setting(base, (member_seed(0, 0), member_seed(0, 1)), "smoke")
     asked = [next(component.build().measure(setting)) for _ in range(2)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from expzoo.engine.evaluation import Measure
-from expzoo.errors import BadInput
+from expzoo.system.errors import BadInput
 from expzoo.testing.networks import check_crowd, drawn
 from expzoo.testing.require import require
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from expzoo.interfaces import Loss, Optimizer
-    from expzoo.spec import Component, Spec
+    from expzoo.components.contracts import Loss, Optimizer
+    from expzoo.spec.spec import Component, Spec
 
 EXAMPLES, CLASSES = 6, 3
 MEMBERS, SIZE, STEPS = 5, 192, 5

@@ -1,0 +1,66 @@
+"""What an analysis is, what it is given and what it gives: it asks, measures, judges and draws."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from matplotlib.figure import Figure as MatplotlibFigure
+
+    from expzoo.lab.trained import Request, Trained
+    from expzoo.science.verdicts import Verdict
+    from expzoo.spec.spec import Spec
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an analysis is given: the base spec that the config describes, and one seed for each replicate."""
+
+    base: Spec
+    seeds: tuple[int, ...]
+    budget: str
+    experiment: str = ""
+
+    def specs(self, **changes: Any) -> list[Spec]:
+        """The base spec with these changes, once for each seed."""
+        return [self.base.replace(seed=seed, **changes) for seed in self.seeds]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each parameter of the base network, in order; for questions that come before any training."""
+        data = self.base.dataset.build()
+        module = self.base.model.build(data.inputs, data.outputs)
+        return {name: tuple(value.shape) for name, value in module.named_parameters()}
+
+
+@dataclass
+class Findings:
+    """What an analysis measured: tidy rows (see `records.COLUMNS`) and named arrays for its pictures."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One picture and the numbers it shows; beside it there may be a moving one, the bytes of an animated GIF."""
+
+    name: str
+    title: str
+    caption: str
+    figure: MatplotlibFigure
+    data: pl.DataFrame
+    animation: bytes = field(default=b"", repr=False)
+
+
+class Analysis(Protocol):
+    """Asks for networks, measures them, judges claims and draws: three layers, so that drawing again trains nothing."""
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]: ...
+
+    def judge(self, records: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]: ...
+
+    def draw(self, records: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterable[Figure]: ...

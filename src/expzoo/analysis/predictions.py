@@ -1,0 +1,73 @@
+"""What trained networks predict, for analyses that work after training: logits and labels of whole splits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from expzoo.engine.assembly import Assembler
+from expzoo.engine.evaluation import Evaluator
+from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.errors import BadInput
+from expzoo.system.randomness import stable_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from expzoo.lab.trained import Trained
+    from expzoo.spec.spec import Spec
+
+
+class Predictions:
+    """Forward passes network by network, exactly as while training; of models of any sizes, one after the other."""
+
+    def __init__(self) -> None:
+        self._assembler, self._evaluator = Assembler(), Evaluator()
+
+    def logits(self, network: Trained, split: str) -> np.ndarray:
+        """What a network gives on a split: (n, classes) float64; those of its last finite row if it diverged."""
+        spec = network.spec
+        with exact_arithmetic():
+            row = torch.from_numpy(network.row().copy())
+            outputs = self._evaluator.outputs(spec, self._assembler.dataset(spec.dataset), row, split)
+        return outputs.double().numpy()
+
+    def pool(self, networks: Sequence[Trained], split: str) -> np.ndarray:
+        """The logits of networks that see the same data: (members, n, classes) float64."""
+        return np.stack([self.logits(network, split) for network in networks])
+
+    def labels(self, network: Trained, split: str) -> np.ndarray:
+        """The labels of a split as the network sees it: (n,) int64."""
+        spec = network.spec
+        return self._evaluator.split(spec, self._assembler.dataset(spec.dataset), split)[1].numpy()
+
+
+def require_validation(base: Spec) -> None:
+    """BadInput, before anything is trained, if the data have no validation split for a temperature to be fitted on."""
+    try:
+        size = len(base.dataset.build().split("validation", base.seed))
+    except ValueError as error:
+        raise BadInput(f"a temperature is fitted on a validation split: {error}") from error
+    if not size:
+        raise BadInput(
+            "a temperature is fitted on a validation split, which is empty: give dataset.validation_size=..."
+        )
+
+
+def ensemble(base: Spec, replicate: int, size: int, start: int = 0) -> list[Spec]:
+    """Members start..start+size-1 of one replicate: the same data, each with its own initialisation and order.
+
+    Where members draw their own data (draw=member), it is the replicate that does, so that replicates stay independent.
+    """
+    options = dict(base.dataset.options)
+    if options.get("draw") == "member":
+        base = base.replace(dataset={"draw": "frozen", "seed": stable_hash(replicate, "data") % 2**31})
+    return [base.replace(seed=stable_hash(replicate, "ensemble", member)) for member in range(start, start + size)]
+
+
+def require_shared_data(base: Spec) -> None:
+    """BadInput if the members of a pool would each draw their own data."""
+    if dict(base.dataset.options).get("draw") == "member":
+        raise BadInput("the networks of one pool see the same data: give dataset.draw=frozen")

@@ -1,0 +1,188 @@
+"""The verbs that read what runs have left: report, verify, rerun, compare, store."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from expzoo.store import run_directory
+from expzoo.system.errors import BadInput
+
+DONE, FAILED = 0, 1
+
+
+def main(verb: str, arguments: list[str]) -> int:
+    """Do one verb; the exit code. BadInput if its arguments are not what it takes, or a file is not what it says."""
+    try:
+        return VERBS[verb](arguments)
+    except (BadInput, OSError):
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        told = " ".join(str(error).split())[:300]
+        raise BadInput(f"expzoo {verb} {' '.join(arguments)}: a file there is not what a run writes: {told}") from error
+
+
+def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
+    if len(arguments) < least or any(argument.startswith("-") for argument in arguments):
+        more = "" if verb == "rerun" else " [DIRECTORY ...]"
+        raise BadInput(f"usage: expzoo {verb} {' '.join(['DIRECTORY'] * least)}{more}")
+    return [Path(argument) for argument in arguments]
+
+
+def report(arguments: list[str]) -> int:
+    """Render the page of runs again, or compare the runs of a sweep, and say where the page is."""
+    from expzoo.runs import rerender
+    from expzoo.runs.experiment import write_report
+    from expzoo.store import sweep_record
+
+    for directory in _directories("report", arguments):
+        if sweep_record.is_sweep(directory):
+            from expzoo.report import sweep_page
+
+            sweep_page.write(directory)
+        elif run_directory.is_rendered(run_directory.require(directory)):
+            write_report(directory)
+        else:
+            rerender.draw(directory, typed(run_directory.config_of(directory)))
+        print(directory / run_directory.REPORT)
+    return DONE
+
+
+def verify(arguments: list[str]) -> int:
+    """Compare every file of runs with its checksum; exit code 1 if one is not as it was written."""
+    faults = []
+    for directory in _directories("verify", arguments):
+        sealed = run_directory.require(directory)
+        found = run_directory.damaged(directory, sealed)
+        faults += found
+        print(f"{directory}: {len(sealed['files'])} files, {len(found)} damaged")
+    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+    return FAILED if faults else DONE
+
+
+def rerun(arguments: list[str]) -> int:
+    """Train every network of a run again in a store of its own and compare its records with the run's."""
+    import io
+    import tempfile
+    from contextlib import redirect_stdout
+
+    from expzoo.components.learned_activations import resolved, wholes
+    from expzoo.runs import experiment
+    from expzoo.store import records
+    from expzoo.store.store import Store
+
+    [directory] = _directories("rerun", arguments)
+    known = run_directory.require(directory).get("learned")
+    config = typed(run_directory.config_of(directory))
+    config = resolved(config, wholes(config, Store(Path(config["store"]).absolute(), ""), known))
+    with tempfile.TemporaryDirectory() as scratch:
+        again = Path(scratch) / "run"
+        with redirect_stdout(io.StringIO()):  # the verdicts of a directory that will not be there
+            code = experiment.run(config | {"store": f"{scratch}/store", "dry_run": False}, again)
+        if code != DONE:
+            return code
+        equal = records.read(again / run_directory.RECORDS).equals(records.read(directory / run_directory.RECORDS))
+    print("equal records" if equal else "other records: see the machine classes in environment.json")
+    return DONE if equal else FAILED
+
+
+def typed(config: dict[str, Any]) -> dict[str, Any]:
+    """A config read from a file, checked leaf by leaf like one that is typed; BadInput with every fault."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from expzoo.config import check as faults
+    from expzoo.config.explanations import explain
+    from expzoo.config.identity import plain
+    from expzoo.config.registry import KINDS, SHARED
+
+    chosen = [f"{kind}={config[kind]['name']}" for kind in KINDS if kind not in SHARED]
+    chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
+    cfg, wrong = faults.composed(chosen), []
+    for key, value in _flat(config):
+        try:
+            OmegaConf.update(cfg, key, value)
+        except OmegaConfBaseException as error:
+            wrong.append(explain(error))
+    if wrong := [*wrong, *faults.incomplete(cfg)]:
+        raise BadInput("\n".join(wrong))
+    return plain(cfg)
+
+
+def compare(arguments: list[str]) -> int:
+    """Print the claims of several runs beside each other, and the settings in which the runs differ."""
+    from expzoo.science import wording
+    from expzoo.science.verdicts import load_verdicts
+
+    directories = _directories("compare", arguments, least=2)
+    flats = []
+    for directory in directories:
+        run_directory.require(directory)
+        flats.append(dict(_flat(run_directory.config_of(directory))))
+    for key in sorted({key for flat in flats for key in flat}):
+        values = [flat.get(key) for flat in flats]
+        if any(value != values[0] for value in values):
+            print(f"{key}: {' | '.join(map(str, values))}")
+    told: dict[str, list[str]] = {}
+    for place, directory in enumerate(directories):
+        path = directory / run_directory.VERDICTS
+        for verdict in load_verdicts(path.read_text(encoding="utf-8"), str(path)):
+            line = f"{wording.effect(verdict)} {wording.interval(verdict)} {verdict.verdict}"
+            told.setdefault(verdict.claim, ["-"] * len(directories))[place] = line
+    for claim, lines in told.items():
+        print(f"{claim}: {' | '.join(lines)}")
+    return DONE
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
+    return pairs
+
+
+def store(arguments: list[str]) -> int:
+    """Say what a store holds, and check every network's checksum."""
+    from expzoo.system.checksummed import Corrupt, read_packed
+
+    root = Path(arguments[0]) if arguments else Path("outputs/store")
+    if not root.is_dir():
+        raise BadInput(f"{root} is no store: give its directory")
+    networks, partials, size, faults, functions = 0, 0, 0, [], set[str]()
+    for path in sorted(root.glob("*/*/*/*.safetensors")):
+        size += path.stat().st_size
+        try:
+            functions |= _learned(path, *read_packed(path))
+        except Corrupt as error:
+            faults.append(str(error))
+        networks += path.name == "network.safetensors"
+        partials += path.name != "network.safetensors"
+    print(f"{root}: {networks} networks, {partials} partial files, {size / 2**20:.0f} MiB, {len(faults)} corrupted")
+    if functions:
+        print("learned activations, for model.activation=NAME:", *sorted(functions), sep="\n  ")
+    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+    return FAILED if faults else DONE
+
+
+def _learned(path: Path, arrays: dict[str, Any], about: dict[str, str]) -> set[str]:
+    """What there is to say of a stored file if it is a learned activation that can be used."""
+    from expzoo.components.learned_activations import KIND, PREFIX
+
+    steps = about.get("step", "0")
+    if path.name != "network.safetensors" or f"steps/{KIND}/" not in arrays or steps == "0":
+        return set()
+    [*_, cost] = arrays["losses"]
+    return {f"{PREFIX}{path.parent.parent.name[:8]}  after {steps} outer steps, inner training loss {cost:.3g}"}
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "report": report,
+    "verify": verify,
+    "rerun": rerun,
+    "compare": compare,
+    "store": store,
+}

@@ -1,0 +1,91 @@
+"""What can be known to be impossible before anything is trained: models that do not fit the data or the memory."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from expzoo.components.contracts import Stream
+from expzoo.components.layout import Layout
+from expzoo.config.registry import available, build
+from expzoo.system.errors import BadInput, PluginError
+from expzoo.system.machine import memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from expzoo.components.contracts import Loss
+    from expzoo.spec.spec import Spec
+
+COPIES = 4  # of its weights that a member in training has at least: theta, its gradient, two rows of optimizer state
+NUMBER = 4  # bytes
+GIB = 2**30
+
+
+def model_faults(base: Spec, dataset: Any) -> list[str]:
+    """Why a config's model cannot be trained on its data, if it cannot; BadInput with every fault of its options."""
+    with _Memory():
+        module = base.model.build(dataset.inputs, dataset.outputs)
+    try:
+        layout = Layout.of(module)
+        if base.parametrisation is None:
+            return []
+        parametrisation = base.parametrisation.build()
+        if not parametrisation.num_fixed:
+            parametrisation.trainable(layout)
+            return []
+    except ValueError as error:
+        return [str(error)]
+    needed = f"{parametrisation.num_fixed} rows of other networks, which only an analysis can give"
+    return [f"parametrisation={base.parametrisation.name} needs {needed}"]
+
+
+def loss_faults(base: Spec, dataset: Any) -> list[str]:
+    """Why a config's loss cannot take the targets of its data, if it cannot: those without end need not be labels."""
+    if not isinstance(dataset, Stream):
+        return []
+    targets = torch.from_numpy(dataset.split("train", base.seed).y[:2])
+    if _takes(base.loss.build(), dataset.outputs, targets):
+        return []
+    others = ((name, _as_it_is(name)) for name in available("loss"))
+    fitting = [name for name, loss in others if loss and _takes(loss, dataset.outputs, targets)]
+    told = f"loss={base.loss.name} cannot take the targets of dataset={base.dataset.name}"
+    hint = f": give loss={' or '.join(fitting)}" if fitting else ""
+    return [f"{told}, {math.prod(targets.shape[1:])} numbers for each example{hint}"]
+
+
+def _as_it_is(name: str) -> Loss | None:
+    """A loss without options of its own; None if it needs some, or is broken, which is no fault of the one asked."""
+    try:
+        return build("loss", name)
+    except (BadInput, PluginError):
+        return None
+
+
+def _takes(loss: Loss, outputs: int, targets: Tensor) -> bool:
+    """Whether the loss of so many outputs for these targets is a number."""
+    try:
+        return loss(torch.full((len(targets), outputs), 0.5), targets).shape == ()
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return False
+
+
+class _Memory(TorchDispatchMode):
+    """Inside, ValueError at the first tensor that makes a network too large to be trained here, before it is made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.there = memory()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.ops.aten.empty.memory_format, torch.ops.aten.empty_strided.default):
+            self.count += math.prod(args[0])
+            needed = COPIES * NUMBER * self.count
+            if needed > self.there:
+                told = f"the training of one network takes {needed / GIB:,.0f} GiB or more"
+                raise ValueError(f"{told}, and this machine has {self.there / GIB:,.0f} GiB")
+        return func(*args, **(kwargs or {}))

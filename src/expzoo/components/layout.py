@@ -1,0 +1,131 @@
+"""Where each parameter of a module lies in a row of theta, and how a module is made from a row and back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from expzoo.system.arithmetic import ALONE
+
+ALIGN = 16  # floats in 64 bytes: each parameter starts on a cache line
+ROW = 64  # a row is a multiple of this, so that no vector operation over theta ever has a tail
+
+
+def round_up(count: int, multiple: int) -> int:
+    """The smallest multiple that holds `count`."""
+    return -(-count // multiple) * multiple
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The names and shapes of a module's parameters, in order. A row holds them one by one, padded by zeros."""
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, module: nn.Module) -> Self:
+        """The layout of an ordinary module; ValueError if it has nothing to train, or a parameter that is not to be.
+
+        Buffers are no part of a row.
+        """
+        named = list(module.named_parameters())
+        if still := [name for name, value in named if not value.requires_grad]:
+            raise ValueError(
+                f"{type(module).__name__}.{still[0]} has requires_grad=False, but all parameters are trained: "
+                "use parametrisation=frozen, or a buffer"
+            )
+        if not named:
+            raise ValueError(f"{type(module).__name__} has no parameters to train")
+        return cls(tuple(name for name, _ in named), tuple(tuple(value.shape) for _, value in named))
+
+    @cached_property
+    def offsets(self) -> tuple[int, ...]:
+        """Where each parameter starts in a row."""
+        offsets, end = [], 0
+        for shape in self.shapes:
+            offsets.append(end)
+            end = round_up(end + math.prod(shape), ALIGN)
+        return tuple(offsets)
+
+    @cached_property
+    def size(self) -> int:
+        """The length of a row, padding included: a multiple of 64."""
+        return round_up(self.offsets[-1] + math.prod(self.shapes[-1]), ROW)
+
+    @cached_property
+    def num_parameters(self) -> int:
+        """How many numbers the module has, without the padding."""
+        return sum(map(math.prod, self.shapes))
+
+    def places(self) -> Tensor:
+        """Where in a row the parameters are, without the padding: (num_parameters,) int64."""
+        ends = zip(self.shapes, self.offsets, strict=True)
+        return torch.cat([torch.arange(start, start + math.prod(shape)) for shape, start in ends])
+
+    def views(self, rows: Tensor) -> dict[str, Tensor]:
+        """Each parameter of all rows: `rows` (members, size) -> name: (members, *shape), sharing memory."""
+        return {
+            name: rows[:, start : start + math.prod(shape)].unflatten(1, shape) if shape else rows[:, start]
+            for name, shape, start in zip(self.names, self.shapes, self.offsets, strict=True)
+        }
+
+    def view(self, row: Tensor) -> dict[str, Tensor]:
+        """Each parameter of one row, (size,) -> name: (*shape), sharing memory."""
+        return {name: value[0] for name, value in self.views(row.unsqueeze(0)).items()}
+
+    def row(self, module: nn.Module) -> Tensor:
+        """The parameters of a module as a row (size,) of its own dtype."""
+        row = torch.zeros(self.size, dtype=next(module.parameters()).dtype)
+        for name, value in self.view(row).items():
+            value.copy_(module.get_parameter(name).detach())
+        return row
+
+    def load(self, module: nn.Module, row: Tensor) -> nn.Module:
+        """Copy a row into the module, in place; returns it."""
+        with torch.no_grad():
+            for name, value in self.view(row).items():
+                module.get_parameter(name).copy_(value)
+        return module
+
+    def weights(self, *, biases: bool) -> Iterator[tuple[str, slice]]:
+        """What pruning may remove: the place in a row of each tensor of 2 or more axes, and of biases if asked."""
+        for name, shape, start in zip(self.names, self.shapes, self.offsets, strict=True):
+            if biases or len(shape) > 1:
+                yield name, slice(start, start + math.prod(shape))
+
+
+@contextmanager
+def own_generator(seed: int) -> Iterator[None]:
+    """Torch's CPU generator, default type and device are this member's own inside, and what they were outside."""
+    before = torch.get_default_dtype()
+    with ALONE, torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed % 2**63)  # torch.manual_seed would seed those of other devices too
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
+
+
+def construct(make: Callable[[], nn.Module], seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """An ordinary module made under a generator of its own, on the CPU: the same on every device and in every crowd.
+
+    It is made in float32 and then converted, so that float64 populations start from the same weights.
+    """
+    with own_generator(seed):
+        return make().to(dtype)
+
+
+def drawn_buffer(module: nn.Module, make_another: Callable[[], nn.Module]) -> str | None:
+    """The first buffer that another seed makes otherwise."""
+    buffers = dict(module.named_buffers())
+    others = dict(make_another().named_buffers()) if buffers else {}
+    return next((name for name, value in buffers.items() if not torch.equal(value, others[name])), None)

@@ -1,0 +1,139 @@
+"""Every fault of a command line at once: the words alone, then each value tried on the config they choose."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from expzoo.config.explanations import REFUSALS, explain, missing, unknown
+from expzoo.config.hydra_source import install
+from expzoo.config.identity import experiment_name, plain
+from expzoo.config.overrides import requests
+from expzoo.config.registry import HOME, SHARED
+from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from expzoo.config.overrides import Request, Value
+
+
+_ALONE = RLock()  # Hydra and OmegaConf keep what they do in globals of the process
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra on this package's configs, one thread at a time, whatever else it is used for in this process."""
+    with _ALONE:
+        theirs, GlobalHydra.instance().hydra = GlobalHydra.instance().hydra, None
+        try:
+            with initialize_config_dir(str(HOME / "conf"), version_base="1.3"):
+                yield
+        finally:
+            GlobalHydra.instance().hydra = theirs
+
+
+def asked(texts: list[str], *, multirun: bool) -> list[Request]:
+    """What the overrides ask for, job by job."""
+    if not multirun:
+        return requests(texts, multirun=False)
+    with _hydra():
+        return requests(texts, multirun=True)
+
+
+def check(wanted: list[Request], error: Exception | None = None) -> list[str]:
+    """The faults of all jobs, one line each; `error` is what Hydra raised, if it was asked already."""
+    found = []
+    for request in wanted:
+        found += request.faults
+        try:
+            config = _composed(error) if error is not None and len(wanted) == 1 else None
+            found += _tried(compose_job(request.overrides()) if config is None else config, request)
+        except REFUSALS as failure:
+            found.append(explain(failure))
+    lines = list(dict.fromkeys(found))
+    return lines or ([explain(error)] if error is not None else [])
+
+
+def compose_job(overrides: list[str]) -> DictConfig:
+    """The config that these overrides give."""
+    with _hydra():
+        return compose("config", overrides)
+
+
+def composed(overrides: list[str]) -> DictConfig:
+    """The typed config that a command line of one job gives; BadInput with everything that is wrong with its words."""
+    install()
+    wanted = asked(overrides, multirun=False)
+    found = check(wanted) if wanted[0].suspicious else []
+    if not found:
+        try:
+            config = compose_job(overrides)
+            config.about.experiment = experiment_name(overrides)
+            return config
+        except REFUSALS as error:
+            found = check(wanted, error)
+    raise BadInput("\n".join(found))
+
+
+def resolved(overrides: list[str]) -> dict[str, Any]:
+    """The plain config of a command line of one job; BadInput with everything that is wrong with it."""
+    config = composed(overrides)
+    if found := incomplete(config):
+        raise BadInput("\n".join(found))
+    return plain(config)
+
+
+def incomplete(config: DictConfig, path: str = "") -> list[str]:
+    """What a composed config still lacks: values never given, and interpolations that give none or a wrong one."""
+    found = []
+    for name in config:
+        key = f"{path}{name}"
+        try:
+            value = config[name]
+        except OmegaConfBaseException as error:
+            found.append(explain(error))
+            continue
+        if key in SHARED and not value:
+            found.append(missing(key))
+        elif isinstance(value, DictConfig) and key != "hydra":
+            found += incomplete(value, f"{key}.")
+    return found
+
+
+def _composed(error: Exception) -> DictConfig | None:
+    """The config on which Hydra tried the value that it refused: composing it again would take a third of the time."""
+    node = getattr(error.__cause__ or error.__context__, "parent_node", None)
+    return None if node is None or str(error).startswith("In '") else node._get_root()
+
+
+def _tried(config: DictConfig, request: Request) -> list[str]:
+    found = []
+    for value in request.testable():
+        if fault := _refusal(config, value):
+            found.append(value.where + fault)
+        elif value.plus:
+            found.append(f"{value.plus}: only an experiment takes a +: write {value.plus.lstrip('+')}")
+    stand_ins = tuple(f"{group}." for group in request.wrong)
+    return found + [fault for fault in incomplete(config) if not fault.startswith(stand_ins)]
+
+
+def _refusal(config: DictConfig, value: Value) -> str:
+    """Why a key cannot have this value, empty if it has it now."""
+    parent, _, name = value.key.rpartition(".")
+    try:
+        node = OmegaConf.select(config, parent) if parent else config
+        if node is not None and not isinstance(node, DictConfig):
+            return f"{parent} is a single value: it has no {name}"
+        if isinstance(node, DictConfig) and name not in node and not OmegaConf.is_missing(node, name):
+            return unknown(value.key, node)
+        OmegaConf.update(config, value.key, value.value)
+    except OmegaConfBaseException as failure:
+        return explain(failure)
+    return ""

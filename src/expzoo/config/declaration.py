@@ -1,0 +1,156 @@
+"""What a plugin file says about itself, read from its syntax tree: nothing of the file is run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, NoReturn
+
+from expzoo.config.options import REQUIRED, VOCABULARY, Option, convert
+from expzoo.system.errors import BadInput
+
+_RESERVED = frozenset({"name", "defaults"})  # the name of the plugin, and Hydra's list
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """The class of a plugin file, the options of its constructor, and its other literal promises.
+
+    `added` are options that the plugin gained: at their default, which is what was before, they are in no key.
+    """
+
+    class_name: str
+    options: dict[str, Option]
+    version: int
+    not_in_key: tuple[str, ...]
+    added: tuple[str, ...]
+    doc: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of the docstring."""
+        return self.doc.partition("\n")[0]
+
+    def explanations(self) -> dict[str, str]:
+        """What the section `Args:` of the docstring says about each option."""
+        found: dict[str, str] = {}
+        name = ""
+        for line in self.doc.partition("\nArgs:\n")[2].splitlines():
+            if not line.startswith("    "):
+                break
+            if entry := re.match(r"    (\w+)[^:]*: (.*)", line):
+                name = entry[1]
+                found[name] = entry[2]
+            elif name:
+                found[name] += f" {line.strip()}"
+        return found
+
+
+@cache
+def read(file: Path, given: tuple[str, ...] = ()) -> Declaration:
+    """What `file` declares; `given` are the positional parameters its constructor must have besides `self`.
+
+    Raises BadInput "file:line: why" if the file cannot be parsed, or is not one registered class with a keyword-only
+    annotated constructor and literal defaults that their annotations allow.
+    """
+    try:
+        tree = ast.parse(file.read_bytes(), file)
+    except SyntaxError as error:
+        raise BadInput(f"{file}:{error.lineno or 1}: {error.msg}") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{file}:1: {error}") from None
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and _registered(node)]
+    if len(classes) != 1:
+        _refuse(file, tree, f"a plugin file has one class with @register, not {len(classes)}")
+    options = _options(file, classes[0], given)
+    version = _literal(file, classes[0], "CACHE_VERSION", 1)
+    if type(version) is not int or version < 1:
+        _refuse(file, classes[0], f"CACHE_VERSION must be a whole number at least 1, not {version!r}")
+    not_in_key, added = (_names(file, classes[0], promise, options) for promise in ("NOT_IN_KEY", "ADDED"))
+    if without := [name for name in added if options[name].default == REQUIRED]:
+        _refuse(file, classes[0], f"ADDED has {', '.join(without)}, without a default that is what was before")
+    return Declaration(classes[0].name, options, version, not_in_key, added, ast.get_docstring(classes[0]) or "")
+
+
+def _names(file: Path, owner: ast.ClassDef, promise: str, options: dict[str, Option]) -> tuple[str, ...]:
+    """The options that a promise of the class names."""
+    names = _literal(file, owner, promise, ())
+    if not isinstance(names, tuple) or not set(names) <= set(options):
+        _refuse(file, owner, f"{promise} must be a tuple of names of options, not {names!r}")
+    return names
+
+
+def _refuse(file: Path, node: ast.AST, why: str) -> NoReturn:
+    raise BadInput(f"{file}:{getattr(node, 'lineno', 1)}: {why}")
+
+
+def _registered(node: ast.ClassDef) -> bool:
+    return any(isinstance(mark, ast.Name) and mark.id == "register" for mark in node.decorator_list)
+
+
+def _literal(file: Path, owner: ast.ClassDef, name: str, default: Any) -> Any:
+    """The literal that the class attribute `name` is assigned."""
+    for node in owner.body:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=target)], value=ast.expr() as value)
+                | ast.AnnAssign(target=ast.Name(id=target), value=ast.expr() as value)
+            ) if target == name:
+                try:
+                    return ast.literal_eval(value)
+                except ValueError:
+                    _refuse(file, node, f"{name} must be a literal, not {ast.unparse(value)}")
+    return default
+
+
+def _options(file: Path, owner: ast.ClassDef, given: tuple[str, ...]) -> dict[str, Option]:
+    constructors = [node for node in owner.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"]
+    if not constructors:
+        if given:
+            _refuse(file, owner, f"{owner.name} has no constructor (self, {', '.join(given)}, *, ...)")
+        return {}
+    args = constructors[0].args
+    positional = tuple(arg.arg for arg in args.posonlyargs + args.args)[1:]
+    if positional != given or args.defaults or args.vararg or args.kwarg:
+        form = ", ".join(("self", *given, "*", "..."))
+        _refuse(file, constructors[0], f"the constructor of {owner.name} must have the form ({form})")
+    return {
+        arg.arg: _option(file, arg, default) for arg, default in zip(args.kwonlyargs, args.kw_defaults, strict=True)
+    }
+
+
+def _option(file: Path, arg: ast.arg, default: ast.expr | None) -> Option:
+    if arg.arg in _RESERVED:
+        _refuse(file, arg, f"no option may be called {arg.arg}")
+    if arg.annotation is None:
+        _refuse(file, arg, f"{arg.arg} has no annotation")
+    try:
+        kind = _meaning(arg.annotation)
+        return Option(kind, REQUIRED if default is None else convert(kind, ast.literal_eval(default)))
+    except (ValueError, TypeError, LookupError) as error:
+        shown = ast.unparse(arg) + ("" if default is None else f" = {ast.unparse(default)}")
+        _refuse(file, arg, f"{shown}: {error}")
+
+
+def _meaning(node: ast.expr) -> Any:
+    """The annotation that a piece of syntax stands for."""
+    match node:
+        case ast.Name(name) if name in VOCABULARY:
+            return VOCABULARY[name]
+        case ast.Constant(value):
+            return value
+        case ast.Tuple(items):
+            return tuple(map(_meaning, items))
+        case ast.Subscript(generic, inner):
+            return _meaning(generic)[_meaning(inner)]
+        case ast.BinOp(left, ast.BitOr(), right):
+            return _meaning(left) | _meaning(right)
+        case ast.UnaryOp():
+            return ast.literal_eval(node)
+        case ast.Call(function, args, keywords):
+            named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in keywords}
+            return _meaning(function)(*map(ast.literal_eval, args), **named)
+    raise TypeError(f"{ast.unparse(node)} is not an annotation that a config can hold: use {', '.join(VOCABULARY)}")

@@ -1,0 +1,64 @@
+"""One line in plain words for what Hydra, OmegaConf or YAML raised."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
+
+from expzoo.config.registry import groups, options
+from expzoo.system.errors import BadInput, nearest
+
+REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
+"""What composing raises about a config, BadInput included; Hydra and OmegaConf have bare ones too."""
+
+_RESOLVER = re.compile(r"\w+ raised while resolving interpolation: [\"']?(?P<why>.*?)[\"']?$")
+_INTERPOLATED = re.compile(r"While dereferencing interpolation '(?P<source>.*)': (?P<why>.*)")
+
+
+def explain(error: Exception) -> str:
+    """What is wrong, with the nearest valid name where a name is wrong."""
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        return f"there is no {group}={name}: {nearest(name, error.options or options(group))}"
+    file = re.match(r"In '([^']*)'", str(error))
+    where = f"{file[1]}.yaml: " if file else ""
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
+    if isinstance(cause, OmegaConfBaseException) and cause.full_key:
+        if where and cause.full_key == "experiment":
+            return f"{where}the first line has to be # @package _global_"
+        return where + _explain_key(cause)
+    if isinstance(error, MarkedYAMLError) and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+    if isinstance(error, BadInput):
+        return str(error)
+    return " ".join(str(error).partition("\nConfig search path")[0].partition("\nSee https")[0].split())
+
+
+def _explain_key(error: OmegaConfBaseException) -> str:
+    key, why = str(error.full_key), str(error.msg).partition("\n")[0]
+    if isinstance(error, ConfigKeyError | ConfigAttributeError) and error.parent_node is not None:
+        return unknown(key, error.parent_node)
+    if isinstance(error, MissingMandatoryValue):
+        return missing(key)
+    if resolver := _RESOLVER.match(why):
+        why = resolver["why"]
+    if interpolated := _INTERPOLATED.match(why):
+        return f"{key} {interpolated['why']}, which {interpolated['source']} gives"
+    return f"{key} {why}" if why.startswith("must ") else f"{key}: {why[:1].lower()}{why[1:]}"
+
+
+def unknown(key: str, parent: Any) -> str:
+    """The line for a key that the config node `parent` does not have."""
+    where, _, name = key.rpartition(".")
+    known = {str(key) for key in parent if not str(key).startswith("_")}
+    known = known - {"name"} if where else known.union(groups()) - {"hydra"}
+    return f"{where or 'the config'} has no {name}: {nearest(name, known)}"
+
+
+def missing(key: str) -> str:
+    """The line for a key without a value."""
+    return f"{key} has no value: give {key}=..."

@@ -1,0 +1,151 @@
+"""How Hydra sees expzoo: `plugins/models/mlp.py` is the config `model=mlp`, and every leaf of it is typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hydra._internal.instantiate._instantiate2 import _Keys
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf, ValueNode
+from omegaconf.base import Metadata
+from omegaconf.errors import OmegaConfBaseException, ValidationError
+
+from expzoo.config.identity import experiment_name, plain, run_id
+from expzoo.config.options import REQUIRED, Option, convert, one_of, storable
+from expzoo.config.registry import KINDS, SHARED, declared, homes, index
+from expzoo.config.settings import BUDGETS, SETTINGS
+from expzoo.launchers import HYDRA_PLUGINS, public_name
+from expzoo.launchers import register as register_launchers
+
+if TYPE_CHECKING:
+    from hydra.core.config_search_path import ConfigSearchPath
+
+
+class Leaf(ValueNode):
+    """One value of the config, which accepts only what its annotation allows."""
+
+    kind: Any
+
+    def __init__(self, kind: Any, value: Any = REQUIRED) -> None:
+        self.__dict__["kind"] = kind  # before the parent's constructor, which validates
+        # Any reference type but `Any` makes OmegaConf ask this node about every merge, override and interpolation.
+        super().__init__(None, value, Metadata(ref_type=object, object_type=None, key=None, optional=True))
+
+    def validate_and_convert(self, value: Any) -> Any:
+        """`value` as YAML can hold it; ValidationError if the annotation does not allow it."""
+        given = OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+        try:
+            return storable(convert(self.kind, given))
+        except (ValueError, TypeError) as error:
+            raise ValidationError(str(error)) from None
+
+    _validate_and_convert_impl = validate_and_convert
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Leaf:
+        copy = Leaf(self.kind)
+        self._deepcopy_impl(copy, memo)
+        return copy
+
+
+def _closed(content: dict[str, Any]) -> DictConfig:
+    """A node that no key can be added to, in a YAML file or on the command line."""
+    return DictConfig(content, flags={"struct": True})
+
+
+def _leaves(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: Leaf(option.kind, storable(option.default)) if isinstance(option, Option) else _leaves(option)
+        for key, option in options.items()
+    }
+
+
+class PluginSource(ConfigSource):
+    """The search path entry `plugins://`: one config a plugin, and the two that frame them."""
+
+    @staticmethod
+    def scheme() -> str:
+        """The part of the search path entry before the colon."""
+        return "plugins"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """`settings`, the top level; `closed`, which ends the shared kinds; or the options of `kind/name`.
+
+        Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody can change that.
+        """
+        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        package = None
+        if kind in HYDRA_PLUGINS:
+            cls, options = HYDRA_PLUGINS[kind][name]
+            config = _closed({_Keys.TARGET.value: public_name(cls)} | _leaves(options))
+            package = kind.replace("/", ".")
+        elif name == "closed":
+            config, package = _closed({}), SHARED[0]
+        elif not kind:
+            # Open until its plugin is merged into it, which closes it.
+            open_nodes = {kind: DictConfig("???", flags={"struct": False}) for kind in KINDS}
+            config = _closed(open_nodes | _leaves(SETTINGS))
+        else:
+            config = _closed({"name": Leaf(one_of(name), name)} | _leaves(declared(kind, name).options))
+            package = f"{kind}.{name}" if kind in SHARED else kind
+        return ConfigResult(provider=self.provider, path="plugins://", config=config, header={"package": package})
+
+    def available(self) -> bool:
+        """Always: the package's own plugins are there."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether this is a kind of plugin."""
+        return config_path in ("", "hydra", *HYDRA_PLUGINS, *KINDS)
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether this is a plugin or one of the two frames."""
+        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        known = name in index().get(kind, ()) or name in HYDRA_PLUGINS.get(kind, ())
+        return known or config_path in ("settings", "closed")
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """What is below a path, for completion and `--info`."""
+        if config_path == "":
+            return sorted(KINDS) if results_filter is not ObjectType.CONFIG else []
+        names = HYDRA_PLUGINS.get(config_path) or index().get(config_path, ())
+        return sorted(names) if results_filter is not ObjectType.GROUP else []
+
+
+class SearchPath(SearchPathPlugin):
+    """Adds the plugins, and the conf/ folder of every home but the package's own, which is Hydra's main one."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Called by Hydra. Folders are named as files, so that nothing of theirs is imported."""
+        search_path.append("plugins", "plugins://")
+        for home in homes()[1:]:
+            if home.conf and home.conf.is_dir():
+                search_path.append(home.owner, f"file://{home.conf}")
+
+
+def _budget(*values: Any, _root_: DictConfig) -> Any:
+    if len(values) != len(BUDGETS):
+        raise ValueError(f"${{budget:...}} takes {len(BUDGETS)} values, for {', '.join(BUDGETS)}, not {len(values)}")
+    return values[BUDGETS.index(_root_.budget)]
+
+
+def _run_id(*, _root_: DictConfig) -> str:
+    try:
+        return run_id(plain(_root_))
+    except (OmegaConfBaseException, TypeError):  # the job itself says what the config lacks
+        return "incomplete"
+
+
+def _experiment(*, _root_: DictConfig) -> str:
+    return experiment_name(_root_.hydra.overrides.task)
+
+
+def install() -> None:
+    """Tell Hydra and OmegaConf about the plugins, `${budget:smoke,laptop,paper}`, `${experiment:}` and `${run_id:}`."""
+    Plugins.instance().register(PluginSource)
+    Plugins.instance().register(SearchPath)
+    register_launchers()
+    for name, resolver in {"budget": _budget, "experiment": _experiment, "run_id": _run_id}.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)

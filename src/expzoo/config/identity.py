@@ -1,0 +1,73 @@
+"""What a run is called: a name that depends on everything that can change its results and on nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from expzoo.config.registry import KINDS, LOOKED_UP, SHARED, available, declared
+from expzoo.spec import spec
+
+RESULTS_FORMAT = 1
+"""Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""
+
+OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "about"})
+
+
+_EXPERIMENT = re.compile(r"""\+experiment=['"]?(\w+|\[[^][]*\])['"]?""")
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The resolved config without `hydra`, as plain data; an OmegaConf error if a value is missing or out of range."""
+    return {str(key): _plain(cfg[key]) for key in cfg if key != "hydra"}
+
+
+def _plain(node: Any) -> Any:
+    # Reading through the node is what checks the result of an interpolation; `to_container` alone does not.
+    if isinstance(node, DictConfig):
+        return {str(key): _plain(node[key]) for key in node}
+    if isinstance(node, ListConfig):
+        return [_plain(node[place]) for place in range(len(node))]
+    return [_plain(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def chosen(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The plugins of a plain config, as (kind, name)."""
+    for kind in KINDS:
+        if kind in SHARED:
+            yield from ((kind, name) for name in config[kind] or ())
+        else:
+            yield kind, config[kind]["name"]
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+    """12 hexadecimal digits of the sha256 of a plain config, of its plugins' CACHE_VERSION and of the results format.
+
+    Where results are kept, how they are computed and what is said about them does not matter: `store`, `dry_run`,
+    `trainer`, `logger`, `about`.
+    """
+    versions = {
+        f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config) if kind not in OF_NO_EFFECT
+    }
+    looks = ((kind, name) for kind in LOOKED_UP for name in available(kind))  # an analysis may use any of them
+    versions |= {f"{kind}={name}": found for kind, name in looks if (found := declared(kind, name).version) > 1}
+    identity = {
+        "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
+        "versions": versions,
+        "format": RESULTS_FORMAT,
+        "engine": spec.ENGINE_VERSION,
+    }
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def experiment_name(overrides: Iterable[str]) -> str:
+    """The experiment that the overrides of one job choose; several are joined by +, and none is called custom."""
+    # Hydra's own record of choices leaves out a list of them.
+    typed = filter(None, (_EXPERIMENT.fullmatch(text) for text in overrides))
+    return next(("+".join(re.findall(r"\w+", match[1])) for match in typed), "custom")

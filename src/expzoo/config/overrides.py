@@ -1,0 +1,233 @@
+"""What a command line asks for: options that exist, values to be tried, and the faults that its words alone show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, RangeSweep
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from expzoo.config.explanations import explain
+from expzoo.config.options import show
+from expzoo.config.registry import SHARED, groups, options, yaml_file
+from expzoo.system.errors import closest, nearest
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+_LISTS = (*SHARED, "experiment")
+_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra/launcher", "hydra/sweeper")
+_HYDRA_NODES = ("hydra.launcher.", "hydra.sweeper.")
+_HYDRA_MORE = "+hydra.launcher.additional_parameters."  # of SLURM's sbatch, which the launcher hands on
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value that the command line, or the experiment's file named in `where`, wants a key to have.
+
+    `plus` is the word on the command line if it wants to add the key with a +.
+    """
+
+    key: str
+    value: Any
+    where: str = ""
+    plus: str = ""
+
+
+@dataclass
+class Request:
+    """What one job asks for; the lines of a chosen experiment count as typed, before the command line's own."""
+
+    choices: dict[str, list[str]] = field(default_factory=dict)
+    values: list[Value] = field(default_factory=list)
+    hydra: list[str] = field(default_factory=list)
+    typed: set[str] = field(default_factory=set)
+    wrong: set[str] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+    searched: bool = False  # a sweeper chooses from intervals
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether there is something to say that Hydra would not notice, or not before it has composed the config."""
+        return bool(self.faults) or any(value.plus for value in self.values)
+
+    def testable(self) -> list[Value]:
+        """The values except those of a group that has no option, not even a stand-in, to try them on."""
+        return [value for value in self.values if value.key.partition(".")[0] not in self.wrong - set(self.choices)]
+
+    def overrides(self) -> list[str]:
+        """The choices and Hydra's own settings as Hydra reads them; the experiment is among neither."""
+        lists = {group: ",".join(names) for group, names in self.choices.items()}
+        return [f"{g}=[{names}]" if g in SHARED else f"{g}={names}" for g, names in lists.items()] + self.hydra
+
+    def choose(self, group: str, names: list[str], where: str = "") -> None:
+        """Take these options of a group; one that does not exist is a fault, and the most similar one stands in."""
+        known, stand_in = options(group), []
+        for name in names:
+            if name not in known:
+                self.faults.append(f"{where}there is no {group}={name}: {nearest(name, known)}")
+                self.wrong.add(group)
+            stand_in.append(name if name in known else closest(name, known))
+        if None not in stand_in:
+            self.choices[group] = [name for name in stand_in if name]
+
+    def add(self, text: str, parser: OverridesParser, *, multirun: bool) -> None:
+        """Take one word of the command line."""
+        try:
+            [override] = parser.parse_overrides([text])
+        except (HydraException, ValueError):
+            self.faults.append(f"cannot read {text}: quote what is unusual in it, as in key='\"a, b\"'")
+            return
+        if override.is_interval_sweep() and not self.searched:
+            what = "sweep over a,b or range(1,3), or search with hydra/sweeper=optuna"
+            self.faults.append(f"{text} has no end of values: {what}")
+            return
+        if fault := _sweep_fault(override):
+            self.faults.append(fault)
+            return
+        values = _values(override, parser)
+        key = override.key_or_group
+        if key == "hydra" or key.startswith(("hydra.", "hydra/")):
+            self._add_hydra(override, values)
+        elif override.is_delete():
+            self.faults.append(f"{text}: nothing can be taken away, only be given another value")
+        elif override.is_sweep_override() and not multirun:
+            self.faults.append(f"{text} is a sweep: add -m, or write a list in brackets")
+        elif key in groups() and not any(isinstance(value, dict) for value in values):
+            self._add_choice(override, values)
+        else:
+            plus = text if override.is_add() or override.is_force_add() else ""
+            whole = override.is_interval_sweep() and all(float(end).is_integer() for end in values)
+            where = f"{text} (whole numbers are int({text.partition('=')[2]})): " if whole else ""
+            self.values += [Value(key, value, where, plus) for value in values]
+
+    def _add_hydra(self, override: Override, values: list[Any]) -> None:
+        key, text = override.get_key_element(), str(override.input_line)
+        inside = key.startswith((*_HYDRA_NODES, _HYDRA_MORE)) and not key.rpartition(".")[2].startswith("_")
+        allowed = key in _HYDRA or inside
+        if override.is_sweep_override():
+            self.faults.append(f"{text}: a setting of Hydra cannot be swept over")
+        elif allowed and all(isinstance(v, int | float | str | None) for value in values for v in _items(value)):
+            self.hydra.append(text)
+        else:
+            self.faults.append(f"{key} cannot be changed: {nearest(key, _HYDRA)}")
+
+    def _add_choice(self, override: Override, values: list[Any]) -> None:
+        group, text = override.key_or_group, str(override.input_line)
+        value = values[0]
+        names = _words(value)
+        plus = "+" if group == "experiment" else ""
+        if override.package is not None or override.get_key_element() != f"{plus}{group}":
+            self.faults.append(f"{text}: write {plus}{group}={text.partition('=')[2]}")
+        if isinstance(value, list) and group not in _LISTS:
+            self.faults.append(f"{text}: a config has one {group}, not a list of them")
+        elif group in self.typed:
+            self.faults.append(f"{text}: {group} is given twice")
+        else:
+            self.typed.add(group)
+            self.choose(group, names)
+        if group == "experiment":
+            self._add_experiments([name for name in names if name in options(group)])
+
+    def _add_experiments(self, names: Iterable[str]) -> None:
+        below = Request()
+        for name in names:
+            below.read_experiment(name)
+        self.choices = below.choices | {g: chosen for g, chosen in self.choices.items() if g != "experiment"}
+        self.values = below.values + self.values
+        self.wrong |= below.wrong - self.typed
+        self.faults += below.faults
+
+    def read_experiment(self, name: str, above: tuple[str, ...] = ()) -> None:
+        """Take the lines of conf/experiment/`name`.yaml and of what it builds upon; `above` are built upon it."""
+        where = f"experiment/{name}.yaml: "
+        try:
+            content = OmegaConf.to_container(OmegaConf.load(yaml_file("experiment", name)))
+        except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
+            self.faults.append(where + explain(error))
+            return
+        if not isinstance(content, dict):
+            self.faults.append(f"{where}it holds no keys")
+            return
+        for item in content.pop("defaults", None) or []:
+            if item in (name, *above):
+                self.faults.append(f"{where}it builds upon itself")
+            elif isinstance(item, str) and item in options("experiment"):
+                self.read_experiment(item, (name, *above))
+            for key, chosen in item.items() if isinstance(item, dict) else ():
+                group = str(key).removeprefix("override ").strip(" /").partition("@")[0]
+                if group in groups():
+                    self.choose(group, _words(chosen), where)
+        self.values += [Value(key, value, where) for key, value in _leaves(content) if not key.startswith("hydra.")]
+
+
+def requests(texts: list[str], *, multirun: bool) -> list[Request]:
+    """What is asked for, once for each combination of swept options; swept values are all of one request."""
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader() if multirun else None)
+    variants = [_variants(text, parser) if multirun else [text] for text in texts]
+    found = []
+    for job in product(*variants):
+        request = Request(searched="hydra/sweeper=optuna" in texts)
+        for text in job:
+            request.add(text, parser, multirun=multirun)
+        found.append(request)
+    return found
+
+
+def _variants(text: str, parser: OverridesParser) -> list[str]:
+    try:
+        [override] = parser.parse_overrides([text])
+        if override.is_sweep_override() and override.key_or_group in groups():
+            return [f"{override.get_key_element()}={name}" for name in override.sweep_string_iterator()]
+    except (HydraException, ValueError):
+        return [text]  # said when it is read again
+    return [text]
+
+
+def _sweep_fault(override: Override) -> str:
+    """Why nothing could be tried of what is swept over, empty if something can."""
+    match override.value():
+        case RangeSweep() if next(iter(override.sweep_iterator()), None) is None:
+            return f"{override.input_line} holds no number: a range goes from its start to before its stop"
+        case IntervalSweep(start=float() | int() as start, end=float() | int() as end, tags=tags):
+            if start >= end:
+                return f"{override.input_line} holds no number: an interval goes from its smaller end to its larger"
+            if "log" in tags and start <= 0:
+                return f"{override.input_line}: a logarithmic interval begins above 0"
+    return ""
+
+
+def _values(override: Override, parser: OverridesParser) -> list[Any]:
+    """The value of an override, or all that it sweeps over."""
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [value.start, value.end]
+    if not override.is_sweep_override():
+        return [value]
+    texts = [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
+    return [one.value() for one in parser.parse_overrides(texts)]
+
+
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _words(names: Any) -> list[str]:
+    """The names of options in a list or alone, as they were typed."""
+    return [name if isinstance(name, str) else show(name) for name in _items(names)]
+
+
+def _leaves(node: dict[Any, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value

@@ -1,0 +1,22 @@
+"""The top-level keys of a config that belong to no plugin.
+
+`about` says what an experiment is: its own file fills it in, except for `experiment`, the name it was chosen by.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from expzoo.config.options import Natural, Option, Range
+
+BUDGETS = ("smoke", "laptop", "paper")
+"""Seconds, minutes, and as published."""
+
+SETTINGS: dict[str, Any] = {
+    "seed": Option(Natural, default=0),
+    "budget": Option(Literal["smoke", "laptop", "paper"], default="laptop"),
+    "population": {"size": Option(Annotated[int, Range(1, 1_000_000)], default=8)},
+    "store": Option(str, default="outputs/store"),
+    "dry_run": Option(bool, default=False),
+    "about": {key: Option(str, default="") for key in ("experiment", "title", "question", "source", "cost", "cut")},
+}

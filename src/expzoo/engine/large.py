@@ -1,0 +1,111 @@
+"""Large networks, one after the other by torch's own kernels: what a tape is to a population of small ones.
+
+A network whose every operation fills the processor gains nothing from company, and unfolded or repeated work costs it.
+Parameters are views of a row, so optimizers, masks and constraints are those of a population; and since members never
+meet in one call, a member's bits cannot depend on the crowd. Which path a network takes follows from its spec alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from expzoo.engine.layers.dropout import Counters, keep_calls
+from expzoo.engine.layers.functions import BY_CHANNEL, BY_ELEMENT
+from expzoo.engine.tape.trace import objective, try_once
+from expzoo.system import machine
+
+if TYPE_CHECKING:
+    from expzoo.components.contracts import Dataset, Stream
+
+LARGE = 10**9  # multiplications in the forward pass of one batch from which a network is trained by itself (LOG.md)
+
+
+def is_large(module: nn.Module, dataset: Dataset | Stream, seed: int) -> bool:
+    """Whether a network is trained by itself on batches of this dataset; `seed` is any member's."""
+    dtype = next(module.parameters()).dtype
+    x = torch.tensor(dataset.split("train", seed).x[:2])
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        copy.deepcopy(module).eval()(x.to(dtype) if x.is_floating_point() else x)
+    return counter.get_total_flops() / 2 * dataset.batch_size / len(x) >= LARGE
+
+
+class Loop:
+    """Loss and gradient of each member in turn. `outputs[-1]` (members,) holds the losses after `run`."""
+
+    num_bytes = 0
+    lies_beside = False
+
+    def __init__(
+        self,
+        module: nn.Module,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        parameters: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        x: Tensor,
+        y: Tensor,
+    ) -> None:
+        """The `parameters`, `gradients` (members, *shape) and batches (members, batch, ...) are a program's memory.
+
+        Unadoptable, naming the operation, if the forward draws random numbers or keeps something in buffers.
+        """
+        machine.keep_freed_memory()
+        of = objective(module.to(x.device), loss)
+        try_once(of, x[0], y[0])
+        self.module, self.loss, self.x, self.y = of.module, of.loss, x, y
+        self.images = x.dim() == 5
+        self.members = [
+            [(p, parameters[name][place], gradients[name][place]) for name, p in self.module.named_parameters()]
+            for place in range(len(x))
+        ]
+        self.outputs = [torch.zeros(len(x), dtype=next(iter(parameters.values())).dtype, device=x.device)]
+
+    def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
+        """One forward and backward of every member on the batch that was loaded for it."""
+        for place, parts in enumerate(self.members):
+            for parameter, value, gradient in parts:
+                parameter.data, parameter.grad = value, gradient.zero_()
+            x = self.x[place]
+            x = x.contiguous(memory_format=torch.channels_last) if self.images else x
+            with _Counted(Counters([0 if seeds is None else seeds[place]], step)):
+                loss = self.loss(self.module(x), self.y[place])
+            loss.backward()
+            self.outputs[0][place] = loss.detach()
+
+
+class _Counted(TorchFunctionMode):
+    """Inside, dropout draws by counters, as it does for a population."""
+
+    def __init__(self, counters: Counters) -> None:
+        super().__init__()
+        self._counters, self._calls = counters, 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is BY_ELEMENT or func in BY_CHANNEL:
+            return self._dropout(*args, **(kwargs or {}), by_channel=func is not BY_ELEMENT)
+        return func(*args, **(kwargs or {}))
+
+    def _dropout(
+        self,
+        x: Tensor,
+        p: float = 0.5,
+        training: bool = True,  # noqa: FBT001, FBT002 - the signature is torch's
+        inplace: bool = False,  # noqa: FBT001, FBT002
+        *,
+        by_channel: bool,
+    ) -> Tensor:
+        if not training or p == 0:
+            return x
+        self._calls += 1
+        shape = (*x.shape[:2], *(1,) * (x.dim() - 2)) if by_channel else x.shape
+        kept = x.new_empty(1, *shape)
+        for call in keep_calls(self._counters, p, self._calls, out=kept):
+            call()
+        return x * kept[0]

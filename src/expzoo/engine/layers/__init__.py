@@ -1,0 +1,1 @@
+"""How layers are computed for all members at once."""

@@ -1,0 +1,1 @@
+"""One training step as a list of kernels: traced once, planned, replayed."""

@@ -1,0 +1,93 @@
+"""Wanted networks as JSON, for processes that train them: what is sent is data, and its keys are checked on arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from expzoo.engine.evaluation import Measure
+from expzoo.lab.trained import Want
+from expzoo.spec.spec import Component, Recipe, Spec, freeze
+from expzoo.spec.when import When
+from expzoo.system.errors import BadInput
+
+Plain = dict[str, Any]
+
+
+def dump(wants: Iterable[Want]) -> Plain:
+    """The wants, with every spec that they or their recipes refer to written once."""
+    specs: dict[str, Plain] = {}
+    listed = [
+        {
+            "key": _encode(want.spec, specs)["spec"],
+            "steps": sorted(want.steps),
+            "measures": [_encode(measure, specs) for measure in sorted(want.measures, key=repr)],
+            "events": [_encode(event, specs) for event in sorted(want.events, key=repr)],
+        }
+        for want in wants
+    ]
+    return {"specs": specs, "wants": listed}
+
+
+def load(content: Plain) -> dict[str, Want]:
+    """The wants by key; BadInput if a spec has another key here, as when two machines have other plugins."""
+    reader = _Reader(content["specs"])
+    wants = {}
+    for entry in content["wants"]:
+        measures, events = (set(map(reader.read, entry[name])) for name in ("measures", "events"))
+        wants[entry["key"]] = Want(reader.spec(entry["key"]), set(entry["steps"]), measures, events)
+    return wants
+
+
+def _encode(value: Any, specs: dict[str, Plain]) -> Any:
+    match value:
+        case Spec():
+            if value.key not in specs:
+                specs[value.key] = {}
+                specs[value.key] = _fields(value, specs)
+            return {"spec": value.key}
+        case Component():
+            return {"component": [value.kind, value.name, dict(value.options)]}
+        case Recipe() | When() | Measure():
+            return {"type": type(value).__name__, "fields": _fields(value, specs)}
+        case tuple() | list():
+            return [_encode(item, specs) for item in value]
+    return value
+
+
+def _fields(value: Any, specs: dict[str, Plain]) -> Plain:
+    return {field.name: _encode(getattr(value, field.name), specs) for field in fields(value)}
+
+
+class _Reader:
+    """Specs by key, each read once."""
+
+    def __init__(self, specs: Mapping[str, Plain]) -> None:
+        self._specs, self._read = specs, dict[str, Spec]()
+        self._types = {cls.__name__: cls for base in (Recipe, When) for cls in _below(base)} | {"Measure": Measure}
+
+    def spec(self, key: str) -> Spec:
+        if key not in self._read:
+            made = Spec(**{name: self.read(value) for name, value in self._specs[key].items()})
+            if made.key != key:
+                raise BadInput(f"network {key[:12]} is {made.key[:12]} here: its plugins have other versions")
+            self._read[key] = made
+        return self._read[key]
+
+    def read(self, value: Any) -> Any:
+        match value:
+            case {"spec": str(key)}:
+                return self.spec(key)
+            case {"component": [kind, name, options]}:
+                return Component(kind, name, tuple(sorted((key, freeze(option)) for key, option in options.items())))
+            case {"type": str(name), "fields": dict(content)}:
+                return self._types[name](**{key: self.read(item) for key, item in content.items()})
+            case list():
+                return tuple(self.read(item) for item in value)
+        return value
+
+
+def _below(base: type) -> set[type]:
+    """The class and everything derived from it."""
+    return {base}.union(*(_below(cls) for cls in base.__subclasses__()))

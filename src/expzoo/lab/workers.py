@@ -1,0 +1,274 @@
+"""Worker processes that live as long as the process that needs them: each trains its own rows, or its share of one row.
+
+A worker is `python -m expzoo.lab.worker`, whatever started this process: everything that it has to know is sent to it
+as JSON, the frozen settings first. A command line is never run a second time. Workers start before torch is imported
+here, so that all processes import at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from expzoo.lab.lab import Lab
+    from expzoo.lab.trained import Want
+
+log = logging.getLogger(__name__)
+PATIENCE_SECONDS = 30.0  # for a worker that was asked to stop
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the workers' results go and what they compute on."""
+
+    store: str
+    accelerator: str = "cpu"  # or auto, which a worker finds out by itself
+    partial_seconds: float = 5.0
+
+
+@dataclass
+class Crew:
+    """`count` processes, started by `start` or when they are first needed. `first` is the number of the first one.
+
+    `strategy` is empty for workers that train rows of their own, else Lightning's name of how they share one network.
+    """
+
+    place: Place
+    count: int
+    total: int
+    first: int = 0
+    strategy: str = ""
+    _workers: list[subprocess.Popen[str]] = field(default_factory=list)
+    _is_needed: bool = False
+
+    def send(self, wants: Iterable[Want]) -> None:
+        """Let every worker that is alive train these networks."""
+        from expzoo.lab import messages
+
+        self.start()
+        self.wait(0)
+        self._is_needed = True
+        line = json.dumps(messages.dump(wants), separators=(",", ":"))
+        for worker in self._workers:
+            if worker.poll() is None:
+                assert worker.stdin is not None
+                with suppress(BrokenPipeError):  # it is lost: whoever waits for its networks trains them
+                    worker.stdin.write(f"{line}\n")
+                    worker.stdin.flush()
+
+    def share(self, wants: Iterable[Want], stopped: Callable[[], bool]) -> None:
+        """Let all workers train these networks together; returns when they are in the store, or when `stopped`.
+
+        BadInput if they cannot be shared, ChildProcessError if a worker was lost, RuntimeError if one failed.
+        """
+        self.send(wants)
+        waiting = {_answers(worker): number for number, worker in enumerate(self._workers, self.first)}
+        faults: list[Exception] = []
+        while waiting and not faults and not stopped():
+            for answered in select.select(list(waiting), [], [], POLL_SECONDS)[0]:
+                number, line = waiting.pop(answered), answered.readline()
+                reply = json.loads(line) if line else None
+                if reply is None:
+                    how = _end(self._workers[number - self.first])
+                    faults.append(
+                        ChildProcessError(f"worker {number} {how}; the same command goes on from what it kept")
+                    )
+                elif reply["fault"]:
+                    faults.append((BadInput if reply["bad_input"] else RuntimeError)(reply["fault"]))
+        if stopped():
+            self.interrupt()
+        elif faults:
+            for worker in self._workers:
+                worker.kill()  # the others wait for the one that failed
+            self.close()
+            raise faults[0]
+
+    def wait(self, seconds: float) -> None:
+        """Until a worker has done what it was sent, or was lost, but not longer than this."""
+        living = [_answers(worker) for worker in self._workers if worker.poll() is None]
+        for answered in select.select(living, [], [], seconds)[0]:
+            answered.readline()  # what went wrong, whoever needs the network meets again
+
+    def lost(self) -> list[str]:
+        """The workers that are no more, each named once, with how they ended."""
+        said = []
+        for number, worker in enumerate(self._workers, self.first):
+            if worker.poll() is not None and not _answers(worker).closed:
+                _close(worker)
+                said.append(f"worker {number} {_end(worker)}; the other processes do its part")
+        return said
+
+    def interrupt(self) -> None:
+        """Let every worker keep where it is and end; one that does not is left to itself."""
+        for worker in self._workers:
+            with suppress(ProcessLookupError):
+                worker.send_signal(signal.SIGTERM)
+        self.close()
+
+    def close(self) -> None:
+        """End the workers when they are done, at once if there was nothing to do."""
+        for worker in self._workers:
+            if not self._is_needed:
+                worker.kill()
+            with suppress(OSError):
+                worker.stdin.close()  # type: ignore[union-attr]
+        for worker in self._workers:
+            with suppress(subprocess.TimeoutExpired):
+                worker.wait(PATIENCE_SECONDS)
+            _close(worker)
+        self._workers = []
+
+    def start(self) -> None:
+        """Start the workers, unless they are there."""
+        if self._workers:
+            return
+        port = _free_port()
+        for number in range(self.first, self.first + self.count):
+            settings = {**vars(self.place), "index": number, "total": self.total, "strategy": self.strategy}
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "expzoo.lab.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=self._environment(number, port),
+            )
+            assert worker.stdin is not None
+            worker.stdin.write(json.dumps(settings) + "\n")
+            worker.stdin.flush()
+            self._workers.append(worker)
+        log.info("started %d workers", self.count)
+
+    def _environment(self, number: int, port: int) -> dict[str, str]:
+        own = {"OMP_NUM_THREADS": "1"}
+        if self.strategy:  # Lightning sees by these that its processes are there already
+            ranks = {
+                "LOCAL_RANK": number,
+                "RANK": number,
+                "WORLD_SIZE": self.total,
+                "MASTER_PORT": port,
+                "NODE_RANK": 0,
+            }
+            own |= {name: str(value) for name, value in ranks.items()} | {"MASTER_ADDR": "127.0.0.1"}
+        elif self.place.accelerator != "cpu":
+            seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+            devices = seen.split(",") if seen is not None else [str(device) for device in range(self.total)]
+            own["CUDA_VISIBLE_DEVICES"] = devices[number] if number < len(devices) else ""
+        hidden = ("SLURM_", "PMI")  # a job's own step is not theirs
+        return {k: v for k, v in os.environ.items() if not (self.strategy and k.startswith(hidden))} | own
+
+
+def _close(worker: subprocess.Popen[str]) -> None:
+    for pipe in (worker.stdin, worker.stdout):
+        with suppress(OSError):  # of a worker that is gone, what was not read yet
+            pipe.close()  # type: ignore[union-attr]
+
+
+def _answers(worker: subprocess.Popen[str]) -> IO[str]:
+    assert worker.stdout is not None
+    return worker.stdout
+
+
+def _end(worker: subprocess.Popen[str]) -> str:
+    with suppress(subprocess.TimeoutExpired):
+        worker.wait(5)
+    code = worker.returncode
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+# Labs with crews.
+
+
+def find_accelerator(wanted: str) -> str:
+    """The device kind: what was asked for, or the best there is."""
+    if wanted == "cpu":
+        return wanted
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise BadInput("trainer.accelerator=cuda: torch sees no CUDA device here; use cpu or auto")
+    return "cuda" if there else "cpu"
+
+
+def devices(accelerator: str) -> int:
+    """How many processes there is room for: CUDA devices, or processors that this process may use."""
+    if accelerator == "cpu":
+        return len(os.sched_getaffinity(0))
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def open_populations(root: Path, wanted: str, processes: int | None) -> Lab:
+    """A lab with so many processes, itself among them, that share the rows; None is as many as there is room for.
+
+    BadInput if there is no such accelerator, or not so many devices.
+    """
+    processes = processes or devices(find_accelerator(wanted))
+    crew = Crew(Place(str(root), wanted), processes - 1, processes, first=1) if processes > 1 else None
+    with _started(crew):
+        accelerator = _room(wanted, processes)
+        from expzoo.lab.lab import Lab
+        from expzoo.store.store import Store
+        from expzoo.system.machine import machine_class
+
+        store = Store(root, machine_class(accelerator))
+        return Lab(store, accelerator=accelerator, share=(0, processes), crew=crew)
+
+
+def open_shared(root: Path, wanted: str, strategy: str, processes: int | None) -> Lab:
+    """A lab that lets so many processes train each network together; BadInput as `open_populations`."""
+    processes = processes or max(devices(find_accelerator(wanted)), 2)
+    crew = Crew(Place(str(root), wanted), processes, processes, strategy=strategy)
+    with _started(crew):
+        accelerator = _room(wanted, processes)
+        from expzoo.engine.shared_step import solo_class
+        from expzoo.lab.lab import Lab
+        from expzoo.store.store import Store
+
+        return Lab(Store(root, solo_class(accelerator, strategy, processes)), accelerator="cpu", crew=crew)
+
+
+@contextmanager
+def _started(crew: Crew | None) -> Iterator[None]:
+    """Inside, a crew is starting; it is ended if something goes wrong."""
+    if crew is None:
+        yield
+        return
+    crew.start()
+    try:
+        yield
+    except BaseException:
+        crew.close()
+        raise
+
+
+def _room(wanted: str, processes: int) -> str:
+    """The device kind; BadInput if there are not so many CUDA devices."""
+    accelerator = find_accelerator(wanted)
+    if accelerator == "cuda" and processes > (there := devices(accelerator)):
+        raise BadInput(f"trainer.processes={processes}: there are {there} CUDA devices here; give at most {there}")
+    return accelerator

@@ -1,0 +1,129 @@
+"""Figures as files: a picture for print (png), one for the page that carries its values (svg), the numbers (csv)."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+import polars as pl
+from matplotlib import rc_context
+
+from expzoo.report.figures.draw import Series
+from expzoo.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
+
+    from expzoo.analysis.contract import Figure
+
+INDEX = "figures.json"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
+_SVG = {"svg.hashsalt": "expzoo", "svg.fonttype": "none", "svg.image_inline": True}
+_FORMULA = r"^([=+\-@\t\r])"
+
+
+def save(figure: Figure, folder: Path | str) -> list[Path]:
+    """Write NAME.png, NAME.svg, NAME.csv and, if it moves, NAME.gif into an existing folder: equal bytes if equal.
+
+    Raises:
+        ValueError: the name is no plain file name.
+    """
+    if not NAME.fullmatch(figure.name):
+        raise ValueError(f"figure name {figure.name!r} must be lower-case letters, digits, _ and -, at most 80")
+    contents = {"png": _png(figure.figure), "svg": _svg(figure.figure), "csv": _csv(figure.data)}
+    contents |= {"gif": figure.animation} if figure.animation else {}
+    paths = []
+    for ending, content in contents.items():
+        paths.append(Path(folder) / f"{figure.name}.{ending}")
+        write_atomically(paths[-1], content)
+    return paths
+
+
+def save_all(figures: Iterable[Figure], folder: Path | str) -> list[Path]:
+    """Save every figure into the folder, made if need be, and write figures.json: name, title and caption of each.
+
+    Raises:
+        ValueError: two figures share a name, or one is no plain file name.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    index: list[dict[str, str]] = []
+    paths: list[Path] = []
+    for figure in figures:
+        if any(entry["name"] == figure.name for entry in index):
+            raise ValueError(f"two figures are called {figure.name}")
+        paths += save(figure, folder)
+        index.append({"name": figure.name, "title": figure.title, "caption": figure.caption})
+    write_atomically(folder / INDEX, (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode())
+    return [*paths, folder / INDEX]
+
+
+def readings(figure: Drawing) -> list[dict[str, Any]]:
+    """What a page needs to show values where the reader points; places are fractions of the figure from its top left.
+
+    One entry for each axes that has a `Series`: its box, its labels, and each series' points
+    [across, down, name, value, low, high], where null is a number that does not exist.
+    """
+    panels = [(axes, [line for line in axes.lines if isinstance(line, Series)]) for axes in figure.axes]
+    return [_panel(axes, lines) for axes, lines in panels if lines]
+
+
+def _panel(axes: Axes, lines: list[Series]) -> dict[str, Any]:
+    (left, bottom), (right, top) = axes.get_position().get_points().tolist()
+    across = lines[0].across
+    return {
+        "box": [round(place, 5) for place in (left, 1 - top, right, 1 - bottom)],
+        "along": "y" if across else "x",
+        "point": "" if across or lines[0].names else axes.get_xlabel(),
+        "value": axes.get_xlabel() if across else axes.get_ylabel(),
+        "series": [
+            {"label": str(line.get_label()), "colour": str(line.get_color()), "points": _points(axes, line)}
+            for line in lines
+        ],
+    }
+
+
+def _points(axes: Axes, line: Series) -> list[list[Any]]:
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    size = figure.bbox.size
+    names = line.names or tuple(f"{x:.6g}" for x in line.x)
+    values = line.x if line.across else line.y
+    points = []
+    for x, y, name, *numbers in zip(line.x, line.y, names, values, line.low, line.high, strict=True):
+        if math.isfinite(x) and math.isfinite(y):
+            across, up = (axes.transData.transform((x, y)) / size).tolist()
+            plain = [float(f"{number:.6g}") if math.isfinite(number) else None for number in numbers]
+            points.append([round(across, 5), round(1 - up, 5), name, *plain])
+    return points
+
+
+def _png(figure: Drawing) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _svg(figure: Drawing) -> bytes:
+    buffer = io.StringIO()
+    with rc_context(_SVG):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    # after drawing, since the layout is only then where the picture has it
+    values = json.dumps(readings(figure), ensure_ascii=False, separators=(",", ":"))
+    head, end, tail = buffer.getvalue().rpartition("</svg>")
+    return f'{head} <metadata id="readings">{escape(values)}</metadata>\n{end}{tail}'.encode()
+
+
+def _csv(data: pl.DataFrame) -> bytes:
+    """The numbers; text that a spreadsheet would run as a formula is led by an apostrophe."""
+    text = [name for name, dtype in data.schema.items() if dtype == pl.String]
+    safe = data.with_columns(pl.col(name).str.replace(_FORMULA, "'${1}") for name in text)
+    safe.columns = [re.sub(_FORMULA, r"'\1", name) for name in safe.columns]
+    return safe.write_csv().encode()

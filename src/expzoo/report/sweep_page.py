@@ -1,0 +1,141 @@
+"""The page of a sweep: its jobs over the swept keys, in figures and tables, and the jobs that failed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from expzoo.report import figures, page
+from expzoo.report.figures.sweep import MOST_SERIES, Point, Surface, draw
+from expzoo.report.model import pictures
+from expzoo.report.sweep_model import Comparison, Run
+from expzoo.science import wording
+from expzoo.science.statistics import mean_interval
+from expzoo.store import run_directory
+from expzoo.system.files import write_atomically
+
+if TYPE_CHECKING:
+    from expzoo.science.verdicts import Verdict
+
+TABLE = "comparison.csv"
+MAX_ROWS = 500
+UNITS = {"accuracy": " (%)"}
+
+
+@dataclass(frozen=True)
+class _Table:
+    columns: list[str]
+    rows: list[list[str]]
+    row_count: int
+
+
+def write(folder: Path) -> Path:
+    """Compare the runs of a sweep's folder: figures, a table and a page in it; BadInput if there are no two runs."""
+    comparison = Comparison.of(folder)
+    drawn = [picture for surface in surfaces(comparison) if (picture := draw(surface))]
+    figures.save_all(drawn, folder / run_directory.FIGURES)
+    write_atomically(folder / TABLE, _spelled(comparison).write_csv().encode())
+    path = folder / run_directory.REPORT
+    write_atomically(path, render(comparison).encode())
+    return path
+
+
+def render(comparison: Comparison) -> str:
+    """The whole page."""
+    shown = pictures(comparison.folder / run_directory.FIGURES)
+    measured = _spelled(comparison)
+    return (
+        page.environment()
+        .get_template("comparison.html.jinja")
+        .render(
+            **page.shell(),
+            title=f"{len(comparison.runs)} runs compared",
+            trail=comparison.folder.name,
+            keys=comparison.keys,
+            jobs=_jobs(comparison),
+            figures=[page.figure(number, picture) for number, picture in enumerate(shown)],
+            measured=_Table(
+                measured.columns, [[_short(c) for c in row] for row in measured.head(MAX_ROWS).rows()], len(measured)
+            ),
+            failed=[(" ".join(job.overrides), job.outcome.code, job.outcome.said) for job in comparison.failed],
+            table=TABLE,
+        )
+    )
+
+
+def surfaces(comparison: Comparison) -> Iterator[Surface]:
+    """Every claim's effect and every measured quantity over the swept keys."""
+    for name, judged in comparison.claims().items():
+        first = judged[0][1]
+        short = name.rpartition(".")[2].replace("_", " ")
+        yield Surface(
+            _file_name(f"claim-{name}"),
+            f"Claim: {short}",
+            f"effect ({first.unit})",
+            comparison.axes,
+            {short: dict(_effects(comparison, judged))},
+            -first.smallest_effect if first.direction == "less" else first.smallest_effect,
+        )
+    for (analysis, metric, split), own in comparison.measured.group_by(
+        ["analysis", "metric", "split"], maintain_order=True
+    ):
+        series: dict[str, dict[tuple[Any, ...], Point]] = {}
+        for row in own.iter_rows(named=True):
+            point = Point(row["mean"], row["low"], row["high"], row["n"])
+            series.setdefault(row["series"], {})[comparison.settings[row["setting"]]] = point
+        if len(series) <= MOST_SERIES:
+            title = f"{analysis.replace('_', ' ')}: {metric} at the end" + (f", {split} data" if split else "")
+            unit = f"{split} {metric}".strip() + UNITS.get(metric, "")
+            yield Surface(_file_name(f"{analysis}-{metric}-{split}"), title, unit, comparison.axes, series)
+
+
+def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Iterator[tuple[tuple[Any, ...], Point]]:
+    """A claim's effect at each setting; where several runs replicate one, their mean with Student's interval."""
+    for setting in comparison.settings:
+        own = [v for run, v in judged if comparison.setting(run) == setting and np.isfinite(v.effect)]
+        if len(own) == 1:
+            yield setting, Point(own[0].effect, *own[0].interval, own[0].n)
+        elif own:
+            mean, low, high = (float(number) for number in mean_interval([verdict.effect for verdict in own]))
+            yield setting, Point(mean, low, high, len(own))
+
+
+def _jobs(comparison: Comparison) -> _Table:
+    """One row a run: what it varied, and its verdicts."""
+    claims = list(comparison.claims())
+    rows = []
+    for run in sorted(comparison.runs, key=lambda run: comparison.settings.index(comparison.setting(run))):
+        own = {verdict.claim: verdict for verdict in run.verdicts}
+        cells = [
+            f"{wording.effect(own[c])} {wording.interval(own[c])} {own[c].verdict}" if c in own else "-" for c in claims
+        ]
+        place = os.path.relpath(run.directory, comparison.folder.resolve())
+        rows.append([*(_short(run.values.get(key)) for key in comparison.keys), *cells, place])
+    return _Table([*comparison.keys, *claims, "run"], rows[:MAX_ROWS], len(rows))
+
+
+def _spelled(comparison: Comparison) -> Any:
+    """What was measured, with the settings spelled out."""
+    import polars as pl
+
+    table = comparison.measured
+    places = table["setting"].to_list()
+    spelled = [
+        pl.Series(key, [_short(comparison.settings[place][axis]) for place in places], dtype=pl.String)
+        for axis, key in enumerate(comparison.axes)
+    ]
+    return pl.DataFrame([*spelled, *table.drop("setting").get_columns()])
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _file_name(words: str) -> str:
+    plain = "".join(letter if letter.isalnum() or letter in "_-" else "-" for letter in words.lower())
+    return plain.strip("-_")[:80]

@@ -1,0 +1,1 @@
+"""One run or many: from a composed config to a directory of results."""

@@ -1,0 +1,1 @@
+"""Statistics, claims and verdicts, each estimator with its source."""

@@ -1,0 +1,117 @@
+"""Ensembles drawn from one pool of networks: predictions averaged, curves against their size, temperature.
+
+`pool` is log-probabilities or logits (members, n, classes) in float64. Lakshminarayanan, Pritzel & Blundell 2017,
+"Deep ensembles", section 2.4; Ashukha et al. 2020, "Pitfalls of in-domain uncertainty estimation", section 4;
+Lobacheva et al. 2020, "On power laws in deep ensembles", section 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from expzoo.science.numerics.calibration import HOTTEST, fit_temperature, log_softmax, nll
+from expzoo.system.randomness import permutation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_TINY = float(np.finfo(np.float64).tiny)
+When = Literal["before", "after"]
+"""Whether a temperature divides the members' logits, or the logarithm of their averaged probabilities."""
+
+
+def average(pool: np.ndarray) -> np.ndarray:
+    """The logarithm of the mean of the probabilities of log-probabilities (members, ...): shape (...)."""
+    highest = pool.max(0)
+    return highest + np.log(np.exp(pool - highest).mean(0))
+
+
+def fit_before(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature of all members' logits (members, n, classes) at which their average is likeliest.
+
+    The likelihood of an average need not have one maximum in log T: the best of a coarse grid, then a bounded search.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def error(place: float) -> float:
+        return nll(average(log_softmax(logits, np.exp(place))), labels)
+
+    grid = np.linspace(-np.log(HOTTEST), np.log(HOTTEST), 13)
+    best = int(np.argmin([error(place) for place in grid]))
+    low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
+    return float(np.exp(minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-4}).x))
+
+
+def calibrated(logits: np.ndarray, validation: np.ndarray, labels: np.ndarray, when: When) -> np.ndarray:
+    """Log-probabilities of an ensemble's logits (members, n, classes), its temperature fitted on validation data."""
+    if when == "before":
+        return average(log_softmax(logits, fit_before(validation, labels)))
+    temperature = fit_temperature(average(log_softmax(validation)), labels)
+    return log_softmax(average(log_softmax(logits)), temperature)
+
+
+def disagreement(pool: np.ndarray) -> float:
+    """How often two members predict different classes, in percent, over all pairs."""
+    votes = pool.argmax(-1)
+    members, classes = len(votes), pool.shape[-1]
+    counts = np.stack([(votes == k).sum(0) for k in range(classes)]).astype(np.float64)
+    agreeing = (counts * (counts - 1)).sum(0) / (members * (members - 1))
+    return float(100 * (1 - agreeing.mean()))
+
+
+def subsets(members: int, size: int, draws: int) -> np.ndarray:
+    """Ensembles of `size` members without replacement: (ensembles, size). Each order of the pool is cut into some.
+
+    There are `draws` orders, so all of members // size * draws ensembles; an ensemble of one is every member once.
+    """
+    count = members // size
+    chosen = [permutation(0, "ensemble", draw, members) for draw in range(1 if size == 1 else draws)]
+    return np.concatenate([order[: count * size].reshape(count, size) for order in chosen])
+
+
+def nll_curve(likelihoods: np.ndarray, sizes: Sequence[int], draws: int) -> np.ndarray:
+    """The NLL of ensembles of each size, averaged over `subsets` of the pool: (sizes,), NaN where it holds none.
+
+    `likelihoods` (members, n) are the probabilities of the true classes, all that an average's NLL depends on.
+    """
+    curve = []
+    for size in sizes:
+        chosen = subsets(len(likelihoods), size, draws)
+        errors = [-np.log(likelihoods[members].mean(0)).mean() for members in chosen]
+        curve.append(np.mean(errors) if errors else np.nan)
+    return np.array(curve)
+
+
+def true_likelihoods(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The probability of the true class by each member: (members, n)."""
+    return np.exp(np.take_along_axis(log_probabilities, labels[None, :, None], 2)[:, :, 0])
+
+
+def key_of(keys: Sequence[str]) -> str:
+    """A key of an ensemble, 64 hexadecimal digits, from those of its members in any order."""
+    return hashlib.sha256("/".join(sorted(keys)).encode()).hexdigest()
+
+
+def calibrated_curve(
+    shares: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], sizes: Sequence[int], most: int
+) -> np.ndarray:
+    """As `nll_curve`, of averages calibrated afterwards, of at most so many ensembles of each size: (sizes,).
+
+    `shares` are the members' probabilities (members, n, classes) on the splits validation and test, with their labels.
+    """
+    curve = []
+    for size in sizes:
+        found = []
+        for members in subsets(len(shares["test"]), size, 1)[:most]:
+            means = {split: np.log(values[members].mean(0) + _TINY) for split, values in shares.items()}
+            found.append(nll(calibrated_mean(means, labels["validation"]), labels["test"]))
+        curve.append(float(np.mean(found)))
+    return np.array(curve)
+
+
+def calibrated_mean(means: Mapping[str, np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """Averaged log-probabilities of the split test at the temperature fitted to those of the split validation."""
+    return log_softmax(means["test"], fit_temperature(means["validation"], labels))

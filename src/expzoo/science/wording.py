@@ -1,0 +1,105 @@
+"""Verdicts in words and digits, the same in the terminal, on the page and in figures. Standard library only."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from expzoo.science.verdicts import Verdict
+
+LONG = 1e7  # from here on a number is written by powers of ten
+SPECK = 5e-7  # what six decimals show as 0
+
+OUTCOMES = ("supported", "not supported", "inconclusive", "withheld")
+
+
+def as_verdicts(verdicts: Iterable[Verdict | Mapping[str, Any]]) -> list[Verdict]:
+    """Verdicts, or the JSON objects they became, as verdicts; ValueError names a field at fault."""
+    return [v if isinstance(v, Verdict) else Verdict.from_json(dict(v)) for v in verdicts]
+
+
+def effect(verdict: Verdict) -> str:
+    """The effect with its unit, and its sign if it is a difference, to the digits that its interval gives meaning."""
+    if math.isnan(verdict.effect):
+        return "none"
+    return f"{_signed(verdict, verdict.effect)} {verdict.unit}".rstrip()
+
+
+def interval(verdict: Verdict) -> str:
+    """The interval, to the digits of the effect."""
+    if not has_interval(verdict):
+        return "none"
+    low, high = (_signed(verdict, end) for end in verdict.interval)
+    return f"[{low}, {high}]"
+
+
+def has_interval(verdict: Verdict) -> bool:
+    """Whether the values carried an interval."""
+    return not math.isnan(verdict.interval[0])
+
+
+def common_level(verdicts: Sequence[Verdict]) -> str:
+    """The heading of the intervals: `95 % interval` if that is what most are."""
+    levels = [verdict.level for verdict in verdicts] or [0.95]
+    return f"{100 * max(set(levels), key=lambda level: (levels.count(level), level)):g} % interval"
+
+
+def thresholds(verdict: Verdict) -> tuple[float, ...]:
+    """The effects that decide: the smallest that matters, on the claimed side or, for equivalence, on both."""
+    reference = verdict.reference
+    lower, upper = reference - verdict.smallest_effect, reference + verdict.smallest_effect
+    return {"greater": (upper,), "less": (lower,), "equivalent": (lower, upper)}[verdict.direction]
+
+
+def decision(verdict: Verdict) -> str:
+    """The rule of this claim in one sentence."""
+    ends = [f"{end:{_sign(verdict)}g} {verdict.unit}".rstrip() for end in thresholds(verdict)]
+    where = {"greater": "above {0}", "less": "below {0}", "equivalent": "between {0} and {1}"}[verdict.direction]
+    return f"supported if the whole {100 * verdict.level:g} % interval ({verdict.rule}) lies {where.format(*ends)}"
+
+
+def brief(published: str) -> str:
+    """What was published in few words, for a table: the first value, without what is said about it in brackets."""
+    first = re.sub(r"\s*\([^()]*(\)|$)", "", published.split(";")[0]).strip() or published
+    return textwrap.shorten(first, 40, placeholder=" ...")
+
+
+def tally(verdicts: Sequence[Verdict]) -> list[tuple[str, int]]:
+    """How many claims came out in each way, those that occur, in a fixed order."""
+    counts = [(outcome, sum(verdict.verdict == outcome for verdict in verdicts)) for outcome in OUTCOMES]
+    return [(outcome, count) for outcome, count in counts if count]
+
+
+def settling_command(command: str, n: int) -> str:
+    """The command of the run with `n` seeds instead; only the new ones are trained."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = command.split()
+    kept = [word for word in words if not word.lstrip("+").startswith("population.size=")]
+    return shlex.join([*kept, f"population.size={n}"])
+
+
+def _signed(verdict: Verdict, value: float) -> str:
+    """One of its numbers, by powers of ten where it is too long to be read."""
+    sign, decimals = _sign(verdict), _decimals(verdict)
+    return f"{value:{sign}.2e}" if abs(value) >= LONG else f"{round(value, decimals) + 0.0:{sign}.{decimals}f}"
+
+
+def _sign(verdict: Verdict) -> str:
+    """How a number's sign is formatted: a rate that is compared with another one has none, as a difference has."""
+    is_level = verdict.reference > 0 and "point" not in verdict.unit
+    return "-" if is_level else "+"
+
+
+def _decimals(verdict: Verdict) -> int:
+    """One or two digits of the half-width (tenths for 0.5 to 5); three digits of an effect without interval."""
+    half = (verdict.interval[1] - verdict.interval[0]) / 2
+    if half > SPECK:
+        return min(max(1 - math.floor(math.log10(half / 0.5)), 0), 6)
+    size = abs(verdict.effect)
+    return min(max(2 - math.floor(math.log10(size)), 0), 6) if size > SPECK else 1

@@ -1,0 +1,1 @@
+"""One network as data: how it is trained, what is looked at, and its key."""

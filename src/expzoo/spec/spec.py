@@ -1,0 +1,300 @@
+"""The frozen spec of ONE network, the recipes it may refer to, its canonical JSON and its key.
+
+The key names the trajectory: everything that changes what is trained is in it, and nothing that only looks at it.
+Specs refer to other specs by recipes that are data, so a chain of pruning and rewinding has keys before it is trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
+
+from expzoo.config import registry
+from expzoo.config.registry import NOTHING
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+ENGINE_VERSION = 1  # raised when the numbers of every network change: randomness, initialisation, arithmetic
+
+FINAL: Literal["final"] = "final"
+Plain = None | bool | int | float | str | tuple["Plain", ...]
+
+
+def canonical_json(value: Any) -> str:
+    """The one text of plain data: sorted keys, no spaces, shortest floats; ValueError for NaN or infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+
+
+def freeze(value: Any) -> Any:
+    """Lists as tuples, all the way down, so that it can be hashed."""
+    return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered thing with all its options, defaults included: what the config holds at one node."""
+
+    kind: str
+    name: str
+    options: tuple[tuple[str, Plain], ...] = ()
+
+    @classmethod
+    def of(cls, kind: str, name: str, /, **options: Any) -> Self:
+        """The component `name` of this kind with these options, defaults for the rest; BadInput if refused."""
+        complete = registry.complete(kind, name, options)
+        return cls(kind, name, tuple(sorted((key, freeze(value)) for key, value in complete.items())))
+
+    @classmethod
+    def from_config(cls, kind: str, node: dict[str, Any]) -> Self:
+        """The component of a config node, whose `name` says which it is."""
+        return cls.of(kind, node["name"], **{key: value for key, value in node.items() if key != "name"})
+
+    def __getitem__(self, option: str) -> Any:
+        return dict(self.options)[option]
+
+    def replace(self, **options: Any) -> Self:
+        """The same component with some options changed."""
+        return type(self).of(self.kind, self.name, **(dict(self.options) | options))
+
+    def build(self, *given: Any) -> Any:
+        """The plugin's object; `given` are the arguments that come from the framework."""
+        return registry.build(self.kind, self.name, *given, **dict(self.options))
+
+    def canonical(self) -> dict[str, Any]:
+        """What the key sees: the plugin's version, and the options that change what is trained.
+
+        One that the plugin gained later is left out at its default, so that networks of before keep their keys.
+        """
+        declared = registry.declared(self.kind, self.name)
+        before = {key: freeze(declared.options[key].default) for key in declared.added}
+        options = {
+            key: value
+            for key, value in self.options
+            if key not in declared.not_in_key and not (key in before and before[key] == value)
+        }
+        return {"name": self.name, "version": declared.version, "options": options}
+
+    @cached_property
+    def looking(self) -> dict[str, Any]:
+        """The options the key does not see, such as the size of a test set."""
+        declared = registry.declared(self.kind, self.name)
+        return {key: value for key, value in self.options if key in declared.not_in_key}
+
+
+class Recipe:
+    """How something is made from other networks or from random numbers: frozen data, resolved when it is needed."""
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        """The rows it needs: (spec, step) pairs."""
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, Recipe):
+                yield from value.sources()
+
+    def canonical(self) -> dict[str, Any]:
+        """Plain data, in which other specs stand as their keys."""
+        content: dict[str, Any] = {"recipe": type(self).__name__}
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            match value:
+                case Spec():
+                    content[field.name] = value.key
+                case Recipe():
+                    content[field.name] = value.canonical()
+                case _:
+                    content[field.name] = value
+        return content
+
+
+@dataclass(frozen=True)
+class Event(Recipe):
+    """The first look, every `every` steps, at which a metric on a split is at most this: it names a row."""
+
+    metric: str = "loss"
+    split: str = "train"
+    at_most: float = 0.1
+    every: int = 10
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"an event looked for every {self.every} steps: it must be at least 1")
+        if self.split not in ("train", "validation"):
+            raise ValueError(f"an event on {self.split} data: only train and validation data may choose a row")
+        object.__setattr__(self, "at_most", float(self.at_most))
+
+    @property
+    def name(self) -> str:
+        """Under which the step is kept."""
+        return f"{self.metric}/{self.split}<={self.at_most!r}@{self.every}"
+
+
+@dataclass(frozen=True)
+class Fresh(Recipe):
+    """The module's own initialisation, seeded from the member; another `draw` is an independent re-initialisation."""
+
+    draw: int = 0
+
+
+@dataclass(frozen=True)
+class Rewind(Recipe):
+    """The weights that `of` had after `step` optimizer steps; 0 is its initialisation."""
+
+    of: Spec
+    step: Step = 0
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        yield self.of, self.step
+
+
+@dataclass(frozen=True)
+class Known(Recipe):
+    """The weights that the model's `solve` knows for problem `name`, in these layers, () for all; the rest fresh."""
+
+    name: str
+    layers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SignFlip(Recipe):
+    """The weights of `of` at `step`, with the signs of `k` of them flipped, chosen by `seed`; biases keep theirs."""
+
+    of: Spec
+    k: int
+    seed: int = 0
+    step: Step = 0
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        yield self.of, self.step
+
+
+Step = int | Literal["final"] | Event
+Scope = Literal["layer", "global"]
+
+
+@dataclass(frozen=True)
+class Magnitude(Recipe):
+    """Removes the smallest weights of `of` at `step`, those its own mask removed first, up to this sparsity.
+
+    `scope` says whether each tensor loses the same fraction or all compete; `biases` whether biases are pruned too.
+    """
+
+    of: Spec
+    sparsity: float
+    scope: Scope = "layer"
+    biases: bool = True
+    step: Step = FINAL
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sparsity", checked_sparsity(self.sparsity))
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        yield self.of, self.step
+
+
+@dataclass(frozen=True)
+class RandomMask(Recipe):
+    """Removes weights at random, up to this sparsity in each tensor; `within` another mask if the masks are nested."""
+
+    sparsity: float
+    draw: int = 0
+    biases: bool = True
+    within: RandomMask | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sparsity", checked_sparsity(self.sparsity))
+        if self.within and self.within.sparsity > self.sparsity:
+            raise ValueError(f"a random mask of sparsity {self.sparsity} does not fit within {self.within.sparsity}")
+
+
+@dataclass(frozen=True)
+class Permuted(Recipe):
+    """The mask `like` with its entries permuted at random within each tensor: the same densities, no structure."""
+
+    like: Magnitude
+    draw: int = 0
+
+
+Init = Fresh | Rewind | Known | SignFlip
+KINDS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
+Mask = Magnitude | RandomMask | Permuted
+
+
+def checked_sparsity(sparsity: float) -> float:
+    """The sparsity as a float, so that 0 and 0.0 have one key; ValueError unless some weight remains."""
+    if not 0 <= sparsity < 1:
+        raise ValueError(f"sparsity {sparsity} must be at least 0 and less than 1: at 1 no weight is left")
+    return float(sparsity) + 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """How one network is trained. Equal keys mean equal trajectories, bit for bit within a machine class.
+
+    `fixed` are the rows that a parametrisation such as a curve is built on. What a spec does not have is not in its
+    canonical form, so a new optional field leaves old keys as they are.
+    """
+
+    dataset: Component
+    model: Component
+    optimizer: Component
+    schedule: Component
+    loss: Component
+    stop: Component
+    seed: int
+    init: Init = Fresh()
+    mask: Mask | None = None
+    constraint: Component | None = None
+    parametrisation: Component | None = None
+    fixed: tuple[Init, ...] = ()
+    dtype: Literal["float32", "float64"] = "float32"
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any] | DictConfig, seed: int = 0) -> Self:
+        """The spec that a config describes, as `expzoo.compose` gives it or plain and resolved."""
+        if not isinstance(config, dict):
+            from omegaconf import OmegaConf
+
+            config = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
+        kinds = [*KINDS, *(kind for kind, nothing in NOTHING.items() if config[kind]["name"] != nothing)]
+        parts: dict[str, Any] = {kind: Component.from_config(kind, config[kind]) for kind in kinds}
+        return cls(seed=seed, **parts)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same spec with some fields changed; a dict for a component changes its options only."""
+        whole = {
+            name: getattr(self, name).replace(**value) if isinstance(value, dict) else value
+            for name, value in changes.items()
+        }
+        return replace(self, **whole)
+
+    def sources(self) -> list[tuple[Spec, Step]]:
+        """The rows of other networks that must exist before this one can start."""
+        recipes = [self.init, *([self.mask] if self.mask else []), *self.fixed]
+        return [source for recipe in recipes for source in recipe.sources()]
+
+    def canonical(self) -> dict[str, Any]:
+        """What is hashed: plain data with the recipes' specs as their keys."""
+        content: dict[str, Any] = {"engine": ENGINE_VERSION, "seed": self.seed, "dtype": self.dtype}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (Component, Recipe)):
+                content[field.name] = value.canonical()
+        if self.fixed:
+            content["fixed"] = [recipe.canonical() for recipe in self.fixed]
+        return content
+
+    @cached_property
+    def key(self) -> str:
+        """64 hexadecimal digits: the sha256 of the canonical JSON."""
+        return hashlib.sha256(canonical_json(self.canonical()).encode()).hexdigest()
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and self.key == other.key

@@ -1,0 +1,270 @@
+"""Tidy rows of measurements: one row is one value of one metric of one network, with the settings that were varied."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from expzoo.system.errors import first_line, nearest
+from expzoo.system.files import write_atomically
+
+COLUMNS: Mapping[str, Any] = MappingProxyType(
+    {
+        "key": pl.String,
+        "seed": pl.Int64,
+        "arm": pl.String,
+        "step": pl.Int64,
+        "split": pl.String,
+        "metric": pl.String,
+        "value": pl.Float64,
+    }
+)
+"""The columns every frame has, in order, with their types; varied settings follow in the order of their names."""
+
+MAX_BYTES = 256 * 2**20
+MAX_ROWS = 20_000_000
+MAX_COLUMNS = 100
+
+_VARIED: Mapping[type, Any] = MappingProxyType({str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean})
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+def frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """The rows as a frame with `COLUMNS` first, then every varied setting by name, null where a row does not say it.
+
+    Rows are sorted and a row said twice counts once, so equal content gives equal bytes in whatever order it was
+    measured. A value may be NaN (a diverged network).
+
+    Raises:
+        ValueError: a column is missing, of the wrong or of mixed types, or two rows give one measurement two values.
+    """
+    for number, row in enumerate(rows):
+        if missing := [name for name in COLUMNS if name not in row]:
+            raise ValueError(f"row {number} has no {', '.join(missing)}; every row needs {', '.join(COLUMNS)}")
+    varied = sorted({name for row in rows for name in row} - set(COLUMNS))
+    columns = [_fixed(name, [row[name] for row in rows]) for name in COLUMNS]
+    columns += [_varied(name, [row.get(name) for row in rows]) for name in varied]
+    table = pl.DataFrame(columns).unique()
+    _refuse_contradictions(table)
+    return table.sort(["arm", *varied, "metric", "split", "seed", "step", "key", "value"], nulls_last=True)
+
+
+def write(table: pl.DataFrame, path: Path | str) -> None:
+    """Write the frame as parquet, whole or not at all; equal frames give equal bytes."""
+    buffer = io.BytesIO()
+    table.write_parquet(buffer, compression="zstd", statistics=False)
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def read(path: Path | str) -> pl.DataFrame:
+    """Read a frame that `write` wrote.
+
+    Raises:
+        ValueError: the file is missing, too large, damaged or not a frame of records; the message names the file.
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ValueError(f"{path} has {size:,} bytes; records have at most {MAX_BYTES:,}")
+        content = path.read_bytes()  # by Python, which opens names that are no UTF-8
+        _check_schema(pl.read_parquet_schema(io.BytesIO(content)))
+        table = pl.read_parquet(io.BytesIO(content), n_rows=MAX_ROWS + 1)
+        _check_content(table)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        reason = first_line(error)
+        raise ValueError(f"{path} cannot be read as records: {reason}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} holds no records: {error}") from error
+    return table
+
+
+def select(table: pl.DataFrame, /, **equals: Any) -> pl.DataFrame:
+    """The rows whose columns equal the given values.
+
+    Floats are equal within 1e-9, relative; None selects null; a list, tuple or set selects any of its values.
+
+    Raises:
+        ValueError: no such column, or a value of another type than the column.
+    """
+    for name in equals:
+        _check_column(table, name)
+    try:
+        return table.filter(*(_matches(name, wanted) for name, wanted in equals.items())) if equals else table
+    except pl.exceptions.PolarsError as error:
+        types = ", ".join(f"{name} is {table.schema[name]}" for name in equals)
+        raise ValueError(f"cannot compare the records with {equals!r}: {types}") from error
+
+
+def by_seed(table: pl.DataFrame, /, **equals: Any) -> dict[int, float]:
+    """One value for each seed, in the order of the seeds, from the rows that `select` gives.
+
+    Raises:
+        ValueError: no row is left, or a seed has several values because a column was left open.
+    """
+    chosen = _choose(table, equals)
+    if open_columns := _open_columns(chosen, ["seed"]):
+        raise ValueError(f"a seed has several values because {open_columns}; say which one you mean")
+    return dict(chosen.sort("seed").select("seed", "value").iter_rows())
+
+
+def pivot(table: pl.DataFrame, /, x: str = "sparsity", **equals: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The values of column `x` (points,) in order and a matrix (seeds, points) of values, NaN where one is missing.
+
+    Raises:
+        ValueError: no such column, no row is left, or a seed has several values at one point.
+    """
+    _check_column(table, x)
+    chosen = _choose(table, equals).filter(pl.col(x).is_not_null())
+    if chosen.is_empty():
+        raise ValueError(f"the chosen records have no {x}")
+    if open_columns := _open_columns(chosen, ["seed", x]):
+        raise ValueError(f"a seed has several values at one {x} because {open_columns}; say which one you mean")
+    points, seeds = chosen[x].unique().sort(), chosen["seed"].unique().sort()
+    matrix = np.full((len(seeds), len(points)), np.nan)
+    matrix[seeds.search_sorted(chosen["seed"]), points.search_sorted(chosen[x])] = chosen["value"]
+    return points.to_numpy(), matrix
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as Python's own; one zero and one NaN, since equal content must give equal bytes."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return math.nan if math.isnan(value) else value + 0.0
+    return value
+
+
+def _fixed(name: str, values: list[Any]) -> pl.Series:
+    dtype = COLUMNS[name]
+    allowed = {pl.String: {str}, pl.Int64: {int}, pl.Float64: {int, float}}[dtype]
+    plain = [_plain(value) for value in values]
+    for number, value in enumerate(plain):
+        if type(value) not in allowed:
+            raise ValueError(f"row {number} has {name}={value!r}; it must be {' or '.join(sorted(_names(allowed)))}")
+        if name == "key" and not _KEY.fullmatch(value):
+            raise ValueError(f"row {number} has key={value!r}; a key is 64 hexadecimal digits")
+    return _series(name, plain, dtype)
+
+
+def _varied(name: str, values: list[Any]) -> pl.Series:
+    plain = [_plain(value) for value in values]
+    kinds = {type(value) for value in plain if value is not None}
+    if unknown := kinds - set(_VARIED):
+        raise ValueError(
+            f"column {name} holds {', '.join(sorted(_names(unknown)))}; it can hold str, int, float or bool"
+        )
+    if kinds == {int, float}:
+        kinds = {float}
+    if len(kinds) > 1:
+        raise ValueError(f"column {name} mixes {' and '.join(sorted(_names(kinds)))}; it must be of one type")
+    return _series(name, plain, _VARIED[kinds.pop()] if kinds else pl.String)
+
+
+def _series(name: str, values: list[Any], dtype: Any) -> pl.Series:
+    if dtype is pl.Float64:
+        values = [None if value is None else float(value) for value in values]
+    try:
+        return pl.Series(name, values, dtype=dtype)
+    except (TypeError, OverflowError, pl.exceptions.PolarsError) as error:
+        raise ValueError(f"column {name} holds a value outside the range of {dtype}") from error
+
+
+def _names(kinds: Iterable[type]) -> list[str]:
+    return [kind.__name__ for kind in kinds]
+
+
+def _refuse_contradictions(table: pl.DataFrame) -> None:
+    identity = [name for name in table.columns if name != "value"]
+    twice = table.filter(table.select(identity).is_duplicated()).sort(*identity, "value")
+    if len(twice):
+        first = {name: value for name, value in twice.row(0, named=True).items() if value is not None}
+        first["key"] = first["key"][:12] + "..."
+        values = [first.pop("value"), twice["value"][1]]
+        said = ", ".join(f"{name}={value}" for name, value in first.items())
+        raise ValueError(f"one measurement has two values, {values[0]!r} and {values[1]!r}: {said}")
+
+
+def _check_schema(schema: Mapping[str, Any]) -> None:
+    if len(schema) > MAX_COLUMNS:
+        raise ValueError(f"{len(schema)} columns; there can be at most {MAX_COLUMNS}")
+    if missing := [name for name in COLUMNS if name not in schema]:
+        raise ValueError(f"no column {', '.join(missing)}")
+    for name, dtype in schema.items():
+        allowed = [COLUMNS[name]] if name in COLUMNS else list(_VARIED.values())
+        if dtype not in allowed:
+            raise ValueError(f"column {name[:60]} is of type {dtype}, not {' or '.join(map(str, allowed))}")
+
+
+def _check_content(table: pl.DataFrame) -> None:
+    if len(table) > MAX_ROWS:
+        raise ValueError(f"more than {MAX_ROWS:,} rows")
+    if empty := [name for name in COLUMNS if table[name].null_count()]:
+        raise ValueError(f"column {', '.join(empty)} has empty cells")
+    if not table["key"].str.contains(f"^{_KEY.pattern}$").all():
+        raise ValueError("a key is not 64 hexadecimal digits")
+
+
+def _check_column(table: pl.DataFrame, name: str) -> None:
+    if name not in table.columns:
+        raise ValueError(f"the records have no column {name}; {nearest(name, table.columns)}")
+
+
+def _matches(name: str, wanted: Any) -> pl.Expr:
+    if isinstance(wanted, list | tuple | set | frozenset):
+        return pl.any_horizontal([_matches(name, one) for one in wanted]) if wanted else pl.lit(value=False)
+    if wanted is None:
+        return pl.col(name).is_null()
+    wanted = _plain(wanted)
+    if isinstance(wanted, float):
+        return (pl.col(name) - wanted).abs() <= 1e-9 * max(1.0, abs(wanted))
+    return pl.col(name) == wanted
+
+
+def summary(table: pl.DataFrame) -> pl.DataFrame:
+    """Mean and 95 % Student interval over seeds: columns series, step, mean, low, high, n.
+
+    A series is everything but the seed and the step: arm, varied settings, split and metric, as one path.
+    """
+    from expzoo.science.statistics import mean_interval
+
+    parts = [name for name in table.columns if name not in ("key", "seed", "step", "value", "end")]
+    path = pl.concat_str([pl.col(name).cast(pl.String).fill_null("-") for name in parts], separator="/")
+    named = table.with_columns(path.alias("series")).filter(pl.col("value").is_finite())
+    rows = []
+    for (series, step), group in named.sort("series", "step").group_by("series", "step", maintain_order=True):
+        mean, low, high = (float(number) for number in mean_interval(group["value"].to_numpy()))
+        rows.append((series, step, mean, low, high, len(group)))
+    return pl.DataFrame(rows, ["series", "step", "mean", "low", "high", "n"], orient="row")
+
+
+def _choose(table: pl.DataFrame, equals: Mapping[str, Any]) -> pl.DataFrame:
+    chosen = select(table, **equals)
+    if len(chosen):
+        return chosen
+    for name, wanted in equals.items():
+        if select(table, **{name: wanted}).is_empty():
+            raise ValueError(f"no record has {name}={wanted!r}; {name} is {_some(table[name])}")
+    said = ", ".join(f"{name}={wanted!r}" for name, wanted in equals.items())
+    raise ValueError(f"no record has {said} together" if equals else "there are no records")
+
+
+def _open_columns(chosen: pl.DataFrame, identity: list[str]) -> str:
+    """In words, the columns that vary within one identity; empty if each identity has one row."""
+    twice = chosen.filter(chosen.select(identity).is_duplicated())
+    names = [name for name in chosen.columns if name not in (*identity, "value")]
+    varying = [name for name in names if twice[name].n_unique() > 1]
+    shown = [name for name in varying if name != "key"] or varying
+    return " and ".join(f"{name} is open ({_some(twice[name])})" for name in shown)
+
+
+def _some(column: pl.Series) -> str:
+    values = column.unique().sort().to_list()
+    return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")

@@ -1,0 +1,267 @@
+"""The store: one verified, pickle-free file for each network and machine class, written beside and renamed.
+
+store/<two digits>/<key>/<machine class>/network.safetensors, and `partial` files beside it while it is in training.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from expzoo.store.leases import NOT_OURS
+from expzoo.system.checksummed import Corrupt, pack, read_packed
+from expzoo.system.files import remove_orphans, write_atomically
+
+FORMAT = "1"
+log = logging.getLogger(__name__)
+
+Status = Literal["finished", "diverged", "not_fitted"]
+
+
+@dataclass
+class Network:
+    """What is kept of one trained network.
+
+    `rows` are weights (size,) by step, among them step 0 and the last; `measured` maps a label such as "accuracy/test"
+    to {step: value}; `losses` are the batch losses before each update; `mask` (size,) of bool where there is one;
+    `events` are named steps, such as "best".
+    """
+
+    key: str
+    status: Status
+    step: int
+    rows: dict[int, np.ndarray]
+    losses: np.ndarray
+    mask: np.ndarray | None = None
+    measured: dict[str, dict[int, float]] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+    machine: str = ""
+
+    def starts_as(self, other: Network) -> bool:
+        """Whether both were trained from the same weights, with the same mask."""
+        ours, theirs = (np.ones(0) if network.mask is None else network.mask for network in (self, other))
+        return np.array_equal(self.rows[0], other.rows[0]) and np.array_equal(ours, theirs)
+
+    def take_over(self, other: Network) -> None:
+        """Add what has been kept of the same network elsewhere: rows, events and values; its own come first."""
+        self.rows, self.events = other.rows | self.rows, other.events | self.events
+        for label, values in other.measured.items():
+            self.measured[label] = values | self.measured.get(label, {})
+
+
+@dataclass
+class Partial:
+    """A member between two steps: everything that its training needs to go on."""
+
+    key: str
+    step: int
+    theta: np.ndarray
+    state: dict[str, np.ndarray]
+    network: Network
+
+
+class Store:
+    """Networks by key. `accept` says whether results of another machine class are taken too."""
+
+    def __init__(self, root: Path, machine: str, accept: Literal["any", "same"] = "any") -> None:
+        self.root, self.machine, self.accept = root, machine, accept
+
+    def require_writable(self) -> None:
+        """OSError, naming the path, if nothing can be written here: asked before training, not after."""
+        probe = self.root / ".writable"
+        try:
+            write_atomically(probe, b"")
+        except PermissionError as error:
+            raise PermissionError(error.errno, NOT_OURS, str(self.root)) from error
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+        remove_orphans(self.root)
+
+    def has(self, key: str) -> bool:
+        """Whether there is a file for this network, without reading it."""
+        return any(path.exists() for path in self._candidates(key))
+
+    def load(self, key: str) -> Network | None:
+        """The network, verified; None if there is none. A corrupted file is reported, set aside and ignored."""
+        for path in self._candidates(key):
+            try:
+                arrays, about = read_packed(path)
+                return _network(arrays, about, key, path)
+            except FileNotFoundError:
+                continue
+            except PermissionError as error:
+                raise PermissionError(error.errno, NOT_OURS, str(path)) from error
+            except Corrupt as error:
+                self._set_aside(path, error)
+        return None
+
+    def read(self, key: str) -> Network | None:
+        """As `load`, but a file that is not whole is left where it is, and Corrupt says why."""
+        for path in self._candidates(key):
+            with suppress(FileNotFoundError):
+                return _network(*read_packed(path), key, path)
+        return None
+
+    def load_own(self, key: str) -> Network | None:
+        """The network as this machine class trained it."""
+        return Store(self.root, self.machine, "same").load(key)
+
+    def save(self, network: Network) -> None:
+        """Commit a network under the machine class it was trained on; what was kept on the way there is removed."""
+        arrays, about = _packed(network)
+        folder = self.folder(network.key, network.machine or self.machine)
+        write_atomically(folder / "network.safetensors", pack(arrays, about))
+        self.drop_partials(network.key)
+
+    def drop_partials(self, key: str) -> None:
+        """Forget where a member was."""
+        for path in self._partials(key):
+            if path.exists():
+                path.unlink(missing_ok=True)
+        remove_orphans(self.folder(key))
+
+    def save_partial(self, partial: Partial) -> None:
+        """Keep where a member is; the one before is kept too, in case this one is lost."""
+        newest, previous = self._partials(partial.key)
+        arrays, about = _packed(partial.network)
+        arrays["theta"] = partial.theta
+        arrays |= {f"state/{name}": value for name, value in partial.state.items()}
+        about["at"] = str(partial.step)
+        content = pack(arrays, about)
+        with suppress(FileNotFoundError):  # another process may have moved it just now
+            newest.replace(previous)
+        write_atomically(newest, content)
+
+    def load_partial(self, key: str) -> Partial | None:
+        """Where a member was when it was last kept: the newest file that is whole."""
+        for path in self._partials(key):
+            try:
+                arrays, about = read_packed(path)
+                return _partial(arrays, about, key, path)
+            except FileNotFoundError:
+                continue
+            except Corrupt as error:
+                self._set_aside(path, error)
+            except (KeyError, ValueError) as error:
+                self._set_aside(path, Corrupt(f"{path} holds no member: {error!r}"))
+        return None
+
+    def folder(self, key: str, machine: str = "") -> Path:
+        """Where what this machine class, or another one, has of a network is kept."""
+        return self.root / key[:2] / key / (machine or self.machine)
+
+    def _partials(self, key: str) -> tuple[Path, Path]:
+        folder = self.folder(key)
+        return folder / "partial.safetensors", folder / "partial.previous.safetensors"
+
+    def _candidates(self, key: str) -> Iterable[Path]:
+        """This machine class first, then, if accepted, the others in order of their names."""
+        own = self.folder(key) / "network.safetensors"
+        yield own
+        if self.accept == "any":
+            yield from (path for path in sorted(own.parent.parent.glob("*/network.safetensors")) if path != own)
+
+    def reject(self, network: Network, why: str) -> None:
+        """Set a network aside that is whole and still not what its key stands for."""
+        path = self.folder(network.key, network.machine) / "network.safetensors"
+        self._set_aside(path, Corrupt(f"{path} {why}"))
+
+    def reject_partial(self, partial: Partial, why: str) -> None:
+        """Forget where a member was that is whole and still not what its key stands for."""
+        newest, previous = self._partials(partial.key)
+        self._set_aside(newest if newest.exists() else previous, Corrupt(f"{newest} {why}"))
+        self.drop_partials(partial.key)
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        log.warning("%s; it is set aside and the network is trained again", error)
+        with suppress(FileNotFoundError):
+            path.replace(path.with_suffix(".corrupt"))
+
+
+def _packed(network: Network) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    arrays = {f"row/{step}": row for step, row in network.rows.items()}
+    arrays["losses"] = network.losses
+    if network.mask is not None:
+        arrays["mask"] = network.mask.astype(np.uint8)
+    for label, values in network.measured.items():
+        steps = sorted(values)
+        arrays[f"steps/{label}"] = np.array(steps, np.int64)
+        arrays[f"values/{label}"] = np.array([values[step] for step in steps], np.float64)
+    about = {"format": FORMAT, "key": network.key, "status": network.status, "step": str(network.step)}
+    about["events"] = json.dumps(network.events, sort_keys=True)
+    return arrays, about
+
+
+def _network(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, path: Path) -> Network:
+    """A network from a verified file; Corrupt if it is whole but not what this key stands for."""
+    if about.get("format") != FORMAT:
+        raise Corrupt(f"{path} has format {about.get('format')}, this version reads {FORMAT}")
+    if about.get("key") != key:
+        raise Corrupt(f"{path} holds the network {about.get('key')}")
+    try:
+        network = Network(
+            key=key,
+            status=about["status"],  # type: ignore[arg-type]
+            step=int(about["step"]),
+            rows={int(name[4:]): array for name, array in arrays.items() if name.startswith("row/")},
+            losses=arrays["losses"],
+            mask=arrays["mask"].astype(bool) if "mask" in arrays else None,
+            measured=dict(_measured(arrays)),
+            events={str(name): int(step) for name, step in json.loads(about.get("events", "{}")).items()},
+            machine=path.parent.name,
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise Corrupt(f"{path} holds no network: {error!r}") from None
+    if fault := _fault(network, partial="theta" in arrays):
+        raise Corrupt(f"{path} holds no network: {fault}")
+    return network
+
+
+def _partial(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, path: Path) -> Partial:
+    """A member from a verified file; Corrupt if its state does not fit its row, which fused kernels do not check."""
+    network = _network(arrays, about, key, path)
+    state = {name[6:]: value for name, value in arrays.items() if name.startswith("state/")}
+    partial = Partial(key, int(about["at"]), arrays["theta"], state, network)
+    row = network.rows[0]
+    if any(array.shape != row.shape or array.dtype != row.dtype for array in (partial.theta, *state.values())):
+        raise Corrupt(f"{path} holds no member: its state has another shape than its row")
+    if not np.isfinite(partial.theta).all() or partial.step < 1 or len(network.losses) != partial.step:
+        raise Corrupt(f"{path} holds no member: its row or its history is not that of step {partial.step}")
+    return partial
+
+
+def _measured(arrays: dict[str, np.ndarray]) -> Iterator[tuple[str, dict[int, float]]]:
+    for name, steps in arrays.items():
+        if name.startswith("steps/"):
+            label = name.removeprefix("steps/")
+            values = arrays[f"values/{label}"]
+            if steps.ndim != 1 or steps.dtype.kind != "i" or values.dtype.kind != "f" or values.shape != steps.shape:
+                raise ValueError(f"{label} has no value for each step")
+            yield label, dict(zip(steps.tolist(), values.tolist(), strict=True))
+
+
+def _fault(network: Network, *, partial: bool) -> str:
+    """What is impossible about a network, empty if nothing is."""
+    rows = list(network.rows.values())
+    if network.status not in get_args(Status):
+        return f"there is no status {network.status!r}"
+    if 0 not in network.rows or min(network.rows) < 0 or (network.step not in network.rows and not partial):
+        return "its first or last row is missing"
+    if any(row.ndim != 1 or row.dtype.kind != "f" or row.shape != rows[0].shape for row in rows):
+        return "its rows are not of one length"
+    if len({row.dtype for row in rows}) > 1 or not all(np.isfinite(row).all() for row in rows):
+        return "its rows are not finite numbers of one type"
+    if network.losses.ndim != 1 or network.losses.dtype.kind != "f":
+        return "its losses are no list of numbers"
+    if network.mask is not None and network.mask.shape != rows[0].shape:
+        return "its mask has another length than its rows"
+    if not set(network.events.values()) <= network.rows.keys():
+        return "an event names a row that is missing"
+    return ""

@@ -1,0 +1,87 @@
+"""Pictures of ensembles: the law of their NLL, what else grows with their size, and their width."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expzoo.analysis.contract import Figure
+from expzoo.report import figures
+from expzoo.science.numerics import power_law
+from expzoo.store import records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+
+def law(table: pl.DataFrame, curves: Mapping[str, str], outside: np.ndarray) -> Figure:
+    """How far each curve lies above its limit: a power law is a straight line."""
+    picture, (axes,) = figures.canvas(height=4.0)
+    sizes = records.pivot(table, "size", arm="pool", metric=next(iter(curves)))[0]
+    for metric, label in curves.items():
+        _, values = records.pivot(table, "size", arm="pool", metric=metric)
+        fitted = (~outside).sum() >= power_law.FEWEST and np.isfinite(values[0][~outside]).all()
+        fit = power_law.fit(sizes[~outside], values[0][~outside]) if fitted else None
+        level = fit.level if fit else 0.99 * min(values[0][np.isfinite(values[0])], default=0.0)
+        figures.curve(axes, sizes, values[0] - level, f"{label} (a = {fit.rate:.2f})" if fit else label)
+        if fit:
+            dense = np.geomspace(sizes[0], sizes[-1], 60)
+            axes.plot(dense, fit(dense) - fit.level, color="0.5", linewidth=0.8, linestyle=":", zorder=1)
+    if outside.any():
+        axes.axvline(sizes[~outside][-1] * 1.1, color="0.6", linewidth=0.8, linestyle="--")
+    chosen = records.select(table, arm="pool", metric=list(curves))
+    scale = "log" if chosen["value"].is_finite().any() else "linear"  # where all diverged there is nothing to scale
+    axes.set(xscale="log", yscale=scale, xlabel="networks in the ensemble", ylabel="above the fitted limit (nats)")
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    figures.legend(axes)
+    caption = (
+        "Means over ensembles drawn from one pool, less the limit c of the law c + b n^a (dotted), which was "
+        "fitted to the sizes left of the dashed line and foretells those on its right."
+    )
+    return Figure("power_law", "NLL against the size of the ensemble", caption, picture, chosen)
+
+
+def size(table: pl.DataFrame) -> Figure:
+    """Accuracy and diversity against size."""
+    wanted = {
+        "accuracy": "test accuracy (%)",
+        "disagreement": "pairs that disagree (%)",
+        "gain": "gain over a member (nats)",
+    }
+    picture, panels = figures.canvas(1, 3, height=3.0, width=8.6)
+    for axes, (metric, unit) in zip(panels, wanted.items(), strict=True):
+        sizes, values = records.pivot(table, "size", arm="pool", metric=metric)
+        shown = slice(1 if metric == "disagreement" else 0, None)
+        figures.curve(axes, sizes[shown], values[0][shown], "pool")
+        axes.set(xscale="log", xlabel="networks", ylabel=unit)
+        axes.set_xticks([1, 2, 4, 8, 16, 32], list(map(str, [1, 2, 4, 8, 16, 32])))
+        axes.set_xlim(sizes[0] * 0.9, sizes[-1] * 1.1)
+        if metric != "accuracy":
+            axes.set_ylim(0, 1.15 * max(values[np.isfinite(values)], default=0.0) or 1)
+        axes.minorticks_off()
+    caption = (
+        "Means over ensembles drawn from one pool: accuracy, pairwise disagreement, and NLL less that of a member."
+    )
+    chosen = records.select(table, arm="pool", metric=list(wanted))
+    return Figure("size", "Accuracy and diversity against the size of the ensemble", caption, picture, chosen)
+
+
+def width(table: pl.DataFrame) -> Figure:
+    """NLL of one network and of an ensemble, calibrated and not, against width."""
+    picture, panels = figures.canvas(1, 2, height=3.6, sharey=True)
+    chosen = records.select(table, arm="widths")
+    for axes, (metric, title) in zip(panels, (("nll", "temperature 1"), ("cnll_after", "calibrated")), strict=True):
+        for size in sorted(set(chosen["size"])):
+            widths, values = records.pivot(chosen, "width", metric=metric, size=size)
+            figures.curve(axes, widths, values[0], f"{size} network{'s' if size > 1 else ''}")
+        axes.set(xscale="log", xlabel="width", title=title)
+        axes.set_xticks(widths, [str(width) for width in widths])
+        axes.minorticks_off()
+    panels[0].set_ylabel("test NLL (nats)")
+    figures.legend(panels[0])
+    caption = "Means over the networks of a pool for each width, and the ensemble of all of them."
+    return Figure("width", "One network and an ensemble against width", caption, picture, chosen)

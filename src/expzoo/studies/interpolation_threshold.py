@@ -1,0 +1,74 @@
+"""The smallest size that fits its training set, by a grid and bisection; and how it grows with other quantities."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from expzoo.science.controls import Control
+from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass
+class Search:
+    """Which sizes were seen to fit one training set."""
+
+    fits: dict[int, bool] = field(default_factory=dict)
+
+    def bracket(self) -> tuple[int, int] | None:
+        """The largest size below the smallest that fits, and that one; None if none fits or the very first does."""
+        fitting = [size for size, fits in self.fits.items() if fits]
+        smaller = [size for size in self.fits if fitting and size < min(fitting)]
+        return (max(smaller), min(fitting)) if smaller else None
+
+    def next(self) -> int | None:
+        """The size to ask next: halfway between, on a logarithmic scale; None if there is nothing between."""
+        if (ends := self.bracket()) is None:
+            return None
+        middle = round(float(np.sqrt(ends[0] * ends[1])))
+        return middle if ends[0] < middle < ends[1] else None
+
+    def threshold(self) -> int | None:
+        """The smallest size that fits, None if the search found none or started too high to tell."""
+        ends = self.bracket()
+        return ends[1] if ends else None
+
+
+def exponents(cells: Mapping[tuple[int, int], float]) -> tuple[float, float]:
+    """(b, c) of log N = a + b log n + c log k by least squares over cells {(n, k): N}; NaN if N is missing anywhere."""
+    sizes = np.array(list(cells), np.float64)
+    design = np.column_stack([np.ones(len(cells)), np.log(sizes)])
+    values = np.log(np.array(list(cells.values()), np.float64))
+    if not np.isfinite(values).all() or np.linalg.matrix_rank(design) < 3:
+        return float("nan"), float("nan")
+    _, b, c = np.linalg.lstsq(design, values, rcond=None)[0]
+    return float(b), float(c)
+
+
+def known_thresholds(classes: Sequence[int], rounds: int) -> Control:
+    """The same search where N* = nK is known: least squares on random features fits n examples from n features on."""
+    cells = {}
+    for n in (24, 48, 96):
+        x = np.random.default_rng(n).standard_normal((n, 12))
+        seen = relu_features(x, directions(n, 12, 4 * n))
+        for k in classes:
+            targets = one_hot(np.arange(n) * 7 % k, k)
+
+            def fits(count: int, seen: np.ndarray = seen, targets: np.ndarray = targets) -> bool:
+                part = seen[:, :count]
+                return float(np.mean((part @ fit(part, targets) - targets) ** 2)) < 1e-12
+
+            search = Search({count: fits(count) for count in (2, 5, 11, 23, 50, 110, 240) if count <= 4 * n})
+            for _ in range(rounds + 4):
+                if (middle := search.next()) is not None:
+                    search.fits[middle] = fits(middle)
+            cells[n, k] = float(search.threshold() or math.nan) * k
+    b, c = exponents(cells)
+    seen_powers = f"exponents {b:.2f} of n and {c:.2f} of K, known to be 1 and 1"
+    return Control("least squares on random features", abs(b - 1) < 0.05 and abs(c - 1) < 0.05, seen_powers)

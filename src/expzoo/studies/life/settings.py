@@ -1,0 +1,73 @@
+"""What the experiments on the Game of Life need of a configuration, checked before anything is trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from expzoo.components.datasets import refuse
+from expzoo.components.feasibility import model_faults
+from expzoo.config import registry
+from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from expzoo.spec.spec import Component, Spec
+
+NEEDED = {
+    "dataset": ("life", ("neighbourhood", "rule", "steps", "edge", "batch_size")),
+    "model": ("life_net", ("steps", "m_factor", "d_factor", "activation", "output", "edge", "normalize")),
+}
+"""The options that are varied, and the plugin that has them."""
+
+
+def refuse_lists(**lists: Sequence[object]) -> None:
+    """ValueError if one of these lists is empty, or has a value twice: its networks would count twice."""
+    refuse(
+        f"{name} must be a list of one or more different values, not {list(values)}"
+        for name, values in lists.items()
+        if len({*values}) < max(len(values), 1)
+    )
+
+
+def check(base: Spec, instead: Mapping[str, str]) -> None:
+    """BadInput if the base is no network for the Game of Life, or sets what the analysis sets: `instead` says where.
+
+    `instead` maps options such as "model.m_factor" to what decides them. A value given there would be ignored.
+    """
+    components = {"dataset": base.dataset, "model": base.model}
+    faults = [fault for kind, component in components.items() for fault in _missing(kind, component)]
+    if not faults:
+        faults = [fault for option, where in instead.items() for fault in _ignored(components, option, where)]
+        faults += _edges(base)
+    if faults:
+        raise BadInput("\n".join(faults))
+
+
+def check_fit(specs: Iterable[Spec]) -> None:
+    """BadInput at the first of these specs whose network cannot be built here; the widest ones suffice."""
+    for spec in specs:
+        try:
+            model_faults(spec, spec.dataset.build())
+        except BadInput as error:
+            raise BadInput(f"{error}, at m_factor {spec.model['m_factor']}") from error
+
+
+def _missing(kind: str, component: Component) -> Iterator[str]:
+    plugin, needed = NEEDED[kind]
+    if absent := [option for option in needed if option not in dict(component.options)]:
+        yield f"{kind}={component.name} has no {', '.join(absent)}, which experiments on Life set: give {kind}={plugin}"
+
+
+def _ignored(components: Mapping[str, Component], option: str, where: str) -> Iterator[str]:
+    kind, _, name = option.partition(".")
+    component = components[kind]
+    default = registry.declared(kind, component.name).options[name].default
+    if component[name] != default:
+        yield f"{option} {component[name]} would be ignored: this experiment takes it from {where}"
+
+
+def _edges(base: Spec) -> Iterator[str]:
+    own, wanted = base.model["edge"], base.dataset["edge"]
+    if own not in (wanted, registry.declared("model", base.model.name).options["edge"].default):
+        yield f"model.edge {own} is not the edge of the boards: give dataset.edge={own}, which the model follows"

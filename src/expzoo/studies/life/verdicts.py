@@ -1,0 +1,237 @@
+"""Verdicts on how often networks of a grid of settings succeed."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from expzoo.science.claims import Claim, Control, decide, decide_all, known_answer
+from expzoo.science.statistics import Estimate, clopper_pearson, complete, mean_t, newcombe
+from expzoo.store import records
+from expzoo.studies.life import claims
+from expzoo.studies.life.fits import growth, half_width
+from expzoo.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, counts, hand_set_control, outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+    from expzoo.science.claims import Measure
+    from expzoo.science.verdicts import Verdict
+
+LEAST_WIDTHS = 3
+MANY = 5  # steps from which the essay speaks of no success
+LEAST_HALF = 8  # seeds, for the bootstrap of the control that compares two halves of them
+FALLING = 5  # percent in the last tenth of the training: a loss that has not settled
+LOWEST, BEST, HIGHEST = 0.2, 0.38, 0.5  # the densities that are compared
+
+
+class Grid:
+    """The records of a grid of settings, and what can be judged of them."""
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self.table = table
+        trained = table.filter(table["arm"] != KNOWN)
+        self.cells = {tuple(row) for row in trained.select("arm", "game_steps", "m", "d").unique().iter_rows()}
+        self.densities = sorted({*trained["density"].drop_nulls()}) if "density" in trained.columns else []
+
+    def has(self, *cells: tuple[str, int, int, float]) -> bool:
+        """Whether all these cells were trained: (arm, steps, m, d)."""
+        return {*cells} <= self.cells
+
+    def of(self, arm: str, steps: int, m: int, d: float, **more: Any) -> dict[str, Any]:
+        """The columns of a cell."""
+        return {"arm": arm, "game_steps": steps, "m": m, "d": d} | more
+
+    def widths(self, steps: int, d: float = 1.0, arm: str = "smooth") -> list[int]:
+        """The widths of an arm's networks for so many steps."""
+        return sorted(m for own, n, m, depth in self.cells if (own, n, depth) == (arm, steps, d))
+
+    def rate(self, claim: Claim, control: Control | None, *cell: Any) -> Verdict:
+        """The verdict on the success rate of a cell."""
+        successes, trials = counts(self.table, **self.of(*cell))
+        verdict = decide(claim, clopper_pearson(successes, trials).scaled(100), control=control)
+        facts = [verdict.note, f"{successes} of {trials}", *self._exact(*cell), *self._starts(*cell)]
+        return replace(verdict, note="; ".join(filter(None, facts)))
+
+    def _exact(self, *cell: Any) -> Iterator[str]:
+        """How many of a cell's networks are right on everything that a cell can see, where that was tried."""
+        values = records.select(self.table, metric=SUCCESS, split="all", **self.of(*cell))["value"].to_list()
+        if values:
+            yield f"{sum(value == 100 for value in values)} right on all 512 neighbourhoods"
+
+    def still_falling(self) -> str:
+        """How many of the networks that failed had not settled when their training ended."""
+        ended = records.select(self.table, end=True)
+        failed = ended.filter((ended["metric"] == SUCCESS) & (ended["split"] == "test") & (ended["value"] == 0))["key"]
+        falls = ended.filter((ended["metric"] == "late_fall") & ended["key"].is_in(failed.to_list()))["value"]
+        count = int((falls > FALLING).sum())
+        return f"of {len(falls)} networks that failed, the loss of {count} still fell by {FALLING} % in the last tenth"
+
+    def _starts(self, *cell: Any) -> Iterator[str]:
+        """What was seen of a cell's networks before training."""
+        seen = {"dead_at_start": "answered all dead", "no_gradient_at_start": "had no gradient in the first two layers"}
+        for metric, words in seen.items():
+            values = records.select(self.table, metric=metric, **self.of(*cell))["value"].to_list()
+            if values:
+                yield f"{sum(values) / len(values):.0f} % {words} before training"
+
+    def difference(self, first: dict[str, Any], second: dict[str, Any]) -> Measure:
+        """The estimator of the first cell's success rate minus the second's."""
+        (a, n), (b, k) = counts(self.table, **first), counts(self.table, **second)
+        return lambda *, level: newcombe((a, b), (n, k), level=level).scaled(100)
+
+    def matrix(self, steps: tuple[int, int], widths: list[int]) -> np.ndarray:
+        """Success of each seed, (seeds, 2, widths), of the seeds whose networks all ended."""
+        columns = [[outcomes(self.table, **self.of("smooth", n, m, 1.0)) for m in widths] for n in steps]
+        seeds = sorted(columns[0][0])
+        values = np.array([[[by_seed[seed] for by_seed in row] for row in columns] for seed in seeds])
+        return complete(values)[0][0]
+
+
+def judge(table: pl.DataFrame, base_rates: np.ndarray) -> Iterator[Verdict]:
+    """A verdict on every claim that the grid has the networks for.
+
+    `base_rates` (rows, 3) are numbers of game steps, each with the percentages of cells and of boards that are dead.
+    """
+    grid, control = Grid(table), hand_set_control(table)
+    if grid.densities:
+        yield from _density(grid, control)
+        return
+    narrow = ("smooth", 1, 1, 1.0)
+    if grid.has(("plain", 1, 1, 1.0)):
+        yield grid.rate(claims.MINIMAL, control, "plain", 1, 1, 1.0)
+    if grid.has(narrow):
+        yield grid.rate(claims.SMOOTH, control, *narrow)
+    if grid.has(narrow, ("smooth", 1, 5, 1.0)):
+        gain = grid.difference(grid.of("smooth", 1, 5, 1.0), grid.of(*narrow))
+        yield decide(claims.WIDTH, gain(level=claims.WIDTH.level), control=control)
+        yield grid.rate(claims.WIDE_LEARNS, control, "smooth", 1, 5, 1.0)
+    yield from _growth(grid, control)
+    yield from _cells(grid, control, {int(steps): float(cells) for steps, cells, _ in base_rates})
+    yield from _depth(grid, control)
+    yield from many_steps(table, control)
+
+
+def many_steps(table: pl.DataFrame, control: Control | None) -> Iterator[Verdict]:
+    """The verdict on the success rate of all networks for five steps and more, pooled, if there are any."""
+    rows = records.select(table, arm="smooth", metric=SUCCESS, split="test", end=True)
+    values = rows.filter(rows["game_steps"] >= MANY)["value"].to_numpy()
+    if len(values):
+        count, networks = int((values == 100).sum()), len(values)
+        verdict = decide(claims.MANY_STEPS, clopper_pearson(count, networks).scaled(100), control=control)
+        yield replace(verdict, note=f"{verdict.note}; {count} of {networks} networks, pooled")
+
+
+def _growth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
+    steps = sorted({n for arm, n, _, d in grid.cells if (arm, d) == ("smooth", 1.0)})
+    pairs = [pair for pair in itertools.pairwise(steps) if pair[1] <= 3 and len(_shared(grid, pair)) >= LEAST_WIDTHS]
+    if not pairs:
+        return
+    measures = {}
+    for pair in pairs:
+        tried = _shared(grid, pair)
+        measures[f"{pair[0]} to {pair[1]} steps"] = partial(growth, grid.matrix(pair, tried), tried)
+    verdict = decide_all(claims.WIDTH_GROWS, measures, control=_halves(grid, pairs[0]) or control)
+    halves = "; ".join(_half(grid, n, _shared(grid, pair)) for pair in pairs for n in pair[pair != pairs[0] :])
+    yield replace(verdict, note=f"{verdict.note}; {halves}; {grid.still_falling()}")
+
+
+def _half(grid: Grid, steps: int, widths: list[int]) -> str:
+    """At which width half of the networks for so many steps succeed, as far as the widths that were tried tell."""
+    counted = [counts(grid.table, **grid.of("smooth", steps, m, 1.0)) for m in widths]
+    (successes, trials), tried = np.array(counted, float).T, np.array(widths, float)
+    half = half_width(successes, trials, tried)
+    beyond = " (beyond the widths tried)" * (not tried.min() <= half <= tried.max())
+    return f"{steps} step{'s' * (steps > 1)}: half succeed at m = {half:.2g}{beyond}"
+
+
+def _halves(grid: Grid, pair: tuple[int, int]) -> Control | None:
+    """That two halves of the seeds, at the smaller number of steps, need one width; None if there are too few."""
+    widths = _shared(grid, pair)
+    seeds = grid.matrix(pair, widths)[:, 0]
+    if (half := len(seeds) // 2) < LEAST_HALF:
+        return None
+    halves = np.stack([seeds[:half], seeds[half : 2 * half]], 1)
+    steps = f"{pair[0]} step" + "s" * (pair[0] > 1)
+    return known_answer(f"two halves of the seeds at {steps} need one width", partial(growth, halves, widths), 1.0)
+
+
+def _shared(grid: Grid, pair: tuple[int, int]) -> list[int]:
+    return sorted({*grid.widths(pair[0])} & {*grid.widths(pair[1])})
+
+
+def _cells(grid: Grid, control: Control | None, dead_cells: dict[int, float]) -> Iterator[Verdict]:
+    """Cell accuracy of the networks that failed at two steps: the mean of each seed's."""
+    if not grid.widths(2):
+        return
+    chosen = records.select(grid.table, arm="smooth", game_steps=2, d=1.0, end=True)
+    chosen = chosen.filter(chosen["split"] == "test")
+    ended = chosen.filter(chosen["metric"] == SUCCESS).select("key", "value")
+    failed = {key for key, value in ended.iter_rows() if value == 0}
+    rows = chosen.filter((chosen["metric"] == CELLS) & chosen["key"].is_in(sorted(failed)))
+    by_seed: dict[int, list[float]] = {}
+    for seed, value in rows.select("seed", "value").iter_rows():
+        by_seed.setdefault(seed, []).append(value)
+    estimate: Estimate = mean_t([float(np.mean(values)) for _, values in sorted(by_seed.items())])
+    boards = chosen.filter((chosen["metric"] == BOARDS) & chosen["key"].is_in(sorted(failed)))["value"].mean()
+    verdict = decide(claims.CELLS_HIDE, estimate, control=control)
+    facts = f"{len(failed)} failed networks, right in {boards:.1f} % of the boards" if failed else "no network failed"
+    facts += f"; all dead would be right in {dead_cells[2]:.1f} % of the cells"
+    yield replace(verdict, note=f"{verdict.note}; {facts}{_diamonds(grid, failed)}".lstrip("; "))
+
+
+def _diamonds(grid: Grid, failed: set[str]) -> str:
+    """How many of the networks that succeed at two steps are right on every diamond, where that was tried."""
+    tried = records.select(grid.table, arm="smooth", game_steps=2, d=1.0, metric=SUCCESS, split="all")
+    values = tried.filter(~tried["key"].is_in(sorted(failed)))["value"]
+    right = int((values == 100).sum())
+    return f"; {right} of {len(values)} that succeed are right on all 8192 diamonds" if len(values) else ""
+
+
+def _depth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
+    """Decided in the recipe of the essay's curves, which has dropout between blocks; the others stand beside it."""
+    found = {arm: _deeper(grid, arm) for arm in ("normalized", "smooth")}
+    arms = [arm for arm, pairs in found.items() if pairs]
+    if not arms:
+        return
+    pairs = found[arms[0]]
+    beside = "; ".join(_gains(grid, arm) for arm in arms)
+    verdict = decide_all(claims.DEPTH, {f"m = {m}": pair for m, pair in pairs.items()}, control=control)
+    yield replace(verdict, note=f"{verdict.note}; {beside}")
+    if 5 in pairs:
+        verdict = decide(claims.DEPTH_HURTS, pairs[5](level=claims.DEPTH_HURTS.level), control=control)
+        yield replace(verdict, note=f"{verdict.note}; {beside}".lstrip("; "))
+
+
+def _deeper(grid: Grid, arm: str) -> dict[int, Measure]:
+    """Width -> the estimator of what twice the depth adds to the success rate of one step."""
+    widths = [m for m in grid.widths(1, arm=arm) if m in grid.widths(1, 2.0, arm)]
+    return {m: grid.difference(grid.of(arm, 1, m, 2.0), grid.of(arm, 1, m, 1.0)) for m in widths}
+
+
+def _gains(grid: Grid, arm: str) -> str:
+    """An arm's successes at both depths, by width."""
+    words = [
+        " against ".join("{} of {}".format(*counts(grid.table, **grid.of(arm, 1, m, d))) for d in (2.0, 1.0))
+        + f" at m = {m}"
+        for m in _deeper(grid, arm)
+    ]
+    return f"{arm}, twice the depth: {', '.join(words)}"
+
+
+def _density(grid: Grid, control: Control | None) -> Iterator[Verdict]:
+    [cell] = {cell for cell in grid.cells if cell[0] == "smooth"} or [None]
+    wanted = {LOWEST, BEST, HIGHEST}
+    if cell is None or not all(any(abs(one - other) < 1e-9 for other in grid.densities) for one in wanted):
+        return
+    best = grid.of(*cell, density=BEST)
+    measures = {
+        f"{BEST} against {other}": grid.difference(best, grid.of(*cell, density=other)) for other in (LOWEST, HIGHEST)
+    }
+    yield decide_all(claims.DENSITY, measures, control=control)

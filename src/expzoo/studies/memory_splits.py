@@ -1,0 +1,173 @@
+"""One budget of parameters spent on one network or on an ensemble of thinner ones: the grid, its networks, its numbers.
+
+Chirkova, Lobacheva & Vetrov 2020, "Deep ensembles on a fixed memory budget: one wide network or several thinner ones?"
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from expzoo.analysis.predictions import Predictions, ensemble, require_validation
+from expzoo.engine.evaluation import Measure
+from expzoo.lab.trained import Request, Trained
+from expzoo.science.numerics import ensembles
+from expzoo.science.numerics.calibration import log_softmax, nll
+from expzoo.store import records
+from expzoo.system.errors import BadInput
+from expzoo.system.randomness import integers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from expzoo.analysis.contract import Setting
+    from expzoo.spec.spec import Component, Spec
+
+AGAIN = "again"  # another network where an ensemble has one member: the control whose right answer is no difference
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Budgets of parameters, biases included, and numbers of networks that each is spent on; both increase."""
+
+    budgets: tuple[int, ...]
+    parts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for name, values in (("budgets", self.budgets), ("parts", self.parts)):
+            if len(values) < 2 or any(a >= b for a, b in pairwise(values)):
+                raise ValueError(f"{name} {list(values)} must be two or more numbers that increase")
+        if self.parts[0] != 1:
+            raise ValueError(f"parts {list(self.parts)} must start with 1, a single network")
+
+    def request(self, setting: Setting) -> Request:
+        """All networks of all replicates; cells whose networks have one width share them, but for the largest budget.
+
+        Networks of the largest budget are in no other cell, so that what is foretold about it was not fitted to.
+        BadInput if there is no validation split, or if a budget cannot be spent on so many networks.
+        """
+        require_validation(setting.base)
+        specs = [spec for *_, members in self._cells(setting) for spec in members]
+        return Request(tuple(specs), (Measure("accuracy", "test"),))
+
+    def _cells(self, setting: Setting) -> list[tuple[int, int, int, str, list[Spec]]]:
+        """Seed, budget, part, arm and networks of each ensemble."""
+        data = setting.base.dataset.build()
+        shape = tuple(data.inputs), data.outputs
+        widths = {(b, k): widest(setting.base.model, *shape, b, k) for b in self.budgets for k in self.parts}
+        cells = []
+        for seed in setting.seeds:
+            for (budget, part), width in widths.items():
+                thin = setting.base.replace(model={"width": width})
+                start = self.parts[-1] if budget == self.budgets[-1] else 0
+                cells.append((seed, budget, part, "split", ensemble(thin, seed, part, start)))
+                if part == 1 and budget == self.budgets[-1]:
+                    cells.append((seed, budget, part, AGAIN, ensemble(thin, seed, 1, 2 * self.parts[-1])))
+        return cells
+
+    def rows(self, setting: Setting, networks: Sequence[Trained]) -> list[dict[str, Any]]:
+        """Accuracy, NLL and CNLL of every ensemble, from the networks of `request` in their order."""
+        predictions, found, place = _Remembered(), [], 0
+        for seed, budget, part, arm, members in self._cells(setting):
+            own = networks[place : place + len(members)]
+            place += len(members)
+            common = {"seed": seed, "arm": arm, "budget": budget, "parts": part, "split": "test", "step": own[0].step}
+            common |= {"width": own[0].spec.model["width"], "key": ensembles.key_of([network.key for network in own])}
+            values = predictions.scores(own)
+            found += [common | {"metric": metric, "value": value} for metric, value in values.items()]
+        return found
+
+
+class _Remembered:
+    """Scores of ensembles, whose members' predictions are made once though several ensembles hold them."""
+
+    def __init__(self) -> None:
+        self._predictions = Predictions()
+        self._logits: dict[tuple[str, str], np.ndarray] = {}
+
+    def _of(self, network: Trained, split: str) -> np.ndarray:
+        if (network.key, split) not in self._logits:
+            self._logits[network.key, split] = self._predictions.logits(network, split).astype(np.float32)
+        return self._logits[network.key, split]
+
+    def scores(self, networks: Sequence[Trained]) -> dict[str, float]:
+        """Accuracy (%), NLL and CNLL with the temperature after averaging; NaN if a member diverged."""
+        if any(network.diverged for network in networks):
+            return dict.fromkeys(("accuracy", "nll", "cnll"), float("nan"))
+        means = {
+            split: ensembles.average(log_softmax(np.stack([self._of(network, split) for network in networks])))
+            for split in ("validation", "test")
+        }
+        labels = {split: self._predictions.labels(networks[0], split) for split in means}
+        calibrated = ensembles.calibrated_mean(means, labels["validation"])
+        return {
+            "accuracy": float(100 * (means["test"].argmax(1) == labels["test"]).mean()),
+            "nll": nll(means["test"], labels["test"]),
+            "cnll": nll(calibrated, labels["test"]),
+        }
+
+
+@cache
+def num_parameters(model: Component, inputs: tuple[int, ...], outputs: int) -> int:
+    """The parameters of a model on data of this shape; it is built without storage, so that its size costs nothing."""
+    import torch
+
+    with torch.device("meta"):
+        module = model.build(inputs, outputs)
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def widest(model: Component, inputs: tuple[int, ...], outputs: int, budget: int, parts: int) -> int:
+    """The largest width at which so many networks have at most `budget` parameters; BadInput if there is none.
+
+    Parameters grow with the square of the width where layers are square, so a k-th of the budget is a width of about
+    1 / sqrt(k), not 1 / k.
+    """
+
+    def size(width: int) -> int:
+        return num_parameters(model.replace(width=width), inputs, outputs)
+
+    room = budget // parts
+    if (least := size(1)) > room:
+        raise BadInput(f"a budget of {budget} parameters is not enough for {parts} networks of {least} at width 1")
+    low, high = 1, 2
+    while size(high) <= room:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if size(middle) <= room else (low, middle)
+    return low
+
+
+def cube(table: pl.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Seeds, budgets, parts, and values (seeds, budgets, parts) of the seeds that have all of them.
+
+    A seed of which a network diverged is left out; whoever calls says how many.
+    """
+    chosen = records.select(table, arm="split", metric=metric)
+    axes = [chosen[name].unique().sort() for name in ("seed", "budget", "parts")]
+    values = np.full([len(axis) for axis in axes], np.nan)
+    values[tuple(axis.search_sorted(chosen[axis.name]).to_numpy() for axis in axes)] = chosen["value"].to_numpy()
+    whole = np.isfinite(values).all((1, 2))
+    seeds, budgets, parts = (axis.to_numpy() for axis in axes)
+    return seeds[whole], budgets, parts, values[whole]
+
+
+def best(values: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """The number of networks of least mean CNLL, values (seeds, ..., parts): shape (...)."""
+    return parts[values.mean(0).argmin(-1)]
+
+
+def best_interval(values: np.ndarray, parts: np.ndarray, draws: int = 999) -> tuple[np.ndarray, np.ndarray]:
+    """Between which numbers of networks the best one lies in 95 % of resamples of the seeds: low and high, (...)."""
+    count = len(values)
+    drawn = integers(0, "best split", 0, draws * count, count).reshape(draws, count)
+    found = np.stack([best(values[chosen], parts) for chosen in drawn])
+    low, high = np.quantile(found, [0.025, 0.975], axis=0, method="nearest")
+    return low, high

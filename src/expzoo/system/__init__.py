@@ -1,0 +1,1 @@
+"""Files, signals, random numbers and the machine: nothing here knows of networks."""
