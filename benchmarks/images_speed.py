@@ -24,7 +24,8 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from expzoo.engine.assembly import Assembler  # noqa: E402
-from expzoo.spec.spec import Component, Spec  # noqa: E402
+from expzoo.spec.component import Component  # noqa: E402
+from expzoo.spec.spec import Spec  # noqa: E402
 from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.system.randomness import member_seed  # noqa: E402
 

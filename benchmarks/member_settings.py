@@ -27,7 +27,8 @@ import torch  # noqa: E402
 from expzoo.engine.assembly import Assembler  # noqa: E402
 from expzoo.engine.evaluation import Evaluator  # noqa: E402
 from expzoo.engine.session import Session  # noqa: E402
-from expzoo.spec.spec import Component, RandomMask, Spec  # noqa: E402
+from expzoo.spec.component import Component  # noqa: E402
+from expzoo.spec.spec import RandomMask, Spec  # noqa: E402
 from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.system.randomness import member_seed  # noqa: E402
 

@@ -24,7 +24,8 @@ from torch import Tensor  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from expzoo.engine.assembly import Assembler  # noqa: E402
-from expzoo.spec.spec import Component, Spec  # noqa: E402
+from expzoo.spec.component import Component  # noqa: E402
+from expzoo.spec.spec import Spec  # noqa: E402
 from expzoo.studies.metalearning.activation import LearnActivation, first_weights, notebook_network, small_network  # noqa: E402
 from expzoo.studies.metalearning.learning_rate import unrolled  # noqa: E402
 from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402

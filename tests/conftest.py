@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
 
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from expzoo.config.registry import available
-from expzoo.spec.spec import Component
+from expzoo.spec.component import Component
 from expzoo.system.errors import BadInput
 
 

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.components.learned_activations import PREFIX, names_of
 from expzoo.config.options import Activation, Count, Positive
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.lesson import Learned, Lessons
 from expzoo.lab.trained import Request
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Pairs, decide_each, no_difference
-from expzoo.spec.spec import Component, Fresh
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Fresh
 from expzoo.store import records
 from expzoo.studies.metalearning.activation import LearnActivation, notebook_network
 from expzoo.studies.metalearning.evaluation import Contest, seeds_of

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.analysis.predictions import Predictions, require_validation
 from expzoo.config.options import Count, Fraction
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, decide, decide_all
 from expzoo.science.numerics import power_law
 from expzoo.science.numerics.calibration import fit_temperature, log_softmax, nll
 from expzoo.science.resampling import bca
 from expzoo.science.statistics import Estimate, no_interval
+from expzoo.spec.measure import Measure
 from expzoo.store import records
 
 if TYPE_CHECKING:

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.analysis.predictions import Predictions, require_shared_data, require_validation
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.science.claims import Claim, Control, decide, decide_all
 from expzoo.science.numerics import ensembles, power_law
 from expzoo.science.numerics.calibration import log_softmax, nll
 from expzoo.science.resampling import bca
 from expzoo.science.statistics import Estimate, no_interval
+from expzoo.spec.measure import Measure
 from expzoo.studies import ensembles as pictures
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from expzoo.report.figures.figure import Figure
     from expzoo.science.claims import Measure as Estimator
     from expzoo.science.verdicts import Verdict
 

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.components.layout import Layout
 from expzoo.config.options import Count, Range
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, decide, decide_all
 from expzoo.science.statistics import complete
-from expzoo.spec.spec import Component, Fresh, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Fresh, Spec
 from expzoo.store import records
 from expzoo.studies import double_descent
 from expzoo.studies.double_descent import Curves

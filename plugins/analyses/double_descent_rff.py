@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Positive, Range
 from expzoo.config.registry import register
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, paired
 from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
 from expzoo.science.statistics import paired_t

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.components.layout import Layout
 from expzoo.config.options import Count, Fraction, Natural, Range
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, paired
 from expzoo.science.statistics import complete, mean_t
-from expzoo.spec.spec import Component, Event, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Event, Spec
 from expzoo.store import computed, records
 from expzoo.studies.interpolation_threshold import Search, exponents, known_thresholds
 from expzoo.system.errors import BadInput

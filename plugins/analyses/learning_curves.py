@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
+from expzoo.spec.measure import Measure
 from expzoo.spec.when import every
 from expzoo.store import records
 

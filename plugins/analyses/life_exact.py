@@ -6,13 +6,13 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.science.claims import Control, decide
 from expzoo.science.statistics import enumeration
+from expzoo.spec.measure import Measure
 from expzoo.spec.spec import SignFlip
 from expzoo.spec.when import at
 from expzoo.store import records
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from expzoo.report.figures.figure import Figure
     from expzoo.science.verdicts import Verdict
     from expzoo.spec.spec import Spec
 

@@ -10,11 +10,12 @@ import polars as pl
 import torch
 
 from expzoo.analysis.cohort import Cohort
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Range
 from expzoo.config.registry import register
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Control, decide_all, paired
 from expzoo.science.numerics.alignment import match_weights, permuted
 from expzoo.science.statistics import clopper_pearson

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
 from expzoo.report.figures.colours import INK, PAPER
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import decide, decide_all
 from expzoo.science.statistics import clopper_pearson, pair_on_seed, tost
 from expzoo.store import records

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Natural
 from expzoo.config.registry import register
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Control, decide
 from expzoo.science.resampling import cluster_bootstrap
 from expzoo.spec.spec import SignFlip

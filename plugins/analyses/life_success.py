@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from expzoo.analysis.cohort import Cohort
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Fraction, Positive
 from expzoo.config.registry import register
 from expzoo.lab.trained import Request, Trained
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from expzoo.report.figures.figure import Figure
     from expzoo.science.verdicts import Verdict
 
 Networks = list[tuple[Cell, Trained]]

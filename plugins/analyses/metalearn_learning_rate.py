@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Positive, Range
 from expzoo.config.registry import register
 from expzoo.lab.lesson import Learned, Lessons
 from expzoo.lab.trained import Request
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, paired
 from expzoo.science.statistics import complete, mean_t
-from expzoo.spec.spec import Component
+from expzoo.spec.component import Component
 from expzoo.store import records
 from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.components.layout import Layout
 from expzoo.config.options import Count, Range
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Pairs, decide_all, no_difference, paired
-from expzoo.spec.spec import Component, Fresh
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Fresh
 from expzoo.store import records
 
 if TYPE_CHECKING:

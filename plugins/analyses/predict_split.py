@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, decide, decide_all
 from expzoo.science.numerics import power_law
 from expzoo.science.resampling import bca

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, decide, known_answer, no_difference
 from expzoo.science.statistics import complete, mean_t, tost
+from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Fresh
 from expzoo.spec.when import every
 from expzoo.store import records

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.analysis.predictions import Predictions, require_validation
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, decide, decide_all, known_answer, paired
 from expzoo.science.numerics import calibration
 from expzoo.science.resampling import bca
 from expzoo.science.statistics import mean_t, pair_on_seed
+from expzoo.spec.measure import Measure
 from expzoo.store import records
 from expzoo.system.randomness import uniforms
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.analysis.pruning import Pruning, schedule
 from expzoo.config.options import Count, Fraction, Natural, Range
 from expzoo.config.registry import register
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, decide, known_answer
 from expzoo.science.resampling import row_permutation
 from expzoo.store import records

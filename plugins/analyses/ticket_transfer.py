@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.analysis.pruning import Pruning, schedule
 from expzoo.config.options import Count, Fraction, Natural, Range
 from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, no_difference, paired
+from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Fresh
 from expzoo.store import records
 

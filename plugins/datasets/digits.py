@@ -9,7 +9,6 @@ import numpy as np
 
 from expzoo.components.datasets import (
     SPLITS,
-    Recent,
     batches,
     frozen_split,
     noisy_labels,
@@ -21,6 +20,7 @@ from expzoo.components.datasets import (
 )
 from expzoo.config.options import Count, Fraction, Natural
 from expzoo.config.registry import register
+from expzoo.system.cache import Recent
 from expzoo.system.randomness import permutation, stable_hash
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import numpy as np
 
 from expzoo.components.datasets import (
     SPLITS,
-    Recent,
     batches,
     frozen_split,
     memory_faults,
@@ -24,6 +23,7 @@ from expzoo.components.datasets import (
 from expzoo.config.options import Count, Fraction, Natural, NonNegative
 from expzoo.config.registry import register
 from expzoo.studies.mnist1d import CLASSES, SEEDS, Recipe, generate
+from expzoo.system.cache import Recent
 from expzoo.system.randomness import stable_hash
 
 if TYPE_CHECKING:

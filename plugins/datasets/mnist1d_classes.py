@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from expzoo.components.datasets import Recent, batches, frozen_split, noisy_labels, refuse, training_faults
+from expzoo.components.datasets import batches, frozen_split, noisy_labels, refuse, training_faults
 from expzoo.config import registry
 from expzoo.config.options import Count, Fraction, Natural, Range
 from expzoo.config.registry import register
+from expzoo.system.cache import Recent
 
 if TYPE_CHECKING:
     import numpy as np

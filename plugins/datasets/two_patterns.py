@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from expzoo.components.datasets import Recent, batches, frozen_split, refuse_unknown
+from expzoo.components.datasets import batches, frozen_split, refuse_unknown
 from expzoo.config import registry
 from expzoo.config.options import Count, Natural, NonNegative
 from expzoo.config.registry import register
+from expzoo.system.cache import Recent
 from expzoo.system.randomness import integers, normals, stable_hash, uniforms
 
 if TYPE_CHECKING:

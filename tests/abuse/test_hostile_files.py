@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.lab import Lab, Request
+from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Spec
-from expzoo.store.store import Network, Partial, Store
+from expzoo.store.network import Network, Partial
+from expzoo.store.store import Store
 from expzoo.system.checksummed import Corrupt, pack, read_packed, unpack
 
 Arrays = dict[str, np.ndarray]
@@ -187,7 +188,7 @@ def network_file(lab: Lab) -> Path:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lab, Spec, bytes]:
     """A lab that has trained one tiny network, its spec, and its file."""
-    from expzoo.spec.spec import Component
+    from expzoo.spec.component import Component
 
     kinds = {"dataset": "mnist1d", "model": "mlp", "optimizer": "adam", "schedule": "constant", "loss": "mse"}
     parts = {kind: Component.of(kind, name) for kind, name in kinds.items()}

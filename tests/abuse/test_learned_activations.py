@@ -13,7 +13,8 @@ import pytest
 import expzoo
 from expzoo.cli import commands
 from expzoo.components import image_files
-from expzoo.store.store import Network, Store
+from expzoo.store.network import Network
+from expzoo.store.store import Store
 from expzoo.system.errors import BadInput
 from expzoo.system.machine import machine_class
 

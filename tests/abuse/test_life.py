@@ -9,7 +9,8 @@ from expzoo.components.layout import Layout
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.starts import flipped
-from expzoo.spec.spec import Component, Known, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Known, Spec
 from expzoo.system.errors import BadInput
 
 

@@ -16,10 +16,12 @@ from tests.signals import models_of_signals
 
 from expzoo.config.registry import available, build, declared
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.engine.evaluation import Evaluator
 from expzoo.engine.session import Session
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, Fresh, RandomMask
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Fresh, RandomMask
 from expzoo.spec.when import every
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed, permutation

@@ -10,7 +10,8 @@ import torch
 
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.layers import convolution, dropout, pooling, recurrent
-from expzoo.spec.spec import Component, Fresh
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Fresh
 
 OPERATIONS = (
     *(convolution.unfold, convolution.fold, pooling.window_sum, pooling.window_spread, pooling.window_largest),

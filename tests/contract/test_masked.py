@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, RandomMask
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import RandomMask
 from expzoo.system.errors import BadInput
 from expzoo.system.randomness import member_seed
 

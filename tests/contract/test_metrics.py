@@ -15,16 +15,16 @@ from scipy.special import log_softmax, softmax
 from torch import Tensor
 
 from expzoo.analysis.cohort import Cohort
-from expzoo.components.metrics import component, full_name
 from expzoo.config import registry
-from expzoo.engine.evaluation import Measure, probe
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure, component, full_name, probe
 from expzoo.spec.when import every
 from expzoo.system.errors import BadInput, PluginError
 
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
+    from expzoo.spec.spec import Spec
 
 METRICS, PROBES = registry.available("metric"), registry.available("probe")
 OF_CELLS = {"board_accuracy", "board_success", "cell_accuracy", "living_cells"}  # of targets of 0 and 1: test_life.py

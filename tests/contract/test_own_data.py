@@ -8,7 +8,7 @@ import torch
 from tests.contract.test_crowd import STEPS, states
 
 from expzoo.engine.assembly import Assembler
-from expzoo.spec.spec import Component
+from expzoo.spec.component import Component
 from expzoo.system.randomness import member_seed
 
 SETTINGS = (
@@ -58,8 +58,8 @@ def test_noise_is_of_the_training_labels_alone_at_its_rate_and_grows_with_it():
 
 
 def test_a_network_is_measured_on_its_own_noisy_labels(base, open_lab):
-    from expzoo.engine.evaluation import Measure
     from expzoo.lab.trained import Request
+    from expzoo.spec.measure import Measure
 
     specs = [base.replace(dataset={"label_noise": rate}, stop={"steps": 200}) for rate in (0.0, 0.9)]
     measures = Measure("accuracy", "train"), Measure("accuracy", "test")

@@ -15,7 +15,7 @@ from expzoo.engine.layers import image_convolution
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
 from expzoo.engine.members.memory import beside_layout, lies_beside
 from expzoo.science.numerics.empirical import EmpiricalLoss
-from expzoo.spec.spec import Component
+from expzoo.spec.component import Component
 from expzoo.system.arithmetic import exact_arithmetic
 
 SIZE, CLASSES = (3, 9, 8), 4

@@ -15,8 +15,9 @@ from torch import Tensor
 from expzoo.analysis.cohort import Cohort
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Evaluator, Measure, probe
+from expzoo.engine.evaluation import Evaluator
 from expzoo.lab.trained import Request, Trained
+from expzoo.spec.measure import Measure, probe
 from expzoo.spec.spec import Magnitude, Rewind, Spec
 from expzoo.spec.when import every
 from expzoo.system.arithmetic import exact_arithmetic

@@ -8,7 +8,8 @@ import pytest
 from tests.image_archives import DOWNLOADED, stand_in
 
 from expzoo.config.registry import declared
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
 from expzoo.testing import check_plugin, plugin_cases
 from expzoo.testing.checks import small_base
 

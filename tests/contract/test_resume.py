@@ -9,14 +9,17 @@ import pytest
 
 from expzoo.analysis.pruning import Pruning
 from expzoo.config.registry import available
-from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.engine.evaluation import Evaluator
 from expzoo.engine.session import Session
-from expzoo.lab.lab import Interrupted, Irreproducible
+from expzoo.lab.lab import Irreproducible
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, RandomMask
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import RandomMask
 from expzoo.spec.when import every
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed
+from expzoo.system.signals import Interrupted
 
 MEASURES = (Measure("accuracy", "test", every(10)), Measure("loss", "train", every(15)))
 

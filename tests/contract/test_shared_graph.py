@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from expzoo.engine import program
-from expzoo.spec.spec import Component
+from expzoo.spec.component import Component
 from expzoo.system.randomness import member_seed
 
 

@@ -16,11 +16,11 @@ import pytest
 
 from expzoo.analysis.pruning import Pruning
 from expzoo.config.registry import build
-from expzoo.engine.evaluation import Measure
 from expzoo.engine.shared_step import solo_class
 from expzoo.lab import messages, workers
 from expzoo.lab.lab import Lab
 from expzoo.lab.trained import Request, expand
+from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Event, Spec
 from expzoo.spec.when import every, log_spaced
 from expzoo.store.store import Store

@@ -14,7 +14,8 @@ from torch import nn
 from expzoo.analysis.cohort import Cohort
 from expzoo.config.registry import build
 from expzoo.lab.lab import Lab
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
 from expzoo.store.store import Store
 from expzoo.system.machine import machine_class
 from expzoo.system.randomness import member_seed

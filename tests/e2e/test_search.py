@@ -12,9 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.places import Place
 
 from expzoo.launchers.search import OptunaSweeper, distribution, objective
-from expzoo.runs.jobs import Outcome
 from expzoo.store.sweep_record import Job
 from expzoo.system.errors import BadInput
+from expzoo.system.exit_codes import Outcome
 
 if TYPE_CHECKING:
     from optuna import Study

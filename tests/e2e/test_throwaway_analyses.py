@@ -12,7 +12,8 @@ from expzoo.analysis.cohort import Cohort
 from expzoo.lab.lab import Lab
 from expzoo.lab.trained import Request
 from expzoo.science.numerics.lanczos import top_eigenvalues
-from expzoo.spec.spec import FINAL, Component, Event, Rewind, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import FINAL, Event, Rewind, Spec
 from expzoo.store.store import Store
 from expzoo.system.machine import machine_class
 from expzoo.system.randomness import member_seed

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from expzoo.analysis.pruning import Pruning
 from expzoo.engine import lightning
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.lab import Lab
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Spec
 from expzoo.spec.when import every
 from expzoo.store.store import Store
 

@@ -10,9 +10,10 @@ from torch import nn
 from expzoo.components.layout import Layout
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, Event, Rewind
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Event, Rewind
 from expzoo.store import records
 from expzoo.system.errors import BadInput
 

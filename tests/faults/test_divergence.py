@@ -9,12 +9,13 @@ import pytest
 
 from expzoo.analysis.pruning import Pruning
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Measure
-from expzoo.lab.lab import Interrupted
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, RandomMask
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import RandomMask
 from expzoo.spec.when import every
 from expzoo.system.randomness import member_seed, permutation
+from expzoo.system.signals import Interrupted
 
 BOMB = '''
 from expzoo.config.options import Natural

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,12 +19,16 @@ from torch import Tensor
 
 import expzoo
 from expzoo.components.learned_activations import divergence
-from expzoo.lab.lab import Interrupted, Lab
 from expzoo.lab.outer_loop import OuterLoop
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
 from expzoo.studies.metalearning.activation import LearnActivation
 from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.system.checksummed import read_packed
+from expzoo.system.signals import Interrupted
+
+if TYPE_CHECKING:
+    from expzoo.lab.lab import Lab
+    from expzoo.spec.spec import Spec
 
 
 def rates(base: Spec, *, seeds: int = 2, outer_lr: float = 0.3, start: float = 0.4) -> list[LearnLearningRate]:

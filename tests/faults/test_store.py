@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.lab import Lab, Request
+from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Rewind, Spec
-from expzoo.store.store import Network, Partial, Store
+from expzoo.store.network import Network, Partial
+from expzoo.store.store import Store
 from expzoo.system.checksummed import Corrupt, pack, unpack
 from expzoo.system.files import here
 

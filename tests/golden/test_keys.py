@@ -1,15 +1,16 @@
 """Keys of networks that stores already hold.
 
-A literal here may change only together with the numbers of its network, that is when ENGINE_VERSION of `spec.py` or the
-CACHE_VERSION of a plugin in it is raised, or when such a plugin gains or loses an option. Any other change makes every
-stored network worthless in silence.
+A literal here may change only together with the numbers of its network, that is when ENGINE_VERSION
+(`config/versions.py`) or the CACHE_VERSION of a plugin in it is raised, or when such a plugin gains or loses an option.
+Any other change makes every stored network worthless in silence.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from expzoo.spec.spec import Component, Magnitude, Permuted, RandomMask, Rewind, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Magnitude, Permuted, RandomMask, Rewind, Spec
 
 DENSE = Spec(
     dataset=Component.of("dataset", "mnist1d", draw="member", test_size=10000),

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
 
 if TYPE_CHECKING:
     from expzoo.lab.trained import Trained
@@ -37,9 +38,9 @@ def small_spec() -> Callable[..., Spec]:
 @pytest.fixture(scope="module")
 def train_small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Trained]]:
     """Trains specs in a store of this module's own and keeps their rows at step 20."""
-    from expzoo.engine.evaluation import Measure
     from expzoo.lab.lab import Lab
     from expzoo.lab.trained import Request
+    from expzoo.spec.measure import Measure
     from expzoo.store.store import Store
 
     folder: Path = tmp_path_factory.mktemp("store")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from expzoo.analysis.cohort import Cohort
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
-from expzoo.spec.spec import Component
+from expzoo.spec.component import Component
 from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import torch
 from expzoo.analysis.cohort import Cohort
 from expzoo.science.numerics.alignment import permuted
 from expzoo.science.numerics.symmetry import hidden_units
-from expzoo.spec.spec import Component, Fresh, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Fresh, Spec
 
 if TYPE_CHECKING:
     from expzoo.lab.trained import Trained

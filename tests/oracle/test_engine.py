@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from expzoo.config.registry import available, build
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, RandomMask
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import RandomMask
 from expzoo.spec.when import at
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import stable_hash

@@ -9,7 +9,8 @@ import torch
 from expzoo.config.registry import build
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.feed import StreamFeed
-from expzoo.spec.spec import Component, Known, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Known, Spec
 from expzoo.studies.life.rules import Rule, World, coin_flips
 from expzoo.system.randomness import stream_words
 

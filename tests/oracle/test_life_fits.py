@@ -12,8 +12,9 @@ import torch
 from expzoo.engine.assembly import Assembler
 from expzoo.lab.trained import Trained
 from expzoo.science.numerics.alignment import match_weights, permuted
-from expzoo.spec.spec import Component, Spec
-from expzoo.store.store import Network
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
+from expzoo.store.network import Network
 from expzoo.studies.life.fits import BEYOND, PRIOR, growth, half_width
 from expzoo.studies.life.networks import filters
 

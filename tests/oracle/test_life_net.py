@@ -8,13 +8,13 @@ import torch
 from torch import nn
 
 from expzoo.components.layout import own_generator
-from expzoo.components.metrics import component
 from expzoo.config.registry import build
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request
-from expzoo.spec.spec import Component, Known, Rewind, SignFlip, Spec
-from expzoo.store.store import Network
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure, component
+from expzoo.spec.spec import Known, Rewind, SignFlip, Spec
+from expzoo.store.network import Network
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.errors import BadInput
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,8 +16,11 @@ from expzoo.config.registry import build
 from expzoo.engine import large as loop
 from expzoo.engine.large import Loop, is_large
 from expzoo.engine.members.crowd import Unadoptable
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
 from expzoo.testing.networks import check_plain_loop, trained
+
+if TYPE_CHECKING:
+    from expzoo.spec.spec import Spec
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from expzoo.engine.assembly import Assembler
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
 from expzoo.studies.metalearning.activation import LearnActivation, small_network
 from expzoo.studies.metalearning.learning_rate import unrolled
 from expzoo.system.arithmetic import exact_arithmetic

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from expzoo.analysis.contract import Figure
 from expzoo.report import figures
 from expzoo.report.figures.draw import _apart
+from expzoo.report.figures.figure import Figure
 from expzoo.report.figures.files import readings
 from expzoo.science.verdicts import Verdict
 

@@ -9,7 +9,7 @@ import torch
 
 from expzoo.components.layout import construct
 from expzoo.config.registry import build
-from expzoo.spec.spec import Component
+from expzoo.spec.component import Component
 from expzoo.studies.memory_splits import num_parameters
 
 SIZES = {

@@ -13,8 +13,9 @@ import torch
 
 from expzoo.components import learned_activations
 from expzoo.config.registry import available, build, declared
-from expzoo.spec.spec import Component, Spec
-from expzoo.store.store import Network, Store
+from expzoo.spec.component import Component
+from expzoo.store.network import Network
+from expzoo.store.store import Store
 from expzoo.studies.metalearning.activation import LearnActivation, first_weights, small_network
 from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.system.errors import BadInput
@@ -22,6 +23,7 @@ from expzoo.testing import check_plugin
 
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
+    from expzoo.spec.spec import Spec
 
 ROW = first_weights(3, 4).numpy()
 KEY = "3f2a9c1b" + "0" * 56

@@ -15,7 +15,8 @@ from expzoo.config.registry import build
 from expzoo.lab.lesson import Lessons, crowds
 from expzoo.lab.trained import Request
 from expzoo.runs.dry_run import show_plan
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
 from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.system.randomness import member_seed
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from expzoo.config.registry import build
 from expzoo.report import figures
-from expzoo.spec.spec import Component
+from expzoo.spec.component import Component
 from expzoo.store import records
 from expzoo.studies.life import curves, pictures, verdicts
 from expzoo.studies.life.fits import BEYOND, growth, half_width

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from expzoo.analysis.contract import Figure
 from expzoo.report import figures, page
+from expzoo.report.figures.figure import Figure
 from expzoo.report.model import Networks, Report
 from expzoo.science.verdicts import Verdict, dump_verdicts
 from expzoo.store import records

@@ -15,7 +15,8 @@ from expzoo.analysis.pruning import Pruning, geometric, schedule
 from expzoo.components.layout import Layout
 from expzoo.engine import masks
 from expzoo.lab.lab import Lab, Request
-from expzoo.spec.spec import Component, Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec
 from expzoo.store.store import Store
 
 DENSE = Spec(

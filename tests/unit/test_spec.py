@@ -14,7 +14,9 @@ import pytest
 from expzoo.config import hydra_source, registry
 from expzoo.config.check import compose_job
 from expzoo.config.identity import plain, run_id
-from expzoo.spec.spec import Component, Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec, canonical_json, freeze
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec
+from expzoo.system.canonical import canonical_json, freeze
 from expzoo.system.errors import BadInput
 from expzoo.system.randomness import member_seed
 
@@ -179,7 +181,7 @@ def test_what_is_typed_changes_the_name_of_the_run_if_it_changes_its_results() -
 
 def test_a_raised_version_gives_new_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     before, id_before = BASE.key, run_id(typed())
-    monkeypatch.setattr("expzoo.spec.spec.ENGINE_VERSION", 10**6)
+    monkeypatch.setattr("expzoo.config.versions.ENGINE_VERSION", 10**6)
     assert dataclasses.replace(BASE).key != before
     assert run_id(typed()) != id_before
     monkeypatch.undo()

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings
-from expzoo.engine.evaluation import Measure
+from expzoo.analysis.contract import Findings
 from expzoo.lab.trained import Request
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
+from expzoo.spec.measure import Measure
 from expzoo.store import records
 
 if TYPE_CHECKING:

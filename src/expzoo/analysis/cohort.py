@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import LOSS, Evaluator, Measure
+from expzoo.engine.evaluation import Evaluator
 from expzoo.science.numerics.alignment import match_weights, permuted
 from expzoo.science.numerics.averages import weighted_mean
 from expzoo.science.numerics.lanczos import top_eigenvalues
 from expzoo.science.numerics.symmetry import hidden_units
+from expzoo.spec.measure import LOSS, Measure
 from expzoo.spec.spec import FINAL, Spec, Step
 from expzoo.system.arithmetic import exact_arithmetic
 

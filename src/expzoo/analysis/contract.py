@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
-    from matplotlib.figure import Figure as MatplotlibFigure
 
     from expzoo.lab.trained import Request, Trained
+    from expzoo.report.figures.figure import Figure
     from expzoo.science.verdicts import Verdict
     from expzoo.spec.spec import Spec
 
@@ -42,18 +42,6 @@ class Findings:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One picture and the numbers it shows; beside it there may be a moving one, the bytes of an animated GIF."""
-
-    name: str
-    title: str
-    caption: str
-    figure: MatplotlibFigure
-    data: pl.DataFrame
-    animation: bytes = field(default=b"", repr=False)
 
 
 class Analysis(Protocol):

@@ -7,8 +7,9 @@ import os
 import sys
 
 from expzoo.cli.arguments import Words
-from expzoo.runs.jobs import DONE, INTERRUPTED, Outcome, say, told
+from expzoo.runs.jobs import say, told
 from expzoo.system.errors import BadInput, PluginError
+from expzoo.system.exit_codes import DONE, INTERRUPTED, Outcome
 from expzoo.system.garbage import end_quickly
 from expzoo.system.signals import forget, interruptible
 

@@ -11,8 +11,7 @@ import yaml
 
 from expzoo.store import run_directory
 from expzoo.system.errors import BadInput
-
-DONE, FAILED = 0, 1
+from expzoo.system.exit_codes import DONE, FAILED
 
 
 def main(verb: str, arguments: list[str]) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -14,9 +12,6 @@ from expzoo.system.machine import memory
 from expzoo.system.randomness import integers, permutation, uniforms
 
 SPLITS = ("train", "validation", "test", "fresh")
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
 
 
 def refuse(faults: Iterable[str]) -> None:
@@ -40,26 +35,6 @@ def frozen_split(x: np.ndarray, y: np.ndarray, *, tokens: bool = False) -> Split
     split = Split(np.ascontiguousarray(x, kept).view(), np.ascontiguousarray(y, np.int64).view())
     split.x.flags.writeable = split.y.flags.writeable = False
     return split
-
-
-class Recent(Generic[Key, Value]):
-    """The values that were made last, at most `limit` of them; the one not asked for longest is forgotten."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._values: OrderedDict[Key, Value] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """The value of `key`, made now if it is not known."""
-        if key not in self._values:
-            self._values[key] = make()
-        self._values.move_to_end(key)
-        while len(self._values) > self.limit:
-            self._values.popitem(last=False)
-        return self._values[key]
 
 
 def training_sizes(share: int, train_size: int | None, validation_size: int) -> tuple[int, int]:

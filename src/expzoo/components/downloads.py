@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo.store.run_directory import sha256
 from expzoo.system.errors import BadInput
+from expzoo.system.files import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

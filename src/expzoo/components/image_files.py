@@ -20,8 +20,7 @@ import numpy as np
 
 from expzoo.components import downloads
 from expzoo.components.downloads import Remote, fetch, fetch_all
-from expzoo.store.run_directory import sha256
-from expzoo.system.files import remove_orphans, write_atomically
+from expzoo.system.files import remove_orphans, sha256, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

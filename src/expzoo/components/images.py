@@ -8,7 +8,6 @@ import numpy as np
 
 from expzoo.components.datasets import (
     SPLITS,
-    Recent,
     batches,
     frozen_split,
     noisy_labels,
@@ -17,6 +16,7 @@ from expzoo.components.datasets import (
     training_faults,
     training_sizes,
 )
+from expzoo.system.cache import Recent
 from expzoo.system.randomness import integers, stable_hash
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from expzoo.system.errors import BadInput
 if TYPE_CHECKING:
     from torch import nn
 
-    from expzoo.store.store import Network, Store
+    from expzoo.store.network import Network
+    from expzoo.store.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
+from expzoo.config import versions
 from expzoo.config.registry import KINDS, LOOKED_UP, SHARED, available, declared
-from expzoo.spec import spec
-
-RESULTS_FORMAT = 1
-"""Raised when what a run writes changes in meaning, so that old directories are not taken for new ones."""
 
 OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "about"})
 
@@ -51,16 +48,16 @@ def run_id(config: Mapping[str, Any]) -> str:
     Where results are kept, how they are computed and what is said about them does not matter: `store`, `dry_run`,
     `trainer`, `logger`, `about`.
     """
-    versions = {
+    plugins = {
         f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config) if kind not in OF_NO_EFFECT
     }
     looks = ((kind, name) for kind in LOOKED_UP for name in available(kind))  # an analysis may use any of them
-    versions |= {f"{kind}={name}": found for kind, name in looks if (found := declared(kind, name).version) > 1}
+    plugins |= {f"{kind}={name}": found for kind, name in looks if (found := declared(kind, name).version) > 1}
     identity = {
         "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
-        "versions": versions,
-        "format": RESULTS_FORMAT,
-        "engine": spec.ENGINE_VERSION,
+        "versions": plugins,
+        "format": versions.RESULTS_FORMAT,
+        "engine": versions.ENGINE_VERSION,
     }
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

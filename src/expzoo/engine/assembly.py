@@ -25,17 +25,19 @@ from expzoo.engine.program import MINIMUM, Member, Program, Row
 from expzoo.engine.redraw import feed
 from expzoo.engine.session import Trainee
 from expzoo.engine.starts import flipped, row_at, solved
-from expzoo.spec.spec import Component, Event, Fresh, Init, Known, Rewind, SignFlip, Spec, canonical_json
-from expzoo.store.store import Network, Partial
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Event, Fresh, Init, Known, Rewind, SignFlip, Spec
+from expzoo.store.network import Network, Partial
 from expzoo.system import randomness
 from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.system.canonical import canonical_json
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import fx
 
     from expzoo.components.contracts import Parametrisation
-    from expzoo.engine.evaluation import Measure
+    from expzoo.spec.measure import Measure
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
 MOST_MEMBERS = 64

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from expzoo.components.datasets import Recent
 from expzoo.components.layout import Layout, construct
-from expzoo.components.metrics import LOSS, component, full_name
 from expzoo.components.probes import Point
 from expzoo.config import registry
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
@@ -20,72 +15,20 @@ from expzoo.engine.layers.normalisation import estimate_statistics, has_statisti
 from expzoo.engine.parametrised import prunes
 from expzoo.engine.tape.trace import objective
 from expzoo.science.numerics.empirical import EmpiricalLoss
-from expzoo.spec.spec import canonical_json
-from expzoo.spec.when import END, When
+from expzoo.system.cache import Recent
 from expzoo.system.errors import BadInput, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from expzoo.components.contracts import Loss
-    from expzoo.spec.spec import Component, Spec
-    from expzoo.store.store import Network
+    from expzoo.spec.component import Component
+    from expzoo.spec.measure import Measure
+    from expzoo.spec.spec import Spec
+    from expzoo.store.network import Network
 
-TRAINED_WITH = ("train", "validation")  # splits that the key determines: options that only look leave them alone
 KEPT_SPLITS = 128
 BATCH = 5000  # examples in one forward pass: part of what an evaluation means, in the last bits
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A metric on a split, at some steps besides the end; or a probe, see `probe`.
-
-    The metric "loss" is the training loss of the spec; every other is named as `metrics.component` takes it, such as
-    "accuracy" or "calibration_error(bins=30)". BadInput if there is none of this name or if the split does not suit it.
-    """
-
-    metric: str = "accuracy"
-    split: str = "test"
-    when: When = END
-
-    def __post_init__(self) -> None:
-        if self.on_split and not self.split:
-            raise BadInput(f"{self.metric} is measured on a split: name one")
-        if self.split and not self.on_split:
-            raise BadInput(f"{self.metric} sees the weights alone: its split is '', not {self.split!r}")
-
-    @cached_property
-    def plugin(self) -> Component | None:
-        """The metric or probe, None for the training loss."""
-        return None if self.metric == LOSS else component(self.metric)
-
-    @cached_property
-    def _full_name(self) -> str:
-        return full_name(self.plugin) if self.plugin else LOSS
-
-    @property
-    def on_split(self) -> bool:
-        """Whether it looks at data."""
-        if self.plugin is None or self.plugin.kind == "metric":
-            return True
-        return registry.load("probe", self.plugin.name).on_split
-
-    def label(self, spec: Spec) -> str:
-        """Where the values are kept. On test data, options that only look, as the test set's size, are part of it."""
-        if not self.split or self.split in TRAINED_WITH:
-            return f"{self._full_name}/{self.split}"
-        looking = hashlib.sha256(canonical_json(spec.dataset.looking).encode()).hexdigest()[:8]
-        return f"{self._full_name}/{self.split}/{looking}"
-
-
-def probe(name: str, split: str = "", when: When = END, **options: Any) -> Measure:
-    """The measure of a probe: `probe("norm", when=every(50))`, `probe("sharpness", "train", examples=500)`.
-
-    Its values are found by its metric and split, as those of every measure. BadInput if there is no such probe, or if
-    it has no such options.
-    """
-    given = ", ".join(f"{key}={value!r}" for key, value in options.items())
-    return Measure(f"{name}({given})" if options else name, split, when)
 
 
 class Evaluator:

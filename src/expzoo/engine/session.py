@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.spec.measure import Measure
 from expzoo.spec.when import boundaries
-from expzoo.store.store import Network, Partial, Status
+from expzoo.store.network import Network, Partial, Status
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from expzoo.components.contracts import Stop
+    from expzoo.engine.evaluation import Evaluator
     from expzoo.engine.program import Member, Program, Row, Snapshot
     from expzoo.spec.spec import Event, Spec
 

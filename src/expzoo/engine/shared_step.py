@@ -27,7 +27,7 @@ from expzoo.engine.evaluation import Evaluator
 from expzoo.engine.lightning import KEEPING_SHARE, AfterBlock, PopulationModule, _Blocks
 from expzoo.engine.session import Session
 from expzoo.engine.sharded import ShardedProgram
-from expzoo.store.store import Network, Store
+from expzoo.store.store import Store
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.errors import BadInput
 from expzoo.system.machine import machine_class
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from expzoo.components.contracts import Loss
     from expzoo.lab.trained import Want
     from expzoo.spec.spec import Spec
+    from expzoo.store.network import Network
 
 SAME = 1e-3  # relative: beyond, the loss of a batch is not the mean of its parts' losses
 
@@ -151,7 +152,7 @@ class SoloTrainer:
 
     def train(self, wants: dict[str, Want]) -> None:
         """Train these networks, whose sources are in the store; Interrupted if a signal asked to stop."""
-        from expzoo.lab.lab import Interrupted
+        from expzoo.system.signals import Interrupted
 
         for want in wants.values():
             with self.interruption.listening(), exact_arithmetic():

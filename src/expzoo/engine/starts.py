@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from expzoo.components.layout import Layout
     from expzoo.spec.spec import Step
-    from expzoo.store.store import Network
+    from expzoo.store.network import Network
 
 
 def row_at(network: Network, step: Step) -> np.ndarray:

@@ -24,11 +24,12 @@ from expzoo.lab.lookup import Shelf
 from expzoo.lab.progress import Progress, reporter
 from expzoo.lab.trained import Request, Trained, Want, expand, lacks_a_source
 from expzoo.store.leases import Leases
-from expzoo.store.store import Network, Store
+from expzoo.store.network import Network
+from expzoo.store.store import Store
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.garbage import no_collection
 from expzoo.system.machine import machine_class
-from expzoo.system.signals import Interruption, Stopped
+from expzoo.system.signals import Interrupted, Interruption, Stopped
 
 if TYPE_CHECKING:
     from expzoo.lab.workers import Crew
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 PARTIAL_SECONDS = 5.0
 WAIT_SECONDS = 0.2  # between two looks at what others train
-
-
-class Interrupted(Exception):
-    """Training was asked to stop; everything finished or kept stays in the store."""
 
 
 class Irreproducible(RuntimeError):

@@ -8,14 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from expzoo.spec.spec import ENGINE_VERSION, Spec, canonical_json
+from expzoo.config.versions import ENGINE_VERSION
+from expzoo.system.canonical import canonical_json
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
 
     from expzoo.lab.outer_loop import OuterLoop
-    from expzoo.store.store import Network
+    from expzoo.spec.spec import Spec
+    from expzoo.store.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)

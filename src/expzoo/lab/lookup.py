@@ -10,12 +10,14 @@ from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from expzoo.engine.assembly import Assembler
-    from expzoo.engine.evaluation import Evaluator, Measure
+    from expzoo.engine.evaluation import Evaluator
     from expzoo.lab.accounting import Tally
     from expzoo.lab.trained import Want
+    from expzoo.spec.measure import Measure
     from expzoo.spec.spec import Spec
     from expzoo.store.leases import Leases
-    from expzoo.store.store import Network, Store
+    from expzoo.store.network import Network
+    from expzoo.store.store import Store
 
 
 class Shelf:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Want
-from expzoo.spec.spec import Component, Recipe, Spec, freeze
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Recipe, Spec
 from expzoo.spec.when import When
+from expzoo.system.canonical import freeze
 from expzoo.system.errors import BadInput
 
 Plain = dict[str, Any]

@@ -16,7 +16,7 @@ from torch import Tensor
 from expzoo.components.learned_activations import divergence
 from expzoo.engine.lightning import KEEPING_SHARE, fit_module
 from expzoo.lab.lesson import Learned, Lesson, crowds
-from expzoo.store.store import Network, Partial
+from expzoo.store.network import Network, Partial
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.signals import Stopped
 
@@ -210,6 +210,6 @@ def _learn_group(lab: Lab, lessons: list[Lesson], partials: list[Partial | None]
 
 
 def _interrupted() -> Exception:
-    from expzoo.lab.lab import Interrupted
+    from expzoo.system.signals import Interrupted
 
     return Interrupted()

@@ -8,8 +8,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Evaluator, Measure
-from expzoo.spec.spec import FINAL, Component, Event, Spec, Step
+from expzoo.engine.evaluation import Evaluator
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import FINAL, Event, Spec, Step
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.errors import BadInput
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from expzoo.store.store import Network
+    from expzoo.store.network import Network
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,8 @@ def main() -> int:
     with no_collection():
         train = _trainer(settings)
     from expzoo.lab import messages
-    from expzoo.lab.lab import Interrupted
     from expzoo.system.errors import BadInput
-    from expzoo.system.signals import Stopped
+    from expzoo.system.signals import Interrupted, Stopped
 
     while line := lines.get():
         reply = {"fault": "", "bad_input": False}

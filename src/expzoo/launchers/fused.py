@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext
     from omegaconf import DictConfig
 
-    from expzoo.runs.jobs import Outcome, Task
+    from expzoo.runs.jobs import Task
+    from expzoo.system.exit_codes import Outcome
 
 
 class FusedLauncher(Launcher):

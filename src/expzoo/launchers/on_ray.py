@@ -16,8 +16,8 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
 from expzoo.runs import jobs
-from expzoo.runs.jobs import FAILED, Outcome
 from expzoo.system.errors import BadInput
+from expzoo.system.exit_codes import FAILED, Outcome
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext

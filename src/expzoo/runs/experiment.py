@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.contract import Analysis, Figure, Findings, Setting
+from expzoo.analysis.contract import Analysis, Findings, Setting
 from expzoo.components import learned_activations
 from expzoo.components.feasibility import loss_faults, model_faults
 from expzoo.config import registry
 from expzoo.config.identity import run_id
 from expzoo.config.plugin_errors import plugins_are_blamed
-from expzoo.lab.lab import Interrupted, Irreproducible, Lab
+from expzoo.lab.lab import Irreproducible, Lab
 from expzoo.lab.lockstep import Asking, lockstep, noting
 from expzoo.lab.open import open_lab
 from expzoo.lab.progress import shown
@@ -26,14 +26,16 @@ from expzoo.science.verdicts import Verdict, dump_verdicts
 from expzoo.spec.spec import Spec
 from expzoo.store import run_directory
 from expzoo.system.errors import BadInput, PluginError, first_line
+from expzoo.system.exit_codes import DONE, FAILED, INTERRUPTED
 from expzoo.system.garbage import no_collection
 from expzoo.system.randomness import member_seed
+from expzoo.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from expzoo.lab.accounting import Tally
+    from expzoo.report.figures.figure import Figure
 
 log = logging.getLogger(__name__)
-DONE, FAILED, INTERRUPTED = 0, 1, 75
 
 
 class Said(logging.Handler):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.runs import finished, jobs
-from expzoo.runs.jobs import DONE, INTERRUPTED, Outcome
+from expzoo.system.exit_codes import DONE, INTERRUPTED, Outcome
 from expzoo.system.garbage import no_collection
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _answers(lab: Lab, asked: list[list[Request | Lessons]]) -> list[list[list[A
 
     Nothing is trained twice for that: what was finished before is in the store.
     """
-    from expzoo.lab.lab import Interrupted
+    from expzoo.system.signals import Interrupted
 
     try:
         flat = lab.answer([request for requests in asked for request in requests])

@@ -13,9 +13,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
 
 from expzoo.runs import jobs
-from expzoo.runs.jobs import Outcome
 from expzoo.runs.submitit import attended
 from expzoo.store.sweep_record import Job, finish, is_done
+from expzoo.system.exit_codes import Outcome
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext

@@ -8,12 +8,12 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.lab.progress import shown
 from expzoo.system.errors import BadInput, PluginError
+from expzoo.system.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED, PARTIAL, Outcome
 from expzoo.system.garbage import no_collection
 from expzoo.system.signals import ignore
 
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 GRACE_SECONDS = 900.0  # the longest that a scheduler may take to kill what it has asked to stop
-
-DONE, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 75
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended: its exit code, and what was said about it if it did not end well."""
-
-    code: int
-    said: str = ""
 
 
 class JobFailed(RuntimeError):

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from expzoo.runs.jobs import FAILED, Outcome
 from expzoo.system.errors import first_line
+from expzoo.system.exit_codes import FAILED, Outcome
 
 if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher

@@ -7,83 +7,20 @@ Specs refer to other specs by recipes that are data, so a chain of pruning and r
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from expzoo.config import registry
+from expzoo.config import versions
 from expzoo.config.registry import NOTHING
+from expzoo.spec.component import Component
+from expzoo.system.canonical import canonical_json
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-ENGINE_VERSION = 1  # raised when the numbers of every network change: randomness, initialisation, arithmetic
-
 FINAL: Literal["final"] = "final"
-Plain = None | bool | int | float | str | tuple["Plain", ...]
-
-
-def canonical_json(value: Any) -> str:
-    """The one text of plain data: sorted keys, no spaces, shortest floats; ValueError for NaN or infinity."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
-
-
-def freeze(value: Any) -> Any:
-    """Lists as tuples, all the way down, so that it can be hashed."""
-    return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value
-
-
-@dataclass(frozen=True)
-class Component:
-    """A registered thing with all its options, defaults included: what the config holds at one node."""
-
-    kind: str
-    name: str
-    options: tuple[tuple[str, Plain], ...] = ()
-
-    @classmethod
-    def of(cls, kind: str, name: str, /, **options: Any) -> Self:
-        """The component `name` of this kind with these options, defaults for the rest; BadInput if refused."""
-        complete = registry.complete(kind, name, options)
-        return cls(kind, name, tuple(sorted((key, freeze(value)) for key, value in complete.items())))
-
-    @classmethod
-    def from_config(cls, kind: str, node: dict[str, Any]) -> Self:
-        """The component of a config node, whose `name` says which it is."""
-        return cls.of(kind, node["name"], **{key: value for key, value in node.items() if key != "name"})
-
-    def __getitem__(self, option: str) -> Any:
-        return dict(self.options)[option]
-
-    def replace(self, **options: Any) -> Self:
-        """The same component with some options changed."""
-        return type(self).of(self.kind, self.name, **(dict(self.options) | options))
-
-    def build(self, *given: Any) -> Any:
-        """The plugin's object; `given` are the arguments that come from the framework."""
-        return registry.build(self.kind, self.name, *given, **dict(self.options))
-
-    def canonical(self) -> dict[str, Any]:
-        """What the key sees: the plugin's version, and the options that change what is trained.
-
-        One that the plugin gained later is left out at its default, so that networks of before keep their keys.
-        """
-        declared = registry.declared(self.kind, self.name)
-        before = {key: freeze(declared.options[key].default) for key in declared.added}
-        options = {
-            key: value
-            for key, value in self.options
-            if key not in declared.not_in_key and not (key in before and before[key] == value)
-        }
-        return {"name": self.name, "version": declared.version, "options": options}
-
-    @cached_property
-    def looking(self) -> dict[str, Any]:
-        """The options the key does not see, such as the size of a test set."""
-        declared = registry.declared(self.kind, self.name)
-        return {key: value for key, value in self.options if key in declared.not_in_key}
 
 
 class Recipe:
@@ -279,7 +216,7 @@ class Spec:
 
     def canonical(self) -> dict[str, Any]:
         """What is hashed: plain data with the recipes' specs as their keys."""
-        content: dict[str, Any] = {"engine": ENGINE_VERSION, "seed": self.seed, "dtype": self.dtype}
+        content: dict[str, Any] = {"engine": versions.ENGINE_VERSION, "seed": self.seed, "dtype": self.dtype}
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (Component, Recipe)):

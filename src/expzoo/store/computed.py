@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from expzoo.spec.spec import canonical_json
+from expzoo.system.canonical import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

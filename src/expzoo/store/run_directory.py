@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import stat
 from pathlib import Path
 from typing import Any
 
 from expzoo.system.errors import BadInput
-from expzoo.system.files import write_atomically
+from expzoo.system.files import sha256, write_atomically
 
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
@@ -41,12 +40,6 @@ def seal(directory: Path, about: dict[str, Any]) -> None:
         if path.is_file() and not path.name.startswith(".")
     }
     write_atomically(directory / MANIFEST, json_bytes({"format": FORMAT, **about, "files": files}))
-
-
-def sha256(path: Path) -> str:
-    """The checksum of a file, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_page(path: Path) -> bool:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from expzoo.runs.jobs import BAD_INPUT, DONE, INTERRUPTED, Outcome
 from expzoo.store import run_directory
 from expzoo.system.errors import BadInput
+from expzoo.system.exit_codes import BAD_INPUT, DONE, INTERRUPTED, Outcome
 
 RECORD = "sweep.json"
 FOLDER = "sweeps"

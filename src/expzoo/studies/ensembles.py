@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.numerics import power_law
 from expzoo.store import records
 

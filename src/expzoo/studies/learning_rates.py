@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from expzoo.engine.evaluation import Measure
 from expzoo.report import figures
-from expzoo.spec.spec import Component, Fresh
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Fresh
 from expzoo.spec.when import at, every
 from expzoo.store import records
 

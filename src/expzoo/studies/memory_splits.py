@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo.analysis.predictions import Predictions, ensemble, require_validation
-from expzoo.engine.evaluation import Measure
 from expzoo.lab.trained import Request, Trained
 from expzoo.science.numerics import ensembles
 from expzoo.science.numerics.calibration import log_softmax, nll
+from expzoo.spec.measure import Measure
 from expzoo.store import records
 from expzoo.system.errors import BadInput
 from expzoo.system.randomness import integers
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from expzoo.analysis.contract import Setting
-    from expzoo.spec.spec import Component, Spec
+    from expzoo.spec.component import Component
+    from expzoo.spec.spec import Spec
 
 AGAIN = "again"  # another network where an ensemble has one member: the control whose right answer is no difference
 

@@ -32,6 +32,12 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     sync_directory(path.parent)
 
 
+def sha256(path: Path) -> str:
+    """The checksum of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _remove(path: Path) -> None:
     with suppress(OSError):
         path.unlink(missing_ok=True)

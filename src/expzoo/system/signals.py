@@ -19,6 +19,10 @@ class Stopped(BaseException):
     """
 
 
+class Interrupted(Exception):
+    """Training was asked to stop; everything finished or kept stays in the store."""
+
+
 class Interruption:
     """What signals ask of training: the first to stop at the end of the block, the second not to wait for it."""
 

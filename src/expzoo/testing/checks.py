@@ -8,7 +8,8 @@ import yaml
 
 from expzoo.config import registry
 from expzoo.config.options import storable
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
 from expzoo.testing import data, networks, outcomes, training
 from expzoo.testing.require import require
 

@@ -12,7 +12,8 @@ from expzoo.testing.require import require
 
 if TYPE_CHECKING:
     from expzoo.components.contracts import Dataset, Split
-    from expzoo.spec.spec import Component, Spec
+    from expzoo.spec.component import Component
+    from expzoo.spec.spec import Spec
 
 SEEDS = (member_seed(0, 0), member_seed(0, 1))
 

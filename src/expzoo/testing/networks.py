@@ -15,7 +15,8 @@ from expzoo.components.contracts import Stream
 from expzoo.components.layout import ROW
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
-from expzoo.spec.spec import Component, Fresh, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Fresh, Spec
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed, normals, stable_hash, words
 from expzoo.testing.require import require

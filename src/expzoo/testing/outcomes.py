@@ -10,22 +10,25 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import torch
 
-from expzoo.analysis.contract import Figure, Findings, Setting
+from expzoo.analysis.contract import Findings, Setting
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Evaluator, Measure
+from expzoo.engine.evaluation import Evaluator
 from expzoo.lab.lesson import Lessons
 from expzoo.lab.trained import Request
 from expzoo.report import figures
+from expzoo.report.figures.figure import Figure
 from expzoo.science.verdicts import Verdict, dump_verdicts, load_verdicts
+from expzoo.spec.measure import Measure
 from expzoo.store import records
-from expzoo.store.store import Network
+from expzoo.store.network import Network
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed
 from expzoo.testing.networks import drawn
 from expzoo.testing.require import require
 
 if TYPE_CHECKING:
-    from expzoo.spec.spec import Component, Spec
+    from expzoo.spec.component import Component
+    from expzoo.spec.spec import Spec
 
 EXAMPLES, CLASSES = 60, 4
 

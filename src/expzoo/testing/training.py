@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from expzoo.engine.evaluation import Measure
+from expzoo.spec.measure import Measure
 from expzoo.system.errors import BadInput
 from expzoo.testing.networks import check_crowd, drawn
 from expzoo.testing.require import require
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from expzoo.components.contracts import Loss, Optimizer
-    from expzoo.spec.spec import Component, Spec
+    from expzoo.spec.component import Component
+    from expzoo.spec.spec import Spec
 
 EXAMPLES, CLASSES = 6, 3
 MEMBERS, SIZE, STEPS = 5, 192, 5

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Drawing
 
-    from expzoo.analysis.contract import Figure
+    from expzoo.report.figures.figure import Figure
 
 INDEX = "figures.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from expzoo.analysis.contract import Figure
 from expzoo.report.figures.colours import INK, MUTED, PAPER
 from expzoo.report.figures.draw import Series
+from expzoo.report.figures.figure import Figure
 from expzoo.report.figures.style import VERDICTS, canvas
 from expzoo.science import wording
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from expzoo.analysis.contract import Figure
 from expzoo.report import figures
 from expzoo.report.figures.colours import PAPER
+from expzoo.report.figures.figure import Figure
 from expzoo.science.statistics import clopper_pearson
 from expzoo.store import records
 from expzoo.studies.life import claims

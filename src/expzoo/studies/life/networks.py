@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Measure
 from expzoo.science.claims import Control
 from expzoo.science.numerics.symmetry import HiddenUnits
-from expzoo.spec.spec import Component, Known, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Known, Spec
 from expzoo.spec.when import at
 from expzoo.store import records
 from expzoo.studies.life.rules import CONWAY, MOST_ENUMERATED

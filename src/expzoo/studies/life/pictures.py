@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from matplotlib.colors import to_rgb
 
-from expzoo.analysis.contract import Figure
 from expzoo.report import figures
 from expzoo.report.figures.colours import INK, MUTED, PAPER, RULE
+from expzoo.report.figures.figure import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,8 @@ from expzoo.system.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from expzoo.spec.spec import Component, Spec
+    from expzoo.spec.component import Component
+    from expzoo.spec.spec import Spec
 
 NEEDED = {
     "dataset": ("life", ("neighbourhood", "rule", "steps", "edge", "batch_size")),

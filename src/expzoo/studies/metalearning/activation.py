@@ -27,7 +27,8 @@ from expzoo.engine.layers.normalisation import without_statistics
 from expzoo.engine.unrolled import Batches, InnerStep, Unrolled, Values
 from expzoo.lab.lesson import Lesson
 from expzoo.lab.outer_loop import OuterLoop
-from expzoo.spec.spec import Component, Spec
+from expzoo.spec.component import Component
+from expzoo.spec.spec import Spec
 from expzoo.system import randomness
 from expzoo.system.errors import BadInput
 

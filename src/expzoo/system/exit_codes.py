@@ -1,0 +1,15 @@
+"""How a command or a job ended: the exit codes, and what was said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DONE, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 75
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: its exit code, and what was said about it if it did not end well."""
+
+    code: int
+    said: str = ""
