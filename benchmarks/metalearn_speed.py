@@ -23,10 +23,11 @@ import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from expzoo.components.learned_activations import small_network  # noqa: E402
 from expzoo.engine.assembly import Assembler  # noqa: E402
 from expzoo.spec.component import Component  # noqa: E402
 from expzoo.spec.spec import Spec  # noqa: E402
-from expzoo.studies.metalearning.activation import LearnActivation, first_weights, notebook_network, small_network  # noqa: E402
+from expzoo.studies.metalearning.activation import LearnActivation, first_weights, notebook_network  # noqa: E402
 from expzoo.studies.metalearning.learning_rate import unrolled  # noqa: E402
 from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.system.randomness import member_seed  # noqa: E402
@@ -52,8 +53,8 @@ def rate_spec(seed: int) -> Spec:
 def data_and_start(spec: Spec) -> tuple[Tensor, Tensor, list[Tensor]]:
     """The training examples, and the weights and biases of a new network."""
     assembler = Assembler()
-    split = assembler.dataset(spec.dataset).split("train", spec.seed)
-    row = assembler.layout(spec).view(torch.from_numpy(assembler.initial_row(spec, {})))
+    split = assembler.blueprints.dataset(spec.dataset).split("train", spec.seed)
+    row = assembler.blueprints.layout(spec).view(torch.from_numpy(assembler.recipes.initial_row(spec, {})))
     return torch.tensor(split.x), torch.tensor(split.y), list(row.values())
 
 

@@ -82,7 +82,7 @@ def through_the_lab(specs: list[Spec], steps: int) -> float:
     with tempfile.TemporaryDirectory() as root:
         lab = Lab(Store(Path(root), machine.machine_class()))
         lab.train(specs)
-    return (lab.tally.training_seconds + lab.tally.looking_seconds) / steps / len(specs)
+    return (lab.account.training_seconds + lab.account.looking_seconds) / steps / len(specs)
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ from expzoo.components.learned_activations import PREFIX, names_of
 from expzoo.config.options import Activation, Count, Positive
 from expzoo.config.registry import register
 from expzoo.lab.lesson import Learned, Lessons
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Pairs, decide_each, no_difference

@@ -13,7 +13,7 @@ from expzoo.analysis.contract import Findings, Setting
 from expzoo.analysis.predictions import Predictions, require_shared_data, require_validation
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.science.claims import Claim, Control, decide, decide_all
 from expzoo.science.numerics import ensembles, power_law
 from expzoo.science.numerics.calibration import log_softmax, nll
@@ -26,6 +26,7 @@ from expzoo.system.errors import BadInput
 if TYPE_CHECKING:
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.report.figures.figure import Figure
     from expzoo.science.claims import Measure as Estimator
     from expzoo.science.verdicts import Verdict

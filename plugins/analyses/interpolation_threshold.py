@@ -12,7 +12,7 @@ from expzoo.analysis.contract import Findings, Setting
 from expzoo.components.layout import Layout
 from expzoo.config.options import Count, Fraction, Natural, Range
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, paired
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; dropped from Greydanus & Kobak (2024)"

@@ -12,7 +12,7 @@ from expzoo.analysis.contract import Findings, Setting
 from expzoo.analysis.pruning import Pruning, schedule
 from expzoo.config.options import Count, Fraction, Natural, Range
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, no_difference, paired
@@ -24,6 +24,7 @@ from expzoo.store import records
 if TYPE_CHECKING:
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 GREYDANUS = "Greydanus, Scaling down deep learning (2020), finding lottery tickets"

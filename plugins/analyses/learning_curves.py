@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.spec.measure import Measure
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.science.claims import Control, decide
 from expzoo.science.statistics import enumeration
 from expzoo.spec.measure import Measure
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.report.figures.figure import Figure
     from expzoo.science.verdicts import Verdict
     from expzoo.spec.spec import Spec

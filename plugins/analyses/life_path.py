@@ -13,7 +13,7 @@ from expzoo.analysis.cohort import Cohort
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Range
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Control, decide_all, paired
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from expzoo.components.layout import Layout
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 SMALLEST_RISE = 0.01  # nats: less is not called a barrier

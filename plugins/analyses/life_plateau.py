@@ -11,7 +11,7 @@ import polars as pl
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.colours import INK, PAPER
 from expzoo.report.figures.figure import Figure
@@ -28,6 +28,7 @@ from expzoo.studies.life.verdicts import many_steps
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
     from expzoo.spec.spec import Spec
 

@@ -12,7 +12,7 @@ import polars as pl
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Natural
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Control, decide
@@ -29,6 +29,7 @@ from expzoo.system.randomness import member_seed
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 DECIDED_AT = 6  # flips: the upper end of what Springer & Kenyon say

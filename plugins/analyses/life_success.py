@@ -12,7 +12,8 @@ from expzoo.analysis.cohort import Cohort
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Fraction, Positive
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
+from expzoo.lab.trained import Trained
 from expzoo.studies.life import curves, pictures, verdicts
 from expzoo.studies.life import networks as life
 from expzoo.studies.life.networks import Cell

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.lab.trained import Request, Trained
+    from expzoo.lab.request import Request
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 CHIRKOVA = "Chirkova, Lobacheva & Vetrov, Deep ensembles on a fixed memory budget (2020)"

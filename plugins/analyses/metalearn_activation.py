@@ -14,7 +14,7 @@ from expzoo.components.learned_activations import PREFIX, names_of, parse, table
 from expzoo.config.options import Activation, Count, NonNegative, Positive
 from expzoo.config.registry import register
 from expzoo.lab.lesson import Learned, Lessons
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Pairs, decide_all, no_difference, paired

@@ -12,7 +12,7 @@ from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Positive, Range
 from expzoo.config.registry import register
 from expzoo.lab.lesson import Learned, Lessons
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, paired

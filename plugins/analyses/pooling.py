@@ -10,7 +10,7 @@ from expzoo.analysis.contract import Findings, Setting
 from expzoo.components.layout import Layout
 from expzoo.config.options import Count, Range
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Pairs, decide_all, no_difference, paired
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.claims import Measure as Estimator
     from expzoo.science.verdicts import Verdict
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.lab.trained import Request, Trained
+    from expzoo.lab.request import Request
+    from expzoo.lab.trained import Trained
     from expzoo.science.claims import Measure as Estimator
     from expzoo.science.verdicts import Verdict
 

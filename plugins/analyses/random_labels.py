@@ -10,7 +10,7 @@ import numpy as np
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, decide, known_answer, no_difference
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 ZHANG = "Zhang, Bengio, Hardt, Recht & Vinyals, Understanding deep learning requires rethinking generalization (2017)"

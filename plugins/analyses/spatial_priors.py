@@ -8,7 +8,7 @@ import numpy as np
 
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, Pairs, decide_all, no_difference, paired
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), table 1; Greydanus & Kobak (2024), benchmark notebook"

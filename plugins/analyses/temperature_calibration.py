@@ -12,7 +12,7 @@ from expzoo.analysis.contract import Findings, Setting
 from expzoo.analysis.predictions import Predictions, require_validation
 from expzoo.config.options import Count
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, Control, decide, decide_all, known_answer, paired
@@ -26,6 +26,7 @@ from expzoo.system.randomness import uniforms
 if TYPE_CHECKING:
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.claims import Measure as Estimator
     from expzoo.science.verdicts import Verdict
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.options import Count, Fraction, Positive
 from expzoo.config.registry import register
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.claims import Claim, decide_all, no_difference, paired
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from expzoo.lab.trained import Trained
     from expzoo.science.verdicts import Verdict
 
 LI = "Li, Wei & Ma, Towards explaining the regularization effect of initial large learning rate (2019), section 5.1"

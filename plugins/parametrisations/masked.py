@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from expzoo.config.options import Fraction, Natural
 from expzoo.config.registry import register
-from expzoo.engine.masks import at_random
+from expzoo.engine.recipes import at_random
 from expzoo.spec.spec import RandomMask
 
 if TYPE_CHECKING:

@@ -26,6 +26,6 @@ class Auto:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root`; BadInput if there is no such device."""
-        from expzoo.lab.workers import find_accelerator, open_populations
+        from expzoo.lab.open import find_accelerator, open_populations
 
         return open_populations(root, self.accelerator, None if find_accelerator(self.accelerator) == "cuda" else 1)

@@ -37,6 +37,6 @@ class Fsdp:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
-        from expzoo.lab.workers import open_shared
+        from expzoo.lab.open import open_shared
 
         return open_shared(root, self.accelerator, "fsdp", self.processes)

@@ -30,6 +30,6 @@ class Population:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
-        from expzoo.lab.workers import open_populations
+        from expzoo.lab.open import open_populations
 
         return open_populations(root, self.accelerator, self.processes)

@@ -207,10 +207,10 @@ def test_a_forged_network_is_set_aside_and_trained_again(
     arrays, about = unpack(genuine, path)
     NETWORKS[name](arrays, about)
     path.write_bytes(pack(arrays, about))
-    lab.tally.trained.clear()
+    lab.account.trained.clear()
     lab.train(Request((spec,), measures=(Measure("accuracy", "test"), Measure("loss", "train"))))
     lab.train(Request((spec,), steps=(2,)))
-    assert lab.tally.trained == {spec.key}
+    assert lab.account.trained == {spec.key}
     [message] = caplog.messages
     assert message.startswith(str(path))
     assert "\n" not in message

@@ -7,8 +7,8 @@ import pytest
 
 from expzoo.components.layout import Layout
 from expzoo.config import registry
-from expzoo.engine.assembly import Assembler
-from expzoo.engine.starts import flipped
+from expzoo.engine.blueprints import Blueprints
+from expzoo.engine.recipes import Recipes, flipped
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Known, Spec
 from expzoo.system.errors import BadInput
@@ -100,12 +100,12 @@ def spec(dataset=None, model=None, layers=(), name="life"):
 )
 def test_what_is_not_known_is_not_presolved(dataset, model, layers, name, message):
     with pytest.raises(BadInput, match=message):
-        Assembler().initial_row(spec(dataset, model, layers, name), {})
+        Recipes(Blueprints()).initial_row(spec(dataset, model, layers, name), {})
 
 
 def test_a_model_without_a_known_solution_says_so(base):
     with pytest.raises(BadInput, match="Mlp knows no solution of 'life': it has no method solve"):
-        Assembler().initial_row(base.replace(init=Known("life")), {})
+        Recipes(Blueprints()).initial_row(base.replace(init=Known("life")), {})
 
 
 @pytest.mark.parametrize("k", [-1, 31])

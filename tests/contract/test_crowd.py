@@ -18,7 +18,7 @@ from expzoo.config.registry import available, build, declared
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator
 from expzoo.engine.session import Session
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Fresh, RandomMask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import RandomMask

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from expzoo.analysis.cohort import Cohort
 from expzoo.config import registry
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure, component, full_name, probe
 from expzoo.spec.when import every

@@ -58,7 +58,7 @@ def test_noise_is_of_the_training_labels_alone_at_its_rate_and_grows_with_it():
 
 
 def test_a_network_is_measured_on_its_own_noisy_labels(base, open_lab):
-    from expzoo.lab.trained import Request
+    from expzoo.lab.request import Request
     from expzoo.spec.measure import Measure
 
     specs = [base.replace(dataset={"label_noise": rate}, stop={"steps": 200}) for rate in (0.0, 0.9)]

@@ -16,7 +16,7 @@ from expzoo.analysis.cohort import Cohort
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.spec.measure import Measure, probe
 from expzoo.spec.spec import Magnitude, Rewind, Spec
 from expzoo.spec.when import every
@@ -25,6 +25,7 @@ from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
+    from expzoo.lab.trained import Trained
 
 PROBES = registry.available("probe")
 
@@ -51,7 +52,7 @@ def dense_hessian(network: Trained, count: int) -> Tensor:
     assembler, spec = Assembler(), network.spec
     split = spec.dataset.build().split("train", spec.seed)
     x, y = torch.tensor(split.x[:count]).double(), torch.tensor(split.y[:count])
-    module, layout = assembler.module(spec).double(), assembler.layout(spec)
+    module, layout = assembler.blueprints.module(spec).double(), assembler.blueprints.layout(spec)
 
     def loss(row: Tensor) -> Tensor:
         return torch.nn.functional.cross_entropy(torch.func.functional_call(module, layout.view(row), (x,)), y)
@@ -96,9 +97,9 @@ def test_probes_in_training(base: Spec, open_lab: Callable[..., Lab]) -> None:
     )
     rows = network.rows(("norm", ""), ("accuracy", "test"), arm="dense")
     assert [(row["metric"], row["split"], row["step"]) for row in rows] == [("norm", "", 60), ("accuracy", "test", 60)]
-    trained = set(lab.tally.trained)
+    trained = set(lab.account.trained)
     [again] = lab.train(Request((base,), (probe("norm"), Measure("brier"))))
-    assert lab.tally.trained == trained
+    assert lab.account.trained == trained
     assert again.value("norm", "") == norms[60]
     assert again.value("brier") > 0
 
@@ -138,9 +139,9 @@ def test_the_time_of_looking_is_told_apart_from_that_of_training(
         Request((base,), (Measure("accuracy", "test", every(20)),))
     )  # after 20, 40 and 60 steps, and nothing else
     elapsed = time.perf_counter() - begin
-    assert lab.tally.looking_seconds >= 3 * seconds
-    assert lab.tally.training_seconds <= elapsed - lab.tally.looking_seconds
+    assert lab.account.looking_seconds >= 3 * seconds
+    assert lab.account.training_seconds <= elapsed - lab.account.looking_seconds
     again = open_lab()
     again.train(Request((base,), (Measure("error", "test"),)))
-    assert again.tally.looking_seconds >= seconds
-    assert again.tally.training_seconds == 0
+    assert again.account.looking_seconds >= seconds
+    assert again.account.training_seconds == 0

@@ -11,8 +11,8 @@ from expzoo.analysis.pruning import Pruning
 from expzoo.config.registry import available
 from expzoo.engine.evaluation import Evaluator
 from expzoo.engine.session import Session
-from expzoo.lab.lab import Irreproducible
-from expzoo.lab.trained import Request
+from expzoo.lab.populations import Irreproducible
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import RandomMask
@@ -81,7 +81,7 @@ def test_members_that_were_stopped_at_different_steps_go_on_together(base, open_
     lab = open_lab()
     assert [lab.store.load_partial(member.key).step for member in members[:5]] == [5, 5, 25, 25, 60 - 5]
     assert everything(lab.train(request(members))) == undisturbed
-    assert lab.tally.member_steps == 2 * 55 + 2 * 35 + 5 + 60
+    assert lab.account.member_steps == 2 * 55 + 2 * 35 + 5 + 60
     assert all(lab.store.load_partial(member.key) is None for member in members)
 
 
@@ -97,7 +97,7 @@ def test_forty_members_stopped_after_each_of_forty_steps(base, open_lab, monkeyp
             session.advance(start, end)
             lab.store.save_partial(session.partials()[end])
     assert {t.key: (t.row().tobytes(), t.losses.tobytes()) for t in lab.train(members)} == undisturbed
-    assert lab.tally.member_steps == 40 + sum(range(1, 40))
+    assert lab.account.member_steps == 40 + sum(range(1, 40))
 
 
 def test_a_training_that_is_stopped_again_and_again_ends_the_same(base, open_lab):
@@ -174,7 +174,7 @@ def test_less_may_be_wanted_than_when_it_was_stopped(base, open_lab):
     stop(open_lab(), request(members), 40)
     lab = open_lab()
     found = lab.train(Request(tuple(members)))
-    assert lab.tally.member_steps == 2 * 20
+    assert lab.account.member_steps == 2 * 20
     for one, other in zip(found, open_lab("undisturbed").train(members), strict=True):
         assert one.row().tobytes() == other.row().tobytes()
         assert one.losses.tobytes() == other.losses.tobytes()
@@ -199,17 +199,17 @@ def test_replaying_for_another_look_keeps_what_was_there_and_ends_with_the_same_
         assert after[key][3].keys() == {0, 10, 31, 50, 60}
         assert rows.items() <= after[key][3].items()
         assert measured.items() <= after[key][5].items()
-    assert lab.tally.member_steps == 4 * 60
+    assert lab.account.member_steps == 4 * 60
     cached = open_lab()
     assert everything(cached.train(request(members, steps=(10, 31)))) == after
-    assert not cached.tally.trained
+    assert not cached.account.trained
 
 
 def test_what_can_be_measured_on_kept_rows_trains_nothing(base, open_lab):
     open_lab().train(request([base], steps=(30,)))
     lab = open_lab()
     [trained] = lab.train(Request((base,), (Measure("loss", "fresh"),), steps=(30,)))
-    assert not lab.tally.trained
+    assert not lab.account.trained
     [other] = open_lab("other").train(Request((base,), (Measure("loss", "fresh"),)))
     assert trained.value("loss", "fresh") == other.value("loss", "fresh")
 
@@ -244,5 +244,5 @@ def test_a_damaged_partial_file_costs_only_the_steps_after_the_one_before(base, 
     for path in partials if both else partials[1:]:
         path.write_bytes(damage(path.read_bytes()))
     assert everything(lab.train(request([base]))) == undisturbed
-    assert lab.tally.member_steps == (60 if both else 40)
+    assert lab.account.member_steps == (60 if both else 40)
     assert "partial.safetensors" in caplog.text

@@ -16,10 +16,11 @@ import pytest
 
 from expzoo.analysis.pruning import Pruning
 from expzoo.config.registry import build
-from expzoo.engine.shared_step import solo_class
 from expzoo.lab import messages, workers
 from expzoo.lab.lab import Lab
-from expzoo.lab.trained import Request, expand
+from expzoo.lab.open import open_populations, open_shared
+from expzoo.lab.request import Request, expand
+from expzoo.lab.shared_trainer import solo_class
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Event, Spec
 from expzoo.spec.when import every, log_spaced
@@ -59,8 +60,8 @@ def contents(lab: Lab, request: Request) -> list[tuple[bytes, ...]]:
 
 
 def test_two_processes_train_the_bits_of_one(tmp_path: Path, chain: Request) -> None:
-    one = workers.open_populations(tmp_path / "one", "cpu", 1)
-    two = workers.open_populations(tmp_path / "two", "cpu", 2)
+    one = open_populations(tmp_path / "one", "cpu", 1)
+    two = open_populations(tmp_path / "two", "cpu", 2)
     assert contents(two, chain) == contents(one, chain)
     two.close()
     assert not list(tmp_path.rglob("lease"))
@@ -69,18 +70,16 @@ def test_two_processes_train_the_bits_of_one(tmp_path: Path, chain: Request) -> 
 def test_a_worker_that_is_lost_is_said_and_costs_nothing_else(
     tmp_path: Path, base: Spec, caplog: pytest.LogCaptureFixture
 ) -> None:
-    lab = workers.open_populations(tmp_path / "two", "cpu", 2)
-    assert lab.crew
+    lab = open_populations(tmp_path / "two", "cpu", 2)
+    assert lab.workers
     specs = [base.replace(seed=seed) for seed in range(4)]
-    lab.crew.send([])
-    [worker] = lab.crew._workers
+    lab.workers.send([])
+    [worker] = lab.workers._workers
     worker.kill()
     worker.wait()
     rows = [network.row().tobytes() for network in lab.train(specs)]
-    assert rows == [
-        network.row().tobytes() for network in workers.open_populations(tmp_path / "1", "cpu", 1).train(specs)
-    ]
-    assert lab.crew.lost() + [record.message for record in caplog.records] == [
+    assert rows == [network.row().tobytes() for network in open_populations(tmp_path / "1", "cpu", 1).train(specs)]
+    assert lab.workers.lost() + [record.message for record in caplog.records] == [
         "worker 1 was killed by SIGKILL; the other processes do its part"
     ]
     lab.close()
@@ -93,8 +92,8 @@ def test_processes_that_share_a_network_agree_with_one_within_rounding(
     """20 steps in float64 on two processes, one network dense, one pruned; then what cannot be shared is refused."""
     dense = base.replace(dtype="float64", stop={"steps": 20}, dataset={"batch_size": 50})
     ticket = Pruning((0.5,)).tickets(dense)[0]
-    one = workers.open_populations(tmp_path / "one", "cpu", 1).train([dense, ticket])
-    shared = workers.open_shared(tmp_path / "two", "cpu", strategy, 2)
+    one = open_populations(tmp_path / "one", "cpu", 1).train([dense, ticket])
+    shared = open_shared(tmp_path / "two", "cpu", strategy, 2)
     two = shared.train([dense, ticket])
     for a, b in zip(one, two, strict=True):
         assert np.abs(a.row() - b.row()).max() < 1e-6
@@ -113,8 +112,8 @@ def test_a_shared_network_whose_processes_are_lost_goes_on_with_the_bits_of_an_u
 ) -> None:
     request = Request((base.replace(stop={"steps": 100}, dataset={"batch_size": 50}),), steps=(0, 7))
     store = tmp_path / "disturbed"
-    own = workers.Crew(workers.Place(str(store), partial_seconds=0), 2, 2, strategy=strategy)
-    lab = Lab(Store(store, solo_class("cpu", strategy, 2)), crew=own)
+    own = workers.Workers(workers.WorkerSettings(str(store), partial_seconds=0), 2, 2, strategy=strategy)
+    lab = Lab(Store(store, solo_class("cpu", strategy, 2)), workers=own)
 
     def kill() -> None:
         end = time.monotonic() + 200
@@ -132,7 +131,7 @@ def test_a_shared_network_whose_processes_are_lost_goes_on_with_the_bits_of_an_u
     assert 0 < partial.step < 100
     found = contents(lab, request)
     lab.close()
-    whole = workers.open_shared(tmp_path / "whole", "cpu", strategy, 2)
+    whole = open_shared(tmp_path / "whole", "cpu", strategy, 2)
     assert found == contents(whole, request)
     whole.close()
 
@@ -148,9 +147,9 @@ def test_devices_that_are_not_there_are_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_processes_that_are_not_needed_end_at_once(tmp_path: Path) -> None:
-    lab = workers.open_populations(tmp_path / "store", "cpu", 2)
-    assert lab.crew
-    [worker] = lab.crew._workers
+    lab = open_populations(tmp_path / "store", "cpu", 2)
+    assert lab.workers
+    [worker] = lab.workers._workers
     assert worker.poll() is None
     lab.close()
     assert worker.returncode == -signal.SIGKILL
@@ -158,7 +157,7 @@ def test_processes_that_are_not_needed_end_at_once(tmp_path: Path) -> None:
 
 def test_processes_end_when_there_are_no_such_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended = []
-    monkeypatch.setattr(workers.Crew, "close", lambda own: ended.append(own) or [w.kill() for w in own._workers])
+    monkeypatch.setattr(workers.Workers, "close", lambda own: ended.append(own) or [w.kill() for w in own._workers])
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(BadInput, match="torch sees no CUDA device here"):
         build("trainer", "population", processes=2, accelerator="cuda").open(tmp_path)

@@ -10,7 +10,7 @@ import torch
 
 from expzoo.analysis.cohort import Cohort
 from expzoo.lab.lab import Lab
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.science.numerics.lanczos import top_eigenvalues
 from expzoo.spec.component import Component
 from expzoo.spec.spec import FINAL, Event, Rewind, Spec

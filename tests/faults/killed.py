@@ -20,7 +20,7 @@ from pathlib import Path
 from expzoo.analysis.pruning import Pruning
 from expzoo.engine import lightning
 from expzoo.lab.lab import Lab
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Spec

@@ -9,8 +9,9 @@ from torch import nn
 
 from expzoo.components.layout import Layout
 from expzoo.config import registry
-from expzoo.engine.assembly import Assembler
-from expzoo.lab.trained import Request
+from expzoo.engine.blueprints import Blueprints
+from expzoo.engine.recipes import Recipes
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Event, Rewind
@@ -29,9 +30,9 @@ def float64_by_default():
 
 @pytest.mark.usefixtures("float64_by_default")
 def test_a_network_starts_alike_whatever_type_numbers_have_by_default(base):
-    with_default = Assembler().initial_row(base, {})
+    with_default = Recipes(Blueprints()).initial_row(base, {})
     torch.set_default_dtype(torch.float32)
-    assert np.array_equal(with_default, Assembler().initial_row(base, {}))
+    assert np.array_equal(with_default, Recipes(Blueprints()).initial_row(base, {}))
     assert with_default.dtype == np.float32
 
 
@@ -52,7 +53,7 @@ def test_events_that_different_analyses_ask_for_are_kept_together(base, open_lab
     for event in (first, second, first, second):
         lab = open_lab()
         [network] = lab.train(Request((base,), (), events=(event,)))
-        trained.append(len(lab.tally.trained))
+        trained.append(len(lab.account.trained))
     assert trained == [1, 1, 0, 0]
     assert network.network.events.keys() == {first.name, second.name}
 
@@ -74,7 +75,7 @@ def test_a_member_that_diverges_at_the_look_that_ends_it_is_not_finished(base, o
     assert np.isfinite(ends).all()
     again = open_lab()
     again.train(Request(tuple(wild), (Measure("loss", "validation"),)))
-    assert not again.tally.trained
+    assert not again.account.trained
 
 
 def test_what_descends_from_other_weights_of_the_same_key_gives_way(base, open_lab, caplog):

@@ -9,7 +9,7 @@ import pytest
 
 from expzoo.analysis.pruning import Pruning
 from expzoo.engine.assembly import Assembler
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import RandomMask
@@ -70,7 +70,7 @@ def test_an_absurd_rate_freezes_its_member_and_nobody_else_notices(sane, open_la
     mixed = lab.train([*others[:2], absurd, *others[2:]])
     [frozen] = open_lab("alone").train([absurd])
     assert bits(mixed) == without | bits([frozen])
-    assert lab.tally.diverged == {absurd.key}
+    assert lab.account.diverged == {absurd.key}
     assert frozen.diverged
     assert frozen.step < 40
     assert math.isnan(frozen.value())
@@ -79,7 +79,7 @@ def test_an_absurd_rate_freezes_its_member_and_nobody_else_notices(sane, open_la
     assert len(frozen.losses) == frozen.step + 1  # of its last row too
     again = open_lab("with")
     assert bits(again.train([absurd, *others])) == without | bits([frozen])
-    assert not again.tally.trained
+    assert not again.account.trained
 
 
 BOMBS = (0, 1, 6, 7, 13, 38, 39)  # the updates that throw a member out
@@ -150,8 +150,8 @@ def test_when_all_members_diverge_training_ends_early(sane, open_lab, bomb):
     found = lab.train(members)
     assert [trained.step for trained in found] == list(range(6))
     assert all(trained.diverged for trained in found)
-    assert lab.tally.member_steps <= 6 * 100
-    assert lab.tally.diverged == {member.key for member in members}
+    assert lab.account.member_steps <= 6 * 100
+    assert lab.account.diverged == {member.key for member in members}
 
 
 def test_what_descends_from_a_diverged_network_is_said_to_have_diverged_and_the_others_go_on(sane, open_lab, bomb):

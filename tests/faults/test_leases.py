@@ -34,7 +34,8 @@ first, last = int(sys.argv[2]), int(sys.argv[3])
 print("ready", flush=True)
 sys.stdin.readline()
 found = lab.train([base.replace(seed=seed) for seed in range(first, last)])
-print(json.dumps([sorted(lab.tally.trained), sorted(lab.tally.cached), [n.row().tobytes().hex()[:64] for n in found]]))
+rows = [network.row().tobytes().hex()[:64] for network in found]
+print(json.dumps([sorted(lab.account.trained), sorted(lab.account.cached), rows]))
 """
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 import expzoo
-from expzoo.components.learned_activations import divergence
+from expzoo.lab.learned import divergence
 from expzoo.lab.outer_loop import OuterLoop
 from expzoo.spec.component import Component
 from expzoo.studies.metalearning.activation import LearnActivation
@@ -88,7 +88,7 @@ def test_a_stopped_outer_loop_goes_on_and_keeps_its_bits(
 def test_more_seeds_learn_the_new_ones_only(base: Spec, open_lab: Callable[..., Lab]) -> None:
     few, lab = open_lab().fit(rates(base, seeds=2)), open_lab()
     more = lab.fit(rates(base, seeds=3))
-    assert lab.tally.trained == {more[2].key}
+    assert lab.account.trained == {more[2].key}
     together = open_lab("other").fit(rates(base, seeds=3))
     for one, other in zip(more, together, strict=True):
         assert np.array_equal(one.row(), other.row())
@@ -108,7 +108,7 @@ def test_a_diverging_inner_loop_is_said_and_keeps_the_last_good_state(
     assert np.isfinite(found.row()).all()
     assert found.row()[0] > 0
     assert len(found.costs) in (found.step, found.step + 1)
-    assert lab.tally.diverged == {found.key}
+    assert lab.account.diverged == {found.key}
     caplog.clear()
     assert open_lab().fit(wild)[0].step == found.step
     assert f"lesson {found.key}: an inner loop diverged in outer step {len(found.costs)}" in caplog.text

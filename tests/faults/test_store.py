@@ -165,7 +165,7 @@ def test_rotten_networks_are_trained_again_to_the_same_bits(
         flip(path, rng)
     lab = open_lab()
     assert train_many(spec, lab) == before
-    assert len(lab.tally.trained) == PLACES
+    assert len(lab.account.trained) == PLACES
     assert sorted(line.partition(" is ")[0] for line in caplog.messages) == sorted(map(str, before))
     assert len(list(lab.store.root.rglob("*.corrupt"))) == PLACES
 
@@ -213,7 +213,7 @@ def test_rotten_partial_files_cost_steps_and_no_bits(
         flip(folder / "partial.previous.safetensors", rng)
     assert list(train_many(spec, lab).values()) == list(expected.values())
     assert len(caplog.messages) == len(newest_rotten) + len(both_rotten)
-    assert lab.tally.member_steps == 30 * PLACES // 2 + 60 * PLACES // 4 + 90 * PLACES // 4
+    assert lab.account.member_steps == 30 * PLACES // 2 + 60 * PLACES // 4 + 90 * PLACES // 4
     assert list(lab.store.root.rglob("partial*.safetensors")) == []
 
 
@@ -240,7 +240,11 @@ def test_looking_at_another_machine_s_network_does_not_make_it_ours(base: Spec, 
     there, here = Lab(Store(tmp_path, "there")), Lab(Store(tmp_path, "here"))
     there.train([spec])
     [found] = here.train(Request((spec,), measures=(Measure("loss", "train"),)))
-    assert (here.tally.trained, {*here.tally.machines.values()}, found.network.machine) == (set(), {"there"}, "there")
+    assert (here.account.trained, {*here.account.machines.values()}, found.network.machine) == (
+        set(),
+        {"there"},
+        "there",
+    )
     assert [path.parent.name for path in tmp_path.rglob("*.safetensors")] == ["there"]
     child = spec.replace(init=Rewind(spec, 2))
     here.train([child])

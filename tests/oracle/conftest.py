@@ -39,7 +39,7 @@ def small_spec() -> Callable[..., Spec]:
 def train_small(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[Trained]]:
     """Trains specs in a store of this module's own and keeps their rows at step 20."""
     from expzoo.lab.lab import Lab
-    from expzoo.lab.trained import Request
+    from expzoo.lab.request import Request
     from expzoo.spec.measure import Measure
     from expzoo.store.store import Store
 

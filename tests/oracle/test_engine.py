@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from expzoo.config.registry import available, build
 from expzoo.engine.assembly import Assembler
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import RandomMask
@@ -215,7 +215,7 @@ def test_the_tape_computes_the_gradient_of_torch_func(base, model, loss):
         program.feed.prepare(3, 4)
         program.feed.load(3, program.x, program.y)
         program.tape.run()
-    module, of = assembler.module(spec), spec.loss.build()
+    module, of = assembler.blueprints.module(spec), spec.loss.build()
 
     def objective(parameters, x, y):
         return of(functional_call(module, parameters, (x,)), y)

@@ -151,8 +151,8 @@ def test_the_known_network_is_right_at_edges_and_in_corners_too():
     options = {"dataset": part("dataset", "life", steps=2), "model": part("model", "life_net", steps=2)}
     rest = {kind: part(kind, name) for kind, name in OTHERS.items()}
     spec, assembler = Spec(**options, **rest, seed=0, init=Known("life")), Assembler()
-    row = torch.from_numpy(assembler.initial_row(spec, {}))
-    network = assembler.layout(spec).load(assembler.module(spec), row).eval()
+    row = torch.from_numpy(assembler.recipes.initial_row(spec, {}))
+    network = assembler.blueprints.layout(spec).load(assembler.blueprints.module(spec), row).eval()
     world, cases = spec.dataset.build().world, 0
     for place, boards in every_case_of_every_place(5, 2):
         with torch.no_grad():

@@ -9,7 +9,8 @@ import pytest
 import statsmodels.api
 import torch
 
-from expzoo.engine.assembly import Assembler
+from expzoo.engine.blueprints import Blueprints
+from expzoo.engine.recipes import Recipes
 from expzoo.lab.trained import Trained
 from expzoo.science.numerics.alignment import match_weights, permuted
 from expzoo.spec.component import Component
@@ -70,7 +71,7 @@ def network(m, seed):
         optimizer=part("optimizer", "adam"), schedule=part("schedule", "constant"),
         loss=part("loss", "bce_of_probabilities"), stop=part("stop", "steps"), seed=seed,
     )  # fmt: skip
-    row = Assembler().initial_row(spec, {})
+    row = Recipes(Blueprints()).initial_row(spec, {})
     return Trained(spec, Network(spec.key, "finished", 0, {0: row}, row[:0]))
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from expzoo.components.layout import own_generator
 from expzoo.config.registry import build
 from expzoo.engine.assembly import Assembler
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure, component
 from expzoo.spec.spec import Known, Rewind, SignFlip, Spec
@@ -36,8 +36,10 @@ def life_spec(dataset=None, model=None, **more):
 def network(spec):
     """An ordinary module with the first row of the spec, and the spec's data."""
     assembler = Assembler()
-    row = torch.from_numpy(assembler.initial_row(spec, {}))
-    return assembler.layout(spec).load(assembler.module(spec), row).eval(), assembler.dataset(spec.dataset)
+    row = torch.from_numpy(assembler.recipes.initial_row(spec, {}))
+    return assembler.blueprints.layout(spec).load(
+        assembler.blueprints.module(spec), row
+    ).eval(), assembler.blueprints.dataset(spec.dataset)
 
 
 @pytest.mark.parametrize("form", ["firner", "springer"])
@@ -129,12 +131,12 @@ def test_depth_is_rounded_down_and_normalize_is_what_the_script_does():
 
 def test_signs_of_as_many_weights_are_flipped_and_of_no_bias():
     spec, assembler = life_spec(model={"m_factor": 2}), Assembler()
-    first = assembler.initial_row(spec, {})
+    first = assembler.recipes.initial_row(spec, {})
     kept = {spec.key: Network(spec.key, "finished", 4, {0: first, 4: first}, first[:0])}
-    layout = assembler.layout(spec)
+    layout = assembler.blueprints.layout(spec)
     chosen = set()
     for k, seed in ((0, 0), (1, 0), (1, 1), (6, 0)):
-        row = assembler.initial_row(spec.replace(seed=9, init=SignFlip(spec, k, seed)), kept)
+        row = assembler.recipes.initial_row(spec.replace(seed=9, init=SignFlip(spec, k, seed)), kept)
         assert np.array_equal(np.abs(row), np.abs(first))
         changed = np.flatnonzero(row != first)
         assert len(changed) == k
@@ -145,7 +147,7 @@ def test_signs_of_as_many_weights_are_flipped_and_of_no_bias():
     assert len(chosen) == 4
     assert SignFlip(spec, 0).canonical() != Rewind(spec).canonical()
     with pytest.raises(BadInput, match="1000 signs cannot be flipped: there are 46 weights"):
-        assembler.initial_row(spec.replace(init=SignFlip(spec, 1000)), kept)
+        assembler.recipes.initial_row(spec.replace(init=SignFlip(spec, 1000)), kept)
 
 
 def test_the_loss_is_torchs_where_outputs_are_extreme_too():

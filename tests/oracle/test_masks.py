@@ -10,8 +10,8 @@ from torch import nn
 
 from expzoo.analysis.pruning import Pruning
 from expzoo.components.layout import Layout
-from expzoo.engine import masks
-from expzoo.lab.trained import Request
+from expzoo.engine import recipes
+from expzoo.lab.request import Request
 from expzoo.spec.spec import Fresh, Magnitude, Permuted, RandomMask, Rewind
 from expzoo.system.randomness import member_seed
 
@@ -52,10 +52,10 @@ def test_magnitude_masks_are_those_of_the_obvious_loop(scope, biases, ties):
     for seed, sparsity in itertools.product(range(5), SPARSITIES):
         row = random_row(seed, ties)
         for kept in (np.ones(LAYOUT.size, bool), np.random.default_rng(seed).random(LAYOUT.size) > sparsity / 2):
-            found = masks.by_magnitude(row, kept, LAYOUT, sparsity=sparsity, scope=scope, biases=biases)
+            found = recipes.by_magnitude(row, kept, LAYOUT, sparsity=sparsity, scope=scope, biases=biases)
             assert found.dtype == bool
             assert np.array_equal(found, obvious_by_magnitude(row, kept, LAYOUT, sparsity, scope, biases))
-        unmasked = masks.by_magnitude(row, None, LAYOUT, sparsity=sparsity, scope=scope, biases=biases)
+        unmasked = recipes.by_magnitude(row, None, LAYOUT, sparsity=sparsity, scope=scope, biases=biases)
         everything = np.ones(LAYOUT.size, bool)
         assert np.array_equal(unmasked, obvious_by_magnitude(row, everything, LAYOUT, sparsity, scope, biases))
 
@@ -63,7 +63,7 @@ def test_magnitude_masks_are_those_of_the_obvious_loop(scope, biases, ties):
 def test_of_equal_magnitudes_the_earlier_goes_first_and_the_sign_does_not_matter():
     row = np.zeros(LAYOUT.size, np.float32)
     row[:35] = [1.0, -1.0] * 17 + [0.5]
-    mask = masks.by_magnitude(row, None, LAYOUT, sparsity=3 / 35, scope="layer", biases=False)
+    mask = recipes.by_magnitude(row, None, LAYOUT, sparsity=3 / 35, scope="layer", biases=False)
     assert np.flatnonzero(~mask[:35]).tolist() == [0, 1, 34]
 
 
@@ -72,8 +72,8 @@ def test_every_tensor_loses_its_exact_count_but_never_everything(biases):
     for sparsity in SPARSITIES:
         wanted = RandomMask(sparsity, biases=biases)
         for mask in (
-            masks.by_magnitude(random_row(1), None, LAYOUT, sparsity=sparsity, scope="layer", biases=biases),
-            masks.at_random(1, wanted, LAYOUT),
+            recipes.by_magnitude(random_row(1), None, LAYOUT, sparsity=sparsity, scope="layer", biases=biases),
+            recipes.at_random(1, wanted, LAYOUT),
         ):
             pruned = {name for name, _ in obvious_places(LAYOUT, biases)}
             for name, places in obvious_places(LAYOUT, biases=True):
@@ -85,7 +85,7 @@ def test_every_tensor_loses_its_exact_count_but_never_everything(biases):
 def test_global_pruning_may_empty_a_tensor_but_not_the_network():
     row = random_row(2)
     row[LAYOUT.offsets[1] : LAYOUT.offsets[1] + 5] = 1e-6
-    mask = masks.by_magnitude(row, None, LAYOUT, sparsity=0.5, scope="global", biases=True)
+    mask = recipes.by_magnitude(row, None, LAYOUT, sparsity=0.5, scope="global", biases=True)
     assert not mask[LAYOUT.offsets[1] : LAYOUT.offsets[1] + 5].any()
     assert (~mask).sum() == round(LAYOUT.num_parameters * 0.5)
 
@@ -95,28 +95,28 @@ def test_random_masks_within_one_another_are_nested_and_have_the_same_counts(bia
     within, before = None, np.ones(LAYOUT.size, bool)
     for sparsity in SPARSITIES[1:]:
         within = RandomMask(sparsity, 4, biases, within)
-        mask = masks.at_random(3, within, LAYOUT)
+        mask = recipes.at_random(3, within, LAYOUT)
         assert not (mask & ~before).any()
-        assert mask.sum() == masks.at_random(3, RandomMask(sparsity, 4, biases), LAYOUT).sum()
+        assert mask.sum() == recipes.at_random(3, RandomMask(sparsity, 4, biases), LAYOUT).sum()
         before = mask
 
 
 def test_random_masks_depend_on_the_seed_and_the_draw_and_on_nothing_else():
-    first = masks.at_random(0, RandomMask(0.5), LAYOUT)
-    assert np.array_equal(first, masks.at_random(0, RandomMask(0.5), LAYOUT))
-    assert not np.array_equal(first, masks.at_random(1, RandomMask(0.5), LAYOUT))
-    assert not np.array_equal(first, masks.at_random(0, RandomMask(0.5, draw=1), LAYOUT))
+    first = recipes.at_random(0, RandomMask(0.5), LAYOUT)
+    assert np.array_equal(first, recipes.at_random(0, RandomMask(0.5), LAYOUT))
+    assert not np.array_equal(first, recipes.at_random(1, RandomMask(0.5), LAYOUT))
+    assert not np.array_equal(first, recipes.at_random(0, RandomMask(0.5, draw=1), LAYOUT))
 
 
 def test_every_entry_is_removed_equally_often_at_random():
     places = [place for _, several in obvious_places(LAYOUT, biases=False) for place in several]
-    kept = np.mean([masks.at_random(seed, RandomMask(0.5, biases=False), LAYOUT) for seed in range(2000)], axis=0)
+    kept = np.mean([recipes.at_random(seed, RandomMask(0.5, biases=False), LAYOUT) for seed in range(2000)], axis=0)
     assert np.abs(kept[places] - 0.5).max() < 5 * 0.5 / np.sqrt(2000) + 0.02  # an odd tensor keeps one more
 
 
 def test_permuted_masks_keep_the_count_of_every_tensor_and_nothing_else():
-    like = masks.by_magnitude(random_row(3), None, LAYOUT, sparsity=0.6, scope="global", biases=True)
-    permuted = [masks.permuted(seed, like, draw, LAYOUT) for seed, draw in itertools.product(range(3), range(3))]
+    like = recipes.by_magnitude(random_row(3), None, LAYOUT, sparsity=0.6, scope="global", biases=True)
+    permuted = [recipes.permuted(seed, like, draw, LAYOUT) for seed, draw in itertools.product(range(3), range(3))]
     for mask in permuted:
         for _, places in obvious_places(LAYOUT, biases=True):
             assert mask[places].sum() == like[places].sum()
@@ -128,11 +128,11 @@ def test_recipes_are_resolved_from_the_row_and_mask_of_their_network(base):
     row, kept = random_row(5), random_row(6) > 0
     magnitude = Magnitude(base, 0.7, "global", biases=False)
     expected = obvious_by_magnitude(row, kept, LAYOUT, 0.7, "global", False)
-    assert np.array_equal(masks.resolve(magnitude, 9, LAYOUT, (row, kept)), expected)
-    shuffled = masks.resolve(Permuted(magnitude, draw=2), 9, LAYOUT, (row, kept))
-    assert np.array_equal(shuffled, masks.permuted(9, expected, 2, LAYOUT))
+    assert np.array_equal(recipes.resolved(magnitude, 9, LAYOUT, (row, kept)), expected)
+    shuffled = recipes.resolved(Permuted(magnitude, draw=2), 9, LAYOUT, (row, kept))
+    assert np.array_equal(shuffled, recipes.permuted(9, expected, 2, LAYOUT))
     with pytest.raises(ValueError, match="needs the row"):
-        masks.resolve(magnitude, 9, LAYOUT, None)
+        recipes.resolved(magnitude, 9, LAYOUT, None)
 
 
 # Trained networks.
@@ -155,7 +155,7 @@ def test_a_ticket_starts_bitwise_from_checkpoint_times_mask_and_pruned_weights_s
     lab = open_lab()
     sources = lab.train(Request(tuple(members), steps=(rewind_step,)))
     tickets = lab.train(Request(tuple(t for member in members for t in pruning.tickets(member)), steps=LOOKS))
-    layout = lab.assembler.layout(dense)
+    layout = lab.assembler.blueprints.layout(dense)
     for source, chain in zip(sources, zip(tickets[::2], tickets[1::2], strict=True), strict=True):
         before, kept = source, np.ones(len(source.row()), bool)
         for ticket, sparsity in zip(chain, pruning.sparsities, strict=True):
@@ -172,7 +172,7 @@ def test_a_ticket_starts_bitwise_from_checkpoint_times_mask_and_pruned_weights_s
 
 def test_a_mask_keeps_the_padding_of_a_row_at_zero(dense, open_lab):
     [trained] = open_lab().train([dense.replace(mask=RandomMask(0.5))])
-    layout = open_lab().assembler.layout(dense)
+    layout = open_lab().assembler.blueprints.layout(dense)
     padding = np.ones(layout.size, bool)
     for _, places in obvious_places(layout, biases=True):
         padding[places] = False

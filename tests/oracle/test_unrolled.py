@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from expzoo.components.learned_activations import small_network
 from expzoo.engine.assembly import Assembler
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
-from expzoo.studies.metalearning.activation import LearnActivation, small_network
+from expzoo.studies.metalearning.activation import LearnActivation
 from expzoo.studies.metalearning.learning_rate import unrolled
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed, stable_hash
@@ -68,9 +69,9 @@ def test_it_is_that_of_one_graph_of_the_whole_loop() -> None:
     assembler = Assembler()
     for place, spec in enumerate(specs):
         rate = loops.meta[place, 0].clone().requires_grad_()
-        module, data = assembler.module(spec), assembler.dataset(spec.dataset)
+        module, data = assembler.blueprints.module(spec), assembler.blueprints.dataset(spec.dataset)
         split, order = data.split("train", spec.seed), data.indices(spec.seed, 0, STEPS)
-        row = assembler.layout(spec).view(torch.from_numpy(assembler.initial_row(spec, {})))
+        row = assembler.blueprints.layout(spec).view(torch.from_numpy(assembler.recipes.initial_row(spec, {})))
         parameters = {name: value.clone().requires_grad_() for name, value in row.items()}
         seen = []
         for chosen in order:
@@ -146,12 +147,12 @@ def test_a_spline_stands_for_the_small_network_itself() -> None:
     [cost], [gradient] = loop.look(0)
     row = loop.rows[0].clone().requires_grad_()
     spec, assembler = learned.inner.replace(model={"activation": "identity"}), Assembler()
-    data = assembler.dataset(spec.dataset)
+    data = assembler.blueprints.dataset(spec.dataset)
     split = data.split("train", learned.seed)
     costs = []
     for j in range(learned.inner_networks):
         seed = stable_hash(learned.seed, "inner", 0, j)
-        module = assembler.module(spec, stable_hash(seed, "init", 0))
+        module = assembler.blueprints.module(spec, stable_hash(seed, "init", 0))
         first, last = module.get_submodule("first"), module.get_submodule("last")
         values = [value.detach().requires_grad_() for own in (first, last) for value in own.parameters()]
         squares = [torch.ones_like(value) for value in values]

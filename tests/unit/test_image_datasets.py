@@ -12,7 +12,7 @@ from tests.image_archives import DOWNLOADED, RECORDS, plugin, stand_in
 
 from expzoo.components.images import MARGIN, crop_and_flip
 from expzoo.config.registry import build
-from expzoo.engine.redraw import feed
+from expzoo.engine.feed import feed
 
 each_downloaded = pytest.mark.parametrize("name", DOWNLOADED)
 

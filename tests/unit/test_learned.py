@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from expzoo.components import learned_activations
+from expzoo.components.learned_activations import small_network
 from expzoo.config.registry import available, build, declared
+from expzoo.lab import learned as lookup
 from expzoo.spec.component import Component
 from expzoo.store.network import Network
 from expzoo.store.store import Store
-from expzoo.studies.metalearning.activation import LearnActivation, first_weights, small_network
+from expzoo.studies.metalearning.activation import LearnActivation, first_weights
 from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.system.errors import BadInput
 from expzoo.testing import check_plugin
@@ -44,9 +46,9 @@ def test_a_resolved_name_holds_the_function(store: Store) -> None:
     stored(store)
     x = torch.linspace(-9, 9, 301, dtype=torch.float64)
     for form, tolerance in (("", 1e-4), ("/linear", 0.2)):
-        name = learned_activations.resolve(f"learned:3f2a9c1b{form}", store)
+        name = lookup.resolve(f"learned:3f2a9c1b{form}", store)
         assert name.startswith(f"learned:{KEY}{form}:")
-        assert learned_activations.resolve(name, store) == name
+        assert lookup.resolve(name, store) == name
         module = learned_activations.activation(name)
         assert list(module.parameters()) == []
         expected = small_network(torch.from_numpy(ROW), x)[0]
@@ -57,34 +59,34 @@ def test_a_resolved_name_holds_the_function(store: Store) -> None:
 def test_names_are_found_wherever_a_config_has_them(store: Store) -> None:
     stored(store)
     config = {"model": {"activation": "learned:3f2a9c", "width": 3}, "analysis": {"a": {"learned": ["learned:3f2a9c"]}}}
-    whole = learned_activations.resolve("learned:3f2a9c", store)
-    names = learned_activations.wholes(config, store)
+    whole = lookup.resolve("learned:3f2a9c", store)
+    names = lookup.wholes(config, store)
     assert names == {"learned:3f2a9c": whole}
     elsewhere = Store(store.root / "elsewhere", "this-machine")
-    assert learned_activations.wholes(config, elsewhere, names) == names
+    assert lookup.wholes(config, elsewhere, names) == names
     for forged in ({"learned:3f2a9c": whole.replace("3f2a9c", "3f2a9d")}, {"learned:3f2a9c": 3}, [], None):
         with pytest.raises(BadInput, match="no learned activation learned:3f2a9c is in"):
-            learned_activations.wholes(config, elsewhere, forged)
-    resolved = learned_activations.resolved(config, names)
+            lookup.wholes(config, elsewhere, forged)
+    resolved = lookup.resolved(config, names)
     assert resolved == {"model": {"activation": whole, "width": 3}, "analysis": {"a": {"learned": [whole]}}}
 
 
 def test_a_missing_one_is_refused(store: Store) -> None:
     with pytest.raises(BadInput, match=r"no learned activation learned:3f2a9c1b is in .*metalearn_activation"):
-        learned_activations.resolve("learned:3f2a9c1b", store)
+        lookup.resolve("learned:3f2a9c1b", store)
 
 
 def test_a_short_name_of_two_is_refused(store: Store) -> None:
     stored(store)
     stored(store, "3f2a9c1b" + "1" * 56)
     with pytest.raises(BadInput, match="start of 2 keys"):
-        learned_activations.resolve("learned:3f2a9c1b", store)
+        lookup.resolve("learned:3f2a9c1b", store)
 
 
 def test_a_folder_without_a_file_is_refused(store: Store) -> None:
     (store.root / KEY[:2] / KEY).mkdir(parents=True)
     with pytest.raises(BadInput, match=f"{KEY} has no file in"):
-        learned_activations.resolve("learned:3f2a9c1b", store)
+        lookup.resolve("learned:3f2a9c1b", store)
 
 
 def test_a_corrupted_one_is_refused_with_its_key_and_left_alone(store: Store) -> None:
@@ -94,7 +96,7 @@ def test_a_corrupted_one_is_refused_with_its_key_and_left_alone(store: Store) ->
     content[-3] ^= 1
     path.write_bytes(content)
     with pytest.raises(BadInput, match=f"{KEY} cannot be used: .*corrupted"):
-        learned_activations.resolve("learned:3f2a9c1b", store)
+        lookup.resolve("learned:3f2a9c1b", store)
     assert path.read_bytes() == content
 
 
@@ -108,12 +110,12 @@ def test_a_corrupted_one_is_refused_with_its_key_and_left_alone(store: Store) ->
 def test_a_foreign_one_is_refused_with_its_key(store: Store, changes: dict[str, Any], why: str) -> None:
     stored(store, **changes)
     with pytest.raises(BadInput, match=f"{KEY} in .* is no learned activation: .*{why}"):
-        learned_activations.resolve("learned:3f2a9c1b", store)
+        lookup.resolve("learned:3f2a9c1b", store)
 
 
 def test_what_was_learned_before_a_divergence_is_used_and_said(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     stored(store, status="diverged", step=2)
-    name = learned_activations.resolve("learned:3f2a9c1b", store)
+    name = lookup.resolve("learned:3f2a9c1b", store)
     assert learned_activations.table(learned_activations.parse(name)).shape == (2, learned_activations.KNOTS)
     assert "diverged in outer step 2; what 2 outer steps learned is kept, and used" in caplog.text
 
@@ -140,7 +142,7 @@ def test_forged_data_are_refused(data: str) -> None:
 
 def test_a_model_with_a_learned_activation_keeps_the_contract(store: Store) -> None:
     stored(store)
-    check_plugin("model", "mlp", width=8, activation=learned_activations.resolve("learned:3f2a9c1b", store))
+    check_plugin("model", "mlp", width=8, activation=lookup.resolve("learned:3f2a9c1b", store))
 
 
 def lesson_spec(base: Spec) -> Spec:
@@ -151,11 +153,11 @@ def test_what_a_lesson_learns_is_found_by_its_alias(base: Spec, open_lab: Callab
     lesson = LearnActivation(inner=lesson_spec(base), outer_steps=2, inner_networks=2, hidden=4, last_losses=2)
     lab = open_lab()
     [found] = lab.fit([lesson])
-    name = learned_activations.resolve(f"learned:{lesson.alias()}", lab.store)
+    name = lookup.resolve(f"learned:{lesson.alias()}", lab.store)
     assert name == learned_activations.names_of(lesson.key, found.row())[""]
     again = open_lab()
     assert again.fit([lesson])[0].row().tolist() == found.row().tolist()
-    assert again.tally.trained == set()
+    assert again.account.trained == set()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_every_model_but_those_without_an_activation_takes_a_learned_one(store: 
     inputs, options = MODELS[model]
     x = torch.randn(4, *inputs, generator=torch.Generator().manual_seed(0))
     outputs = {}
-    for name in ("relu", "identity", learned_activations.resolve("learned:3f2a9c1b", store)):
+    for name in ("relu", "identity", lookup.resolve("learned:3f2a9c1b", store)):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             module = build("model", model, inputs, math.prod(inputs[1:]), **options, activation=name)

@@ -13,7 +13,7 @@ from expzoo.analysis.contract import Findings, Setting
 from expzoo.config.identity import plain
 from expzoo.config.registry import build
 from expzoo.lab.lesson import Lessons, crowds
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.runs.dry_run import show_plan
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
@@ -85,4 +85,4 @@ def test_the_plan_names_lessons(base: Spec, open_lab: Callable[..., Lab], capsys
     lab = open_lab()
     show_plan(lab, Setting(base, (1,), "smoke"), {"asks": Asks()})  # type: ignore[dict-item]
     assert "lessons   4, to be learned 4: about" in capsys.readouterr().out
-    assert lab.tally.trained == set()
+    assert lab.account.trained == set()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from expzoo.analysis.pruning import Pruning, geometric, schedule
 from expzoo.components.layout import Layout
-from expzoo.engine import masks
+from expzoo.engine import recipes
 from expzoo.lab.lab import Lab, Request
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec
@@ -69,7 +69,7 @@ def test_magnitude_masks(layout: Layout, seed: int, first: float, more: float, s
     groups = groups if scope == "layer" else [np.concatenate(groups)]
     kept = None
     for sparsity in (first, first + more):
-        mask = masks.by_magnitude(row, kept, layout, sparsity=sparsity, scope=scope, biases=biases)
+        mask = recipes.by_magnitude(row, kept, layout, sparsity=sparsity, scope=scope, biases=biases)
         assert np.array_equal(mask, slow_magnitude(row, kept, groups, sparsity))
         assert kept is None or not (mask & ~kept).any()
         kept = mask
@@ -78,40 +78,40 @@ def test_magnitude_masks(layout: Layout, seed: int, first: float, more: float, s
 @pytest.mark.parametrize("biases", [True, False])
 @pytest.mark.parametrize("sparsity", [0.0, 0.3, 0.999999])
 def test_random_masks_have_the_counts_of_layer_wise_pruning(layout: Layout, sparsity: float, biases: bool) -> None:
-    drawn = [masks.at_random(7, RandomMask(sparsity, draw, biases), layout) for draw in range(2)]
+    drawn = [recipes.at_random(7, RandomMask(sparsity, draw, biases), layout) for draw in range(2)]
     row = np.random.default_rng(0).normal(size=layout.size)
-    pruned = masks.by_magnitude(row, None, layout, sparsity=sparsity, scope="layer", biases=biases)
+    pruned = recipes.by_magnitude(row, None, layout, sparsity=sparsity, scope="layer", biases=biases)
     for places in tensors(layout, biases=True):
         assert {mask[places].sum() for mask in drawn} == {pruned[places].sum()}
         assert pruned[places].any()
     assert np.array_equal(*drawn) == (sparsity == 0.0)
-    assert np.array_equal(drawn[0], masks.at_random(7, RandomMask(sparsity, 0, biases), layout))
-    assert np.array_equal(drawn[0], masks.at_random(8, RandomMask(sparsity, 0, biases), layout)) == (sparsity == 0.0)
+    assert np.array_equal(drawn[0], recipes.at_random(7, RandomMask(sparsity, 0, biases), layout))
+    assert np.array_equal(drawn[0], recipes.at_random(8, RandomMask(sparsity, 0, biases), layout)) == (sparsity == 0.0)
 
 
 def test_a_random_mask_removes_every_entry_equally_often(layout: Layout) -> None:
     draws = 200
-    mean = np.mean([masks.at_random(seed, RandomMask(0.5), layout) for seed in range(draws)], axis=0)
+    mean = np.mean([recipes.at_random(seed, RandomMask(0.5), layout) for seed in range(draws)], axis=0)
     for places in tensors(layout, biases=True):
         assert np.abs(mean[places] - 0.5).max() < 5.5 * 0.5 / np.sqrt(draws)
 
 
 def test_nested_random_masks_only_lose(layout: Layout) -> None:
     chain = [spec.mask for spec in Pruning(SPARSITIES).random_nested(DENSE)]
-    drawn = [masks.at_random(3, recipe, layout) for recipe in chain if isinstance(recipe, RandomMask)]
+    drawn = [recipes.at_random(3, recipe, layout) for recipe in chain if isinstance(recipe, RandomMask)]
     assert len(drawn) == len(SPARSITIES)
     for wider, narrower, sparsity in zip(drawn, drawn[1:], SPARSITIES[1:], strict=False):
         assert not (narrower & ~wider).any()
         for places in tensors(layout, biases=True):
-            assert (~narrower[places]).sum() == masks.num_removed(len(places), sparsity)
+            assert (~narrower[places]).sum() == recipes.num_removed(len(places), sparsity)
 
 
 def test_a_permuted_mask_keeps_densities_and_nothing_else(layout: Layout) -> None:
     rng = np.random.default_rng(1)
     row, recipe = rng.normal(size=layout.size), Magnitude(DENSE, 0.5)
-    like = masks.resolve(recipe, 3, layout, (row, None))
+    like = recipes.resolved(recipe, 3, layout, (row, None))
     permuted = [
-        masks.resolve(Permuted(recipe, draw), seed, layout, (row, None)) for draw, seed in ((0, 3), (1, 3), (0, 4))
+        recipes.resolved(Permuted(recipe, draw), seed, layout, (row, None)) for draw, seed in ((0, 3), (1, 3), (0, 4))
     ]
     for mask in permuted:
         assert not np.array_equal(mask, like)
@@ -124,7 +124,7 @@ def test_a_permuted_mask_keeps_densities_and_nothing_else(layout: Layout) -> Non
 
 @pytest.mark.parametrize(("size", "sparsity", "removed"), [(10, 0.25, 2), (10, 0.99, 9), (1, 0.9, 0), (7, 0.0, 0)])
 def test_counts_are_rounded_and_one_weight_stays(size: int, sparsity: float, removed: int) -> None:
-    assert masks.num_removed(size, sparsity) == removed
+    assert recipes.num_removed(size, sparsity) == removed
 
 
 def test_the_chain_of_iterative_pruning() -> None:
@@ -184,8 +184,8 @@ def test_a_rewound_network_starts_from_checkpoint_times_mask(tmp_path: Path, ste
     dense, first, second = lab.train(Request((DENSE, *tickets), steps=(0, step)))
     start = dense.row(step)
     for ticket, before, sparsity in ((first, dense, SPARSITIES[0]), (second, first, SPARSITIES[1])):
-        layout = lab.assembler.layout(DENSE)
-        mask = masks.by_magnitude(before.row(), before.mask, layout, sparsity=sparsity, scope="layer", biases=True)
+        layout = lab.assembler.blueprints.layout(DENSE)
+        mask = recipes.by_magnitude(before.row(), before.mask, layout, sparsity=sparsity, scope="layer", biases=True)
         assert ticket.mask is not None
         assert np.array_equal(ticket.mask, mask)
         assert np.array_equal(ticket.row(0), np.where(mask, start, np.float32(0)))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from expzoo.config.registry import build
-from expzoo.engine.redraw import feed
+from expzoo.engine.feed import feed
 from expzoo.system.errors import BadInput
 
 SIZE = 400

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from expzoo.engine.assembly import Assembler
+from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.science.numerics.alignment import match_weights, permuted
 from expzoo.science.numerics.averages import weighted_mean
@@ -65,14 +65,18 @@ class Cohort:
         self.networks = tuple(networks)
         if faults := list(_faults(self.networks, step, dtype)):
             raise ValueError("; ".join(faults))
-        self._assembler, self._evaluator = Assembler(datasets=self.networks[0].datasets), Evaluator()
+        self._blueprints = Blueprints(self.networks[0].datasets)
+        self._evaluator = Evaluator(self._blueprints)
         self._outputs: dict[str, Tensor] = {}
         self._splits: dict[str, _Data] = {}
-        shapes = {(tuple(data.inputs), data.outputs) for data in map(self._dataset, self.specs)}
+        shapes = {
+            (tuple(data.inputs), data.outputs)
+            for data in (self._blueprints.dataset(spec.dataset) for spec in self.specs)
+        }
         if len(shapes) > 1:
             raise ValueError(f"a cohort has one shape of data (inputs, outputs), not {sorted(shapes)}")
         self.dtype: torch.dtype = getattr(torch, dtype or self.specs[0].dtype)
-        self.layout = self._assembler.layout(self.specs[0])
+        self.layout = self._blueprints.layout(self.specs[0])
         self.rows = torch.stack([torch.from_numpy(network.row(step)) for network in self.networks]).to(self.dtype)
 
     def __len__(self) -> int:
@@ -105,8 +109,7 @@ class Cohort:
             self._data(split)
             with exact_arithmetic():
                 outputs = [
-                    self._evaluator.outputs(spec, self._dataset(spec), row, split)
-                    for spec, row in zip(self.specs, self.rows, strict=True)
+                    self._evaluator.outputs(spec, row, split) for spec, row in zip(self.specs, self.rows, strict=True)
                 ]
             self._outputs[split] = torch.stack(outputs)
         return self._outputs[split]
@@ -134,7 +137,7 @@ class Cohort:
             for place, row in enumerate(rows):
                 network = self.networks[place if owned else 0]
                 spec, kept = network.spec, network.network if owned else None
-                numbers += self._evaluator.values(spec, self._dataset(spec), row, [measure], kept)
+                numbers += self._evaluator.values(spec, row, [measure], kept)
         return torch.tensor(numbers, dtype=torch.float64)
 
     # Averages.
@@ -208,7 +211,7 @@ class Cohort:
         Each network stays the same function. Weight matching as in `numerics.alignment.match_weights`; for chains of
         `nn.Linear`, residual ones included, as `numerics.symmetry.hidden_units` finds them. ValueError for others.
         """
-        module, _ = self._evaluator.module(self.specs[0], self._dataset(self.specs[0]), self.dtype)
+        module, _ = self._blueprints.evaluated(self.specs[0], self.dtype)
         units = hidden_units(module)
         reference = self.layout.view(self.rows[to])
         aligned = self.rows.clone()
@@ -222,19 +225,16 @@ class Cohort:
 
     # What the methods need.
 
-    def _dataset(self, spec: Spec) -> Any:
-        return self._assembler.dataset(spec.dataset)
-
     @cached_property
     def _loss(self) -> EmpiricalLoss:
-        return self._evaluator.loss(self.specs[0], self._dataset(self.specs[0]), self.dtype, self._averages)
+        return self._evaluator.loss(self.specs[0], self.dtype, self._averages)
 
     def _averages(self, rows: Tensor) -> Tensor:
         """What each row's network keeps of its member's training data, or of those that all members share."""
         self._require_data(rows, "train")
         specs = self.specs if len(rows) == len(self) else self.specs[:1] * len(rows)
         pairs = zip(specs, rows, strict=True)
-        return torch.stack([self._evaluator.statistics(spec, self._dataset(spec), row) for spec, row in pairs])
+        return torch.stack([self._evaluator.statistics(spec, row) for spec, row in pairs])
 
     def _checked(self, rows: Tensor | None) -> Tensor:
         if rows is None:
@@ -262,7 +262,7 @@ class Cohort:
     def _data(self, split: str) -> _Data:
         """The split as all members see it; ValueError if their splits have different lengths."""
         if split not in self._splits:
-            xs, ys = zip(*(self._evaluator.split(spec, self._dataset(spec), split) for spec in self.specs), strict=True)
+            xs, ys = zip(*(self._blueprints.split(spec, split) for spec in self.specs), strict=True)
             if len(lengths := {len(x) for x in xs}) > 1:
                 raise ValueError(f"the members' {split} splits have {sorted(lengths)} examples: make a cohort of each")
             shared = all(_same(x, xs[0]) and _same(y, ys[0]) for x, y in zip(xs, ys, strict=True))

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from expzoo.lab.trained import Request, Trained
+    from expzoo.lab.request import Request
+    from expzoo.lab.trained import Trained
     from expzoo.report.figures.figure import Figure
     from expzoo.science.verdicts import Verdict
     from expzoo.spec.spec import Spec

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.errors import BadInput
@@ -24,14 +23,14 @@ class Predictions:
     """Forward passes network by network, exactly as while training; of models of any sizes, one after the other."""
 
     def __init__(self) -> None:
-        self._assembler, self._evaluator = Assembler(), Evaluator()
+        self._evaluator = Evaluator()
 
     def logits(self, network: Trained, split: str) -> np.ndarray:
         """What a network gives on a split: (n, classes) float64; those of its last finite row if it diverged."""
         spec = network.spec
         with exact_arithmetic():
             row = torch.from_numpy(network.row().copy())
-            outputs = self._evaluator.outputs(spec, self._assembler.dataset(spec.dataset), row, split)
+            outputs = self._evaluator.outputs(spec, row, split)
         return outputs.double().numpy()
 
     def pool(self, networks: Sequence[Trained], split: str) -> np.ndarray:
@@ -41,7 +40,7 @@ class Predictions:
     def labels(self, network: Trained, split: str) -> np.ndarray:
         """The labels of a split as the network sees it: (n,) int64."""
         spec = network.spec
-        return self._evaluator.split(spec, self._assembler.dataset(spec.dataset), split)[1].numpy()
+        return self._evaluator.blueprints.split(spec, split)[1].numpy()
 
 
 def require_validation(base: Spec) -> None:

@@ -69,7 +69,7 @@ def rerun(arguments: list[str]) -> int:
     import tempfile
     from contextlib import redirect_stdout
 
-    from expzoo.components.learned_activations import resolved, wholes
+    from expzoo.lab.learned import resolved, wholes
     from expzoo.runs import experiment
     from expzoo.store import records
     from expzoo.store.store import Store

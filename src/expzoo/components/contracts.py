@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy as np
     from torch import Tensor, nn
 
     from expzoo.components.layout import Layout
-    from expzoo.lab.lab import Lab
 
 
 @dataclass(frozen=True)
@@ -185,12 +183,4 @@ class Stop(Protocol):
 
     def done(self, history: list[float]) -> bool:
         """Whether a network is finished for which these values were seen, one for each look, the last one now."""
-        ...
-
-
-class Trainer(Protocol):
-    """Where and by how many processes networks are trained, which changes nothing about them but perhaps rounding."""
-
-    def open(self, root: Path) -> Lab:
-        """A lab on the store at `root`; BadInput if the devices that it needs are not there."""
         ...

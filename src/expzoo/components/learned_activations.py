@@ -8,27 +8,21 @@ function itself, so that a network's spec says what it computes and needs no fil
 from __future__ import annotations
 
 import base64
-import logging
 import re
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from expzoo.system.checksummed import Corrupt
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
-    from expzoo.store.network import Network
-    from expzoo.store.store import Store
-
-log = logging.getLogger(__name__)
 
 PREFIX = "learned:"
 KNOTS = 65  # of `expzoo.components.splines`, which imports torch
 _NAME = re.compile(r"learned:(?P<key>[0-9a-f]{6,64})(?P<form>/linear)?(:(?P<data>[\w-]+))?", re.ASCII)
+SHARE = 0.2  # of the small network in the function (notebook)
 KIND = "learned_activation"  # a stored lesson has this measure if what it learned is an activation function
 
 
@@ -81,10 +75,21 @@ def names_of(key: str, row: np.ndarray) -> dict[str, str]:
     import torch
 
     from expzoo.components import splines
-    from expzoo.studies.metalearning.activation import small_network
 
     values, slopes = (part.numpy() for part in small_network(torch.from_numpy(row).double(), splines.knots()))
     return {"": encode(key, values, slopes), "/linear": encode(key, straight_pieces(values))}
+
+
+def small_network(row: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Values and slopes of f at x (n,), from the weights of g in a row (3 hidden + 1,)."""
+    import torch
+    from torch.nn import functional
+
+    weight, bias, out = row[:-1].view(3, -1)
+    inside = torch.tanh(x.unsqueeze(1) * weight + bias)
+    values = functional.elu(x) + SHARE * (inside @ out + row[-1])
+    slopes = torch.where(x < 0, x.exp(), torch.ones_like(x)) + SHARE * ((1 - inside.square()) * weight) @ out
+    return values, slopes
 
 
 def straight_pieces(values: np.ndarray, every: int = 4) -> np.ndarray:
@@ -93,94 +98,3 @@ def straight_pieces(values: np.ndarray, every: int = 4) -> np.ndarray:
     bends = np.arange(0, KNOTS, every)
     hats = np.maximum(0.0, 1 - np.abs(places[:, None] - bends) / every)
     return hats @ np.linalg.lstsq(hats, values, rcond=None)[0]
-
-
-def wholes(config: Any, store: Store, known: Any = None) -> dict[str, str]:
-    """The whole name of every learned activation in a plain config; BadInput if one cannot be had.
-
-    They are looked up in `known`, such as a finished run has in its manifest, then in the store.
-    """
-    known = known if isinstance(known, dict) else {}
-    return {text: _known(text, known) or resolve(text, store) for text in sorted(set(_names(config)))}
-
-
-def resolved(config: Any, names: Mapping[str, str]) -> Any:
-    """A plain config in which names of learned activations are whole."""
-    match config:
-        case dict():
-            return {key: resolved(value, names) for key, value in config.items()}
-        case list() | tuple():
-            return [resolved(value, names) for value in config]
-        case str():
-            return names.get(config, config)
-    return config
-
-
-def _names(config: Any) -> Iterator[str]:
-    match config:
-        case dict():
-            yield from _names([*config.values()])
-        case list() | tuple():
-            for value in config:
-                yield from _names(value)
-        case str() if config.startswith(PREFIX):
-            yield config
-
-
-def _known(text: str, known: Mapping[str, Any]) -> str:
-    """The whole form of a name from a file that says it, if it holds a function and is of that name; else nothing."""
-    if not isinstance(whole := known.get(text), str):
-        return ""
-    given, found = parse(text), parse(whole)
-    table(found)
-    return whole if found.key.startswith(given.key) and found.linear == given.linear else ""
-
-
-def resolve(text: str, store: Store) -> str:
-    """The whole name of a learned activation, from the store; BadInput, with its key, if it is not there or not whole.
-
-    Missing, foreign (the key is that of something else) and corrupted files are told apart.
-    """
-    name = parse(text)
-    if name.data:
-        table(name)
-        return text
-    keys = sorted(folder.name for folder in (store.root / name.key[:2]).glob(f"{name.key}*") if folder.is_dir())
-    if not keys:
-        hint = "expzoo store lists those that are, expzoo +experiment=metalearn_activation learns some"
-        raise BadInput(f"no learned activation {PREFIX}{name.key} is in {store.root}: {hint}")
-    if len(keys) > 1:
-        raise BadInput(f"{PREFIX}{name.key} is the start of {len(keys)} keys in {store.root}: give more of its digits")
-    return names_of(keys[0], _checked(keys[0], store))["/linear" if name.linear else ""]
-
-
-def _checked(key: str, store: Store) -> np.ndarray:
-    """The last row of a stored lesson that learned an activation function."""
-    try:
-        network = store.read(key)
-    except Corrupt as error:
-        raise BadInput(
-            f"the learned activation {key} cannot be used: {error}. Remove the file and learn it again"
-        ) from None
-    if network is None:
-        raise BadInput(f"the learned activation {key} has no file in {store.root}: it was never finished there")
-    if fault := _fault(network):
-        raise BadInput(f"{key} in {store.root} is no learned activation: {fault}")
-    if network.status == "diverged":
-        log.warning("%s%s: %s, and used", PREFIX, key[:8], divergence(network))
-    return network.rows[network.step]
-
-
-def divergence(network: Network) -> str:
-    """Where an outer loop diverged, and what it left: it has a cost for each outer step before that one."""
-    kept = f"what {network.step} outer steps learned is kept" if network.step else "nothing had been learned before"
-    return f"an inner loop diverged in outer step {len(network.losses)}; {kept}"
-
-
-def _fault(network: Network) -> str:
-    row = network.rows[network.step]
-    if f"{KIND}/" not in network.measured:
-        return "it is another thing that was trained"
-    if network.status == "diverged" and not network.step:
-        return divergence(network)
-    return "" if len(row) % 3 == 1 and len(row) > 3 else f"its row has {len(row)} numbers"

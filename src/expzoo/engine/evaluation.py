@@ -7,41 +7,34 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from expzoo.components.layout import Layout, construct
 from expzoo.components.probes import Point
 from expzoo.config import registry
+from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
 from expzoo.engine.layers.normalisation import estimate_statistics, has_statistics, statistics
 from expzoo.engine.parametrised import prunes
 from expzoo.engine.tape.trace import objective
 from expzoo.science.numerics.empirical import EmpiricalLoss
-from expzoo.system.cache import Recent
 from expzoo.system.errors import BadInput, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from expzoo.components.contracts import Loss
-    from expzoo.spec.component import Component
     from expzoo.spec.measure import Measure
     from expzoo.spec.spec import Spec
     from expzoo.store.network import Network
 
-KEPT_SPLITS = 128
 BATCH = 5000  # examples in one forward pass: part of what an evaluation means, in the last bits
 
 
 class Evaluator:
-    """Evaluates rows of networks. Splits, modules and plugins are kept for the next one that shares them."""
+    """Evaluates rows of networks; a module that is evaluated is the same one for the next row."""
 
-    def __init__(self) -> None:
-        self._splits: Recent[tuple[Any, ...], tuple[Tensor, Tensor]] = Recent(KEPT_SPLITS)
-        self._modules: dict[tuple[Any, ...], tuple[nn.Module, Layout]] = {}
-        self._built: dict[Component, Any] = {}
+    def __init__(self, blueprints: Blueprints | None = None) -> None:
+        self.blueprints = blueprints or Blueprints()
 
-    def values(
-        self, spec: Spec, dataset: Any, row: Tensor, measures: list[Measure], network: Network | None = None
-    ) -> list[float]:
+    def values(self, spec: Spec, row: Tensor, measures: list[Measure], network: Network | None = None) -> list[float]:
         """One number for each measure of the network with this row (size,) of weights.
 
         `network` is what has been kept of it: some probes compare the row with the first one, or need the mask.
@@ -50,67 +43,48 @@ class Evaluator:
         numbers = []
         for measure in measures:
             if measure.plugin and measure.plugin.kind == "probe":
-                seen: tuple[Any, ...] = (self._point(spec, dataset, row, measure.split, network),)
+                seen: tuple[Any, ...] = (self._point(spec, row, measure.split, network),)
             else:
                 if measure.split not in outputs:
-                    outputs[measure.split] = self.outputs(spec, dataset, row, measure.split)
-                seen = outputs[measure.split], self.split(spec, dataset, measure.split)[1]
+                    outputs[measure.split] = self.outputs(spec, row, measure.split)
+                seen = outputs[measure.split], self.blueprints.split(spec, measure.split)[1]
             numbers.append(self._number(spec, measure, seen))
         return numbers
 
-    def outputs(self, spec: Spec, dataset: Any, row: Tensor, split: str) -> Tensor:
+    def outputs(self, spec: Spec, row: Tensor, split: str) -> Tensor:
         """What the network with this row gives on a split: (n, outputs) of the row's dtype."""
-        module = self.network(spec, dataset, row)
+        module = self.network(spec, row)
         with torch.no_grad():
-            return torch.cat([module(part) for part in self._inputs(spec, dataset, split, row.dtype)])
+            return torch.cat([module(part) for part in self._inputs(spec, split, row.dtype)])
 
-    def network(self, spec: Spec, dataset: Any, row: Tensor) -> nn.Module:
+    def network(self, spec: Spec, row: Tensor) -> nn.Module:
         """The network with this row, in evaluation mode; it is the same module for the next row.
 
         Averages that it keeps over batches, as those of nn.BatchNorm, are made again over the training data.
         """
-        module, layout = self.module(spec, dataset, row.dtype)
+        module, layout = self.blueprints.evaluated(spec, row.dtype)
         layout.load(module, row)
         if has_statistics(module):
-            estimate_statistics(module, self._inputs(spec, dataset, "train", row.dtype))
+            estimate_statistics(module, self._inputs(spec, "train", row.dtype))
         return module
 
-    def statistics(self, spec: Spec, dataset: Any, row: Tensor) -> Tensor:
+    def statistics(self, spec: Spec, row: Tensor) -> Tensor:
         """The averages over batches that the network with this row keeps, one after the other: (k,)."""
-        return torch.cat([value.flatten() for value in statistics(self.network(spec, dataset, row)).values()])
+        return torch.cat([value.flatten() for value in statistics(self.network(spec, row)).values()])
 
-    def _inputs(self, spec: Spec, dataset: Any, split: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    def _inputs(self, spec: Spec, split: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """The inputs of a split in batches, floating ones in `dtype`."""
-        x, _ = self.split(spec, dataset, split)
+        x, _ = self.blueprints.split(spec, split)
         return (x.to(dtype) if x.is_floating_point() else x).tensor_split(-(-len(x) // BATCH))
 
-    def split(self, spec: Spec, dataset: Any, name: str) -> tuple[Tensor, Tensor]:
-        """The examples x and y of a split as the network sees them."""
-
-        def make() -> tuple[Tensor, Tensor]:
-            split = dataset.split(name, spec.seed)
-            return torch.tensor(split.x), torch.tensor(split.y)
-
-        return self._splits.get((spec.dataset, dataset.identity(spec.seed), name), make)
-
-    def module(self, spec: Spec, dataset: Any, dtype: torch.dtype) -> tuple[nn.Module, Layout]:
-        """A module of the spec's model, with any weights, in evaluation mode; and where they lie in a row."""
-        identity = (spec.model, dataset.inputs, dataset.outputs, dtype)
-        if identity not in self._modules:
-            module = construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), 0, dtype).eval()
-            self._modules[identity] = module, Layout.of(module)
-        return self._modules[identity]
-
-    def loss(
-        self, spec: Spec, dataset: Any, dtype: torch.dtype, held: Callable[[Tensor], Tensor] | None = None
-    ) -> EmpiricalLoss:
+    def loss(self, spec: Spec, dtype: torch.dtype, held: Callable[[Tensor], Tensor] | None = None) -> EmpiricalLoss:
         """The spec's training loss, in evaluation mode, as a differentiable function of rows of weights.
 
         Averages over batches that a module keeps are those at each row, held in place while it is differentiated:
         `held` gives them for rows (k, size), by default with `statistics` of this spec.
         """
-        module, layout = self.module(spec, dataset, dtype)
-        of, averages = objective(module, self._plugin(spec.loss)), statistics(module)
+        module, layout = self.blueprints.evaluated(spec, dtype)
+        of, averages = objective(module, self.blueprints.plugin(spec.loss)), statistics(module)
 
         def loss(row: Tensor, x: Tensor, y: Tensor) -> Tensor:
             with DifferentiableFunctions():
@@ -123,20 +97,15 @@ class Evaluator:
                 return of(layout.view(row) | own, x, y)
 
         def own_averages(rows: Tensor) -> Tensor:
-            return torch.stack([self.statistics(spec, dataset, row) for row in rows])
+            return torch.stack([self.statistics(spec, row) for row in rows])
 
         return EmpiricalLoss(normalised, held=held or own_averages) if averages else EmpiricalLoss(loss)
-
-    def _plugin(self, plugin: Component) -> Any:
-        if plugin not in self._built:
-            self._built[plugin] = plugin.build()
-        return self._built[plugin]
 
     def _number(self, spec: Spec, measure: Measure, seen: tuple[Any, ...]) -> float:
         if measure.plugin is None:
             return self._training_loss(spec, *seen)
         try:
-            return float(self._plugin(measure.plugin)(*seen))
+            return float(self.blueprints.plugin(measure.plugin)(*seen))
         except ValueError as error:
             where = f"{measure.metric} on {measure.split}" if measure.split else measure.metric
             raise BadInput(f"{where}: {error}") from error
@@ -146,11 +115,11 @@ class Evaluator:
             raise PluginError(plugin, file, "measured") from error
 
     def _training_loss(self, spec: Spec, outputs: Tensor, targets: Tensor) -> float:
-        loss: Loss = self._plugin(spec.loss)
+        loss: Loss = self.blueprints.plugin(spec.loss)
         parts = zip(outputs.split(BATCH), targets.split(BATCH), strict=True)
         return sum(loss(o, t).double().item() * len(o) for o, t in parts) / len(outputs)
 
-    def _point(self, spec: Spec, dataset: Any, row: Tensor, split: str, network: Network | None) -> Point:
+    def _point(self, spec: Spec, row: Tensor, split: str, network: Network | None) -> Point:
         def kept() -> Network:
             if network is None or (spec.parametrisation and spec.parametrisation.build().maps):
                 raise ValueError("what was kept of the network is not known here")
@@ -162,9 +131,9 @@ class Evaluator:
             return None if kept_mask is None else torch.from_numpy(kept_mask).double()
 
         def data() -> tuple[Tensor, Tensor]:
-            x, y = (v.double() if v.is_floating_point() else v for v in self.split(spec, dataset, split))
+            x, y = (v.double() if v.is_floating_point() else v for v in self.blueprints.split(spec, split))
             return x, y
 
-        _, layout = self.module(spec, dataset, torch.float64)
-        loss = self.loss(spec, dataset, torch.float64)
+        _, layout = self.blueprints.evaluated(spec, torch.float64)
+        loss = self.loss(spec, torch.float64)
         return Point(row.double(), layout, loss, data, lambda: torch.from_numpy(kept().rows[0]).double(), mask)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,7 +29,6 @@ class Trainee:
     """A member in training: what it is, what is wanted of it, and what has been kept so far."""
 
     spec: Spec
-    dataset: Any
     stop: Stop
     member: Member
     network: Network
@@ -183,7 +182,7 @@ class Session:
             return
         begin = time.perf_counter()
         weights = self.program.weights(index, row).cpu()
-        values = self.evaluator.values(trainee.spec, trainee.dataset, weights, lacking, trainee.network)
+        values = self.evaluator.values(trainee.spec, weights, lacking, trainee.network)
         for measure, value in zip(lacking, values, strict=True):
             trainee.network.measured.setdefault(measure.label(trainee.spec), {})[step] = value
         self.looking_seconds += time.perf_counter() - begin

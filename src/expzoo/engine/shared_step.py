@@ -7,44 +7,20 @@ rounding: sums over a batch are taken in another order.
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric.plugins.environments import LightningEnvironment
-from pytorch_lightning import Trainer
-from pytorch_lightning.strategies import ModelParallelStrategy
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 
-from expzoo.engine.assembly import Assembler
-from expzoo.engine.evaluation import Evaluator
-from expzoo.engine.lightning import KEEPING_SHARE, AfterBlock, PopulationModule, _Blocks
-from expzoo.engine.session import Session
-from expzoo.engine.sharded import ShardedProgram
-from expzoo.store.store import Store
-from expzoo.system.arithmetic import exact_arithmetic
+from expzoo.engine.lightning import PopulationModule
 from expzoo.system.errors import BadInput
-from expzoo.system.machine import machine_class
-from expzoo.system.signals import Interruption
 
 if TYPE_CHECKING:
     from expzoo.components.contracts import Loss
-    from expzoo.lab.trained import Want
-    from expzoo.spec.spec import Spec
-    from expzoo.store.network import Network
+    from expzoo.engine.session import Session
 
 SAME = 1e-3  # relative: beyond, the loss of a batch is not the mean of its parts' losses
-
-
-def solo_class(accelerator: str, strategy: str, processes: int) -> str:
-    """The machine class of networks that so many processes have trained together."""
-    return f"{machine_class(accelerator)}-{strategy}{processes}"
 
 
 class SharedStep:
@@ -135,107 +111,3 @@ class SoloModule(PopulationModule):
 
             assert self.device_mesh is not None
             fully_shard(self.network, mesh=self.device_mesh["data_parallel"])
-
-
-class SoloTrainer:
-    """Trains networks one by one as process `rank` of several; the first one puts them into the store."""
-
-    def __init__(
-        self, root: Path, accelerator: str, strategy: str, rank: int, processes: int, partial_seconds: float
-    ) -> None:
-        self.store = Store(root, solo_class(accelerator, strategy, processes))
-        self.accelerator, self.strategy, self.rank, self.processes = accelerator, strategy, rank, processes
-        self.device = torch.device(accelerator, rank) if accelerator == "cuda" else torch.device("cpu")
-        self.assembler, self.evaluator = Assembler(self.device), Evaluator()
-        self.interruption, self.partial_seconds = Interruption(), partial_seconds
-        self._next = time.monotonic() + partial_seconds
-
-    def train(self, wants: dict[str, Want]) -> None:
-        """Train these networks, whose sources are in the store; Interrupted if a signal asked to stop."""
-        from expzoo.system.signals import Interrupted
-
-        for want in wants.values():
-            with self.interruption.listening(), exact_arithmetic():
-                self._train(want)
-            if self.interruption.asked:
-                raise Interrupted
-
-    def _train(self, want: Want) -> None:
-        spec = want.spec
-        refuse_unfit(spec, self.strategy)
-        sources = {source.key: self.store.load(source.key) for source, _ in spec.sources()}
-        partial_file = self.store.load_partial(spec.key)
-        if partial_file is not None and (
-            not self.assembler.continues(spec, partial_file)
-            or want.lacking(partial_file.network, partial_file.step, ended=False) != {}
-        ):
-            partial_file = None
-        measures, events = sorted(want.measures, key=repr), sorted(want.events, key=repr)
-        trainee = self.assembler.trainee(
-            spec, {k: n for k, n in sources.items() if n}, partial_file, frozenset(want.steps), measures, events
-        )
-        network, sharded = self.assembler.module(spec).to(self.device), self.strategy == "fsdp"
-        share = partial(SharedStep, spec.loss.build(), self.rank, self.processes)
-        if sharded:
-            feed, total = self.assembler.feed_of([spec]), trainee.stop.at_most
-            program: Any = ShardedProgram(network, trainee.member, feed, share, total=total, device=self.device)
-        else:
-            step = partial(step_on_rows, share, network)
-            program = self.assembler.new_program([spec], [trainee.member], step)
-        session = Session(program, [trainee], self.evaluator, self._commit, lambda *_: program)
-        module = SoloModule(session, network, sharded=sharded)
-        program.tape.backward = module.manual_backward
-        self._fit(module)
-
-    def _fit(self, module: SoloModule) -> None:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
-            trainer = Trainer(
-                accelerator="gpu" if self.accelerator == "cuda" else "cpu",
-                strategy=ModelParallelStrategy(self.processes, 1) if module.sharded else self.strategy,
-                devices=self.processes,
-                max_epochs=1,
-                callbacks=[AfterBlock(self._after_block)],
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                use_distributed_sampler=False,
-                plugins=[LightningEnvironment()],
-            )
-            with suppress(SIGTERMException):
-                trainer.fit(module, train_dataloaders=_Blocks(module.session.blocks))
-
-    def _after_block(self, trainer: Trainer, session: Session) -> None:
-        """Keep where the network is, and stop, at the same step in every process."""
-        due = trainer.strategy.reduce_boolean_decision(time.monotonic() >= self._next, all=False)
-        if due and session.active:
-            begin = time.monotonic()
-            self._keep(session)
-            now = time.monotonic()
-            self._next = now + max(self.partial_seconds, (now - begin) / KEEPING_SHARE)
-        if trainer.strategy.reduce_boolean_decision(self.interruption.asked, all=False):
-            self.interruption.asked = trainer.should_stop = True
-            self._keep(session)
-
-    def _keep(self, session: Session) -> None:
-        """Of all processes at the same time: what each has a part of is gathered."""
-        for kept in session.partials():
-            if self.rank == 0:
-                self.store.save_partial(kept)
-
-    def _commit(self, network: Network) -> None:
-        if self.rank == 0:
-            network.machine = self.store.machine
-            self.store.save(network)
-
-
-def refuse_unfit(spec: Spec, strategy: str) -> None:
-    """BadInput if a network is one that processes cannot share."""
-    optimizer = spec.optimizer.build()
-    if spec.constraint and strategy == "fsdp":
-        raise BadInput(f"trainer=fsdp: constraint={spec.constraint.name} needs whole rows, of which nobody has any")
-    if spec.parametrisation:
-        raise BadInput(f"trainer: a network with parametrisation={spec.parametrisation.name} cannot be shared")
-    if getattr(optimizer, "noisy", False):
-        raise BadInput(f"trainer: optimizer={spec.optimizer.name} draws noise for whole rows, which cannot be shared")

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from typing import Any, TypeVar
 
 from expzoo.lab.lesson import Lessons
-from expzoo.lab.trained import Request, expand
+from expzoo.lab.request import Request, expand
 
 Result = TypeVar("Result")
 

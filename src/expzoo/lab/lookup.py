@@ -1,85 +1,104 @@
-"""What a store has of what is wanted: networks that are whole, with everything that is to be known of them."""
+"""What a store has of what is wanted: whole networks, and members that were kept on their way."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
+from expzoo.store.network import Network
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
-    from expzoo.engine.assembly import Assembler
-    from expzoo.engine.evaluation import Evaluator
-    from expzoo.lab.accounting import Tally
-    from expzoo.lab.trained import Want
+    from collections.abc import Mapping
+
+    from expzoo.engine.session import Trainee
+    from expzoo.lab.request import Want
+    from expzoo.lab.resources import Resources
     from expzoo.spec.measure import Measure
     from expzoo.spec.spec import Spec
-    from expzoo.store.leases import Leases
-    from expzoo.store.network import Network
-    from expzoo.store.store import Store
+    from expzoo.store.network import Partial
 
 
-class Shelf:
+class Lookup:
     """Finds networks in a store, and looks at their rows where something is wanted that nobody asked for before."""
 
-    def __init__(self, store: Store, leases: Leases, assembler: Assembler, evaluator: Evaluator, tally: Tally) -> None:
-        self.store, self.leases, self.assembler, self.evaluator, self.tally = store, leases, assembler, evaluator, tally
+    def __init__(self, resources: Resources) -> None:
+        self.resources = resources
 
-    def found(self, wants: dict[str, Want]) -> dict[str, Network]:
+    def found(self, wants: Mapping[str, Want]) -> dict[str, Network]:
         """The wanted networks that the store has, with everything that is wanted of them."""
-        found = {}
+        own, found = self.resources, dict[str, Network]()
         for key, want in wants.items():
-            network = self.store.load(key)
+            network = own.store.load(key)
             if network is None or not self._fits(network, want.spec):
                 continue
             lacking = want.lacking(network, network.step, ended=True)
             if lacking is None or any(step not in network.rows for step in lacking):
                 continue
-            if lacking and self.assembler.maps(want.spec):
+            if lacking and own.blueprints.maps(want.spec):
                 continue  # its rows are not weights: they are looked at on the way
             if lacking:
                 self._measure(network, want.spec, lacking)
-            self.leases.clear(key)
-            self.store.drop_partials(key)  # what a kill between the last commit and its clean-up has left
+            own.leases.clear(key)
+            own.store.drop_partials(key)  # what a kill between the last commit and its clean-up has left
             found[key] = network
-            self.tally.cached.add(key)
+            own.account.cached.add(key)
         return found
+
+    def partial(self, want: Want) -> Partial | None:
+        """A member where it was kept, if all that is wanted up to there was kept too.
+
+        A file that is whole and does not continue the training of its spec is set aside.
+        """
+        partial = self.resources.store.load_partial(want.spec.key)
+        if partial is None:
+            return None
+        if not self.resources.assembler.continues(want.spec, partial):
+            self.resources.store.reject_partial(partial, "does not continue the training of its spec")
+            return None
+        return partial if want.lacking(partial.network, partial.step, ended=False) == {} else None
+
+    def trainee(self, want: Want, networks: Mapping[str, Network]) -> Trainee:
+        """The member to be trained, where it was kept or else at its start, with what is wanted of it."""
+        measures, events = sorted(want.measures, key=repr), sorted(want.events, key=repr)
+        return self.resources.assembler.trainee(
+            want.spec, networks, self.partial(want), frozenset(want.steps), measures, events
+        )
+
+    def refuse_absent_splits(self, wants: Mapping[str, Want]) -> None:
+        """BadInput, before anything is trained, if somebody looks at a split that a dataset does not have."""
+        asked = {(want.spec.dataset, split): want.spec for want in wants.values() for split in want.splits()}
+        faults = []
+        for (dataset, split), spec in asked.items():
+            try:
+                self.resources.blueprints.split(spec, split)
+            except ValueError as error:
+                faults.append(f"dataset={dataset.name}: {error}")
+        if faults:
+            raise BadInput("\n".join(sorted(set(faults))))
 
     def _fits(self, network: Network, spec: Spec) -> bool:
         """Whether a stored network has the rows that its spec has; if not it is set aside."""
         row = network.rows[0]
-        size = self.assembler.row_size(spec)
+        size = self.resources.blueprints.row_size(spec)
         if fits := row.shape == (size,) and row.dtype == spec.dtype:
             return fits
-        self.store.reject(network, f"has rows of {row.shape[0]} {row.dtype}, not {size} {spec.dtype}")
+        self.resources.store.reject(network, f"has rows of {row.shape[0]} {row.dtype}, not {size} {spec.dtype}")
         return False
 
     def _measure(self, network: Network, spec: Spec, lacking: dict[int, list[Measure]]) -> None:
         """Measure kept rows, and keep the values with the network."""
         import torch
 
-        begin, dataset = time.perf_counter(), self.assembler.dataset(spec.dataset)
+        own, begin = self.resources, time.perf_counter()
         with exact_arithmetic():
             for step, measures in lacking.items():
-                row = torch.from_numpy(network.rows[step])
-                values = self.evaluator.values(spec, dataset, row, measures, network)
+                values = own.evaluator.values(spec, torch.from_numpy(network.rows[step]), measures, network)
                 for measure, value in zip(measures, values, strict=True):
                     network.measured.setdefault(measure.label(spec), {})[step] = value
-        self.tally.spent([network.key], 0.0, time.perf_counter() - begin)
-        stored = self.store.load(network.key)  # with what others have looked at meanwhile
+        own.account.spent([network.key], 0.0, time.perf_counter() - begin)
+        stored = own.store.load(network.key)  # with what others have looked at meanwhile
         if stored is not None and stored.machine == network.machine:
             network.take_over(stored)
-        self.store.save(network)
-
-    def refuse_absent_splits(self, wants: dict[str, Want]) -> None:
-        """BadInput, before anything is trained, if somebody looks at a split that a dataset does not have."""
-        asked = {(want.spec.dataset, split): want.spec for want in wants.values() for split in want.splits()}
-        faults = []
-        for (dataset, split), spec in asked.items():
-            try:
-                self.evaluator.split(spec, self.assembler.dataset(dataset), split)
-            except ValueError as error:
-                faults.append(f"dataset={dataset.name}: {error}")
-        if faults:
-            raise BadInput("\n".join(sorted(set(faults))))
+        own.store.save(network)

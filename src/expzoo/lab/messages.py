@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from expzoo.lab.trained import Want
+from expzoo.lab.request import Want
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Recipe, Spec

@@ -2,22 +2,108 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from expzoo.config import registry
 from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.lab.progress import terminal_progress
+from expzoo.lab.workers import Workers, WorkerSettings
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
+
+
+class Trainer(Protocol):
+    """Where and by how many processes networks are trained, which changes nothing about them but perhaps rounding."""
+
+    def open(self, root: Path) -> Lab:
+        """A lab on the store at `root`; BadInput if the devices that it needs are not there."""
+        ...
 
 
 @plugins_are_blamed()
 def open_lab(config: dict[str, Any]) -> Lab:
     """A lab on the config's store, as its trainer has it; BadInput if there are no such devices."""
     node = config["trainer"]
-    trainer = registry.build("trainer", node["name"], **{k: v for k, v in node.items() if k != "name"})
-    lab: Lab = trainer.open(Path(config["store"]).absolute())
-    lab.progress = terminal_progress()
+    trainer: Trainer = registry.build("trainer", node["name"], **{k: v for k, v in node.items() if k != "name"})
+    lab = trainer.open(Path(config["store"]).absolute())
+    lab.resources.progress = terminal_progress()
     return lab
+
+
+def find_accelerator(wanted: str) -> str:
+    """The device kind: what was asked for, or the best there is."""
+    if wanted == "cpu":
+        return wanted
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise BadInput("trainer.accelerator=cuda: torch sees no CUDA device here; use cpu or auto")
+    return "cuda" if there else "cpu"
+
+
+def devices(accelerator: str) -> int:
+    """How many processes there is room for: CUDA devices, or processors that this process may use."""
+    if accelerator == "cpu":
+        return len(os.sched_getaffinity(0))
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def open_populations(root: Path, wanted: str, processes: int | None) -> Lab:
+    """A lab with so many processes, itself among them, that share the rows; None is as many as there is room for.
+
+    BadInput if there is no such accelerator, or not so many devices.
+    """
+    processes = processes or devices(find_accelerator(wanted))
+    workers = Workers(WorkerSettings(str(root), wanted), processes - 1, processes, first=1) if processes > 1 else None
+    with _started(workers):
+        accelerator = _room(wanted, processes)
+        from expzoo.lab.lab import Lab
+        from expzoo.store.store import Store
+        from expzoo.system.machine import machine_class
+
+        store = Store(root, machine_class(accelerator))
+        return Lab(store, accelerator=accelerator, share=(0, processes), workers=workers)
+
+
+def open_shared(root: Path, wanted: str, strategy: str, processes: int | None) -> Lab:
+    """A lab that lets so many processes train each network together; BadInput as `open_populations`."""
+    processes = processes or max(devices(find_accelerator(wanted)), 2)
+    workers = Workers(WorkerSettings(str(root), wanted), processes, processes, strategy=strategy)
+    with _started(workers):
+        accelerator = _room(wanted, processes)
+        from expzoo.lab.lab import Lab
+        from expzoo.lab.shared_trainer import solo_class
+        from expzoo.store.store import Store
+
+        return Lab(Store(root, solo_class(accelerator, strategy, processes)), accelerator="cpu", workers=workers)
+
+
+@contextmanager
+def _started(workers: Workers | None) -> Iterator[None]:
+    """Inside, workers are starting; they are ended if something goes wrong."""
+    if workers is None:
+        yield
+        return
+    workers.start()
+    try:
+        yield
+    except BaseException:
+        workers.close()
+        raise
+
+
+def _room(wanted: str, processes: int) -> str:
+    """The device kind; BadInput if there are not so many CUDA devices."""
+    accelerator = find_accelerator(wanted)
+    if accelerator == "cuda" and processes > (there := devices(accelerator)):
+        raise BadInput(f"trainer.processes={processes}: there are {there} CUDA devices here; give at most {there}")
+    return accelerator

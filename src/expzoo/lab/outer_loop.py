@@ -1,30 +1,30 @@
-"""The outer loop as a LightningModule, one outer step in each `training_step`, and how a lab learns lessons by it."""
+"""The outer loop as a LightningModule, one outer step in each `training_step`."""
 
 from __future__ import annotations
 
-import logging
-import time
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule
 from torch import Tensor
 
-from expzoo.components.learned_activations import divergence
-from expzoo.engine.lightning import KEEPING_SHARE, fit_module
-from expzoo.lab.lesson import Learned, Lesson, crowds
 from expzoo.store.network import Network, Partial
-from expzoo.system.arithmetic import exact_arithmetic
-from expzoo.system.signals import Stopped
-
-if TYPE_CHECKING:
-    from expzoo.lab.lab import Lab
 
 
-log = logging.getLogger(__name__)
+class Learnable(Protocol):
+    """What an outer loop has to know of a lesson; see `lesson.Lesson`."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def KIND(self) -> str: ...  # noqa: N802 - a constant of the class
+
+    @property
+    def outer_steps(self) -> int: ...
 
 
 class OuterLoop(LightningModule):
@@ -33,7 +33,7 @@ class OuterLoop(LightningModule):
     A subclass gives the first rows and what an outer step costs with its gradient; the update is its own too.
     """
 
-    def __init__(self, lessons: Sequence[Lesson]) -> None:
+    def __init__(self, lessons: Sequence[Learnable]) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.lessons = list(lessons)
@@ -79,7 +79,7 @@ class OuterLoop(LightningModule):
         if all(self.ended):
             self.trainer.should_stop = True
 
-    def _advance(self, place: int, lesson: Lesson, cost: Tensor, gradient: Tensor, step: int) -> None:
+    def _advance(self, place: int, lesson: Learnable, cost: Tensor, gradient: Tensor, step: int) -> None:
         network = self.networks[place]
         following = self.updated(lesson, self.rows[place], gradient)
         if not (cost.isfinite() and gradient.isfinite().all()):
@@ -117,99 +117,3 @@ class OuterLoop(LightningModule):
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """A batch is two numbers."""
         return batch
-
-
-class _Steps(Callback):
-    """After each outer step: keep partial results when it is time, show progress, stop if a signal asked to."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
-        self.next = time.monotonic() + lab.partial_seconds
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """An outer step is done."""
-        if self.lab.interruption.asked:
-            trainer.should_stop = True
-        if self.lab.progress:
-            self.lab.progress.advance(0, len(pl_module.lessons), 0)
-        start = time.monotonic()
-        if start >= self.next:
-            for partial in pl_module.partials():
-                self.lab.store.save_partial(partial)
-            end = time.monotonic()
-            self.next = end + max(self.lab.partial_seconds, (end - start) / KEEPING_SHARE)
-
-
-def learn(lab: Lab, lessons: Sequence[Lesson]) -> list[Learned]:
-    """The lessons, from the store or learned now, in order; Interrupted if a signal asked to stop."""
-    wanted = {lesson.key: lesson for lesson in lessons}
-    found = {key: network for key in wanted if (network := lab.store.load(key)) is not None}
-    lab.tally.cached |= found.keys()
-    missing = [lesson for key, lesson in wanted.items() if key not in found]
-    if missing:
-        lab.store.require_writable()
-        if lab.progress:
-            lab.progress.start(len(missing), sum(lesson.outer_steps for lesson in missing))
-        try:
-            with lab.interruption.listening(lab.progress.stopping if lab.progress else None):
-                for group, partials in _groups(lab, missing):
-                    for network in _learn_group(lab, group, partials):
-                        found[network.key] = network
-        except Stopped:  # in the middle of an outer step: the partial results of before are whole
-            raise _interrupted() from None
-        finally:
-            if lab.progress:
-                lab.progress.finish()
-    lab.tally.diverged |= {key for key in wanted if found[key].status == "diverged"}
-    lab.tally.machines |= {key: found[key].machine for key in wanted}
-    for key in wanted:
-        if found[key].status == "diverged":
-            log.warning("lesson %s: %s", key, divergence(found[key]))
-    return [Learned(lesson, found[lesson.key]) for lesson in lessons]
-
-
-def _groups(lab: Lab, lessons: Sequence[Lesson]) -> Iterator[tuple[list[Lesson], list[Partial | None]]]:
-    """Lessons that go together and are at the same step, as many at once as a cache holds."""
-    partials = {lesson.key: _kept(lab, lesson) for lesson in lessons}
-    by_step: dict[int, list[Lesson]] = {}
-    for lesson in lessons:
-        partial = partials[lesson.key]
-        by_step.setdefault(partial.step if partial else 0, []).append(lesson)
-    for group in by_step.values():
-        for crowd in crowds(group):
-            yield crowd, [partials[lesson.key] for lesson in crowd]
-
-
-def _kept(lab: Lab, lesson: Lesson) -> Partial | None:
-    """Where a lesson was when it was last kept, if that is a place it can be at."""
-    partial = lab.store.load_partial(lesson.key)
-    if partial is not None and (not partial.step < lesson.outer_steps or partial.step not in partial.network.rows):
-        lab.store.reject_partial(partial, "does not continue its lesson")
-        return None
-    return partial
-
-
-def _learn_group(lab: Lab, lessons: list[Lesson], partials: list[Partial | None]) -> list[Network]:
-    begin = time.perf_counter()
-    with exact_arithmetic():
-        loop = lessons[0].loop(lessons)
-        loop.begin(partials)
-        steps = [(step, step + 1) for step in range(loop.step_done, lessons[0].outer_steps)]
-        fit_module(loop, steps, [_Steps(lab)], lab.accelerator)
-    lab.tally.spent([lesson.key for lesson in lessons], time.perf_counter() - begin)
-    done = [network for network, ended in zip(loop.networks, loop.ended, strict=True) if ended]
-    for network in done:
-        network.machine = lab.store.machine
-        lab.store.save(network)
-        lab.tally.trained.add(network.key)
-    if len(done) < len(loop.networks):
-        for partial in loop.partials():
-            lab.store.save_partial(partial)
-        raise _interrupted()
-    return done
-
-
-def _interrupted() -> Exception:
-    from expzoo.system.signals import Interrupted
-
-    return Interrupted()

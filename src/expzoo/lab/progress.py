@@ -34,6 +34,25 @@ class Progress(Protocol):
         ...
 
 
+class Silent:
+    """Nobody watches."""
+
+    def start(self, networks: int, steps: int) -> None:
+        """Nothing is shown."""
+
+    def advance(self, networks: int, steps: int, spared: int) -> None:
+        """Nothing is shown."""
+
+    def stopping(self) -> None:
+        """Nothing is shown."""
+
+    def finish(self) -> None:
+        """Nothing is shown."""
+
+
+SILENT = Silent()
+
+
 def reporter(progress: Progress, session: Session) -> Callable[[Any, Session], None]:
     """A callback that tells the display what each block of a session added."""
     step, running = session.step, len(session.active)
@@ -108,6 +127,6 @@ def shown(what: str) -> Iterator[None]:
         yield
 
 
-def terminal_progress() -> TerminalProgress | None:
+def terminal_progress() -> Progress:
     """A display if somebody watches."""
-    return TerminalProgress() if sys.stderr.isatty() else None
+    return TerminalProgress() if sys.stderr.isatty() else SILENT

@@ -60,13 +60,13 @@ def _trainer(settings: dict[str, Any]) -> Any:
 
     import expzoo.engine.lightning  # noqa: F401
     from expzoo.lab.lab import Lab
-    from expzoo.lab.workers import find_accelerator
+    from expzoo.lab.open import find_accelerator
     from expzoo.store.store import Store
     from expzoo.system.machine import machine_class
 
     root, accelerator = Path(settings["store"]), find_accelerator(settings["accelerator"])
     if settings["strategy"]:
-        from expzoo.engine.shared_step import SoloTrainer
+        from expzoo.lab.shared_trainer import SoloTrainer
 
         place = settings["strategy"], settings["index"], settings["total"], settings["partial_seconds"]
         return SoloTrainer(root, accelerator, *place).train

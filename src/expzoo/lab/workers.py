@@ -15,17 +15,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
-    from expzoo.lab.lab import Lab
-    from expzoo.lab.trained import Want
+    from expzoo.lab.request import Want
 
 log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 30.0  # for a worker that was asked to stop
@@ -33,7 +31,7 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerSettings:
     """Where the workers' results go and what they compute on."""
 
     store: str
@@ -42,13 +40,13 @@ class Place:
 
 
 @dataclass
-class Crew:
+class Workers:
     """`count` processes, started by `start` or when they are first needed. `first` is the number of the first one.
 
     `strategy` is empty for workers that train rows of their own, else Lightning's name of how they share one network.
     """
 
-    place: Place
+    settings: WorkerSettings
     count: int
     total: int
     first: int = 0
@@ -139,7 +137,7 @@ class Crew:
             return
         port = _free_port()
         for number in range(self.first, self.first + self.count):
-            settings = {**vars(self.place), "index": number, "total": self.total, "strategy": self.strategy}
+            settings = {**vars(self.settings), "index": number, "total": self.total, "strategy": self.strategy}
             worker = subprocess.Popen(
                 [sys.executable, "-m", "expzoo.lab.worker"],
                 stdin=subprocess.PIPE,
@@ -164,7 +162,7 @@ class Crew:
                 "NODE_RANK": 0,
             }
             own |= {name: str(value) for name, value in ranks.items()} | {"MASTER_ADDR": "127.0.0.1"}
-        elif self.place.accelerator != "cpu":
+        elif self.settings.accelerator != "cpu":
             seen = os.environ.get("CUDA_VISIBLE_DEVICES")
             devices = seen.split(",") if seen is not None else [str(device) for device in range(self.total)]
             own["CUDA_VISIBLE_DEVICES"] = devices[number] if number < len(devices) else ""
@@ -196,79 +194,3 @@ def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
-
-
-# Labs with crews.
-
-
-def find_accelerator(wanted: str) -> str:
-    """The device kind: what was asked for, or the best there is."""
-    if wanted == "cpu":
-        return wanted
-    import torch
-
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise BadInput("trainer.accelerator=cuda: torch sees no CUDA device here; use cpu or auto")
-    return "cuda" if there else "cpu"
-
-
-def devices(accelerator: str) -> int:
-    """How many processes there is room for: CUDA devices, or processors that this process may use."""
-    if accelerator == "cpu":
-        return len(os.sched_getaffinity(0))
-    import torch
-
-    return torch.cuda.device_count()
-
-
-def open_populations(root: Path, wanted: str, processes: int | None) -> Lab:
-    """A lab with so many processes, itself among them, that share the rows; None is as many as there is room for.
-
-    BadInput if there is no such accelerator, or not so many devices.
-    """
-    processes = processes or devices(find_accelerator(wanted))
-    crew = Crew(Place(str(root), wanted), processes - 1, processes, first=1) if processes > 1 else None
-    with _started(crew):
-        accelerator = _room(wanted, processes)
-        from expzoo.lab.lab import Lab
-        from expzoo.store.store import Store
-        from expzoo.system.machine import machine_class
-
-        store = Store(root, machine_class(accelerator))
-        return Lab(store, accelerator=accelerator, share=(0, processes), crew=crew)
-
-
-def open_shared(root: Path, wanted: str, strategy: str, processes: int | None) -> Lab:
-    """A lab that lets so many processes train each network together; BadInput as `open_populations`."""
-    processes = processes or max(devices(find_accelerator(wanted)), 2)
-    crew = Crew(Place(str(root), wanted), processes, processes, strategy=strategy)
-    with _started(crew):
-        accelerator = _room(wanted, processes)
-        from expzoo.engine.shared_step import solo_class
-        from expzoo.lab.lab import Lab
-        from expzoo.store.store import Store
-
-        return Lab(Store(root, solo_class(accelerator, strategy, processes)), accelerator="cpu", crew=crew)
-
-
-@contextmanager
-def _started(crew: Crew | None) -> Iterator[None]:
-    """Inside, a crew is starting; it is ended if something goes wrong."""
-    if crew is None:
-        yield
-        return
-    crew.start()
-    try:
-        yield
-    except BaseException:
-        crew.close()
-        raise
-
-
-def _room(wanted: str, processes: int) -> str:
-    """The device kind; BadInput if there are not so many CUDA devices."""
-    accelerator = find_accelerator(wanted)
-    if accelerator == "cuda" and processes > (there := devices(accelerator)):
-        raise BadInput(f"trainer.processes={processes}: there are {there} CUDA devices here; give at most {there}")
-    return accelerator

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from expzoo.lab.lesson import Lessons, crowds
-from expzoo.lab.trained import expand
+from expzoo.lab.request import expand
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.analysis.contract import Analysis, Findings, Setting
-from expzoo.components import learned_activations
 from expzoo.components.feasibility import loss_faults, model_faults
 from expzoo.config import registry
 from expzoo.config.identity import run_id
 from expzoo.config.plugin_errors import plugins_are_blamed
-from expzoo.lab.lab import Irreproducible, Lab
+from expzoo.lab import learned
 from expzoo.lab.lockstep import Asking, lockstep, noting
 from expzoo.lab.open import open_lab
+from expzoo.lab.populations import Irreproducible
 from expzoo.lab.progress import shown
 from expzoo.runs.finished import comparable, show
 from expzoo.runs.trackers import mirror
@@ -32,7 +32,8 @@ from expzoo.system.randomness import member_seed
 from expzoo.system.signals import Interrupted
 
 if TYPE_CHECKING:
-    from expzoo.lab.accounting import Tally
+    from expzoo.lab.accounting import Account
+    from expzoo.lab.lab import Lab
     from expzoo.report.figures.figure import Figure
 
 log = logging.getLogger(__name__)
@@ -83,8 +84,8 @@ def conduct(
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
     with shown("looking at what is asked"), no_collection():
-        names = learned_activations.wholes(config, lab.store)
-        setting, analyses = prepare(learned_activations.resolved(config, names))
+        names = learned.wholes(config, lab.store)
+        setting, analyses = prepare(learned.resolved(config, names))
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
 
@@ -96,18 +97,18 @@ def conduct(
     findings = yield from noting(lockstep([analysis.measure(setting) for analysis in analyses.values()]), keys)
 
     # Records first, then what is made of them; the manifest says that all of it is there, the logger mirrors it.
-    tally = lab.tally.of(keys)
+    account = lab.account.of(keys)
     with shown("judging and drawing" if render else "judging"):
         verdicts = write_results(directory, config, analyses, findings)
         if render:
             write_figures(directory, analyses, findings, verdicts)
-        facts = about(config, directory, tally, time.perf_counter() - begin)
+        facts = about(config, directory, account, time.perf_counter() - begin)
         facts |= {"learned": names} if names else {}  # so that the run can be made again without this store
         run_directory.seal(directory, facts | {"rendered": render, "command": command(overrides)})
         mirror(config, directory)
         if render:
             write_report(directory)
-    report_divergence(tally)
+    report_divergence(account)
     if render:
         show(directory)
     return DONE
@@ -187,12 +188,12 @@ def cut(verdict: Verdict, how: str) -> Verdict:
     return replace(verdict, statement=said) if how else verdict
 
 
-def about(config: dict[str, Any], directory: Path, tally: Tally, seconds: float) -> dict[str, Any]:
+def about(config: dict[str, Any], directory: Path, account: Account, seconds: float) -> dict[str, Any]:
     """What the manifest says of a run besides its files."""
     from expzoo.runs import environment
     from expzoo.system.files import write_atomically
 
-    facts = environment.describe(set(tally.machines.values()))
+    facts = environment.describe(set(account.machines.values()))
     write_atomically(directory / run_directory.ENVIRONMENT, run_directory.json_bytes(facts))
     notes = []
     if config["dataset"].get("draw") == "frozen":
@@ -206,11 +207,11 @@ def about(config: dict[str, Any], directory: Path, tally: Tally, seconds: float)
         "id": run_id(config),
         "config": comparable(config),
         "networks": {
-            "trained": len(tally.trained),
-            "cached": len(tally.cached - tally.trained),
-            "diverged": len(tally.diverged),
-            "seconds": round(tally.training_seconds, 1),
-            "looking_seconds": round(tally.looking_seconds, 1),
+            "trained": len(account.trained),
+            "cached": len(account.cached - account.trained),
+            "diverged": len(account.diverged),
+            "seconds": round(account.training_seconds, 1),
+            "looking_seconds": round(account.looking_seconds, 1),
         },
         "seconds": round(seconds, 1),
         "notes": notes,
@@ -235,8 +236,8 @@ def write_report(directory: Path) -> None:
     page.write(directory)
 
 
-def report_divergence(tally: Tally) -> None:
+def report_divergence(account: Account) -> None:
     """Say it when networks diverged: nothing drops them silently."""
-    if count := len(tally.diverged):
-        total = len(tally.trained | tally.cached)
+    if count := len(account.diverged):
+        total = len(account.trained | account.cached)
         print(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)

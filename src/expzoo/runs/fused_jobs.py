@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
     from expzoo.lab.lesson import Lessons
     from expzoo.lab.lockstep import Asking
-    from expzoo.lab.trained import Request
+    from expzoo.lab.request import Request
 
 AT_ONCE_BYTES = 2 * 2**30  # of rows that are kept in memory: beyond, jobs wait for those before them
 OF_THE_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # nobody's own fault, and nobody is spared
@@ -160,10 +160,13 @@ def _bytes(job: Job) -> int:
     """About how much the rows take that a job's first question is answered with."""
     if job.outcome or job.lab is None:
         return 0
-    from expzoo.lab.trained import Request, expand
+    from expzoo.lab.request import Request, expand
 
     wants = expand(request for request in job.asked if isinstance(request, Request)).values()
-    return sum((2 + len(want.steps) + len(want.events)) * 8 * job.lab.assembler.row_size(want.spec) for want in wants)
+    return sum(
+        (2 + len(want.steps) + len(want.events)) * 8 * job.lab.assembler.blueprints.row_size(want.spec)
+        for want in wants
+    )
 
 
 def _drive(live: list[Job]) -> None:

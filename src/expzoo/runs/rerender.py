@@ -32,7 +32,7 @@ def draw(directory: Path, config: dict[str, Any]) -> None:
 
     BadInput if its config names a plugin that is not here, ValueError if one of its files cannot be read.
     """
-    from expzoo.components.learned_activations import resolved, wholes
+    from expzoo.lab.learned import resolved, wholes
     from expzoo.runs import experiment
     from expzoo.store.store import Store
 

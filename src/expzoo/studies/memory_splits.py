@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo.analysis.predictions import Predictions, ensemble, require_validation
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.science.numerics import ensembles
 from expzoo.science.numerics.calibration import log_softmax, nll
 from expzoo.spec.measure import Measure
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from expzoo.analysis.contract import Setting
+    from expzoo.lab.trained import Trained
     from expzoo.spec.component import Component
     from expzoo.spec.spec import Spec
 

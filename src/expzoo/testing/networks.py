@@ -15,6 +15,7 @@ from expzoo.components.contracts import Stream
 from expzoo.components.layout import ROW
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
+from expzoo.engine.blueprints import Blueprints
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Fresh, Spec
 from expzoo.system.arithmetic import exact_arithmetic
@@ -108,8 +109,8 @@ def check_plain_loop(spec: Spec) -> None:
 
 def plain_loop(spec: Spec) -> np.ndarray:
     """The row after STEPS steps of an ordinary module under torch's own SGD."""
-    assembler, dataset, loss = Assembler(), spec.dataset.build(), spec.loss.build()
-    module: nn.Module = assembler.module(spec, stable_hash(spec.seed, "init", 0))
+    blueprints, dataset, loss = Blueprints(), spec.dataset.build(), spec.loss.build()
+    module: nn.Module = blueprints.module(spec, stable_hash(spec.seed, "init", 0))
     options = {key: spec.optimizer[key] for key in ("lr", "momentum", "weight_decay", "nesterov")}
     optimizer = torch.optim.SGD(module.parameters(), **options)
     for step, (x, y) in enumerate(seen(dataset, spec.seed)):
@@ -118,7 +119,7 @@ def plain_loop(spec: Spec) -> np.ndarray:
             outputs = module(x)
         loss(outputs, y).backward()
         optimizer.step()
-    return assembler.layout(spec).row(module).numpy()
+    return blueprints.layout(spec).row(module).numpy()
 
 
 def seen(dataset: Dataset | Stream, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -160,7 +161,7 @@ class CountedDropout(TorchFunctionMode):
 
 def check_constraint(component: Component, base: Spec) -> None:
     """Rows are projected in place, each by itself, to where projecting them again leaves them."""
-    layout, constraint = Assembler().layout(base), component.build()
+    layout, constraint = Blueprints().layout(base), component.build()
     whole = drawn(layout.size, 3, layout)
     alone = whole[1:2].clone()
     constraint.project(whole, layout)
@@ -178,7 +179,7 @@ def check_constraint(component: Component, base: Spec) -> None:
 
 def check_parametrisation(component: Component, base: Spec) -> None:
     """What is trained has a size, w is a function of each row by itself, and gradients are pulled back along it."""
-    layout, chart = Assembler().layout(base), component.build()
+    layout, chart = Blueprints().layout(base), component.build()
     require(isinstance(chart.maps, bool), f"maps is {chart.maps!r}, not true or false")
     require(isinstance(chart.num_fixed, int) and chart.num_fixed >= 0, f"num_fixed is {chart.num_fixed!r}, not a count")
     size, trainable = chart.size(layout), chart.trainable(layout)

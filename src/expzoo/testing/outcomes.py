@@ -11,10 +11,11 @@ import polars as pl
 import torch
 
 from expzoo.analysis.contract import Findings, Setting
-from expzoo.engine.assembly import Assembler
+from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
+from expzoo.engine.recipes import Recipes
 from expzoo.lab.lesson import Lessons
-from expzoo.lab.trained import Request
+from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.verdicts import Verdict, dump_verdicts, load_verdicts
@@ -53,13 +54,13 @@ def check_probe(component: Component, base: Spec) -> None:
     require(isinstance(plugin.on_split, bool), f"on_split is {plugin.on_split!r}, not true or false")
     given = ", ".join(f"{option}={value!r}" for option, value in component.options)
     measure = Measure(f"{component.name}({given})" if given else component.name, "train" if plugin.on_split else "")
-    assembler, dataset = Assembler(), base.dataset.build()
-    first = assembler.initial_row(base, {})
+    blueprints = Blueprints()
+    first = Recipes(blueprints).initial_row(base, {})
     row = first * 1.5
     network = Network(base.key, "finished", 0, {0: first}, row[:0])
     seen = torch.from_numpy(row.copy())
     with exact_arithmetic():
-        values = [Evaluator().values(base, dataset, seen, [measure], network)[0] for _ in range(2)]
+        values = [Evaluator(blueprints).values(base, seen, [measure], network)[0] for _ in range(2)]
     require(torch.equal(seen, torch.from_numpy(row)), "changes the weights it is given")
     require(values[0] == values[1], f"gives another number the second time: {values[0]}, then {values[1]}")
     require(values[0] == values[0], "gives NaN for an ordinary network")
@@ -85,7 +86,7 @@ def check_analysis(component: Component, base: Spec) -> None:
     require(keys[0] == keys[1], "measure asks for other networks the second time")
     with TemporaryDirectory() as folder:
         lab = Lab(Store(Path(folder, "store"), machine_class()))
-        require(not lab.tally.trained, "measure trains before it is answered")
+        require(not lab.account.trained, "measure trains before it is answered")
         analysis = component.build()
         [findings] = lab.run_together([analysis.measure(setting)])
         require(isinstance(findings, Findings), f"measure returns {findings!r}, not Findings")

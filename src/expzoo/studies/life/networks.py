@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.engine.assembly import Assembler
+from expzoo.engine.blueprints import Blueprints
 from expzoo.science.claims import Control
 from expzoo.science.numerics.symmetry import HiddenUnits
 from expzoo.spec.component import Component
@@ -141,7 +141,7 @@ def counts(table: pl.DataFrame, **cell: Any) -> tuple[int, int]:
 
 def base_rates(spec: Spec) -> tuple[float, float]:
     """Percentages of dead cells and of boards that are all dead among the test targets: what `all dead` gets right."""
-    targets = Assembler().dataset(spec.dataset).split("test", spec.seed).y
+    targets = Blueprints().dataset(spec.dataset).split("test", spec.seed).y
     return 100 * float(1 - targets.mean()), 100 * float((targets.sum(1) == 0).mean())
 
 

@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
-from torch.nn import functional
 
 from expzoo.components import splines
 from expzoo.components.layout import Layout, own_generator
-from expzoo.components.learned_activations import KIND
-from expzoo.engine.assembly import Assembler
+from expzoo.components.learned_activations import KIND, small_network
+from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.layers.normalisation import without_statistics
 from expzoo.engine.unrolled import Batches, InnerStep, Unrolled, Values
 from expzoo.lab.lesson import Lesson
@@ -32,7 +31,6 @@ from expzoo.spec.spec import Spec
 from expzoo.system import randomness
 from expzoo.system.errors import BadInput
 
-SHARE = 0.2  # of the small network in the function (notebook)
 TABLE = Layout(("table",), ((4, splines.INTERVALS + 2),))
 SQUARES = "square."
 
@@ -86,15 +84,6 @@ def notebook_network(*, width: int, steps: int, samples: int, seed: int) -> Spec
         stop=Component.of("stop", "steps", steps=steps),
         seed=seed,
     )
-
-
-def small_network(row: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and slopes of f at x (n,), from the weights of g in a row (3 hidden + 1,)."""
-    weight, bias, out = row[:-1].view(3, -1)
-    inside = torch.tanh(x.unsqueeze(1) * weight + bias)
-    values = functional.elu(x) + SHARE * (inside @ out + row[-1])
-    slopes = torch.where(x < 0, x.exp(), torch.ones_like(x)) + SHARE * ((1 - inside.square()) * weight) @ out
-    return values, slopes
 
 
 def first_weights(seed: int, hidden: int) -> Tensor:
@@ -160,9 +149,9 @@ class _Activations(OuterLoop):
     def __init__(self, lessons: Sequence[LearnActivation]) -> None:
         super().__init__(lessons)
         self.kind = lessons[0]
-        self.assembler = Assembler()
+        self.blueprints = Blueprints()
         inner = self.kind.inner.replace(model={"activation": "identity"})
-        self.inner, self.dataset = inner, self.assembler.dataset(inner.dataset)
+        self.inner, self.dataset = inner, self.blueprints.dataset(inner.dataset)
         splits = [self.dataset.split("train", lesson.seed) for lesson in lessons]
         crowd = [split for split in splits for _ in range(self.kind.inner_networks)]
         self.units = inner.model["width"] if self.kind.noise else 1
@@ -170,7 +159,7 @@ class _Activations(OuterLoop):
         self.batches = batches
         self._order(0)
         optimizer = inner.optimizer
-        module = without_statistics(_with_spline(self.assembler.module(inner), self.units))
+        module = without_statistics(_with_spline(self.blueprints.module(inner), self.units))
         rule = rmsprop_step(module, inner.loss.build(), optimizer["lr"], optimizer["alpha"], optimizer["eps"])
         self.loops = Unrolled(rule, self.layout, TABLE, batches)
         steps, last = self.kind.inner_steps, self.kind.last_losses
@@ -179,7 +168,7 @@ class _Activations(OuterLoop):
     @cached_property
     def layout(self) -> Layout:
         """A state: the parameters, and their mean squared gradients."""
-        own = self.assembler.layout(self.inner)
+        own = self.blueprints.layout(self.inner)
         return Layout((*own.names, *(SQUARES + name for name in own.names)), own.shapes * 2)
 
     def first_row(self, lesson: LearnActivation) -> Tensor:
@@ -201,10 +190,10 @@ class _Activations(OuterLoop):
 
     def look(self, step: int) -> tuple[Tensor, Tensor]:
         self._order(step)
-        own = self.assembler.layout(self.inner)
+        own = self.blueprints.layout(self.inner)
         states = self.layout.views(self.loops.start)
         for place, seed in enumerate(self._seeds(step)):
-            module = self.assembler.module(self.inner, randomness.stable_hash(seed, "init", 0))
+            module = self.blueprints.module(self.inner, randomness.stable_hash(seed, "init", 0))
             for name, value in own.view(own.row(module)).items():
                 states[name][place] = value
                 states[SQUARES + name][place] = 1.0

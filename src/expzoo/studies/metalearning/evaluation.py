@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.lab.trained import Request, Trained
+from expzoo.lab.request import Request
 from expzoo.system.randomness import stable_hash
 
 if TYPE_CHECKING:
+    from expzoo.lab.trained import Trained
     from expzoo.spec.spec import Spec
 
 EVERY = 10  # steps whose losses are averaged to one point of an inner curve

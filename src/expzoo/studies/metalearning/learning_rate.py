@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from expzoo.components.layout import Layout
-from expzoo.engine.assembly import Assembler
+from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.program import MINIMUM
+from expzoo.engine.recipes import Recipes
 from expzoo.engine.tape.trace import objective
 from expzoo.engine.unrolled import Batches, InnerStep, Unrolled
 from expzoo.lab.lesson import Lesson
@@ -64,17 +65,18 @@ def sgd_step(of: Objective) -> InnerStep:
 
 def unrolled(specs: Sequence[Any]) -> Unrolled:
     """The inner loops of these specs, which share everything but seeds, at their starts; a lone one has a twin."""
-    assembler = Assembler()
+    blueprints = Blueprints()
+    recipes = Recipes(blueprints)
     crowd = [*specs, *specs[: MINIMUM - len(specs)]] if len(specs) < MINIMUM else list(specs)
-    dataset, steps = assembler.dataset(crowd[0].dataset), crowd[0].stop.build().at_most
+    dataset, steps = blueprints.dataset(crowd[0].dataset), crowd[0].stop.build().at_most
     splits = [dataset.split("train", spec.seed) for spec in crowd]
     batches = Batches(splits, dataset.batch_size, getattr(torch, crowd[0].dtype))
     batches.load([dataset.indices(spec.seed, 0, steps) for spec in crowd])
     batches.at(0)
-    of = objective(assembler.module(crowd[0]), crowd[0].loss.build())
-    loops = Unrolled(sgd_step(of), assembler.layout(crowd[0]), RATE, batches)
+    of = objective(blueprints.module(crowd[0]), crowd[0].loss.build())
+    loops = Unrolled(sgd_step(of), blueprints.layout(crowd[0]), RATE, batches)
     for place, spec in enumerate(crowd):
-        loops.start[place] = torch.from_numpy(assembler.initial_row(spec, {}))
+        loops.start[place] = torch.from_numpy(recipes.initial_row(spec, {}))
     return loops
 
 

@@ -1,0 +1,77 @@
+"""What specs are built from: datasets, modules, layouts and plugins, made once for all who need them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from expzoo.components.layout import Layout, construct
+from expzoo.spec.component import Component
+from expzoo.system.cache import Recent
+
+if TYPE_CHECKING:
+    from expzoo.components.contracts import Parametrisation
+    from expzoo.spec.spec import Spec
+
+KEPT_SPLITS = 128
+
+
+class Blueprints:
+    """The parts that specs name. What is kept here is what many members, or many looks at one, have in common."""
+
+    def __init__(self, datasets: Callable[[Component], Any] | None = None) -> None:
+        """`datasets` gives the dataset of a component, such as those of other blueprints: none is made twice."""
+        self.dataset = datasets or cache(Component.build)
+        self.plugin = cache(Component.build)
+        self._layouts: dict[tuple[Component, Component], Layout] = {}
+        self._splits: Recent[tuple[Any, ...], tuple[Tensor, Tensor]] = Recent(KEPT_SPLITS)
+        self._evaluated: dict[tuple[Any, ...], tuple[nn.Module, Layout]] = {}
+
+    def module(self, spec: Spec, seed: int = 0) -> nn.Module:
+        """The module of a spec, initialised from this seed; ValueError if the model does not fit the data."""
+        dataset = self.dataset(spec.dataset)
+        return construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), seed, getattr(torch, spec.dtype))
+
+    def evaluated(self, spec: Spec, dtype: torch.dtype) -> tuple[nn.Module, Layout]:
+        """The one module of the spec's model that is kept, with any weights, in evaluation mode; and its layout."""
+        dataset = self.dataset(spec.dataset)
+        identity = (spec.model, dataset.inputs, dataset.outputs, dtype)
+        if identity not in self._evaluated:
+            module = construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), 0, dtype).eval()
+            self._evaluated[identity] = module, Layout.of(module)
+        return self._evaluated[identity]
+
+    def layout(self, spec: Spec) -> Layout:
+        """Where the parameters of the spec's module lie in a row."""
+        identity = (spec.model, spec.dataset)
+        if identity not in self._layouts:
+            self._layouts[identity] = Layout.of(self.module(spec))
+        return self._layouts[identity]
+
+    def parametrisation(self, spec: Spec) -> Parametrisation | None:
+        """The spec's parametrisation, None if what is trained is what is evaluated."""
+        return self.plugin(spec.parametrisation) if spec.parametrisation else None
+
+    def maps(self, spec: Spec) -> bool:
+        """Whether what is trained is not what is evaluated."""
+        parametrisation = self.parametrisation(spec)
+        return parametrisation is not None and parametrisation.maps
+
+    def row_size(self, spec: Spec) -> int:
+        """The length of a trained row of the spec."""
+        parametrisation, layout = self.parametrisation(spec), self.layout(spec)
+        return parametrisation.size(layout) if parametrisation and parametrisation.maps else layout.size
+
+    def split(self, spec: Spec, name: str) -> tuple[Tensor, Tensor]:
+        """The examples x and y of a split as the network sees them; ValueError if the dataset has none of this name."""
+        dataset = self.dataset(spec.dataset)
+
+        def make() -> tuple[Tensor, Tensor]:
+            split = dataset.split(name, spec.seed)
+            return torch.tensor(split.x), torch.tensor(split.y)
+
+        return self._splits.get((spec.dataset, dataset.identity(spec.seed), name), make)

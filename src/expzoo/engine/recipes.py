@@ -1,0 +1,194 @@
+"""Where networks start and what of them is trained: recipes of rows and masks, made from other networks or drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from expzoo.engine.parametrised import prunes
+from expzoo.spec.spec import (
+    Event,
+    Fresh,
+    Init,
+    Known,
+    Magnitude,
+    Mask,
+    Permuted,
+    RandomMask,
+    Rewind,
+    Scope,
+    SignFlip,
+)
+from expzoo.system import randomness
+from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from expzoo.components.layout import Layout
+    from expzoo.engine.blueprints import Blueprints
+    from expzoo.spec.spec import Spec, Step
+    from expzoo.store.network import Network
+
+
+class Recipes:
+    """Rows and masks of specs, from the networks that their recipes name."""
+
+    def __init__(self, blueprints: Blueprints) -> None:
+        self.blueprints = blueprints
+
+    def initial_row(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray:
+        """The row (size,) a spec starts from: its recipe's, with pruned entries at zero, mapped and projected."""
+        row = self._first_row(spec, spec.init, networks)
+        mask = self.mask(spec, networks)
+        row = row if mask is None else np.where(mask, row, np.zeros_like(row))
+        parametrisation = self.blueprints.parametrisation(spec)
+        if parametrisation and parametrisation.maps:
+            if mask is not None:
+                raise ValueError("a mask prunes weights, but the parametrisation trains something else: choose one")
+            row = parametrisation.start(torch.from_numpy(row), torch.stack(self.fixed(spec, networks))).numpy()
+        if spec.constraint:
+            theta = torch.from_numpy(row.copy()).unsqueeze(0)
+            self.blueprints.plugin(spec.constraint).project(theta, self.blueprints.layout(spec))
+            row = theta[0].numpy()
+        return row
+
+    def fixed(self, spec: Spec, networks: Mapping[str, Network]) -> tuple[torch.Tensor, ...]:
+        """The rows that the spec's parametrisation is built on."""
+        return tuple(torch.from_numpy(self._first_row(spec, recipe, networks)) for recipe in spec.fixed)
+
+    def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
+        """The mask (size,) of bool of a spec, of its recipe and its parametrisation; None if it has none."""
+        parametrisation = self.blueprints.parametrisation(spec)
+        pruned = (
+            parametrisation.trainable(self.blueprints.layout(spec))
+            if parametrisation and prunes(parametrisation)
+            else None
+        )
+        if spec.mask is None:
+            return pruned
+        source = next(iter(spec.mask.sources()), None)
+        read = None
+        if source is not None:
+            network = networks[source[0].key]
+            read = row_at(network, source[1]), network.mask
+        mask = resolved(spec.mask, spec.seed, self.blueprints.layout(spec), read)
+        return mask if pruned is None else mask & pruned
+
+    def trained(self, spec: Spec) -> np.ndarray | None:
+        """What is trained of a row, (size,) of bool, if the rest keeps its initial values; None if not so."""
+        parametrisation = self.blueprints.parametrisation(spec)
+        if parametrisation is None or prunes(parametrisation):
+            return None
+        return parametrisation.trainable(self.blueprints.layout(spec))
+
+    def _first_row(self, spec: Spec, recipe: Init, networks: Mapping[str, Network]) -> np.ndarray:
+        match recipe:
+            case Fresh(draw=draw):
+                module = self.blueprints.module(spec, randomness.stable_hash(spec.seed, "init", draw))
+                return self.blueprints.layout(spec).row(module).numpy()
+            case Rewind(of=source, step=step):
+                return row_at(networks[source.key], step).copy()
+            case Known(name=name, layers=layers):
+                module = self.blueprints.module(spec, randomness.stable_hash(spec.seed, "init", 0))
+                return (
+                    self.blueprints.layout(spec)
+                    .row(solved(module, name, self.blueprints.dataset(spec.dataset), layers))
+                    .numpy()
+                )
+            case SignFlip(of=source, step=step, k=k, seed=seed):
+                return flipped(row_at(networks[source.key], step), self.blueprints.layout(spec), k, seed)
+
+
+def row_at(network: Network, step: Step) -> np.ndarray:
+    """The row that a recipe names; of a network that diverged or ended before it, the last."""
+    if isinstance(step, Event):
+        return network.rows[network.events.get(step.name, network.step)]
+    return network.rows[min(step, network.step) if isinstance(step, int) else network.step]
+
+
+def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:
+    """The module with the weights it knows for the problem `name`, in place; BadInput if it knows none."""
+    solve: Any = getattr(module, "solve", None)
+    if solve is None:
+        raise BadInput(f"{type(module).__name__} knows no solution of {name!r}: it has no method solve")
+    try:
+        solve(name, dataset, layers)
+    except ValueError as error:
+        raise BadInput(f"{type(module).__name__}: {error}") from error
+    return module
+
+
+def flipped(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
+    """The row with the signs of `k` weights flipped, biases left alone; BadInput if there are not so many."""
+    places = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
+    if not 0 <= k <= len(places):
+        raise BadInput(f"{k} signs cannot be flipped: there are {len(places)} weights")
+    changed = row.copy()
+    changed[places[randomness.permutation(seed, "sign flips", 0, len(places))[:k]]] *= -1
+    return changed
+
+
+def num_removed(size: int, sparsity: float) -> int:
+    """How many of `size` entries this sparsity removes: rounded to the nearest, never all of them."""
+    return min(round(size * sparsity), size - 1)
+
+
+def by_magnitude(
+    row: np.ndarray, kept: np.ndarray | None, layout: Layout, *, sparsity: float, scope: Scope, biases: bool
+) -> np.ndarray:
+    """The mask (size,) of bool that removes the smallest entries of `row`; what `kept` removed goes first.
+
+    Frankle & Carbin 2019, section 2: "prune the lowest-magnitude weights". Of equal entries the earlier goes first.
+    """
+    size = np.abs(row.astype(np.float64))
+    if kept is not None:
+        size[~kept] = -1.0
+    groups = [np.arange(s.start, s.stop) for _, s in layout.weights(biases=biases)]
+    if scope == "global":
+        groups = [np.concatenate(groups)]
+    mask = np.ones(layout.size, bool)
+    for places in groups:
+        order = np.argsort(size[places], kind="stable")
+        mask[places[order[: num_removed(len(places), sparsity)]]] = False
+    return mask
+
+
+def at_random(seed: int, recipe: RandomMask, layout: Layout) -> np.ndarray:
+    """The mask (size,) of bool that removes entries at random in each tensor, with the counts of layer-wise pruning."""
+    within = at_random(seed, recipe.within, layout) if recipe.within else np.ones(layout.size, bool)
+    mask = np.ones(layout.size, bool)
+    for name, places in layout.weights(biases=recipe.biases):
+        length = places.stop - places.start
+        chance = randomness.uniforms(seed, f"mask/{name}", recipe.draw, length)
+        order = np.argsort(np.where(within[places], chance, -1.0), kind="stable")
+        mask[places.start + order[: num_removed(length, recipe.sparsity)]] = False
+    return mask
+
+
+def permuted(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarray:
+    """The mask with its entries in another order within each tensor."""
+    shuffled = mask.copy()
+    for name, places in layout.weights(biases=True):
+        order = randomness.permutation(seed, f"permuted mask/{name}", draw, places.stop - places.start)
+        shuffled[places] = mask[places][order]
+    return shuffled
+
+
+def resolved(
+    recipe: Mask, seed: int, layout: Layout, source: tuple[np.ndarray, np.ndarray | None] | None
+) -> np.ndarray:
+    """The mask of a recipe; `source` holds the row and the own mask of the network that a magnitude recipe reads."""
+    match recipe:
+        case RandomMask():
+            return at_random(seed, recipe, layout)
+        case Permuted():
+            return permuted(seed, resolved(recipe.like, seed, layout, source), recipe.draw, layout)
+        case Magnitude(sparsity=sparsity, scope=scope, biases=biases):
+            if source is None:
+                raise ValueError("a mask by magnitude needs the row of its network")
+            row, kept = source
+            return by_magnitude(row, kept, layout, sparsity=sparsity, scope=scope, biases=biases)
