@@ -77,7 +77,7 @@ class Lesson(ABC):
         return 32
 
     @abstractmethod
-    def loop(self, lessons: Sequence[Any]) -> OuterLoop:
+    def loop(self, lessons: Sequence[Any]) -> OuterLoop[Any]:
         """The LightningModule that learns these lessons, which go together."""
 
 

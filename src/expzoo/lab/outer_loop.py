@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -17,23 +17,25 @@ from expzoo.store.network import Network, Partial
 class Learnable(Protocol):
     """What an outer loop has to know of a lesson; see `lesson.Lesson`."""
 
-    @property
-    def key(self) -> str: ...
+    KIND: ClassVar[str]
 
     @property
-    def KIND(self) -> str: ...  # noqa: N802 - a constant of the class
+    def key(self) -> str: ...
 
     @property
     def outer_steps(self) -> int: ...
 
 
-class OuterLoop(LightningModule):
+LessonType = TypeVar("LessonType", bound=Learnable)
+
+
+class OuterLoop(LightningModule, Generic[LessonType]):
     """Learns several lessons side by side; what is learned of lesson i is `rows[i]` (size,).
 
     A subclass gives the first rows and what an outer step costs with its gradient; the update is its own too.
     """
 
-    def __init__(self, lessons: Sequence[Learnable]) -> None:
+    def __init__(self, lessons: Sequence[LessonType]) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.lessons = list(lessons)
@@ -43,7 +45,7 @@ class OuterLoop(LightningModule):
         self.ended = [False] * len(lessons)
 
     @abstractmethod
-    def first_row(self, lesson: Any) -> Tensor:
+    def first_row(self, lesson: LessonType) -> Tensor:
         """What a lesson starts from, (size,)."""
 
     @abstractmethod
@@ -51,7 +53,7 @@ class OuterLoop(LightningModule):
         """The cost of every lesson (lessons,) at its row, and the gradients (lessons, size)."""
 
     @abstractmethod
-    def updated(self, lesson: Any, row: Tensor, gradient: Tensor) -> Tensor:
+    def updated(self, lesson: LessonType, row: Tensor, gradient: Tensor) -> Tensor:
         """The next row."""
 
     def is_possible(self, row: Tensor) -> bool:
@@ -79,7 +81,7 @@ class OuterLoop(LightningModule):
         if all(self.ended):
             self.trainer.should_stop = True
 
-    def _advance(self, place: int, lesson: Learnable, cost: Tensor, gradient: Tensor, step: int) -> None:
+    def _advance(self, place: int, lesson: LessonType, cost: Tensor, gradient: Tensor, step: int) -> None:
         network = self.networks[place]
         following = self.updated(lesson, self.rows[place], gradient)
         if not (cost.isfinite() and gradient.isfinite().all()):

@@ -64,7 +64,7 @@ class LearnActivation(Lesson):
         if self.inner_networks < 2:
             raise BadInput(f"inner_networks {self.inner_networks} must be at least 2")
 
-    def loop(self, lessons: Sequence[Any]) -> OuterLoop:
+    def loop(self, lessons: Sequence[LearnActivation]) -> OuterLoop[LearnActivation]:
         """One outer loop for lessons that differ in seed."""
         return _Activations(lessons)
 
@@ -143,7 +143,7 @@ def rmsprop_step(module: nn.Module, loss: Any, lr: float, alpha: float, eps: flo
     return step
 
 
-class _Activations(OuterLoop):
+class _Activations(OuterLoop[LearnActivation]):
     """Inner networks lie one after the other, those of the first lesson first."""
 
     def __init__(self, lessons: Sequence[LearnActivation]) -> None:

@@ -46,7 +46,7 @@ class LearnLearningRate(Lesson):
         if not self.start > 0:
             raise BadInput(f"start {self.start} must be above 0")
 
-    def loop(self, lessons: Sequence[Any]) -> OuterLoop:
+    def loop(self, lessons: Sequence[LearnLearningRate]) -> OuterLoop[LearnLearningRate]:
         """One outer loop for lessons that differ in seed and start."""
         return _LearningRates(lessons)
 
@@ -80,7 +80,7 @@ def unrolled(specs: Sequence[Any]) -> Unrolled:
     return loops
 
 
-class _LearningRates(OuterLoop):
+class _LearningRates(OuterLoop[LearnLearningRate]):
     def __init__(self, lessons: Sequence[LearnLearningRate]) -> None:
         super().__init__(lessons)
         self.loops = unrolled([lesson.inner for lesson in lessons])
