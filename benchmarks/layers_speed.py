@@ -26,7 +26,7 @@ from torch.nn import functional  # noqa: E402
 from expzoo.components.layout import Layout, construct  # noqa: E402
 from expzoo.config.registry import build  # noqa: E402
 from expzoo.engine.assembly import CHUNK_BYTES  # noqa: E402
-from expzoo.engine.program import Member, Program, Row  # noqa: E402
+from expzoo.engine.program import Member, Program, Row, Structure  # noqa: E402
 from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
 
 NETWORKS, STEPS, ROUNDS = 32, 20, 5
@@ -137,7 +137,7 @@ def program(case: Case, seeds: range) -> Program:
     layout = Layout.of(modules[0])
     optimizer, schedule = build("optimizer", "adam"), build("schedule", "constant")
     members = [Member(Row(layout.row(module)), optimizer, schedule) for module in modules]
-    return Program(modules[0], build("loss", case.loss), members, Feed(case, seeds), total=STEPS)
+    return Program(Structure(modules[0], build("loss", case.loss), STEPS), members, Feed(case, seeds))
 
 
 def chunks(case: Case) -> list[Program]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from expzoo.components.layout import Layout, construct
 from expzoo.config.registry import build
-from expzoo.engine.program import Member, Program, Row
+from expzoo.engine.program import Member, Program, Row, Structure
 from expzoo.system.arithmetic import exact_arithmetic
 
 STEPS = 4
@@ -60,7 +60,7 @@ def program(
         for seed, module in zip(seeds, modules, strict=True)
     ]
     feed = Drawn(seeds, shape, classes, batch, dtype)
-    return Program(modules[0], build("loss", "cross_entropy"), members, feed, total=STEPS)
+    return Program(Structure(modules[0], build("loss", "cross_entropy"), STEPS), members, feed)
 
 
 def trained(*args: Any, **options: Any) -> dict[int, bytes]:

@@ -11,7 +11,7 @@ from torch import nn
 from expzoo.components.layout import Layout, construct
 from expzoo.config.registry import build
 from expzoo.engine.members.crowd import Unadoptable
-from expzoo.engine.program import Member, Program, Row
+from expzoo.engine.program import Member, Program, Row, Structure
 from expzoo.system.arithmetic import exact_arithmetic
 
 INPUTS, HIDDEN, CLASSES = 8, 25, 3
@@ -183,7 +183,7 @@ def program(make, seeds, batch=33, dtype=torch.float32):
         Member(Row(layout.row(module)), optimizer, schedule, seed=seed)
         for seed, module in zip(seeds, modules, strict=True)
     ]
-    return Program(modules[0], build("loss", "cross_entropy"), members, Drawn(seeds, batch, dtype), total=100)
+    return Program(Structure(modules[0], build("loss", "cross_entropy"), 100), members, Drawn(seeds, batch, dtype))
 
 
 def trained(make, seeds, batch=33):

@@ -103,7 +103,7 @@ def test_gradients_in_float64_are_those_of_a_plain_network(name):
     seeds = [3, 8, 1, 5, 6]
     with exact_arithmetic():
         population = program(MODULES[name], seeds, SIZE, CLASSES, dtype=torch.float64)
-    assert population.tape.lies_beside == is_narrow(name)
+    assert population.tape.is_interleaved == is_narrow(name)
     assert population.x[0].is_contiguous(memory_format=torch.channels_last) == are_given_by_pixel(name)
     for step in range(3):  # what is planned on the first batch has to hold for the next
         with exact_arithmetic():

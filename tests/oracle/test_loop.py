@@ -88,7 +88,7 @@ def test_a_process_that_keeps_freed_memory_needs_no_new_pages() -> None:
     """Five tensors of 16 MB, taken and freed again and again; in a process of its own, since the setting stays."""
     code = """
 import platform, resource, torch
-from expzoo import machine
+from expzoo.system import machine
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

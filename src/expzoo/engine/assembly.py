@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.feed import Feed, StreamFeed, feed
 from expzoo.engine.large import Loop, is_large
 from expzoo.engine.members.crowd import Unadoptable
-from expzoo.engine.program import MINIMUM, Member, Program, Row
+from expzoo.engine.program import MINIMUM, Member, Program, Row, StepMaker, Structure
 from expzoo.engine.recipes import Recipes
 from expzoo.engine.session import Trainee
 from expzoo.store.network import Network, Partial
@@ -129,7 +129,7 @@ class Assembler:
                 program = self.probe([spec, spec])
             tensors = [program.theta, program.grad, *program.state.values()]
             own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
-            least = LEAST_BESIDE if program.tape.lies_beside else MINIMUM
+            least = LEAST_BESIDE if program.tape.is_interleaved else MINIMUM
             self._most[signature] = min(max(CHUNK_BYTES * len(program.theta) // max(own, 1), least), MOST_MEMBERS)
         return self._most[signature]
 
@@ -148,25 +148,28 @@ class Assembler:
         return self.new_program(specs, [self._blank(spec) for spec in specs])
 
     def new_program(
-        self, specs: Sequence[Spec], members: Sequence[Member], share: Callable[..., Any] | None = None
+        self, specs: Sequence[Spec], members: Sequence[Member], make_step: StepMaker | None = None
     ) -> Program:
-        """A new program for members of one signature, on the graph of the last one; or with `share` for its tape."""
+        """A new program for members of one signature, on the graph of the last one; `make_step` is for its tape."""
         signature, module = self.signature(specs[0]), self.blueprints.module(specs[0])
         if drawn := drawn_buffer(module, lambda: self.blueprints.module(specs[0], 1)):
             why = f"its buffer {drawn} is drawn at random, but buffers are one for all members"
             raise BadInput(f"model={specs[0].model.name}: {why}; make it a parameter with parametrisation=frozen")
         try:
-            program = Program(
+            structure = Structure(
                 module,
                 specs[0].loss.build(),
+                self.blueprints.plugin(specs[0].stop).at_most,
+                self.blueprints.plugin(specs[0].constraint) if specs[0].constraint else None,
+                self.blueprints.parametrisation(specs[0]),
+            )
+            program = Program(
+                structure,
                 members,
                 self.feed_of(specs),
-                total=self.blueprints.plugin(specs[0].stop).at_most,
-                constraint=self.blueprints.plugin(specs[0].constraint) if specs[0].constraint else None,
-                parametrisation=self.blueprints.parametrisation(specs[0]),
                 device=self.device,
                 graph=self._graphs.get(signature),
-                share=share or self._loop(specs[0]),
+                make_step=make_step or self._loop(specs[0]),
             )
         except Unadoptable as error:
             raise BadInput(f"model={specs[0].model.name}: {error}") from error

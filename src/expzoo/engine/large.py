@@ -41,7 +41,7 @@ class Loop:
     """Loss and gradient of each member in turn. `outputs[-1]` (members,) holds the losses after `run`."""
 
     num_bytes = 0
-    lies_beside = False
+    is_interleaved = False
 
     def __init__(
         self,

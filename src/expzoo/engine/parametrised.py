@@ -22,7 +22,7 @@ def prunes(parametrisation: Parametrisation) -> bool:
     return getattr(parametrisation, "prunes", False)
 
 
-class Chart:
+class Parametrised:
     """The weights (members, size of a row) of all members, and the gradient with respect to them."""
 
     def __init__(self, parametrisation: Parametrisation, layout: Layout, theta: Tensor) -> None:

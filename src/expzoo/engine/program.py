@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
 from expzoo.components.layout import ROW, Layout, round_up
-from expzoo.engine.parametrised import Chart
+from expzoo.engine.parametrised import Parametrised
 from expzoo.engine.tape.layouts import is_read_by_pixel
 from expzoo.engine.tape.tape import Tape
 from expzoo.engine.tape.trace import objective, trace
@@ -44,6 +44,33 @@ class Member:
     anchor: Tensor | None = None  # (size,): what stands where nothing is trained, if that is not 0
     seed: int = 0  # of the counters that noise and positions on a curve are drawn from
     fixed: tuple[Tensor, ...] = ()  # each (size of a row of weights,): what a parametrisation is built on
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What the members of one population share; `module` gives the structure, not the weights."""
+
+    module: nn.Module
+    loss: Loss
+    total: int  # the length of training that schedules see
+    constraint: Constraint | None = None
+    parametrisation: Parametrisation | None = None
+
+
+class Step(Protocol):
+    """Losses and gradients of all members on the batch that was loaded: a tape, or what stands for one."""
+
+    outputs: list[Tensor]  # of which the last are the losses, (members,)
+    num_bytes: int  # what it takes besides the program's own memory
+    is_interleaved: bool  # whether members lie beside one another in it, and so fill whole vectors only together
+
+    def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
+        """Compute them; what a member draws is a function of the step's number and of its seed."""
+        ...
+
+
+StepMaker = Callable[[Mapping[str, Tensor], Mapping[str, Tensor], Tensor, Tensor], Step]
+"""(parameters, gradients, x, y) -> a step on this memory of a program, each (members, ...)."""
 
 
 @dataclass(frozen=True)
@@ -85,44 +112,44 @@ class Program:
 
     def __init__(
         self,
-        module: nn.Module,
-        loss: Loss,
+        structure: Structure,
         members: Sequence[Member],
         feed: Feed,
         *,
-        total: int,
-        constraint: Constraint | None = None,
-        parametrisation: Parametrisation | None = None,
         device: torch.device | None = None,
         graph: fx.GraphModule | None = None,
-        share: Callable[..., Any] | None = None,
+        make_step: StepMaker | None = None,
     ) -> None:
-        """`module` gives the structure, not the weights; `total` is the length that schedules see.
+        """`make_step` makes what stands for the tape, of members that do not go through one; a lone one gets no twin.
 
-        `share` makes what stands for the tape, of members that do not go through one; a lone one then gets no twin.
         `graph` is that of another program with the same module, loss and shapes of one member: it is traced if None.
         """
         self.device = device or torch.device("cpu")
-        self.layout, self.total, self.constraint = Layout.of(module), total, constraint
-        self._twins = 0 if share else max(MINIMUM - len(members), 0)
+        self.layout = Layout.of(structure.module)
+        self.total, self.constraint = structure.total, structure.constraint
+        self._twins = 0 if make_step else max(MINIMUM - len(members), 0)
         self.theta = self._matrix([member.row.theta for member in members])
         self.grad = torch.zeros_like(self.theta)
+        parametrisation = structure.parametrisation
         maps = parametrisation is not None and parametrisation.maps
-        self.chart = Chart(parametrisation, self.layout, self.theta) if parametrisation and maps else None
-        self._trained = torch.arange(self.theta.shape[1]) if self.chart else self.layout.places()
+        self.parametrised = Parametrised(parametrisation, self.layout, self.theta) if parametrisation and maps else None
+        self._trained = torch.arange(self.theta.shape[1]) if self.parametrised else self.layout.places()
         self.load(members, feed)
-        weights, gradient = (self.chart.weights, self.chart.grad) if self.chart else (self.theta, self.grad)
+        weights, gradient = (
+            (self.parametrised.weights, self.parametrised.grad) if self.parametrised else (self.theta, self.grad)
+        )
         self.x, self.y = map(self._static, feed.shapes(), feed.types())
         self.feed.prepare(0, 1)
         self.feed.load(0, self.x, self.y)
         parameters = self.layout.views(weights)
         self.graph: fx.GraphModule | None = None
-        self.tape: Any
-        if share:
-            self.tape = share(parameters, self.layout.views(gradient), self.x, self.y)
+        self.tape: Step
+        if make_step:
+            self.tape = make_step(parameters, self.layout.views(gradient), self.x, self.y)
             self.loss = self.tape.outputs[-1]
             return
-        self.graph = graph or trace(objective(module.to(self.device), loss), parameters, self.x, self.y)
+        of = objective(structure.module.to(self.device), structure.loss)
+        self.graph = graph or trace(of, parameters, self.x, self.y)
         if is_read_by_pixel([node for node in self.graph.graph.nodes if node.op == "placeholder"][-2]):
             self.x = self._by_pixel(self.x)
             self.feed.load(0, self.x, self.y)
@@ -139,8 +166,8 @@ class Program:
             name: self._matrix([m.row.state.get(name, torch.zeros_like(m.row.theta)) for m in members])
             for name in members[0].optimizer.state
         }
-        if self.chart:
-            self.chart.load(self._seeds, [member.fixed for member in self._with_twin(members)])
+        if self.parametrised:
+            self.parametrised.load(self._seeds, [member.fixed for member in self._with_twin(members)])
         ones = torch.ones(self.theta.shape[1], dtype=self.theta.dtype)
         masked = any(member.mask is not None for member in members)  # a factor of 1 keeps a gradient's bits
         masks = [ones if member.mask is None else member.mask.to(ones) for member in members]
@@ -187,12 +214,12 @@ class Program:
         self.feed.prepare(start, stop)
         for step in range(start, stop):
             self.feed.load(step, self.x, self.y)
-            if self.chart:
-                self.chart.push(self.theta, step)
+            if self.parametrised:
+                self.parametrised.push(self.theta, step)
             self.tape.run(step, self._seeds)
             losses[:, step - start] = self.loss
-            if self.chart:
-                self.chart.pull(self.grad)
+            if self.parametrised:
+                self.parametrised.pull(self.grad)
             if self.mask is not None:
                 self.grad.mul_(self.mask)
             self._update(step)
@@ -202,8 +229,8 @@ class Program:
         """The batch losses (members,) of the rows as they are, on the batch of this step; nothing is updated."""
         self.feed.prepare(step, step + 1)
         self.feed.load(step, self.x, self.y)
-        if self.chart:
-            self.chart.push(self.theta, step)
+        if self.parametrised:
+            self.parametrised.push(self.theta, step)
         self.tape.run(step, self._seeds)
         return self.loss.clone()[: len(self.members)]
 
@@ -230,7 +257,7 @@ class Program:
 
     def weights(self, index: int, row: Tensor) -> Tensor:
         """What is evaluated of member `index` where `row` (size,) is trained: (size of a row of weights,)."""
-        return self.chart.middle(index, row) if self.chart else row
+        return self.parametrised.middle(index, row) if self.parametrised else row
 
     def snapshot(self) -> Snapshot:
         """A copy of all rows and their optimizer state."""

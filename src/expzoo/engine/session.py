@@ -49,6 +49,17 @@ class Trainee:
         values = {} if watched is None else self.network.measured.get(watched.label(self.spec), {})
         return [value for step, value in sorted(values.items()) if step and step % self.stop.every == 0]
 
+    def look(self, step: int) -> Look:
+        """What is due after `step`: each measure once, what the stop rule and the events look at among them."""
+        watched = self.watched()
+        asks_stop = watched is not None and step > 0 and step % self.stop.every == 0
+        events = tuple(event for event in self.events if step > 0 and step % event.every == 0)
+        due = [measure for measure in self.measures if step in measure.when.steps(self.stop.at_most)]
+        if watched is not None and asks_stop and watched not in due:
+            due.append(watched)
+        due += [Measure(event.metric, event.split) for event in events]
+        return Look(step in self.rows or step == 0, asks_stop, tuple(due), events)
+
     def due(self) -> frozenset[int]:
         """Every step at which somebody looks."""
         total, every = self.stop.at_most, self.stop.every
@@ -56,6 +67,16 @@ class Trainee:
         stops = frozenset(range(every, total + 1, every)) if every else frozenset()
         events = [frozenset(range(event.every, total + 1, event.every)) for event in self.events]
         return self.rows.union(stops, *looks, *events)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is due after one step of one member."""
+
+    keeps_row: bool
+    asks_stop: bool
+    measures: tuple[Measure, ...]
+    events: tuple[Event, ...]
 
 
 class Session:
@@ -131,24 +152,17 @@ class Session:
         ]
 
     def _look(self, step: int) -> None:
-        """Keep rows, measure and ask the stop rule, of every member for which it is time."""
+        """Do what is due after `step` for every member that is in training, and end those that are done."""
         for index, trainee in enumerate(self.trainees):
             if trainee.done:
                 continue
-            row = self.program.theta[index]
-            if step in trainee.rows or step == 0:
+            row, look = self.program.theta[index], trainee.look(step)
+            if look.keeps_row:
                 trainee.network.rows[step] = row.numpy(force=True).copy()
-            due = [measure for measure in trainee.measures if step in measure.when.steps(self.total)]
-            watched = trainee.watched()
-            asked = watched is not None and step > 0 and step % trainee.stop.every == 0
-            if asked and watched not in due:
-                due.append(watched)
-            events = [event for event in trainee.events if step > 0 and step % event.every == 0]
-            due += [Measure(event.metric, event.split) for event in events]
-            self._measure(index, row, step, due)
-            self._note_events(trainee, row, step, events)
-            ended = asked and trainee.stop.done(trainee.history())
-            if asked:
+            self._measure(index, row, step, look.measures)
+            self._note_events(trainee, row, step, look.events)
+            ended = look.asks_stop and trainee.stop.done(trainee.history())
+            if look.asks_stop:
                 self._keep_best(trainee, row, step)
             if ended or step == self.total:
                 self._finish(index, row, step, "not_fitted" if trainee.stop.must_end and not ended else "finished")

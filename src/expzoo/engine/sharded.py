@@ -6,14 +6,14 @@ Between two steps no process holds more than its part of them; a whole row is ga
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from expzoo.components.layout import Layout
-from expzoo.engine.program import Member, Row
+from expzoo.engine.program import Member, Row, Step
 
 if TYPE_CHECKING:
     from expzoo.engine.feed import Feed
@@ -29,7 +29,7 @@ class ShardedProgram:
         module: nn.Module,
         member: Member,
         feed: Feed,
-        share: Callable[..., Any],
+        share: Callable[[nn.Module, Tensor, Tensor, Callable[[], None]], Step],
         *,
         total: int,
         device: torch.device,
@@ -41,7 +41,7 @@ class ShardedProgram:
         (x_shape, y_shape), (x_type, y_type) = feed.shapes(), feed.types()
         self.x = torch.zeros((1, *x_shape), dtype=x_type, device=device)
         self.y = torch.zeros((1, *y_shape), dtype=y_type, device=device)
-        self.tape = share(module, self.x, self.y, lambda: module.zero_grad(set_to_none=True))
+        self.tape: Step = share(module, self.x, self.y, lambda: module.zero_grad(set_to_none=True))
         self.state: Parts = {}
 
     @property

@@ -7,7 +7,7 @@ rounding: sums over a batch are taken in another order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +27,7 @@ class SharedStep:
     """Loss and gradient of one network, each process on its part of the batch: what a tape is to a population."""
 
     num_bytes = 0
+    is_interleaved = False
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class SharedStep:
         self.backward: Any = Tensor.backward
         self._is_checked = False
 
-    def run(self, step: int, seeds: list[int]) -> None:
+    def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
         """One forward and backward on the batch that was loaded; Lightning's strategy averages the gradients."""
         if not self._is_checked:
             self._check()

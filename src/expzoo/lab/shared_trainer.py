@@ -7,7 +7,7 @@ import warnings
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
@@ -28,6 +28,7 @@ from expzoo.system.machine import machine_class
 from expzoo.system.signals import Interrupted
 
 if TYPE_CHECKING:
+    from expzoo.engine.program import Program
     from expzoo.lab.request import Want
     from expzoo.spec.spec import Spec
     from expzoo.store.network import Network
@@ -72,13 +73,14 @@ class SoloTrainer:
         share = partial(SharedStep, spec.loss.build(), self.rank, self.processes)
         if sharded:
             feed, total = own.assembler.feed_of([spec]), trainee.stop.at_most
-            program: Any = ShardedProgram(network, trainee.member, feed, share, total=total, device=self.device)
+            one = ShardedProgram(network, trainee.member, feed, share, total=total, device=self.device)
+            program = cast("Program", one)  # it has all that a session of one member asks for
         else:
             step = partial(step_on_rows, share, network)
             program = own.assembler.new_program([spec], [trainee.member], step)
         session = Session(program, [trainee], own.evaluator, self._commit, lambda *_: program)
         module = SoloModule(session, network, sharded=sharded)
-        program.tape.backward = module.manual_backward
+        cast("SharedStep", program.tape).backward = module.manual_backward
         self._fit(module)
 
     def _fit(self, module: SoloModule) -> None:
