@@ -17,6 +17,7 @@ from expzoo.spec.spec import Rewind, Spec
 from expzoo.store.network import Network, Partial
 from expzoo.store.store import Store
 from expzoo.system.checksummed import Corrupt, pack, unpack
+from expzoo.system.errors import BadInput
 from expzoo.system.files import here
 
 KEY = "5a" * 32
@@ -123,7 +124,8 @@ def test_what_is_no_longer_whole_is_said_and_set_aside(
     arrays, about = unpack(whole, file)
     broken = {length: whole[:length] for length in [0, 1, 7, 8, 9, *rng.sample(range(10, len(whole)), 45)]}
     forged = [b"garbage" * 99, b"\0" * 5000, whole + b"\0", whole + whole, b"<html>404</html>"]
-    forged += [pack(arrays, about | {"format": "2"}), pack(arrays, about | {"key": "6b" * 32})]
+    unsaid = {name: text for name, text in about.items() if name != "format"}
+    forged += [pack(arrays, unsaid), pack(arrays, about | {"key": "6b" * 32})]
     for content in [*broken.values(), *forged]:
         caplog.clear()
         file.write_bytes(content)
@@ -135,6 +137,38 @@ def test_what_is_no_longer_whole_is_said_and_set_aside(
         assert not file.exists()
         assert file.with_suffix(".corrupt").read_bytes() == content
     assert len(broken) == 50
+
+
+def test_a_file_of_another_format_is_left_alone_and_said(store: Store, file: Path, tmp_path: Path) -> None:
+    arrays, about = unpack(file.read_bytes(), file)
+    other = pack(arrays, about | {"format": "2"})
+    file.write_bytes(other)
+    for ask in (store.load, store.read, store.load_own):
+        with pytest.raises(BadInput, match=r"has format 2, and this version of expzoo reads format 1: it is left as"):
+            ask(KEY)
+    assert file.read_bytes() == other
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_that_of_another_machine_class_is_passed_over(
+    store: Store, file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrays, about = unpack(file.read_bytes(), file)
+    file.write_bytes(pack(arrays, about | {"format": "2"}))
+    assert Store(store.root, "elsewhere").load(KEY) is None
+    assert "it is left as it is" in caplog.text
+    assert file.is_file()
+
+
+def test_a_partial_file_of_another_format_is_left_alone_and_said(store: Store) -> None:
+    store.save_partial(partial())
+    path = store.folder(KEY) / "partial.safetensors"
+    arrays, about = unpack(path.read_bytes(), path)
+    path.write_bytes(pack(arrays, about | {"format": "2"}))
+    before = path.read_bytes()
+    with pytest.raises(BadInput, match=r"partial\.safetensors has format 2"):
+        store.load_partial(KEY)
+    assert path.read_bytes() == before
 
 
 def test_what_is_no_file_is_no_network(store: Store, file: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -146,21 +146,25 @@ def _flat(node: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 def store(arguments: list[str]) -> int:
     """Say what a store holds, and check every network's checksum."""
+    from expzoo.store.store import FORMAT
     from expzoo.system.checksummed import Corrupt, read_packed
 
     root = Path(arguments[0]) if arguments else Path("outputs/store")
     if not root.is_dir():
         raise BadInput(f"{root} is no store: give its directory")
-    networks, partials, size, faults, functions = 0, 0, 0, [], set[str]()
+    networks, partials, foreign, size, faults, functions = 0, 0, 0, 0, [], set[str]()
     for path in sorted(root.glob("*/*/*/*.safetensors")):
         size += path.stat().st_size
         try:
-            functions |= _learned(path, *read_packed(path))
+            arrays, about = read_packed(path)
+            foreign += about.get("format", FORMAT) != FORMAT
+            functions |= _learned(path, arrays, about)
         except Corrupt as error:
             faults.append(str(error))
         networks += path.name == "network.safetensors"
         partials += path.name != "network.safetensors"
-    print(f"{root}: {networks} networks, {partials} partial files, {size / 2**20:.0f} MiB, {len(faults)} corrupted")
+    told = f"{root}: {networks} networks, {partials} partial files, {size / 2**20:.0f} MiB, {len(faults)} corrupted"
+    print(told + (f", {foreign} of another format than {FORMAT}" if foreign else ""))
     if functions:
         print("learned activations, for model.activation=NAME:", *sorted(functions), sep="\n  ")
     print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)

@@ -17,10 +17,21 @@ import numpy as np
 from expzoo.store.leases import NOT_OURS
 from expzoo.store.network import Network, Partial, Status
 from expzoo.system.checksummed import Corrupt, pack, read_packed
+from expzoo.system.errors import BadInput
 from expzoo.system.files import remove_orphans, write_atomically
 
 FORMAT = "1"
+"""The format of the files, raised when an older version of expzoo could no longer read them."""
+
 log = logging.getLogger(__name__)
+
+
+class ForeignFormat(BadInput):
+    """A file of another version of expzoo, left as it is: two versions on one store destroy nothing of each other's."""
+
+    def __init__(self, path: Path, found: str) -> None:
+        what = f"{path} has format {found}, and this version of expzoo reads format {FORMAT}"
+        super().__init__(f"{what}: it is left as it is; give another store=... or use the version that wrote it")
 
 
 class Store:
@@ -45,13 +56,20 @@ class Store:
         return any(path.exists() for path in self._candidates(key))
 
     def load(self, key: str) -> Network | None:
-        """The network, verified; None if there is none. A corrupted file is reported, set aside and ignored."""
+        """The network, verified; None if there is none. A corrupted file is reported, set aside and ignored.
+
+        ForeignFormat if the file is there in another format; of another machine class it is only said.
+        """
         for path in self._candidates(key):
             try:
                 arrays, about = read_packed(path)
                 return _network(arrays, about, key, path)
             except FileNotFoundError:
                 continue
+            except ForeignFormat as error:
+                if path.parent.name == self.machine:
+                    raise
+                log.warning("%s", error)
             except PermissionError as error:
                 raise PermissionError(error.errno, NOT_OURS, str(path)) from error
             except Corrupt as error:
@@ -59,7 +77,7 @@ class Store:
         return None
 
     def read(self, key: str) -> Network | None:
-        """As `load`, but a file that is not whole is left where it is, and Corrupt says why."""
+        """As `load`, but a file that is not whole is left where it is, and Corrupt or ForeignFormat say why."""
         for path in self._candidates(key):
             with suppress(FileNotFoundError):
                 return _network(*read_packed(path), key, path)
@@ -96,13 +114,15 @@ class Store:
         write_atomically(newest, content)
 
     def load_partial(self, key: str) -> Partial | None:
-        """Where a member was when it was last kept: the newest file that is whole."""
+        """Where a member was when it was last kept: the newest file that is whole; ForeignFormat as `load`."""
         for path in self._partials(key):
             try:
                 arrays, about = read_packed(path)
                 return _partial(arrays, about, key, path)
             except FileNotFoundError:
                 continue
+            except ForeignFormat:
+                raise
             except Corrupt as error:
                 self._set_aside(path, error)
             except (KeyError, ValueError) as error:
@@ -156,9 +176,11 @@ def _packed(network: Network) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 
 def _network(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, path: Path) -> Network:
-    """A network from a verified file; Corrupt if it is whole but not what this key stands for."""
-    if about.get("format") != FORMAT:
-        raise Corrupt(f"{path} has format {about.get('format')}, this version reads {FORMAT}")
+    """A network from a verified file; Corrupt if it is whole but not what this key stands for, ForeignFormat."""
+    if "format" not in about:
+        raise Corrupt(f"{path} holds no network: it says no format")
+    if about["format"] != FORMAT:
+        raise ForeignFormat(path, about["format"])
     if about.get("key") != key:
         raise Corrupt(f"{path} holds the network {about.get('key')}")
     try:
