@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from expzoo.lab.trained import Trained
-    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.claims import Estimator
     from expzoo.science.verdicts import Verdict
     from expzoo.spec.spec import Spec
 

@@ -26,7 +26,7 @@ from expzoo.system.errors import BadInput
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.claims import Estimator
     from expzoo.science.verdicts import Verdict
 
 LOBACHEVA = "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020)"

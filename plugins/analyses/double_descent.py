@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.claims import Estimator
     from expzoo.science.verdicts import Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; Greydanus & Kobak (2024), notebook"

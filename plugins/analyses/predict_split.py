@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from expzoo.lab.trained import Request, Trained
-    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.claims import Estimator
     from expzoo.science.verdicts import Verdict
 
 Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], float]

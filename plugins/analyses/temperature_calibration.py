@@ -25,7 +25,7 @@ from expzoo.system.randomness import uniforms
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.science.claims import Measure as Estimator
+    from expzoo.science.claims import Estimator
     from expzoo.science.verdicts import Verdict
 
 GUO = "Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks (2017)"
