@@ -6,27 +6,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Figure, Findings, Setting
-from expzoo.components.layout import Layout
-from expzoo.config.options import Count, Range
-from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
-from expzoo.lab.trained import Request, Trained
-from expzoo.report import figures
-from expzoo.science.claims import Claim, Control, decide, decide_all
-from expzoo.science.statistics import complete
-from expzoo.spec.spec import Component, Fresh, Spec
-from expzoo.store import records
 from expzoo.studies import double_descent
 from expzoo.studies.double_descent import Curves
+from expzoo.study import (
+    Claim,
+    Component,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Fresh,
+    Layout,
+    Measure,
+    Range,
+    Request,
+    complete,
+    decide,
+    decide_all,
+    figures,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.science.claims import Estimator
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Estimator, Setting, Spec, Trained, Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; Greydanus & Kobak (2024), notebook"
 WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "train")

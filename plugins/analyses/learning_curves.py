@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.contract import Figure, Findings, Setting
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.engine.evaluation import Measure
-from expzoo.lab.trained import Request, Trained
-from expzoo.report import figures
-from expzoo.spec.when import every
-from expzoo.store import records
+from expzoo.study import Count, Figure, Findings, Measure, Request, every, figures, records, register
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 
 @register

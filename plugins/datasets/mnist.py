@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from expzoo.components.downloads import Remote
-from expzoo.components.image_files import Idx
-from expzoo.components.images import StoredImages
-from expzoo.config.options import Count, Fraction, Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, Idx, Natural, Remote, StoredImages, register
 
 _MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

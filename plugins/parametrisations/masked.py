@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.config.options import Fraction, Natural
-from expzoo.config.registry import register
-from expzoo.engine.masks import at_random
-from expzoo.spec.spec import RandomMask
+from expzoo.plugin import Fraction, Natural, RandomMask, masks, register
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.components.layout import Layout
+    from expzoo.plugin import Layout
 
 
 @register
@@ -44,7 +41,7 @@ class Masked:
 
     def trainable(self, layout: Layout) -> np.ndarray:
         """What is left."""
-        return at_random(self.seed, self.recipe, layout)
+        return masks.at_random(self.seed, self.recipe, layout)
 
     def start(self, first: Tensor, fixed: Tensor) -> Tensor:
         """The initial weights."""
