@@ -15,8 +15,7 @@ from expzoo.config.registry import KINDS, options
 PLUGIN = """
 import torch
 from typing import Annotated, Literal
-from expzoo.config.options import Count, Fraction, Positive, Range
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, Positive, Range, register
 
 @register
 class Plugin:

@@ -24,8 +24,7 @@ MIXED = '''"""A module as one writes it, without a thought of populations."""
 
 from torch import nn
 
-from expzoo.config.options import Count
-from expzoo.config.registry import register
+from expzoo.plugin import Count, register
 
 
 @register
@@ -50,10 +49,7 @@ WORDS = '''"""Sums of tokens."""
 
 import numpy as np
 
-from expzoo.components.datasets import Arrays
-from expzoo.config.options import Count
-from expzoo.system.randomness import integers
-from expzoo.config.registry import register
+from expzoo.plugin import Arrays, Count, integers, register
 
 
 @register
@@ -72,7 +68,7 @@ EMBEDDED = '''"""Tokens."""
 
 from torch import nn
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 
 @register

@@ -17,8 +17,7 @@ from expzoo.spec.when import every
 from expzoo.system.randomness import member_seed, permutation
 
 BOMB = '''
-from expzoo.config.options import Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Natural, register
 
 
 @register
