@@ -216,7 +216,7 @@ LINES: dict[str, list[str]] = {
     # files
     "model=broken": ["model=broken of EXPZOO_PLUGINS cannot be read: {home}/models/broken.py:3: '(' was never closed"],
     "model=positional": [
-        "model=positional of EXPZOO_PLUGINS cannot be read: {home}/models/positional.py:9: "
+        "model=positional of EXPZOO_PLUGINS cannot be read: {home}/models/positional.py:8: "
         "the constructor of Plugin must have the form (self, inputs, outputs, *, ...)"
     ],
     "model=thin": ["model/thin.yaml: model has no widht: did you mean width?"],
