@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from expzoo.components.metrics import class_logits as class_logits
     from expzoo.components.metrics import log_probabilities as log_probabilities
     from expzoo.components.metrics import right_cells as right_cells
+    from expzoo.components.moments import Moments as Moments
     from expzoo.components.probes import Point as Point
     from expzoo.components.probes import Probe as Probe
     from expzoo.config.options import Activation as Activation
