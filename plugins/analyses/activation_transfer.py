@@ -8,22 +8,29 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.components.learned_activations import PREFIX, names_of
-from expzoo.config.options import Activation, Count, Positive
-from expzoo.config.registry import register
-from expzoo.lab.lesson import Learned, Lessons
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Pairs, decide_each, no_difference
-from expzoo.spec.component import Component
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Fresh
-from expzoo.store import records
 from expzoo.studies.metalearning.activation import LearnActivation, notebook_network
-from expzoo.studies.metalearning.evaluation import Contest, seeds_of
-from expzoo.system.errors import BadInput
+from expzoo.studies.metalearning.evaluation import Contest, means_by, seeds_of
+from expzoo.study import (
+    Activation,
+    BadInput,
+    Claim,
+    Component,
+    Count,
+    Figure,
+    Findings,
+    Fresh,
+    Lessons,
+    Measure,
+    Pairs,
+    Positive,
+    Request,
+    decide_each,
+    figures,
+    learned_activations,
+    no_difference,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -31,10 +38,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.claims import Measure as Estimator
-    from expzoo.science.verdicts import Verdict
-    from expzoo.spec.spec import Spec
+    from expzoo.study import Estimator, Learned, Setting, Spec, Trained, Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), metalearning an activation function; no numbers were released"
 LEARNED = "learned"
@@ -114,8 +118,9 @@ class ActivationTransfer:
             raise ValueError(f"baselines {list(baselines)} must be at least three, each once, relu among them")
         if not datasets or len({*datasets}) < len(datasets):
             raise ValueError(f"datasets {list(datasets)} must be at least one, each once")
-        if others := [name for name in learned if not name.startswith(PREFIX)]:
-            raise ValueError(f"learned {', '.join(others)}: write learned activations, like {PREFIX}3f2a9c1b")
+        if others := [name for name in learned if not name.startswith(learned_activations.PREFIX)]:
+            form = f"{learned_activations.PREFIX}3f2a9c1b"
+            raise ValueError(f"learned {', '.join(others)}: write learned activations, like {form}")
         if len({*learned}) < len(learned):
             raise ValueError(f"learned names {len(learned)} activations, of which only {len({*learned})} differ")
         self.learned, self.datasets, self.baselines = learned, datasets, baselines
@@ -162,7 +167,8 @@ class ActivationTransfer:
         """The functions that metalearn_activation learns."""
         lessons = [self.outer(inner=self.inner(seed=seed)) for seed in seeds]
         results: list[Learned] = yield Lessons(tuple(lessons))
-        if functions := [names_of(result.key, result.row())[""] for result in results if not result.diverged]:
+        found = [result for result in results if not result.diverged]
+        if functions := [learned_activations.names_of(result.key, result.row())[""] for result in found]:
             return functions
         raise BadInput("every outer loop diverged, so that there is no learned activation: give some in `learned`")
 
@@ -244,8 +250,4 @@ class ActivationTransfer:
 
 def _means(table: pl.DataFrame, dataset: str, arm: str, metric: str) -> dict[int, float]:
     """The mean over evaluation seeds of each unit, NaN if a network diverged."""
-    chosen = records.select(table, dataset=dataset, arm=arm, metric=metric)
-    return {
-        int(unit[0]): float(np.mean(rows["value"].to_numpy()))
-        for unit, rows in chosen.sort("unit").group_by("unit", maintain_order=True)
-    }
+    return means_by(table, "unit", dataset=dataset, arm=arm, metric=metric)

@@ -8,29 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.analysis.predictions import Predictions, require_validation
-from expzoo.config.options import Count, Fraction
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, decide, decide_all
-from expzoo.science.numerics import power_law
-from expzoo.science.numerics.calibration import fit_temperature, log_softmax, nll
-from expzoo.science.resampling import bca
-from expzoo.science.statistics import Estimate, no_interval
-from expzoo.spec.measure import Measure
-from expzoo.store import records
+from expzoo.study import (
+    Claim,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Fraction,
+    Measure,
+    Predictions,
+    Request,
+    bca,
+    calibration,
+    decide,
+    decide_all,
+    figures,
+    no_interval,
+    power_law,
+    records,
+    register,
+    require_validation,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.claims import Measure as Estimator
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Estimate, Estimator, Setting, Trained, Verdict
 
 LOBACHEVA = (
     "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020); Vetrov, Loss landscape (slides)"
@@ -185,11 +190,11 @@ class CalibrationAndDoubleDescent:
 
 def _calibrated_rows(network: Trained, predictions: Predictions, arm: str, width: int) -> list[dict[str, Any]]:
     logits = {split: predictions.logits(network, split) for split in ("validation", "test")}
-    temperature = fit_temperature(logits["validation"], predictions.labels(network, "validation"))
+    temperature = calibration.fit_temperature(logits["validation"], predictions.labels(network, "validation"))
     labels = predictions.labels(network, "test")
     values = {"temperature": temperature}
-    calibrated = log_softmax(logits["test"], temperature)
-    values |= {"nll": nll(log_softmax(logits["test"]), labels), "cnll": nll(calibrated, labels)}
+    plain, calibrated = (calibration.log_softmax(logits["test"], factor) for factor in (1.0, temperature))
+    values |= {"nll": calibration.nll(plain, labels), "cnll": calibration.nll(calibrated, labels)}
     values["calibrated_error"] = float(100 * (calibrated.argmax(1) != labels).mean())
     common: dict[str, Any] = {"key": network.key, "seed": network.spec.seed, "arm": arm, "width": width}
     common |= {"step": network.step, "split": "test", "end": True}

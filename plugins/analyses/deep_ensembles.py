@@ -9,27 +9,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.analysis.predictions import Predictions, require_shared_data, require_validation
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.science.claims import Claim, Control, decide, decide_all
-from expzoo.science.numerics import ensembles, power_law
-from expzoo.science.numerics.calibration import log_softmax, nll
-from expzoo.science.resampling import bca
-from expzoo.science.statistics import Estimate, no_interval
-from expzoo.spec.measure import Measure
 from expzoo.studies import ensembles as pictures
-from expzoo.system.errors import BadInput
+from expzoo.study import (
+    BadInput,
+    Claim,
+    Control,
+    Count,
+    Findings,
+    Measure,
+    Predictions,
+    Request,
+    bca,
+    calibration,
+    decide,
+    decide_all,
+    ensembles,
+    no_interval,
+    power_law,
+    register,
+    require_shared_data,
+    require_validation,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.report.figures.figure import Figure
-    from expzoo.science.claims import Measure as Estimator
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Estimate, Estimator, Figure, Setting, Trained, Verdict
 
 LOBACHEVA = "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020)"
 CURVES = {
@@ -138,7 +143,7 @@ class DeepEnsembles:
         self, networks: Sequence[Trained], logits: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
     ) -> list[dict[str, Any]]:
         """Every curve against the size of the ensemble, and the diversity of its members."""
-        likelihoods = ensembles.true_likelihoods(log_softmax(logits["test"]), labels["test"])
+        likelihoods = ensembles.true_likelihoods(calibration.log_softmax(logits["test"]), labels["test"])
         curve = ensembles.nll_curve(likelihoods, self.sizes, self.draws)
         rows = []
         for size, whole in zip(self.sizes, curve, strict=True):
@@ -207,7 +212,7 @@ class DeepEnsembles:
 
     def _curve(self, arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
         """The NLL at temperature 1 against size, of a pool of these members."""
-        likelihoods = ensembles.true_likelihoods(log_softmax(arrays["logits test"]), arrays["labels test"])
+        likelihoods = ensembles.true_likelihoods(calibration.log_softmax(arrays["logits test"]), arrays["labels test"])
 
         def curve(members: np.ndarray) -> np.ndarray:
             return ensembles.nll_curve(likelihoods[members.astype(np.int64)], self.sizes, self.draws)
@@ -216,7 +221,7 @@ class DeepEnsembles:
 
     def _calibrated_curve(self, arrays: Mapping[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
         """As `_curve`, of the averaged prediction at its own temperature."""
-        shares = {split: np.exp(log_softmax(arrays[f"logits {split}"])) for split in ("validation", "test")}
+        shares = {split: np.exp(calibration.log_softmax(arrays[f"logits {split}"])) for split in ("validation", "test")}
 
         def curve(members: np.ndarray) -> np.ndarray:
             return ensembles.calibrated_curve(
@@ -241,15 +246,15 @@ def _scores(
 ) -> dict[str, float]:
     """Everything that is measured of one ensemble of a pool's members."""
     own, truth = {split: values[members] for split, values in logits.items()}, labels["test"]
-    shares = log_softmax(own["test"])
+    shares = calibration.log_softmax(own["test"])
     mean = ensembles.average(shares)
-    error = nll(mean, truth)
+    error = calibration.nll(mean, truth)
     scores = {"nll": error, "accuracy": float(100 * (mean.argmax(1) == truth).mean())}
     for when in ("before", "after"):
         calibrated = ensembles.calibrated(own["test"], own["validation"], labels["validation"], when)
-        scores[f"cnll_{when}"] = nll(calibrated, truth)
+        scores[f"cnll_{when}"] = calibration.nll(calibrated, truth)
     scores["disagreement"] = ensembles.disagreement(shares) if len(members) > 1 else 0.0
-    scores["gain"] = float(np.mean([nll(share, truth) for share in shares])) - error
+    scores["gain"] = float(np.mean([calibration.nll(share, truth) for share in shares])) - error
     return scores
 
 

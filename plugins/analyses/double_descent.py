@@ -6,30 +6,34 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.components.layout import Layout
-from expzoo.config.options import Count, Range
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, decide, decide_all
-from expzoo.science.statistics import complete
-from expzoo.spec.component import Component
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Fresh, Spec
-from expzoo.store import records
 from expzoo.studies import double_descent
 from expzoo.studies.double_descent import Curves
+from expzoo.study import (
+    Claim,
+    Component,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Fresh,
+    Layout,
+    Measure,
+    Range,
+    Request,
+    complete,
+    decide,
+    decide_all,
+    figures,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.claims import Measure as Estimator
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Estimator, Setting, Spec, Trained, Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; Greydanus & Kobak (2024), notebook"
 WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "train")

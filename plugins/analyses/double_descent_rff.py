@@ -6,24 +6,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count, Positive, Range
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, paired
-from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
-from expzoo.science.statistics import paired_t
-from expzoo.store import computed, records
+from expzoo.study import (
+    Claim,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Positive,
+    Range,
+    Request,
+    computed,
+    figures,
+    paired,
+    paired_t,
+    random_features,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 BELKIN = "Belkin, Hsu, Ma & Mandal, Reconciling modern machine-learning practice (2019), section 2 and figure 2"
 RATIOS = (0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0)
@@ -98,16 +104,17 @@ class DoubleDescentRff:
         for seed in setting.seeds:
             train, test = dataset.split("train", seed), dataset.split("test", seed)
             largest = round(FAR * self.train_size)
-            drawn = directions(seed, int(np.prod(dataset.inputs)), largest)
-            seen, unseen = relu_features(train.x, drawn), relu_features(test.x[: self.test_points], drawn)
-            targets = one_hot(train.y, dataset.outputs), one_hot(test.y[: self.test_points], dataset.outputs)
+            drawn = random_features.directions(seed, int(np.prod(dataset.inputs)), largest)
+            inputs, labels = (train.x, test.x[: self.test_points]), (train.y, test.y[: self.test_points])
+            seen, unseen = (random_features.relu_features(x, drawn) for x in inputs)
+            targets, wanted = (random_features.one_hot(y, dataset.outputs) for y in labels)
             for ratio in RATIOS:
                 count = round(ratio * self.train_size)
                 for arm, ridge in (("minimum_norm", 0.0), ("ridge", self.ridge * self.train_size)):
-                    weights = fit(seen[:, :count], targets[0], ridge)
+                    weights = random_features.fit(seen[:, :count], targets, ridge)
                     outputs = seen[:, :count] @ weights, unseen[:, :count] @ weights
                     key = computed.key_of(what="random features", data=sized.dataset.canonical(), seed=seed, n=count)
-                    values = _values(outputs, targets)
+                    values = _values(outputs, (targets, wanted))
                     findings.rows += computed.rows(key, seed, values, arm=arm, features=count, ratio=ratio)
         return findings
 

@@ -8,29 +8,36 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.components.layout import Layout
-from expzoo.config.options import Count, Fraction, Natural, Range
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, paired
-from expzoo.science.statistics import complete, mean_t
-from expzoo.spec.component import Component
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Event, Spec
-from expzoo.store import computed, records
-from expzoo.studies.interpolation_threshold import Search, exponents, known_thresholds
-from expzoo.system.errors import BadInput
+from expzoo.studies.interpolation_threshold import Search, exponents_by_seed, known_thresholds
+from expzoo.study import (
+    BadInput,
+    Claim,
+    Component,
+    Count,
+    Event,
+    Figure,
+    Findings,
+    Fraction,
+    Layout,
+    Measure,
+    Natural,
+    Range,
+    Request,
+    complete,
+    computed,
+    figures,
+    mean_t,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Spec, Trained, Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; dropped from Greydanus & Kobak (2024)"
 LOSSES = {"nll": "cross_entropy", "mse": "mse"}
@@ -201,7 +208,7 @@ class InterpolationThreshold:
         control = known_thresholds(self.classes, self.rounds)
         verdicts = []
         for criterion in CRITERIA:
-            powers = {loss: _exponents(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
+            powers = {loss: exponents_by_seed(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
             for (loss, of), power in PREDICTED.items():
                 claim = _claim(loss, of, criterion)
                 own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
@@ -282,17 +289,8 @@ def _budget(table: pl.DataFrame, *losses: str) -> str:
 
 def _peak(table: pl.DataFrame, loss: str, of: str) -> str:
     """How the position of the highest test loss grows."""
-    (powers,), _ = complete([pair[of == "K"] for pair in _exponents(table, loss, PEAK).values()])
+    (powers,), _ = complete([pair[of == "K"] for pair in exponents_by_seed(table, loss, PEAK).values()])
     if len(powers) < 2:
         return "too few highest test losses"
     one = mean_t(powers)
     return f"the highest test loss moves with exponent {one.effect:.2f} [{one.low:.2f}, {one.high:.2f}]"
-
-
-def _exponents(table: pl.DataFrame, loss: str, metric: str) -> dict[int, tuple[float, float]]:
-    """The exponents of n and K of each seed."""
-    cells: dict[int, dict[tuple[int, int], float]] = {}
-    chosen = records.select(table, arm=loss, metric=metric)
-    for seed, n, k, value in chosen.select("seed", "n", "classes", "value").iter_rows():
-        cells.setdefault(seed, {})[n, k] = value
-    return {seed: exponents(values) for seed, values in cells.items()}

@@ -8,24 +8,31 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.analysis.pruning import Pruning, schedule
-from expzoo.config.options import Count, Fraction, Natural, Range
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, no_difference, paired
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Fresh
-from expzoo.spec.when import every
-from expzoo.store import records
+from expzoo.study import (
+    Claim,
+    Count,
+    Figure,
+    Findings,
+    Fraction,
+    Fresh,
+    Measure,
+    Natural,
+    Pruning,
+    Range,
+    Request,
+    every,
+    figures,
+    no_difference,
+    paired,
+    records,
+    register,
+    schedule,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 GREYDANUS = "Greydanus, Scaling down deep learning (2020), finding lottery tickets"
 FRANKLE = "Frankle & Carbin, The lottery ticket hypothesis (2019), sections 1 and 2"

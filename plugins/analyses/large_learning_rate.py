@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count, Fraction, Positive
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, decide_all, no_difference, paired
-from expzoo.store import records
 from expzoo.studies import learning_rates
 from expzoo.studies.learning_rates import AGAIN, Rates
+from expzoo.study import (
+    Claim,
+    Count,
+    Figure,
+    Findings,
+    Fraction,
+    Positive,
+    Request,
+    decide_all,
+    figures,
+    no_difference,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -21,8 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 LI = "Li, Wei & Ma, Towards explaining the regularization effect of initial large learning rate (2019)"
 

@@ -5,22 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.spec.measure import Measure
-from expzoo.spec.when import every
-from expzoo.store import records
+from expzoo.study import Count, Figure, Findings, Measure, Request, every, figures, records, register
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 
 @register

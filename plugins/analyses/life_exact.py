@@ -6,20 +6,23 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.science.claims import Control, decide
-from expzoo.science.statistics import enumeration
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import SignFlip
-from expzoo.spec.when import at
-from expzoo.store import records
 from expzoo.studies.life import claims, pictures
 from expzoo.studies.life.networks import BOARDS, KNOWN, at_start, known
 from expzoo.studies.life.rules import MOST_ENUMERATED
 from expzoo.studies.life.settings import check, check_fit, refuse_lists
+from expzoo.study import (
+    Control,
+    Count,
+    Findings,
+    Measure,
+    Request,
+    SignFlip,
+    at,
+    decide,
+    enumeration,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -27,10 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.report.figures.figure import Figure
-    from expzoo.science.verdicts import Verdict
-    from expzoo.spec.spec import Spec
+    from expzoo.study import Figure, Setting, Spec, Trained, Verdict
 
 LEAKY = "leaky"  # the same weights with leaky units and a sigmoid, where they are not exact
 SHAKEN = "shaken"  # the control: the same weights with one sign flipped, which must be found wrong

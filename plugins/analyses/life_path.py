@@ -9,30 +9,33 @@ import numpy as np
 import polars as pl
 import torch
 
-from expzoo.analysis.cohort import Cohort
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count, Range
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Control, decide_all, paired
-from expzoo.science.numerics.alignment import match_weights, permuted
-from expzoo.science.statistics import clopper_pearson
-from expzoo.store import records
 from expzoo.studies.life import claims
 from expzoo.studies.life import networks as life
 from expzoo.studies.life.networks import Cell, filters
 from expzoo.studies.life.settings import check, check_fit, refuse_lists
+from expzoo.study import (
+    Cohort,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Range,
+    Request,
+    alignment,
+    clopper_pearson,
+    decide_all,
+    figures,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from torch import Tensor
 
-    from expzoo.components.layout import Layout
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Layout, Setting, Trained, Verdict
 
 SMALLEST_RISE = 0.01  # nats: less is not called a barrier
 SET_BY = {
@@ -172,13 +175,13 @@ def _along(ends: Cohort, start: Tensor, end: Tensor, points: int) -> np.ndarray:
 
 
 def _aligned(layout: Layout, reference: Tensor, row: Tensor, units: Sequence[Any]) -> Tensor:
-    orders = match_weights(units, layout.view(reference), layout.view(row))
+    orders = alignment.match_weights(units, layout.view(reference), layout.view(row))
     return _in_order(layout, row, units, orders)
 
 
 def _in_order(layout: Layout, row: Tensor, units: Sequence[Any], orders: Sequence[Tensor]) -> Tensor:
     """The row of the same function with its filters in these orders."""
     changed = row.clone()
-    for name, value in permuted(layout.view(row), units, orders).items():
+    for name, value in alignment.permuted(layout.view(row), units, orders).items():
         layout.view(changed)[name].copy_(value)
     return changed

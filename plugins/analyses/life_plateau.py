@@ -8,29 +8,33 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.colours import INK, PAPER
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import decide, decide_all
-from expzoo.science.statistics import clopper_pearson, pair_on_seed, tost
-from expzoo.store import records
 from expzoo.studies.life import claims
 from expzoo.studies.life import networks as life
 from expzoo.studies.life.networks import Cell
 from expzoo.studies.life.rules import NEIGHBOURS
 from expzoo.studies.life.settings import check, check_fit, refuse_lists
 from expzoo.studies.life.verdicts import many_steps
+from expzoo.study import (
+    INK,
+    PAPER,
+    Count,
+    Figure,
+    Findings,
+    Request,
+    clopper_pearson,
+    decide,
+    decide_all,
+    figures,
+    pair_on_seed,
+    records,
+    register,
+    tost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
-    from expzoo.spec.spec import Spec
+    from expzoo.study import Setting, Spec, Trained, Verdict
 
 STUCK = 10  # steps from which the essay speaks of a plateau
 SET_BY = {

@@ -9,28 +9,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count, Natural
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Control, decide
-from expzoo.science.resampling import cluster_bootstrap
-from expzoo.spec.spec import SignFlip
-from expzoo.store import records
 from expzoo.studies.life import claims
 from expzoo.studies.life import networks as life
 from expzoo.studies.life.networks import Cell
 from expzoo.studies.life.settings import check, refuse_lists
-from expzoo.system.errors import BadInput
-from expzoo.system.randomness import member_seed
+from expzoo.study import (
+    BadInput,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Natural,
+    Request,
+    SignFlip,
+    cluster_bootstrap,
+    decide,
+    figures,
+    member_seed,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 DECIDED_AT = 6  # flips: the upper end of what Springer & Kenyon say
 SET_BY = dict.fromkeys(

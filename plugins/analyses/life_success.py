@@ -8,24 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from expzoo.analysis.cohort import Cohort
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count, Fraction, Positive
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.lab.trained import Trained
 from expzoo.studies.life import curves, pictures, verdicts
 from expzoo.studies.life import networks as life
 from expzoo.studies.life.networks import Cell
 from expzoo.studies.life.settings import check, check_fit, refuse_lists
+from expzoo.study import Cohort, Count, Findings, Fraction, Positive, Request, Trained, register
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     import polars as pl
 
-    from expzoo.report.figures.figure import Figure
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Figure, Setting, Verdict
 
 Networks = list[tuple[Cell, Trained]]
 SIDE, MOMENTS = 24, 40  # of the game that a network plays for its picture

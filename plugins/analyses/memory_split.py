@@ -7,26 +7,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.report import figures
-from expzoo.report.figures.colours import INK
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, decide, no_difference, paired
-from expzoo.science.resampling import bca
-from expzoo.science.statistics import complete
-from expzoo.store import records
 from expzoo.studies.memory_splits import AGAIN, Grid, best, best_interval, cube
+from expzoo.study import (
+    INK,
+    Claim,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    bca,
+    complete,
+    decide,
+    figures,
+    no_difference,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.request import Request
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Request, Setting, Trained, Verdict
 
 CHIRKOVA = "Chirkova, Lobacheva & Vetrov, Deep ensembles on a fixed memory budget (2020)"
 UNITS = {"cnll": "calibrated test NLL (nats)", "accuracy": "test accuracy (%)"}

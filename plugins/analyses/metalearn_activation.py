@@ -9,21 +9,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.components.learned_activations import PREFIX, names_of, parse, table
-from expzoo.config.options import Activation, Count, NonNegative, Positive
-from expzoo.config.registry import register
-from expzoo.lab.lesson import Learned, Lessons
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Pairs, decide_all, no_difference, paired
-from expzoo.spec.component import Component
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Fresh
-from expzoo.store import records
 from expzoo.studies.metalearning.activation import LearnActivation
-from expzoo.studies.metalearning.evaluation import Contest, seeds_of
+from expzoo.studies.metalearning.evaluation import Contest, means_by, seeds_of
+from expzoo.study import (
+    Activation,
+    Claim,
+    Component,
+    Count,
+    Figure,
+    Findings,
+    Fresh,
+    Lessons,
+    Measure,
+    NonNegative,
+    Pairs,
+    Positive,
+    Request,
+    decide_all,
+    figures,
+    learned_activations,
+    no_difference,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -31,8 +40,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.science.claims import Measure as Estimator
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Estimator, Learned, Setting, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +157,7 @@ class MetalearnActivation:
             named = {} if result.diverged else {"alias": result.lesson.alias()}
             findings.rows += result.rows(arm=LEARNED, **named)
             findings.rows += [row for step in self.shown if step <= result.step for row in _function(result, step)]
-        names = {r.lesson.seed: names_of(r.key, r.row()) for r in learned if not r.diverged}
+        names = {r.lesson.seed: learned_activations.names_of(r.key, r.row()) for r in learned if not r.diverged}
         arms = [{LEARNED: own[""], PIECES: own["/linear"]} for own in names.values()]
         contest = Contest(base, self.rates, self.last_losses)
         tuned = yield from contest.tune(
@@ -173,7 +181,8 @@ class MetalearnActivation:
     def _on_the_way(self, contest: Contest, learned: Sequence[Learned], seed: int, rate: float) -> list[tuple]:
         """Networks with the first function as it was at some outer steps."""
         [result] = [result for result in learned if result.lesson.seed == seed]
-        names = {step: names_of(result.key, result.row(step))[""] for step in self.shown if step <= result.step}
+        steps = [step for step in self.shown if step <= result.step]
+        names = {step: learned_activations.names_of(result.key, result.row(step))[""] for step in steps}
         runs = seeds_of("on the way", 0, self.num_evaluation)
         return [
             (f"outer step {step}", seed, contest.spec(name, rate, run)) for step, name in names.items() for run in runs
@@ -184,14 +193,15 @@ class MetalearnActivation:
         metas = {*records.select(table, metric="activation")["seed"]}
 
         def means(arm: str, metric: str = "accuracy") -> dict[int, float]:
-            return dict.fromkeys(metas, float("nan")) | _by_meta(table, arm, metric)
+            return dict.fromkeys(metas, float("nan")) | means_by(table, "meta", arm=arm, metric=metric)
 
         def over_each(claim: Claim, metric: str) -> dict[str, Estimator]:
             return {arm: Pairs(claim, means(LEARNED, metric), means(arm, metric)) for arm in self.baselines}
 
         control = no_difference("networks with relu that differ in their start only", means(AGAIN), means("relu"))
         aliases = table["alias"].drop_nulls() if "alias" in table.columns else ()
-        names = sorted({PREFIX + alias for alias in aliases}) or ["nothing: every outer loop diverged"]
+        names = sorted({learned_activations.PREFIX + alias for alias in aliases})
+        names = names or ["nothing: every outer loop diverged"]
         verdicts = [
             decide_all(MORE_ACCURATE, over_each(MORE_ACCURATE, "accuracy"), control=control),
             decide_all(LOWER_LOSS, over_each(LOWER_LOSS, "training_loss"), control=control),
@@ -245,7 +255,7 @@ class MetalearnActivation:
         picture, (axes,) = figures.canvas(height=4.0)
         arms = [*self.baselines, LEARNED, PIECES]
         for place, arm in enumerate(arms):
-            values = np.array([[*_by_meta(table, arm, "accuracy").values()]]).T
+            values = np.array([[*means_by(table, "meta", arm=arm, metric="accuracy").values()]]).T
             figures.bars(axes, ["evaluated on unseen networks, orders and data"], values, arm, place=(place, len(arms)))
         axes.set_ylabel("test accuracy (%)")
         figures.legend(axes)
@@ -268,24 +278,13 @@ class MetalearnActivation:
 def _function(result: Learned, step: int) -> list[dict[str, Any]]:
     """Tidy rows of the function at the knots, and at the end of its fit by straight pieces."""
     common = {"key": result.key, "seed": result.lesson.seed, "arm": LEARNED, "step": step, "split": ""}
-    names = names_of(result.key, result.row(step))
+    names = learned_activations.names_of(result.key, result.row(step))
     shapes = {"activation": names[""]} | ({"activation_pieces": names["/linear"]} if step == result.step else {})
     return [
         common | {"metric": metric, "x": float(x), "value": float(y)}
         for metric, name in shapes.items()
-        for x, y in zip(KNOTS, table(parse(name))[0], strict=True)
+        for x, y in zip(KNOTS, learned_activations.table(learned_activations.parse(name))[0], strict=True)
     ]
-
-
-def _by_meta(table: pl.DataFrame, arm: str, metric: str) -> dict[int, float]:
-    """The mean over evaluation seeds of each meta-training, NaN if a network diverged."""
-    chosen = records.select(table, arm=arm, metric=metric)
-    if chosen.is_empty():  # of a run in which every outer loop diverged
-        return {}
-    return {
-        int(meta[0]): float(np.mean(rows["value"].to_numpy()))
-        for meta, rows in chosen.sort("meta").group_by("meta", maintain_order=True)
-    }
 
 
 def _outer_step(arm: str) -> int:

@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count, Positive, Range
-from expzoo.config.registry import register
-from expzoo.lab.lesson import Learned, Lessons
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, paired
-from expzoo.science.statistics import complete, mean_t
-from expzoo.spec.component import Component
-from expzoo.store import records
 from expzoo.studies.metalearning.learning_rate import LearnLearningRate
+from expzoo.study import (
+    Claim,
+    Component,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Lessons,
+    Positive,
+    Range,
+    Request,
+    complete,
+    figures,
+    mean_t,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -27,9 +34,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
-    from expzoo.spec.spec import Spec
+    from expzoo.study import Learned, Setting, Spec, Trained, Verdict
 
 log = logging.getLogger(__name__)
 

@@ -6,24 +6,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count, Positive
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, paired
-from expzoo.store import records
-from expzoo.system.arithmetic import exact_arithmetic
-from expzoo.system.errors import BadInput
+from expzoo.study import (
+    BadInput,
+    Claim,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Positive,
+    Request,
+    exact_arithmetic,
+    figures,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 LOBACHEVA = (
     "Lobacheva, Kodryan, Chirkova, Malinin & Vetrov, On the periodic behavior of neural network training with batch "

@@ -6,18 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.components.layout import Layout
-from expzoo.config.options import Count, Range
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Pairs, decide_all, no_difference, paired
-from expzoo.spec.component import Component
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Fresh
-from expzoo.store import records
+from expzoo.study import (
+    Claim,
+    Component,
+    Count,
+    Figure,
+    Findings,
+    Fresh,
+    Layout,
+    Measure,
+    Pairs,
+    Range,
+    Request,
+    decide_all,
+    figures,
+    no_difference,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -25,9 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.claims import Measure as Estimator
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Estimator, Setting, Trained, Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), benchmarking pooling methods; 2024 notebook"
 WANTED = ("accuracy", "test"), ("loss", "test"), ("accuracy", "train")

@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, decide, decide_all
-from expzoo.science.numerics import power_law
-from expzoo.science.resampling import bca
-from expzoo.science.statistics import mean_t
-from expzoo.store import records
 from expzoo.studies.memory_splits import Grid, best, cube
+from expzoo.study import (
+    Claim,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    bca,
+    decide,
+    decide_all,
+    figures,
+    mean_t,
+    power_law,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.request import Request
-    from expzoo.lab.trained import Trained
-    from expzoo.science.claims import Measure as Estimator
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Estimator, Request, Setting, Trained, Verdict
 
 Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 """Of CNLL (seeds, budgets, parts), that of the largest budget as it is foretold (parts,), and the parts."""

@@ -7,27 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, decide, known_answer, no_difference
-from expzoo.science.statistics import complete, mean_t, tost
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Fresh
-from expzoo.spec.when import every
-from expzoo.store import records
-from expzoo.system.errors import BadInput
+from expzoo.study import (
+    BadInput,
+    Claim,
+    Count,
+    Figure,
+    Findings,
+    Fresh,
+    Measure,
+    Request,
+    complete,
+    decide,
+    every,
+    figures,
+    known_answer,
+    mean_t,
+    no_difference,
+    records,
+    register,
+    tost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 ZHANG = "Zhang, Bengio, Hardt, Recht & Vinyals, Understanding deep learning requires rethinking generalization (2017)"
 ARMS: dict[str, dict[str, Any]] = {

@@ -6,24 +6,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, Pairs, decide_all, no_difference, paired
-from expzoo.spec.component import Component
-from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Fresh
-from expzoo.store import records
+from expzoo.study import (
+    Claim,
+    Component,
+    Figure,
+    Findings,
+    Fresh,
+    Measure,
+    Pairs,
+    Request,
+    decide_all,
+    figures,
+    no_difference,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Control, Setting, Trained, Verdict
 
 SOURCE = "Greydanus, Scaling down deep learning (2020), table 1; Greydanus & Kobak (2024), benchmark notebook"
 MODELS = ("logistic", "mlp", "gru", "cnn1d")

@@ -8,27 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.analysis.predictions import Predictions, require_validation
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, Control, decide, decide_all, known_answer, paired
-from expzoo.science.numerics import calibration
-from expzoo.science.resampling import bca
-from expzoo.science.statistics import mean_t, pair_on_seed
-from expzoo.spec.measure import Measure
-from expzoo.store import records
-from expzoo.system.randomness import uniforms
+from expzoo.study import (
+    Claim,
+    Control,
+    Count,
+    Figure,
+    Findings,
+    Measure,
+    Predictions,
+    Request,
+    bca,
+    calibration,
+    decide,
+    decide_all,
+    figures,
+    known_answer,
+    mean_t,
+    pair_on_seed,
+    paired,
+    records,
+    register,
+    require_validation,
+    uniforms,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.claims import Measure as Estimator
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Estimator, Setting, Trained, Verdict
 
 GUO = "Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks (2017)"
 ARMS = ("before", "after")

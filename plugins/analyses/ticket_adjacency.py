@@ -9,23 +9,30 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.analysis.pruning import Pruning, schedule
-from expzoo.config.options import Count, Fraction, Natural, Range
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, decide, known_answer
-from expzoo.science.resampling import row_permutation
-from expzoo.store import records
-from expzoo.system.errors import BadInput
+from expzoo.study import (
+    BadInput,
+    Claim,
+    Count,
+    Figure,
+    Findings,
+    Fraction,
+    Natural,
+    Pruning,
+    Range,
+    Request,
+    decide,
+    figures,
+    known_answer,
+    records,
+    register,
+    row_permutation,
+    schedule,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 LENGTHS = (2, 3, 4)
 ARMS = ("ticket", "random")

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.analysis.contract import Findings, Setting
-from expzoo.config.options import Count, Fraction, Positive
-from expzoo.config.registry import register
-from expzoo.lab.request import Request
-from expzoo.report import figures
-from expzoo.report.figures.figure import Figure
-from expzoo.science.claims import Claim, decide_all, no_difference, paired
-from expzoo.store import records
 from expzoo.studies import learning_rates
 from expzoo.studies.learning_rates import AGAIN, Rates
-from expzoo.system.errors import BadInput
+from expzoo.study import (
+    BadInput,
+    Claim,
+    Count,
+    Figure,
+    Findings,
+    Fraction,
+    Positive,
+    Request,
+    decide_all,
+    figures,
+    no_difference,
+    paired,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -22,8 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from expzoo.lab.trained import Trained
-    from expzoo.science.verdicts import Verdict
+    from expzoo.study import Setting, Trained, Verdict
 
 LI = "Li, Wei & Ma, Towards explaining the regularization effect of initial large learning rate (2019), section 5.1"
 PANELS = {"test": "accuracy on clean examples (%)", "patch": "accuracy on patches alone (%)"}

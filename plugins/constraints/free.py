@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.components.layout import Layout
+    from expzoo.plugin import Layout
 
 
 @register

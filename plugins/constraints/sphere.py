@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from expzoo.config.options import Positive
-from expzoo.config.registry import register
+from expzoo.plugin import Positive, register
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.components.layout import Layout
+    from expzoo.plugin import Layout
 
 
 @register

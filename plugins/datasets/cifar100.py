@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from expzoo.components.downloads import Remote
-from expzoo.components.image_files import Archive
-from expzoo.components.images import StoredImages
-from expzoo.config.options import Count, Fraction, Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Archive, Count, Fraction, Natural, Remote, StoredImages, register
 
 SOURCE = Archive(
     name="cifar100",

@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from expzoo.components.datasets import (
+from expzoo.plugin import (
     SPLITS,
+    Count,
+    Fraction,
+    Natural,
+    Recent,
     batches,
     frozen_split,
     noisy_labels,
+    permutation,
     refuse,
     refuse_unknown,
+    register,
+    stable_hash,
     training_faults,
     training_sizes,
     view_positions,
 )
-from expzoo.config.options import Count, Fraction, Natural
-from expzoo.config.registry import register
-from expzoo.system.cache import Recent
-from expzoo.system.randomness import permutation, stable_hash
 
 if TYPE_CHECKING:
-    from expzoo.components.contracts import Split
+    from expzoo.plugin import Split
 
 IMAGES, SIDE, CLASSES = 1797, 8, 10
 SHARE = 1297  # training and validation; the other 500 are for testing

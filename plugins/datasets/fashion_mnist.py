@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from expzoo.components.downloads import Remote
-from expzoo.components.image_files import Idx
-from expzoo.components.images import StoredImages
-from expzoo.config.options import Count, Fraction, Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, Idx, Natural, StoredImages, register
 
-_MIRRORS = (
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the checksum is the protection
-    "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
-)
-
-
-def _remote(file: str, sha256: str) -> Remote:
-    """Under a name of its own: MNIST and Fashion-MNIST call their files the same."""
-    return Remote(f"fashion-mnist-{file}", sha256, tuple(mirror + file for mirror in _MIRRORS))
-
-
-SOURCE = Idx(
-    name="fashion_mnist",
-    files=(
+SOURCE = Idx.like_mnist(
+    "fashion_mnist",
+    urls=(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the checksum is the protection
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ),
+    sums=(  # of images and labels, for training and for testing
         (
-            _remote("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
-            _remote("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
         ),
         (
-            _remote("t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
-            _remote("t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         ),
     ),
-    sizes=(60000, 10000),
 )
 MEAN, STD = (0.2860,), (0.3530,)
 

@@ -7,10 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from expzoo.components.contracts import Split
-from expzoo.components.datasets import memory_faults, refuse, refuse_unknown
-from expzoo.config.options import Count, Fraction, Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, Natural, Split, memory_faults, refuse, refuse_unknown, register
 from expzoo.studies.life.rules import KERNEL, NEIGHBOURS, Rule, World, coin_flips
 
 SPLITS = ("train", "test", "fresh", "all")

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
-from expzoo.components.downloads import Remote
-from expzoo.components.image_files import Idx
-from expzoo.components.images import StoredImages
-from expzoo.config.options import Count, Fraction, Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, Idx, Natural, StoredImages, register
 
-_MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-
-
-def _remote(file: str, sha256: str) -> Remote:
-    """Under a name of its own: MNIST and Fashion-MNIST call their files the same."""
-    return Remote(f"mnist-{file}", sha256, tuple(mirror + file for mirror in _MIRRORS))
-
-
-SOURCE = Idx(
-    name="mnist",
-    files=(
+SOURCE = Idx.like_mnist(
+    "mnist",
+    urls=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    sums=(  # of images and labels, for training and for testing
         (
-            _remote("train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-            _remote("train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
         ),
         (
-            _remote("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-            _remote("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
     ),
-    sizes=(60000, 10000),
 )
 MEAN, STD = (0.1307,), (0.3081,)
 

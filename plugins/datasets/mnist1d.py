@@ -7,27 +7,30 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from expzoo.components.datasets import (
+from expzoo.plugin import (
     SPLITS,
+    Count,
+    Fraction,
+    Natural,
+    NonNegative,
+    Recent,
     batches,
     frozen_split,
     memory_faults,
     noisy_labels,
     refuse,
     refuse_unknown,
+    register,
+    stable_hash,
     training_faults,
     training_sizes,
     view_faults,
     view_positions,
 )
-from expzoo.config.options import Count, Fraction, Natural, NonNegative
-from expzoo.config.registry import register
 from expzoo.studies.mnist1d import CLASSES, SEEDS, Recipe, generate
-from expzoo.system.cache import Recent
-from expzoo.system.randomness import stable_hash
 
 if TYPE_CHECKING:
-    from expzoo.components.contracts import Split
+    from expzoo.plugin import Split
 
 _MOST_IDENTITIES = 64
 _MOST_BYTES = 2**28

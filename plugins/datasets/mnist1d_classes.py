@@ -5,16 +5,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from expzoo.components.datasets import batches, frozen_split, noisy_labels, refuse, training_faults
-from expzoo.config import registry
-from expzoo.config.options import Count, Fraction, Natural, Range
-from expzoo.config.registry import register
-from expzoo.system.cache import Recent
+from expzoo.plugin import (
+    Count,
+    Fraction,
+    Natural,
+    Range,
+    Recent,
+    batches,
+    build,
+    frozen_split,
+    noisy_labels,
+    refuse,
+    register,
+    training_faults,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from expzoo.components.contracts import Split
+    from expzoo.plugin import Split
 
 _SPARE = 1.3  # of the expected number of examples of the wanted classes, so that a draw never has too few
 
@@ -59,7 +68,7 @@ class Mnist1dClasses:
         self.label_noise, self.noise_labels = label_noise, noise_labels
         self._sizes = {"train": train_size, "test": test_size, "fresh": test_size}
         pools = {name: math.ceil(size * 10 / classes * _SPARE) + 100 for name, size in self._sizes.items()}
-        self._all = registry.build(
+        self._all = build(
             "dataset", "mnist1d", seed=seed, draw=draw, train_size=pools["train"], test_size=pools["test"]
         )
         self.inputs = self._all.inputs

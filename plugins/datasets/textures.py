@@ -6,10 +6,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from expzoo.components.images import Images
-from expzoo.config.options import Count, Fraction, Natural, NonNegative
-from expzoo.config.registry import register
-from expzoo.system.randomness import integers, normals, stable_hash, uniforms
+from expzoo.plugin import (
+    Count,
+    Fraction,
+    Images,
+    Natural,
+    NonNegative,
+    integers,
+    normals,
+    register,
+    stable_hash,
+    uniforms,
+)
 
 SIDE, CHANNELS = 32, 3
 ORIENTATIONS, BANDS = 5, (2.5, 5.0)  # waves across the image, an octave apart

@@ -6,17 +6,26 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from expzoo.components.datasets import batches, frozen_split, refuse_unknown
-from expzoo.config import registry
-from expzoo.config.options import Count, Natural, NonNegative
-from expzoo.config.registry import register
-from expzoo.system.cache import Recent
-from expzoo.system.randomness import integers, normals, stable_hash, uniforms
+from expzoo.plugin import (
+    Count,
+    Natural,
+    NonNegative,
+    Recent,
+    batches,
+    build,
+    frozen_split,
+    integers,
+    normals,
+    refuse_unknown,
+    register,
+    stable_hash,
+    uniforms,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.components.contracts import Split
+    from expzoo.plugin import Split
 
 SPLITS = ("train", "test", "patch", "fresh")
 CLEAN_SHARE = 0.2
@@ -82,7 +91,7 @@ class TwoPatterns:
         drawn: dict[str, Any] = {"draw": draw} | ({} if of == "cifar10" else {"seed": seed})
         if of == "cifar10" and draw == "member":
             raise ValueError("cifar10 has one draw of images: give draw=frozen")
-        self._base = registry.build("dataset", of, batch_size=batch_size, **drawn, **sizes)
+        self._base = build("dataset", of, batch_size=batch_size, **drawn, **sizes)
         self.inputs, self.outputs, self.batch_size = self._base.inputs, self._base.outputs, batch_size
         if size > min(self.inputs[-2:] if len(self.inputs) > 1 else self.inputs):
             raise ValueError(f"a patch of size {size} does not fit into examples of shape {self.inputs}")

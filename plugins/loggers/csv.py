@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from expzoo.config.registry import register
-from expzoo.store.run_directory import SUMMARY
-from expzoo.system.files import write_atomically
+from expzoo.plugin import register, run_directory, write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,4 +20,4 @@ class Csv:
 
     def log(self, directory: Path, about: dict[str, Any], summary: pl.DataFrame) -> None:
         """One row for each arm, setting, measure and step; see `records.summary`."""
-        write_atomically(directory / SUMMARY, summary.write_csv().encode())
+        write_atomically(directory / run_directory.SUMMARY, summary.write_csv().encode())

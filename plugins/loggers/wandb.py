@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from expzoo.config.registry import register
-from expzoo.store.run_directory import FIGURES, RECORDS
+from expzoo.plugin import register, run_directory
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,11 +77,11 @@ class Wandb:
                 run.summary[claim] = verdict["verdict"]
                 numbers = {"effect": verdict["effect"], "low": low, "high": high, "n": verdict["n"]}
                 run.summary.update({f"{claim}/{name}": number for name, number in numbers.items()})
-            pictures = sorted((directory / FIGURES).glob("*.png"))
+            pictures = sorted((directory / run_directory.FIGURES).glob("*.png"))
             if pictures:
                 run.log({f"figures/{path.stem}": wandb.Image(str(path)) for path in pictures})
             artifact = wandb.Artifact(f"records-{about['run']}", type="records")
-            artifact.add_file(str(directory / RECORDS))
+            artifact.add_file(str(directory / run_directory.RECORDS))
             run.log_artifact(artifact)
         finally:
             run.finish()

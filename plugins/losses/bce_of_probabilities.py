@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 
 @register

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from expzoo.config.options import Fraction
-from expzoo.config.registry import register
+from expzoo.plugin import Fraction, register
 
 
 @register

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 
 @register

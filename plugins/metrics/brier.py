@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.components.metrics import log_probabilities
-from expzoo.config.registry import register
+from expzoo.plugin import log_probabilities, register
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from expzoo.components.metrics import log_probabilities
-from expzoo.config.options import Count
-from expzoo.config.registry import register
+from expzoo.plugin import Count, log_probabilities, register
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.components.metrics import right_cells
-from expzoo.config.registry import register
+from expzoo.plugin import register, right_cells
 
 if TYPE_CHECKING:
     from torch import Tensor

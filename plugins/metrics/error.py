@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.components.metrics import class_logits
-from expzoo.config.registry import register
+from expzoo.plugin import class_logits, register
 
 if TYPE_CHECKING:
     from torch import Tensor

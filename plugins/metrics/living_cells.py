@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from expzoo.components.metrics import class_logits
-from expzoo.config.registry import register
+from expzoo.plugin import class_logits, register
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from expzoo.components.activations import activation as activation_function
-from expzoo.components.image_layers import convolution, require_images
-from expzoo.config.options import Activation, Count, Positive
-from expzoo.config.registry import register
+from expzoo.plugin import Activation, Count, Positive, convolution, register, require_images
+from expzoo.plugin import activation as activation_function
 
 
 @register

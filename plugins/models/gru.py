@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from expzoo.config.options import Count
-from expzoo.config.registry import register
+from expzoo.plugin import Count, register
 
 
 @register

@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 
 @register

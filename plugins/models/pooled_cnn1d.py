@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expzoo.components.activations import activation as activation_function
-from expzoo.config.options import Activation, Count
-from expzoo.config.registry import register
+from expzoo.plugin import Activation, Count, register
+from expzoo.plugin import activation as activation_function
 
 _WINDOW = 2
 

@@ -7,10 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expzoo.components.activations import activation as activation_function
-from expzoo.components.image_layers import convolution, initialise, require_images
-from expzoo.config.options import Activation, Count
-from expzoo.config.registry import register
+from expzoo.plugin import Activation, Count, convolution, initialise, register, require_images
+from expzoo.plugin import activation as activation_function
 
 BLOCKS = {20: (3, 3, 3), 18: (2, 2, 2, 2)}  # in each stage; a stage has twice the channels at half the resolution
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from expzoo.components.activations import activation as activation_function
-from expzoo.components.image_layers import convolution, initialise, require_images
-from expzoo.config.options import Activation, Count, Fraction
-from expzoo.config.registry import register
+from expzoo.plugin import Activation, Count, Fraction, convolution, initialise, register, require_images
+from expzoo.plugin import activation as activation_function
 
 FIRST = 16  # channels before the first stage, whatever the width
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from expzoo.config.options import Fraction, NonNegative, Positive
-from expzoo.config.registry import register
+from expzoo.plugin import Fraction, Moments, NonNegative, Positive, register
 
 
 @register
-class AdamW:
+class AdamW(Moments):
     """AdamW (Loshchilov & Hutter 2019, algorithm 2): weight decay shrinks the weights and stays out of the gradient.
 
     Betas, epsilon and weight decay default to those of `torch.optim.AdamW`, the learning rate to that of `adam`.
@@ -25,7 +23,7 @@ class AdamW:
 
     CACHE_VERSION = 1
 
-    state = ("exp_avg", "exp_avg_sq")
+    fused = torch._fused_adamw_
 
     def __init__(
         self,
@@ -36,24 +34,4 @@ class AdamW:
         eps: Positive = 1e-8,
         weight_decay: NonNegative = 0.01,
     ) -> None:
-        if beta1 == 1 or beta2 == 1:
-            raise ValueError(f"beta1 {beta1} and beta2 {beta2} must be less than 1")
-        self.lr, self.beta1, self.beta2, self.eps, self.weight_decay = lr, beta1, beta2, eps, weight_decay
-
-    def step(self, theta: Tensor, grad: Tensor, state: dict[str, Tensor], lr: float, step: Tensor) -> None:
-        """One update in place; `step` counts from 1."""
-        torch._fused_adamw_(
-            [theta],
-            [grad],
-            [state["exp_avg"]],
-            [state["exp_avg_sq"]],
-            [],
-            [step],
-            lr=lr,
-            beta1=self.beta1,
-            beta2=self.beta2,
-            weight_decay=self.weight_decay,
-            eps=self.eps,
-            amsgrad=False,
-            maximize=False,
-        )
+        super().__init__(lr=lr, beta1=beta1, beta2=beta2, eps=eps, weight_decay=weight_decay)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.config.options import Fraction, NonNegative, Positive
-from expzoo.config.registry import register
+from expzoo.plugin import Fraction, NonNegative, Positive, register
 
 if TYPE_CHECKING:
     from torch import Tensor

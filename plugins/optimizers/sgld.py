@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from expzoo.config.options import NonNegative, Positive
-from expzoo.config.registry import register
+from expzoo.plugin import NonNegative, Positive, register
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.components.layout import Layout
+    from expzoo.plugin import Layout
 
 
 @register

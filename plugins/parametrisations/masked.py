@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.config.options import Fraction, Natural
-from expzoo.config.registry import register
-from expzoo.engine.recipes import at_random
-from expzoo.spec.spec import RandomMask
+from expzoo.plugin import Fraction, Natural, RandomMask, at_random, register
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.components.layout import Layout
+    from expzoo.plugin import Layout
 
 
 @register

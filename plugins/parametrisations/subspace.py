@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from expzoo.config.options import Count, Natural
-from expzoo.config.registry import register
-from expzoo.system import randomness
+from expzoo.plugin import Count, Natural, normals, register
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.components.layout import Layout
+    from expzoo.plugin import Layout
 
 ROW = 64
 
@@ -67,6 +65,6 @@ class Subspace:
         return out
 
     def _drawn(self, size: int, dtype: torch.dtype) -> Tensor:
-        numbers = randomness.normals(self.draw, "subspace", self.dimension, self.dimension * size)
+        numbers = normals(self.draw, "subspace", self.dimension, self.dimension * size)
         matrix = torch.from_numpy(numbers).view(self.dimension, size)
         return (matrix / matrix.norm(dim=1, keepdim=True)).to(dtype)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 if TYPE_CHECKING:
-    from expzoo.components.probes import Point
+    from expzoo.plugin import Point
 
 
 @register

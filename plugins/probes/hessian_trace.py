@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from expzoo.config.options import Count, Range
-from expzoo.config.registry import register
-from expzoo.science.numerics.trace import hutchinson_trace
+from expzoo.plugin import Count, Range, hutchinson_trace, register
 
 if TYPE_CHECKING:
-    from expzoo.components.probes import Point
+    from expzoo.plugin import Point
 
 
 @register

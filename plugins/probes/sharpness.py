@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from expzoo.config.options import Count, Positive
-from expzoo.config.registry import register
-from expzoo.science.numerics.lanczos import top_eigenvalues
+from expzoo.plugin import Count, Positive, register, top_eigenvalues
 
 if TYPE_CHECKING:
-    from expzoo.components.probes import Point
+    from expzoo.plugin import Point
 
 
 @register

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 
 @register

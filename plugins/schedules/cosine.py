@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from expzoo.config.options import Fraction, Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Fraction, Natural, register
 
 
 @register

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from expzoo.config.options import Fraction, Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Fraction, Natural, register
 
 
 @register

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from expzoo.config.options import Count
-from expzoo.config.registry import register
+from expzoo.plugin import Count, register
 
 
 @register

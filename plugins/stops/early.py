@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import isnan
 from typing import Literal
 
-from expzoo.config.options import Count
-from expzoo.config.registry import register
+from expzoo.plugin import Count, register
 
 
 @register

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from expzoo.config.options import Count, Positive
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Positive, register
 
 
 @register

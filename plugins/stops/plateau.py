@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from expzoo.config.options import Count, Fraction
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, register
 
 
 @register

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 if TYPE_CHECKING:
-    from expzoo.lab.lab import Lab
+    from expzoo.plugin import Lab
 
 
 @register
@@ -26,6 +26,6 @@ class Auto:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root`; BadInput if there is no such device."""
-        from expzoo.lab.open import find_accelerator, open_populations
+        from expzoo.plugin import find_accelerator, open_populations
 
         return open_populations(root, self.accelerator, None if find_accelerator(self.accelerator) == "cuda" else 1)

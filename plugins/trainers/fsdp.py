@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from expzoo.config.options import Range
-from expzoo.config.registry import register
+from expzoo.plugin import Range, register
 
 if TYPE_CHECKING:
-    from expzoo.lab.lab import Lab
+    from expzoo.plugin import Lab
 
 
 @register
@@ -37,6 +36,6 @@ class Fsdp:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
-        from expzoo.lab.open import open_shared
+        from expzoo.plugin import open_shared
 
         return open_shared(root, self.accelerator, "fsdp", self.processes)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from expzoo.config.options import Count
-from expzoo.config.registry import register
+from expzoo.plugin import Count, register
 
 if TYPE_CHECKING:
-    from expzoo.lab.lab import Lab
+    from expzoo.plugin import Lab
 
 
 @register
@@ -30,6 +29,6 @@ class Population:
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root` with its processes; BadInput if there are not so many devices."""
-        from expzoo.lab.open import open_populations
+        from expzoo.plugin import open_populations
 
         return open_populations(root, self.accelerator, self.processes)

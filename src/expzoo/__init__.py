@@ -5,6 +5,7 @@
     cfg = expzoo.compose("+experiment=lottery_ticket", "budget=smoke")
     result = expzoo.run(cfg)                                 # result.verdicts, .records, .figures, .report
     data = expzoo.build("dataset", "mnist1d")                # data.train.x, data.test.y
+    networks = expzoo.train([expzoo.Spec.from_config(cfg, seed) for seed in range(8)])
     expzoo.available("model")
 
 Nothing heavy is imported until it is used, so that the command line stays quick.
@@ -12,21 +13,19 @@ Nothing heavy is imported until it is used, so that the command line stays quick
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from expzoo.system.lazy import lazy
 
 if TYPE_CHECKING:
-    from expzoo.api import Result, available, build, compose, open_run, run
-
-__all__ = ["Result", "available", "build", "compose", "open_run", "run"]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("expzoo")
-    if name in __all__:
-        from expzoo import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module 'expzoo' has no attribute {name!r}")
+    from expzoo.api import Result as Result
+    from expzoo.api import available as available
+    from expzoo.api import build as build
+    from expzoo.api import compose as compose
+    from expzoo.api import open_run as open_run
+    from expzoo.api import run as run
+    from expzoo.lab.lab import train as train
+    from expzoo.spec.spec import Spec as Spec
+    from expzoo.system.version import __version__ as __version__
+else:
+    __getattr__, __dir__ = lazy(__name__, __file__)

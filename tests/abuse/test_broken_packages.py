@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 FAILED, BAD_INPUT = 1, 2
-HEAD = "from expzoo.config.registry import register\n"
+HEAD = "from expzoo.plugin import register\n"
 STOP = f"""{HEAD}
 @register
 class Given:
@@ -39,7 +39,7 @@ class Given:
         self.at_most = steps
 """
 MODEL = """from torch import nn, randn_like
-from expzoo.config.registry import register
+from expzoo.plugin import register
 @register
 class Given(nn.Module):
     '''Adds noise of its own.'''

@@ -15,8 +15,7 @@ from expzoo.config.registry import KINDS, options
 PLUGIN = """
 import torch
 from typing import Annotated, Literal
-from expzoo.config.options import Count, Fraction, Positive, Range
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, Positive, Range, register
 
 @register
 class Plugin:
@@ -217,7 +216,7 @@ LINES: dict[str, list[str]] = {
     # files
     "model=broken": ["model=broken of EXPZOO_PLUGINS cannot be read: {home}/models/broken.py:3: '(' was never closed"],
     "model=positional": [
-        "model=positional of EXPZOO_PLUGINS cannot be read: {home}/models/positional.py:9: "
+        "model=positional of EXPZOO_PLUGINS cannot be read: {home}/models/positional.py:8: "
         "the constructor of Plugin must have the form (self, inputs, outputs, *, ...)"
     ],
     "model=thin": ["model/thin.yaml: model has no widht: did you mean width?"],

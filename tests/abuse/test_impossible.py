@@ -9,9 +9,7 @@ import pytest
 
 SMALL = ("population.size=2", "dataset.num_samples=200")
 BUILDER = """
-from expzoo.config.registry import register
-from expzoo.lab.trained import Request
-from expzoo.engine.evaluation import Measure
+from expzoo.study import Measure, Request, register
 
 @register
 class Given:

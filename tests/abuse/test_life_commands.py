@@ -77,7 +77,7 @@ def test_every_recipe_has_a_control(command_line: Any, tmp_path: Path, words: st
 def test_a_loss_that_cannot_be_had_is_not_offered(command_line: Any, tmp_path: Path, wants: str) -> None:
     """Neither one that needs an option nor one that is broken is the fault of who asked for another."""
     source = (
-        "from expzoo.config.registry import register\n\n\n@register\nclass Odd:\n"
+        "from expzoo.plugin import register\n\n\n@register\nclass Odd:\n"
         '    """A loss.\n\n    Args:\n        power: of what.\n    """\n\n    CACHE_VERSION = 1\n\n'
         f"    def __init__(self, {wants}) -> None:\n        self.power = power\n"
     )

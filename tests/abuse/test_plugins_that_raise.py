@@ -11,10 +11,7 @@ import pytest
 
 HEAD = """\
 from torch import nn
-from expzoo.analysis.contract import Findings
-from expzoo.engine.evaluation import Measure
-from expzoo.config.registry import build, register
-from expzoo.lab.trained import Request
+from expzoo.study import Findings, Measure, Request, build, register
 
 def helper(*_):
     raise LookupError("boom")

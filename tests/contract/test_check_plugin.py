@@ -16,12 +16,8 @@ HEAD = """
 import numpy as np
 import torch
 from torch import nn
-from expzoo.components.datasets import Arrays, batches
-from expzoo.analysis.contract import Findings
-from expzoo.components.contracts import Split
-from expzoo.config.options import Count
-from expzoo.config.registry import register
-from expzoo.lab.trained import Request
+from expzoo.plugin import Arrays, Count, Split, batches, register
+from expzoo.study import Findings, Request
 
 @register
 """

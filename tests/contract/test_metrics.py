@@ -192,7 +192,7 @@ def test_labels_name_what_the_numbers_mean(base: Spec) -> None:
 
 
 PLUGIN = """
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 @register
 class Mine:

@@ -49,7 +49,7 @@ def test_a_graph_that_is_used_again_draws_its_own_dropout(base, open_lab, tmp_pa
     (tmp_path / "plugins" / "models").mkdir(parents=True)
     (tmp_path / "plugins" / "models" / "dropping.py").write_text(
         "from torch import nn\n"
-        "from expzoo.config.registry import register\n\n\n"
+        "from expzoo.plugin import register\n\n\n"
         "@register\n"
         "class Dropping(nn.Sequential):\n"
         '    """A linear layer on what dropout leaves."""\n\n'

@@ -23,9 +23,7 @@ SMALL = (
 SWEPT = ("model.width=8,16", "seed=0,1", "optimizer.lr=0.01,1e38")
 
 ADAPTIVE = '''
-from expzoo.analysis.contract import Findings
-from expzoo.config.registry import register
-from expzoo.lab.trained import Request
+from expzoo.study import Findings, Request, register
 
 
 @register

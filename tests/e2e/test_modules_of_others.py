@@ -25,8 +25,7 @@ MIXED = '''"""A module as one writes it, without a thought of populations."""
 
 from torch import nn
 
-from expzoo.config.options import Count
-from expzoo.config.registry import register
+from expzoo.plugin import Count, register
 
 
 @register
@@ -51,10 +50,7 @@ WORDS = '''"""Sums of tokens."""
 
 import numpy as np
 
-from expzoo.components.datasets import Arrays
-from expzoo.config.options import Count
-from expzoo.system.randomness import integers
-from expzoo.config.registry import register
+from expzoo.plugin import Arrays, Count, integers, register
 
 
 @register
@@ -73,7 +69,7 @@ EMBEDDED = '''"""Tokens."""
 
 from torch import nn
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 
 @register

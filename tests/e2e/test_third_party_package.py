@@ -130,11 +130,9 @@ def test_it_is_listed_while_it_is_installed_and_not_after(bare: Environment, whe
 def test_its_plugins_keep_the_contract(environment: Environment) -> None:
     program = "\n".join(
         [
-            "from expzoo.api import compose",
-            "from expzoo.config.identity import plain",
-            "from expzoo.spec.spec import Spec",
+            "from expzoo import Spec, compose",
             "from expzoo.testing import check_plugin",
-            "base = Spec.from_config(plain(compose('+experiment=spirals', 'stop.steps=30')))",
+            "base = Spec.from_config(compose('+experiment=spirals', 'stop.steps=30'))",
             *(f"check_plugin({kind!r}, {name!r}, base)" for kind, name in PLUGINS.items()),
         ]
     )

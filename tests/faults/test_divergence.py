@@ -18,8 +18,7 @@ from expzoo.system.randomness import member_seed, permutation
 from expzoo.system.signals import Interrupted
 
 BOMB = '''
-from expzoo.config.options import Natural
-from expzoo.config.registry import register
+from expzoo.plugin import Natural, register
 
 
 @register

@@ -44,8 +44,7 @@ def test_networks_killed_at_twenty_random_moments_end_with_the_same_bits(tmp_pat
 ANNOUNCED = '''
 from pathlib import Path
 
-from expzoo.config.options import Count
-from expzoo.config.registry import register
+from expzoo.plugin import Count, register
 
 
 @register

@@ -22,7 +22,7 @@ SLOW = f'''
 import time
 from pathlib import Path
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 
 @register

@@ -28,7 +28,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 
 class Last(nn.Module):

@@ -15,8 +15,7 @@ from expzoo.config.registry import FOLDERS, KINDS, available
 
 PLUGIN = '''
 import torch
-from expzoo.config.options import Count, Fraction
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, register
 
 @register
 class Sieve:

@@ -14,8 +14,7 @@ STAND_INS = """
 import os, sys, types
 from pathlib import Path
 
-from expzoo.system.errors import BadInput
-from expzoo.config.registry import build
+from expzoo.plugin import BadInput, build
 
 def show_if_finished(directory, config, *, render=True):
     return config["seed"] == 10
@@ -76,7 +75,7 @@ fake("cli.commands", main=verb)
 """
 
 EXPLODING = """
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 def helper():
     raise LookupError("boom")

@@ -11,7 +11,7 @@ import pytest
 from expzoo.config.identity import chosen, experiment_name, run_id
 
 PLUGIN = """
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 @register
 class Thing:

@@ -11,7 +11,7 @@ import pytest
 SMALL = ("population.size=2", "stop.steps=4", "dataset.num_samples=200", "model.width=4")
 LOGGER = """
 from pathlib import Path
-from expzoo.config.registry import register
+from expzoo.plugin import register
 
 @register
 class Given:

@@ -19,8 +19,7 @@ from expzoo.system.errors import BadInput, PluginError
 GOOD = """
 import torch
 from typing import Annotated, Literal
-from expzoo.config.options import Count, Fraction, Range
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, Range, register
 
 @register
 class Sieve:
@@ -127,7 +126,7 @@ def test_what_a_plugin_raises_is_told_from_bad_input(write: Write) -> None:
     assert isinstance(caught.value.__cause__, ModuleNotFoundError)
 
 
-HEAD = "from expzoo.config.registry import register\n"
+HEAD = "from expzoo.plugin import register\n"
 
 BROKEN = {
     "class A(:\n": "1: invalid syntax",

@@ -19,8 +19,7 @@ from expzoo.system.errors import BadInput
 
 PLUGIN = """
 import torch
-from expzoo.config.options import Count, Fraction
-from expzoo.config.registry import register
+from expzoo.plugin import Count, Fraction, register
 
 @register
 class {name}:

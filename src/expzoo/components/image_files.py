@@ -129,6 +129,21 @@ class Idx:
     shape: tuple[int, int, int] = (1, 28, 28)
     label_bytes: int = 1
 
+    @classmethod
+    def like_mnist(cls, name: str, urls: tuple[str, ...], sums: tuple[tuple[str, str], tuple[str, str]]) -> Idx:
+        """Files below `urls` that are called as MNIST's and are as large, with their sums (SHA-256).
+
+        They are kept under names of their own, since all such data sets call them the same.
+        """
+
+        def remote(file: str, sha256: str) -> Remote:
+            return Remote(f"{name.replace('_', '-')}-{file}", sha256, tuple(url + file for url in urls))
+
+        (images, labels), (test_images, test_labels) = sums
+        train = remote("train-images-idx3-ubyte.gz", images), remote("train-labels-idx1-ubyte.gz", labels)
+        test = remote("t10k-images-idx3-ubyte.gz", test_images), remote("t10k-labels-idx1-ubyte.gz", test_labels)
+        return cls(name, (train, test), sizes=(60000, 10000))
+
     @property
     def num_train(self) -> int:
         """How many training images there are."""

@@ -7,17 +7,12 @@ networks = lab.train(specs)     # the one-line form for notebooks
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from expzoo.system.lazy import lazy
 
 if TYPE_CHECKING:
-    from expzoo.lab.lab import Lab, train
-
-__all__ = ["Lab", "train"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from expzoo.lab import lab
-
-        return getattr(lab, name)
-    raise AttributeError(f"module 'expzoo.lab' has no attribute {name!r}")
+    from expzoo.lab.lab import Lab as Lab
+    from expzoo.lab.lab import train as train
+else:
+    __getattr__, __dir__ = lazy(__name__, __file__)

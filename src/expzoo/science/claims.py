@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from expzoo.science.controls import Control, Measure, known_answer, no_difference
+from expzoo.science.controls import Control, Estimator, known_answer, no_difference
 from expzoo.science.statistics import Estimate, Method, n_needed, pair_on_seed, paired_t, tost
 from expzoo.science.verdicts import Direction, Outcome, Verdict, dump_verdicts, load_verdicts
 
@@ -21,7 +21,7 @@ __all__ = [
     "Claim",
     "Control",
     "Direction",
-    "Measure",
+    "Estimator",
     "Outcome",
     "Pairs",
     "Verdict",
@@ -145,7 +145,7 @@ def paired(
 
 def decide_each(
     claim: Claim,
-    measures: Mapping[str, Measure],
+    measures: Mapping[str, Estimator],
     *,
     control: Control | None = None,
     dropped: Mapping[str, int] | None = None,
@@ -168,7 +168,7 @@ def decide_each(
 
 def decide_all(
     claim: Claim,
-    measures: Mapping[str, Measure],
+    measures: Mapping[str, Estimator],
     *,
     control: Control | None = None,
     dropped: Mapping[str, int] | None = None,
@@ -241,7 +241,7 @@ def _units_needed(claim: Claim, estimate: Estimate) -> int | None:
     return needed if (needed := max(needs)) > estimate.n else None
 
 
-def _condition(claim: Claim, name: str, measure: Measure, level: float, dropped: Mapping[str, int] | None) -> Verdict:
+def _condition(claim: Claim, name: str, measure: Estimator, level: float, dropped: Mapping[str, int] | None) -> Verdict:
     left_out = getattr(measure, "dropped", 0) if dropped is None else dropped.get(name, 0)
     verdict = decide(claim, measure(level=level), dropped=left_out)
     return replace(verdict, note=_join(f"condition {name}", verdict.note))

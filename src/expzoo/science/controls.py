@@ -11,7 +11,7 @@ from typing import Protocol
 from expzoo.science.statistics import Estimate, pair_on_seed, paired_t
 
 
-class Measure(Protocol):
+class Estimator(Protocol):
     """Estimates one effect at any level, such as `functools.partial(paired_t, treatment, baseline)`."""
 
     def __call__(self, *, level: float) -> Estimate:
@@ -31,7 +31,7 @@ class Control:
         return f"{self.name}: {'passed' if self.passed else 'failed'}{self.detail and f' ({self.detail})'}"
 
 
-def known_answer(name: str, measure: Measure, expected: float = 0.0, *, level: float = 0.999) -> Control:
+def known_answer(name: str, measure: Estimator, expected: float = 0.0, *, level: float = 0.999) -> Control:
     """A control that passes if the interval covers the expected effect.
 
     Its level is high, since a control at 95 % would withhold one sound verdict in twenty.

@@ -16,7 +16,7 @@ import numpy as np
 from expzoo.science.resampling import bca
 
 if TYPE_CHECKING:
-    from expzoo.science.claims import Measure
+    from expzoo.science.claims import Estimator
 
 FITTED = 10.0  # % of training error: the epsilon of the effective model complexity (Nakkiran et al. 2019, section 3)
 DRAWS = 3999  # of the bootstrap: each repeats the search for threshold and minimum
@@ -39,19 +39,19 @@ class Curves:
         """(seeds, 2, sizes): what a bootstrap over seeds resamples."""
         return np.stack([self.train, self.test], 1)
 
-    def tail_contrast(self) -> Measure:
+    def tail_contrast(self) -> Estimator:
         """The test value at the threshold, between the two sizes around it, minus the mean of the two largest."""
         return partial(bca, self.stacked(), _over_tail, draws=DRAWS)
 
-    def first_contrast(self) -> Measure:
+    def first_contrast(self) -> Estimator:
         """The test value at the threshold minus the lowest at smaller sizes."""
         return partial(bca, self.stacked(), _over_first, draws=DRAWS)
 
-    def prominence(self) -> Measure:
+    def prominence(self) -> Estimator:
         """The smaller of both contrasts: how far the peak stands out on both sides."""
         return partial(bca, self.stacked(), lambda chosen: min(_over_tail(chosen), _over_first(chosen)), draws=DRAWS)
 
-    def peak_against_threshold(self) -> Measure:
+    def peak_against_threshold(self) -> Estimator:
         """How many doublings of size the peak lies beyond the threshold."""
         logs = np.log2(self.sizes)
 

@@ -10,9 +10,12 @@ import numpy as np
 
 from expzoo.science.controls import Control
 from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
+from expzoo.store import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import polars as pl
 
 
 @dataclass
@@ -49,6 +52,15 @@ def exponents(cells: Mapping[tuple[int, int], float]) -> tuple[float, float]:
         return float("nan"), float("nan")
     _, b, c = np.linalg.lstsq(design, values, rcond=None)[0]
     return float(b), float(c)
+
+
+def exponents_by_seed(table: pl.DataFrame, loss: str, metric: str) -> dict[int, tuple[float, float]]:
+    """The exponents of n and K of each seed, for the positions that a metric gives under one loss."""
+    cells: dict[int, dict[tuple[int, int], float]] = {}
+    chosen = records.select(table, arm=loss, metric=metric)
+    for seed, n, k, value in chosen.select("seed", "n", "classes", "value").iter_rows():
+        cells.setdefault(seed, {})[n, k] = value
+    return {seed: exponents(values) for seed, values in cells.items()}
 
 
 def known_thresholds(classes: Sequence[int], rounds: int) -> Control:

@@ -1,9 +1,13 @@
 """The contract that every plugin keeps, as one call for its author's tests.
 
+from expzoo import Spec, compose
 from expzoo.testing import check_plugin
 
 def test_my_model():
     check_plugin("model", "wave", width=8)
+
+def test_my_analysis():
+    check_plugin("analysis", "frequency", Spec.from_config(compose("+experiment=spirals", "stop.steps=30")))
 
 The same checks run over everything that is registered, so a plugin in the package needs no test of its own for them.
 """

@@ -1,6 +1,6 @@
 """Drawing, and only drawing: one house style for every figure. What is drawn was measured elsewhere.
 
-from expzoo import figures
+from expzoo.study import figures
 
 figure, (axes,) = figures.canvas()
 figures.curve(axes, x, values, "ticket")     # values (seeds, points): the mean and its 95 % interval

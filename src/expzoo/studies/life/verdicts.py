@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.science.claims import Measure
+    from expzoo.science.claims import Estimator
     from expzoo.science.verdicts import Verdict
 
 LEAST_WIDTHS = 3
@@ -81,7 +81,7 @@ class Grid:
             if values:
                 yield f"{sum(values) / len(values):.0f} % {words} before training"
 
-    def difference(self, first: dict[str, Any], second: dict[str, Any]) -> Measure:
+    def difference(self, first: dict[str, Any], second: dict[str, Any]) -> Estimator:
         """The estimator of the first cell's success rate minus the second's."""
         (a, n), (b, k) = counts(self.table, **first), counts(self.table, **second)
         return lambda *, level: newcombe((a, b), (n, k), level=level).scaled(100)
@@ -209,7 +209,7 @@ def _depth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
         yield replace(verdict, note=f"{verdict.note}; {beside}".lstrip("; "))
 
 
-def _deeper(grid: Grid, arm: str) -> dict[int, Measure]:
+def _deeper(grid: Grid, arm: str) -> dict[int, Estimator]:
     """Width -> the estimator of what twice the depth adds to the success rate of one step."""
     widths = [m for m in grid.widths(1, arm=arm) if m in grid.widths(1, 2.0, arm)]
     return {m: grid.difference(grid.of(arm, 1, m, 2.0), grid.of(arm, 1, m, 1.0)) for m in widths}

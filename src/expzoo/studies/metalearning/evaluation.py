@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo.lab.request import Request
+from expzoo.store import records
 from expzoo.system.randomness import stable_hash
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from expzoo.lab.trained import Trained
     from expzoo.spec.spec import Spec
 
@@ -21,6 +24,17 @@ EVERY = 10  # steps whose losses are averaged to one point of an inner curve
 def seeds_of(purpose: str, index: int, count: int) -> list[int]:
     """Seeds that no other purpose has; more of them keep the first ones."""
     return [stable_hash("activation", purpose, index, place) for place in range(count)]
+
+
+def means_by(table: pl.DataFrame, column: str, **chosen: Any) -> dict[int, float]:
+    """Value of the column -> the mean over evaluation seeds, NaN if a network diverged; empty if nothing was run."""
+    found = records.select(table, **chosen)
+    if found.is_empty():
+        return {}
+    return {
+        int(unit[0]): float(np.mean(rows["value"].to_numpy()))
+        for unit, rows in found.sort(column).group_by(column, maintain_order=True)
+    }
 
 
 @dataclass(frozen=True)
