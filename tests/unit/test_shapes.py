@@ -9,12 +9,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from types import FunctionType
+from typing import TYPE_CHECKING
 
 import jaxtyping
 import numpy as np
 import pytest
 from tests import shapes
+
+if TYPE_CHECKING:
+    from types import FunctionType
 
 SHAPE = re.compile(r"""\b[A-Z]\w+\[[^\['"]*, ['"]""")  # as in Float[np.ndarray, "n classes"]
 
