@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from expzoo.lab.outer_loop import OuterLoop
 from expzoo.spec.spec import Component, Spec
 from expzoo.system import randomness
 from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 SHARE = 0.2  # of the small network in the function (notebook)
 TABLE = Layout(("table",), ((4, splines.INTERVALS + 2),))
@@ -87,8 +90,10 @@ def notebook_network(*, width: int, steps: int, samples: int, seed: int) -> Spec
     )
 
 
-def small_network(row: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and slopes of f at x (n,), from the weights of g in a row (3 hidden + 1,)."""
+def small_network(
+    row: Float[Tensor, " weights"], x: Float[Tensor, " n"]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Values and slopes of f at x, from the weights of g in a row of 3 hidden + 1."""
     weight, bias, out = row[:-1].view(3, -1)
     inside = torch.tanh(x.unsqueeze(1) * weight + bias)
     values = functional.elu(x) + SHARE * (inside @ out + row[-1])
@@ -96,16 +101,16 @@ def small_network(row: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
     return values, slopes
 
 
-def first_weights(seed: int, hidden: int) -> Tensor:
-    """The small network as torch initialises its two linear layers: (3 hidden + 1,) float64."""
+def first_weights(seed: int, hidden: int) -> Float[Tensor, " weights"]:
+    """The small network as torch initialises its two linear layers: 3 hidden + 1 numbers in float64."""
     with own_generator(randomness.stable_hash(seed, "small network")):
         first, last = nn.Linear(1, hidden), nn.Linear(hidden, 1)
     parts = (first.weight, first.bias, last.weight, last.bias)
     return torch.cat([part.detach().flatten() for part in parts]).double()
 
 
-def table_of(row: Tensor) -> Tensor:
-    """The coefficients (4, 66) of the spline through f's values and slopes at the knots; differentiable."""
+def table_of(row: Float[Tensor, " weights"]) -> Float[Tensor, "4 66"]:
+    """The coefficients of the spline through f's values and slopes at the knots; differentiable."""
     return splines.cubic(*small_network(row, splines.knots(row.dtype)))
 
 
