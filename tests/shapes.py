@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -27,11 +28,26 @@ PACKAGES = ["expzoo.science", "expzoo.studies", "expzoo.analysis.cohort", "expzo
 _BEARTYPE = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type checkers take an int for a float, too
 
 
+_SHAPE = re.compile(r"""\b[A-Z]\w+\[[^\['"]*, ['"]""")  # as in Float[np.ndarray, "n classes"]
+_jaxtyped = jaxtyping.jaxtyped
+
+
+def jaxtyped(*, typechecker: Any) -> Callable[[Any], Any]:
+    """jaxtyping's decorator, which leaves everything as it is that says no shape: it would only be slower."""
+    checked = _jaxtyped(typechecker=typechecker)
+    return lambda function: checked(function) if any(shapes_of(function)) else function
+
+
+def shapes_of(function: Any) -> Iterator[str]:
+    """The annotations of a function that say a shape, of a class those of its constructor."""
+    annotations = getattr(function.__init__ if inspect.isclass(function) else function, "__annotations__", {})
+    yield from (hint for hint in annotations.values() if isinstance(hint, str) and _SHAPE.search(hint))
+
+
 def check(function: Callable[..., Any]) -> Callable[..., Any]:
     """Beartype on the annotations with a shape; the others are pyrefly's, and tests break them on purpose."""
-    shapes = {name: hint for name, hint in function.__annotations__.items() if has_shape(hint)}
-    function.__annotations__ = shapes
-    return _BEARTYPE(function) if shapes else function
+    function.__annotations__ = {name: hint for name, hint in function.__annotations__.items() if has_shape(hint)}
+    return _BEARTYPE(function)
 
 
 def has_shape(hint: Any) -> bool:
@@ -55,6 +71,7 @@ def names_of_annotations(source: str) -> Iterator[tuple[str, Any]]:
 def _install() -> None:
     if early := [name for name in sys.modules if any(f"{name}.".startswith(f"{package}.") for package in PACKAGES)]:
         raise RuntimeError(f"imported before their shapes could be checked: {', '.join(early)}")
+    jaxtyping.jaxtyped = jaxtyped
     hook: Any = jaxtyping.install_import_hook(PACKAGES, "tests.shapes.check").hook
     find = hook.find_spec
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +18,6 @@ from tests import shapes
 if TYPE_CHECKING:
     from types import FunctionType
 
-SHAPE = re.compile(r"""\b[A-Z]\w+\[[^\['"]*, ['"]""")  # as in Float[np.ndarray, "n classes"]
-
 
 def modules() -> Iterator[str]:
     """The modules whose shapes are checked."""
@@ -30,7 +27,7 @@ def modules() -> Iterator[str]:
             yield module.name
 
 
-def shapes_of(module: str) -> Iterator[tuple[FunctionType, str]]:
+def functions(module: str) -> Iterator[tuple[FunctionType, str]]:
     """Every function of a module, methods and properties too, with each of its annotations that says a shape."""
     found = importlib.import_module(module)
     classes = [kind for _, kind in inspect.getmembers(found, inspect.isclass) if kind.__module__ == module]
@@ -38,8 +35,7 @@ def shapes_of(module: str) -> Iterator[tuple[FunctionType, str]]:
         for value in vars(holder).values():
             function = getattr(value, "fget", getattr(value, "__func__", value))
             if inspect.isfunction(function) and function.__module__ == module:
-                hints = inspect.unwrap(function).__annotations__.values()
-                yield from ((function, hint) for hint in hints if isinstance(hint, str) and SHAPE.search(hint))
+                yield from ((function, hint) for hint in shapes.shapes_of(inspect.unwrap(function)))
 
 
 def test_a_wrong_shape_is_refused() -> None:
@@ -63,7 +59,7 @@ def test_a_test_may_ask_what_a_function_says_itself() -> None:
 
 def test_every_shape_is_checked() -> None:
     """With a name that is unknown at run time an annotation would be taken for Any."""
-    found = [(module, *entry) for module in modules() for entry in shapes_of(module)]
+    found = [(module, *entry) for module in modules() for entry in functions(module)]
     assert len(found) > 100
     for module, function, hint in found:
         assert shapes.has_shape(eval(hint, vars(importlib.import_module(module)))), f"{module}: {hint}"
