@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -39,7 +39,13 @@ class Law:
     scale: float
     rate: float
 
-    def __call__(self, x: Real[np.ndarray, "*axes"] | float) -> Float[np.ndarray, "*axes"]:
+    @overload
+    def __call__(self, x: Real[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]: ...
+
+    @overload
+    def __call__(self, x: float | np.number) -> np.float64: ...
+
+    def __call__(self, x: Real[np.ndarray | np.number, "*axes"] | float) -> Float[np.ndarray | np.float64, "*axes"]:
         """The values at x."""
         basis, _ = _BASES[self.form]
         return self.level + self.scale * basis(np.asarray(x, np.float64), self.rate)
