@@ -129,6 +129,7 @@ def test_networks_that_are_no_cohort(train_small: Train, small_spec: SmallSpec, 
         unequal.grad()
 
 
+@pytest.mark.usefixtures("any_shape")
 def test_rows_and_vectors_that_do_not_fit(networks: list[Trained]) -> None:
     cohort = Cohort(networks)
     size = cohort.layout.size

@@ -25,6 +25,8 @@ from expzoo.spec.spec import FINAL, Spec, Step
 from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Real
+
     from expzoo.lab.trained import Trained
     from expzoo.science.numerics.empirical import EmpiricalLoss
 
@@ -46,7 +48,7 @@ class Cohort:
     those of nn.BatchNorm, are made again at each row, over the training data of its member, and held in place while
     the loss is differentiated.
 
-    Where a method takes `rows` (k, size), they are weights as in `rows`, by default the members' own. Each is seen with
+    Where a method takes `rows`, they are weights as in `rows`, by default the members' own. Each is seen with
     the data that the members share; if the members have their own data there must be one row for each of them.
     """
 
@@ -100,30 +102,31 @@ class Cohort:
 
     # Evaluation.
 
-    def predict(self, split: str = "test") -> Tensor:
-        """What each member gives on the split: (members, n, outputs); computed once.
+    def predict(self, split: str = "test") -> Float[Tensor, "members n outputs"]:
+        """What each member gives on the split; computed once.
 
         Raises ValueError if the members' splits have different lengths.
         """
         if split not in self._outputs:
             self._data(split)
+            pairs = zip(self.specs, self.rows, strict=True)
             with exact_arithmetic():
-                outputs = [
-                    self._evaluator.outputs(spec, row, split) for spec, row in zip(self.specs, self.rows, strict=True)
-                ]
+                outputs = [self._evaluator.outputs(spec, row, split) for spec, row in pairs]
             self._outputs[split] = torch.stack(outputs)
         return self._outputs[split]
 
-    def loss(self, rows: Tensor | None = None, split: str = "test") -> Tensor:
-        """The training loss on the split: (k,) float64."""
+    def loss(self, rows: Real[Tensor, "k size"] | None = None, split: str = "test") -> Float[Tensor, " k"]:
+        """The training loss on the split in float64."""
         return self.measure(LOSS, rows, split)
 
-    def accuracy(self, rows: Tensor | None = None, split: str = "test") -> Tensor:
-        """The accuracy on the split in percent: (k,) float64."""
+    def accuracy(self, rows: Real[Tensor, "k size"] | None = None, split: str = "test") -> Float[Tensor, " k"]:
+        """The accuracy on the split in percent, float64."""
         return self.measure("accuracy", rows, split)
 
-    def measure(self, metric: str, rows: Tensor | None = None, split: str = "test") -> Tensor:
-        """A metric on the split, or with split "" a probe: (k,) float64.
+    def measure(
+        self, metric: str, rows: Real[Tensor, "k size"] | None = None, split: str = "test"
+    ) -> Float[Tensor, " k"]:
+        """A metric on the split, or with split "" a probe, in float64.
 
         Of rows that are not one for each member, a probe cannot know the first row or the mask.
         """
@@ -142,17 +145,19 @@ class Cohort:
 
     # Averages.
 
-    def average(self, weights: Sequence[float] | Tensor | None = None, rows: Tensor | None = None) -> Tensor:
-        """The weighted mean of the rows: (size,). `weights` (k,) are divided by their sum, by default all equal."""
+    def average(
+        self, weights: Sequence[float] | Real[Tensor, " k"] | None = None, rows: Real[Tensor, "k size"] | None = None
+    ) -> Float[Tensor, " size"]:
+        """The weighted mean of the rows. `weights` are divided by their sum, by default all equal."""
         return weighted_mean(self._checked(rows), weights).to(self.dtype)
 
     def ensemble(
         self,
         split: str = "test",
-        weights: Sequence[float] | Tensor | None = None,
+        weights: Sequence[float] | Real[Tensor, " members"] | None = None,
         of: Literal["probabilities", "outputs"] = "probabilities",
-    ) -> Tensor:
-        """The weighted mean of the members' predictions, as outputs that a metric takes: (n, outputs).
+    ) -> Float[Tensor, "n outputs"]:
+        """The weighted mean of the members' predictions, as outputs that a metric takes.
 
         `probabilities` averages softmax (Lakshminarayanan, Pritzel & Blundell 2017, "Simple and scalable predictive
         uncertainty estimation using deep ensembles", section 2.4) and gives its logarithm, whose softmax it is;
@@ -165,16 +170,22 @@ class Cohort:
 
     # Derivatives of the training loss.
 
-    def grad(self, rows: Tensor | None = None, split: str = "train", examples: Sequence[int] | None = None) -> Tensor:
-        """The gradient of the mean loss over the split, or over these examples of it: (k, size)."""
+    def grad(
+        self, rows: Real[Tensor, "k size"] | None = None, split: str = "train", examples: Sequence[int] | None = None
+    ) -> Float[Tensor, "k size"]:
+        """The gradient of the mean loss over the split, or over these examples of it."""
         rows = self._checked(rows)
         with exact_arithmetic():
             return self._loss.grad(rows, **self._seen(rows, split, examples))
 
     def hvp(
-        self, rows: Tensor | None, vectors: Tensor, split: str = "train", examples: Sequence[int] | None = None
-    ) -> Tensor:
-        """The Hessian of the mean loss at each row times the vector of that row: vectors (k, size) -> (k, size)."""
+        self,
+        rows: Real[Tensor, "k size"] | None,
+        vectors: Real[Tensor, "k size"],
+        split: str = "train",
+        examples: Sequence[int] | None = None,
+    ) -> Float[Tensor, "k size"]:
+        """The Hessian of the mean loss at each row times the vector of that row."""
         rows = self._checked(rows)
         if vectors.shape != rows.shape:
             raise ValueError(f"vectors of shape {tuple(vectors.shape)} do not fit rows of shape {tuple(rows.shape)}")
@@ -182,17 +193,17 @@ class Cohort:
             return self._loss.hvp(rows, vectors.to(self.dtype), **self._seen(rows, split, examples))
 
     def per_example_grad(
-        self, rows: Tensor | None = None, split: str = "train", examples: Sequence[int] | None = None
-    ) -> Tensor:
-        """The gradient of each example's own loss: (k, n, size). It takes that much memory: choose `examples`."""
+        self, rows: Real[Tensor, "k size"] | None = None, split: str = "train", examples: Sequence[int] | None = None
+    ) -> Float[Tensor, "k n size"]:
+        """The gradient of each example's own loss. It takes that much memory: choose `examples`."""
         rows = self._checked(rows)
         with exact_arithmetic():
             return self._loss.per_example_grad(rows, **self._seen(rows, split, examples))
 
     def top_eigenvalues(
         self, k: int = 1, split: str = "train", examples: Sequence[int] | None = None, tolerance: float = 1e-4
-    ) -> Tensor:
-        """The k largest eigenvalues of each member's Hessian, largest first: (members, k). Use float64."""
+    ) -> Float[Tensor, "members k"]:
+        """The k largest eigenvalues of each member's Hessian, largest first. Use float64."""
         with exact_arithmetic():
             products = [self[member]._product(split, examples) for member in range(len(self))]
             size, dtype = self.layout.size, self.dtype
@@ -205,14 +216,13 @@ class Cohort:
 
     # Symmetry.
 
-    def align(self, to: int = 0) -> Tensor:
-        """The rows with hidden units permuted to be as near as possible to those of member `to`: (members, size).
+    def align(self, to: int = 0) -> Float[Tensor, "members size"]:
+        """The rows with hidden units permuted to be as near as possible to those of member `to`.
 
         Each network stays the same function. Weight matching as in `numerics.alignment.match_weights`; for chains of
         `nn.Linear`, residual ones included, as `numerics.symmetry.hidden_units` finds them. ValueError for others.
         """
-        module, _ = self._blueprints.evaluated(self.specs[0], self.dtype)
-        units = hidden_units(module)
+        units = hidden_units(self._blueprints.evaluated(self.specs[0], self.dtype)[0])
         reference = self.layout.view(self.rows[to])
         aligned = self.rows.clone()
         for row in aligned:
@@ -229,17 +239,15 @@ class Cohort:
     def _loss(self) -> EmpiricalLoss:
         return self._evaluator.loss(self.specs[0], self.dtype, self._averages)
 
-    def _averages(self, rows: Tensor) -> Tensor:
+    def _averages(self, rows: Float[Tensor, "k size"]) -> Float[Tensor, "k averages"]:
         """What each row's network keeps of its member's training data, or of those that all members share."""
         self._require_data(rows, "train")
         specs = self.specs if len(rows) == len(self) else self.specs[:1] * len(rows)
         pairs = zip(specs, rows, strict=True)
         return torch.stack([self._evaluator.statistics(spec, row) for spec, row in pairs])
 
-    def _checked(self, rows: Tensor | None) -> Tensor:
-        if rows is None:
-            return self.rows
-        rows = torch.as_tensor(rows)
+    def _checked(self, rows: Tensor | None) -> Float[Tensor, "k size"]:
+        rows = self.rows if rows is None else torch.as_tensor(rows)
         if rows.dim() != 2 or rows.shape[1] != self.layout.size:
             raise ValueError(f"rows of shape {tuple(rows.shape)} must have the shape (k, {self.layout.size})")
         return rows.to(self.dtype)

@@ -15,6 +15,8 @@ from expzoo.system.randomness import stable_hash
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jaxtyping import Float, Int
+
     from expzoo.lab.trained import Trained
     from expzoo.spec.spec import Spec
 
@@ -25,20 +27,20 @@ class Predictions:
     def __init__(self) -> None:
         self._evaluator = Evaluator()
 
-    def logits(self, network: Trained, split: str) -> np.ndarray:
-        """What a network gives on a split: (n, classes) float64; those of its last finite row if it diverged."""
+    def logits(self, network: Trained, split: str) -> Float[np.ndarray, "n classes"]:
+        """What a network gives on a split in float64; those of its last finite row if it diverged."""
         spec = network.spec
         with exact_arithmetic():
             row = torch.from_numpy(network.row().copy())
             outputs = self._evaluator.outputs(spec, row, split)
         return outputs.double().numpy()
 
-    def pool(self, networks: Sequence[Trained], split: str) -> np.ndarray:
-        """The logits of networks that see the same data: (members, n, classes) float64."""
+    def pool(self, networks: Sequence[Trained], split: str) -> Float[np.ndarray, "members n classes"]:
+        """The logits of networks that see the same data in float64."""
         return np.stack([self.logits(network, split) for network in networks])
 
-    def labels(self, network: Trained, split: str) -> np.ndarray:
-        """The labels of a split as the network sees it: (n,) int64."""
+    def labels(self, network: Trained, split: str) -> Int[np.ndarray, " n"]:
+        """The labels of a split as the network sees it, int64."""
         spec = network.spec
         return self._evaluator.blueprints.split(spec, split)[1].numpy()
 

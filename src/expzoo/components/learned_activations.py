@@ -16,6 +16,7 @@ import numpy as np
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor, nn
 
 
@@ -80,8 +81,10 @@ def names_of(key: str, row: np.ndarray) -> dict[str, str]:
     return {"": encode(key, values, slopes), "/linear": encode(key, straight_pieces(values))}
 
 
-def small_network(row: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Values and slopes of f at x (n,), from the weights of g in a row (3 hidden + 1,)."""
+def small_network(
+    row: Float[Tensor, " weights"], x: Float[Tensor, " n"]
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Values and slopes of f at x, from the weights of g in a row of 3 hidden + 1."""
     import torch
     from torch.nn import functional
 

@@ -15,7 +15,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -73,8 +72,8 @@ class Report:
     command: str
     verdicts: tuple[Verdict, ...]
     pictures: tuple[Picture, ...] = ()
-    config: Mapping[str, Any] = field(default_factory=dict)
-    environment: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, object] = field(default_factory=dict)
     networks: Networks = field(default_factory=Networks)
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
@@ -130,7 +129,7 @@ def _read(path: Path) -> bytes:
         raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> dict[str, object]:
     """The object in a JSON file; empty if there is no file."""
     if not path.exists():
         return {}
@@ -143,7 +142,7 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def _yaml(path: Path) -> dict[str, object]:
     if not path.exists():
         return {}
     try:
@@ -157,7 +156,7 @@ def _yaml(path: Path) -> dict[str, Any]:
     return {str(name): value for name, value in content.items()}
 
 
-def _size(value: Any, sizes: dict[int, float]) -> float:
+def _size(value: object, sizes: dict[int, float]) -> float:
     """How many values are written out where YAML's aliases stand; infinite if one holds itself."""
     if not isinstance(value, dict | list):
         return 1
@@ -168,20 +167,20 @@ def _size(value: Any, sizes: dict[int, float]) -> float:
     return sizes[id(value)]
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return " ".join(value.split()) if isinstance(value, str) else ""
 
 
-def _items(value: Any) -> list[Any]:
+def _items(value: object) -> list[object]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _command(value: Any) -> str:
+def _command(value: object) -> str:
     """The command as one line, from text or a list of words."""
     return _text(value) or shlex.join(str(word) for word in _items(value))
 
 
-def _networks(value: Any) -> Networks:
+def _networks(value: object) -> Networks:
     counts = value if isinstance(value, dict) else {}
     whole = {name: counts.get(name) for name in ("trained", "cached", "diverged")}
     training, looking = (counts.get(name) for name in ("seconds", "looking_seconds"))

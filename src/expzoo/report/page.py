@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -93,7 +93,7 @@ def environment() -> Environment:
     return made
 
 
-def shell() -> dict[str, Any]:
+def shell() -> dict[str, str]:
     """The style and the script that every page has, and the script's hash, by which a page allows it."""
     script = "\n" + (_FOLDER / "page.js").read_text(encoding="utf-8")
     return {
@@ -185,7 +185,7 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import Any, TypedDict
 from xml.etree import ElementTree as ET
 
 from expzoo.report.figures.colours import THEME
@@ -29,7 +29,25 @@ _PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=\s]*")
 _DOCTYPE = re.compile(r"<!DOCTYPE[^<>\[\]]*>")
 
 
-def adopt(text: str, prefix: str, label: str) -> tuple[str, list[dict[str, Any]]]:
+class Series(TypedDict):
+    """One series of a panel; a point is its place on the picture, its name, its value and the ends of its interval."""
+
+    label: str
+    colour: str
+    points: list[list[float | str | None]]
+
+
+class Panel(TypedDict):
+    """What can be pointed at in one panel: where it lies on the picture, what its points and values are called."""
+
+    box: list[float]
+    along: str
+    point: str
+    value: str
+    series: list[Series]
+
+
+def adopt(text: str, prefix: str, label: str) -> tuple[str, list[Panel]]:
     """The SVG `text` ready to stand in a page as an image called `label`, and the values it carries for pointing.
 
     Every id gets the prefix, so that two pictures never share one. The colours of the theme become the page's.
@@ -120,7 +138,7 @@ def _local(tag: object) -> str:
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
-def _readings(root: ET.Element) -> list[dict[str, Any]]:
+def _readings(root: ET.Element) -> list[Panel]:
     """The values that `figures` writes beside the drawing; none if they are not as it writes them."""
     texts = [element.text or "" for element in root if element.get("id") == "readings"]
     try:
@@ -130,7 +148,7 @@ def _readings(root: ET.Element) -> list[dict[str, Any]]:
         return []
 
 
-def _panel(panel: dict[str, Any]) -> dict[str, Any]:
+def _panel(panel: dict[str, Any]) -> Panel:
     left, top, right, bottom = panel["box"]
     return {
         "box": [_number(edge) for edge in (left, top, right, bottom)],
@@ -141,7 +159,7 @@ def _panel(panel: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _series(series: dict[str, Any]) -> dict[str, Any]:
+def _series(series: dict[str, Any]) -> Series:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", series["colour"]):
         raise ValueError(f"{series['colour']} is no colour")
     points = [
@@ -157,7 +175,7 @@ def _series(series: dict[str, Any]) -> dict[str, Any]:
     return {"label": str(series["label"]), "colour": series["colour"], "points": points}
 
 
-def _number(value: Any) -> float:
+def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no number")
     return value

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from expzoo.config.identity import OF_NO_EFFECT
 from expzoo.config.registry import KINDS, SHARED
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 REPLICATE = "seed"
 """The key whose values are replicates of one setting: they are pooled, and intervals run over all of them."""
 
-Setting = tuple[Any, ...]
+Cell = float | str | None
+Setting = tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Run:
     """One finished job: its config by key, its verdicts, and the last value of everything it measured."""
 
     directory: Path
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     verdicts: tuple[Verdict, ...]
 
     @classmethod
@@ -154,12 +155,12 @@ def _named(jobs: Iterable[sweep_record.Job]) -> set[str]:
     }
 
 
-def _differing(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+def _differing(tables: Sequence[Mapping[str, object]]) -> list[str]:
     keys = dict.fromkeys(key for table in tables for key in table)
     return [key for key in keys if len({repr(table.get(key)) for table in tables}) > 1]
 
 
-def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     for key, value in node.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
@@ -167,11 +168,11 @@ def _flat(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{key}", value
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: object) -> Cell:
     """A value that can stand in a table: what is not one number or word is written out."""
     return value if value is None or isinstance(value, int | float | str) else str(value)
 
 
-def _order(value: Any) -> tuple[int, float, str]:
+def _order(value: Cell) -> tuple[int, float, str]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return (0, float(value), "") if number else (1, 0.0, str(value))

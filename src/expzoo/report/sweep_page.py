@@ -6,20 +6,22 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from expzoo.report import figures, page
 from expzoo.report.figures.sweep import MOST_SERIES, Point, Surface, draw
 from expzoo.report.model import pictures
-from expzoo.report.sweep_model import Comparison, Run
+from expzoo.report.sweep_model import Comparison, Run, Setting
 from expzoo.science import wording
 from expzoo.science.statistics import mean_interval
 from expzoo.store import run_directory
 from expzoo.system.files import write_atomically
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from expzoo.science.verdicts import Verdict
 
 TABLE = "comparison.csv"
@@ -84,7 +86,7 @@ def surfaces(comparison: Comparison) -> Iterator[Surface]:
     for (analysis, metric, split), own in comparison.measured.group_by(
         ["analysis", "metric", "split"], maintain_order=True
     ):
-        series: dict[str, dict[tuple[Any, ...], Point]] = {}
+        series: dict[str, dict[Setting, Point]] = {}
         for row in own.iter_rows(named=True):
             point = Point(row["mean"], row["low"], row["high"], row["n"])
             series.setdefault(row["series"], {})[comparison.settings[row["setting"]]] = point
@@ -94,7 +96,7 @@ def surfaces(comparison: Comparison) -> Iterator[Surface]:
             yield Surface(_file_name(f"{analysis}-{metric}-{split}"), title, unit, comparison.axes, series)
 
 
-def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Iterator[tuple[tuple[Any, ...], Point]]:
+def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Iterator[tuple[Setting, Point]]:
     """A claim's effect at each setting; where several runs replicate one, their mean with Student's interval."""
     for setting in comparison.settings:
         own = [v for run, v in judged if comparison.setting(run) == setting and np.isfinite(v.effect)]
@@ -119,7 +121,7 @@ def _jobs(comparison: Comparison) -> _Table:
     return _Table([*comparison.keys, *claims, "run"], rows[:MAX_ROWS], len(rows))
 
 
-def _spelled(comparison: Comparison) -> Any:
+def _spelled(comparison: Comparison) -> pl.DataFrame:
     """What was measured, with the settings spelled out."""
     import polars as pl
 
@@ -132,7 +134,7 @@ def _spelled(comparison: Comparison) -> Any:
     return pl.DataFrame([*spelled, *table.drop("setting").get_columns()])
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -35,7 +35,7 @@ class _Console(Console):
 
 
 def print_verdicts(
-    verdicts: Iterable[Verdict | Mapping[str, Any]], directory: Path | str, console: Console | None = None
+    verdicts: Iterable[Verdict | Mapping[str, object]], directory: Path | str, console: Console | None = None
 ) -> None:
     """Print the verdicts as a table (on a narrow terminal one below the other) and where the report of the run is.
 

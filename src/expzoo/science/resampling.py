@@ -27,6 +27,7 @@ from expzoo.science.statistics import (
 from expzoo.system.randomness import stable_hash
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
     from numpy.typing import ArrayLike
 
 Statistic = Callable[[np.ndarray], float]
@@ -49,14 +50,14 @@ def cluster_bootstrap(
     """The statistic of all clusters' values, each (size, ...), with the interval over resampled whole clusters."""
     parts = [finite_values(cluster) for cluster in clusters]
 
-    def of_clusters(chosen: np.ndarray) -> float:
+    def of_clusters(chosen: Int[np.ndarray, " clusters"]) -> float:
         return statistic(np.concatenate([parts[index] for index in chosen]))
 
     return _bootstrap(of_clusters, len(parts), "cluster bootstrap", level, draws, seed)
 
 
 def row_permutation(
-    tables: np.ndarray,
+    tables: Shaped[np.ndarray, "units rows columns"],
     statistic: Callable[[np.ndarray], np.ndarray],
     *,
     level: float = 0.95,
@@ -65,7 +66,7 @@ def row_permutation(
 ) -> Estimate:
     """How far the statistic exceeds its mean when every row is permuted by itself, and the one-sided p value of that.
 
-    `tables` is (units, rows, columns), `statistic` maps such an array to (units,). The p value is that of the mean over
+    `statistic` maps tables to one number for each unit. The p value is that of the mean over
     units; the interval is Student's over the units' excesses. So neither rows of uneven density nor one unit decide.
     """
     units = len(tables)
@@ -140,7 +141,7 @@ def _generator(purpose: str, seed: int) -> np.random.Generator:
     return np.random.default_rng(stable_hash("statistics", purpose, seed))
 
 
-def _signed_sums(values: np.ndarray) -> np.ndarray:
+def _signed_sums(values: Float[np.ndarray, " n"]) -> Float[np.ndarray, " sums"]:
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums + value, sums - value])

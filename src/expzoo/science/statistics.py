@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
     from numpy.typing import ArrayLike
 
 Method = Literal[
@@ -63,7 +64,7 @@ class Estimate:
         return replace(self, effect=self.effect * factor, low=self.low * factor, high=self.high * factor)
 
 
-def complete(*samples: ArrayLike) -> tuple[list[np.ndarray], int]:
+def complete(*samples: ArrayLike) -> tuple[list[Float[np.ndarray, "n ..."]], int]:
     """The samples without the units (first axis) at which any of them has diverged, and how many units that were.
 
     Diverged is what is not finite or is beyond 1e70. Dropping is a selection, so whoever drops must say how many.
@@ -76,7 +77,9 @@ def complete(*samples: ArrayLike) -> tuple[list[np.ndarray], int]:
     return [array[keep] for array in arrays], int(np.sum(~keep))
 
 
-def pair_on_seed(treatment: Mapping[int, float], baseline: Mapping[int, float]) -> tuple[np.ndarray, np.ndarray, int]:
+def pair_on_seed(
+    treatment: Mapping[int, float], baseline: Mapping[int, float]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], int]:
     """Both arms' values in the order of the seeds that have two finite ones, and how many seeds do not."""
     seeds = sorted(treatment.keys() & baseline.keys())
     (first, second), diverged = complete([treatment[seed] for seed in seeds], [baseline[seed] for seed in seeds])
@@ -167,7 +170,7 @@ def newcombe(successes: tuple[int, int], trials: tuple[int, int], *, level: floa
     return Estimate(effect, float(low), float(high), level, min(trials), "Newcombe")
 
 
-def holm(p_values: ArrayLike) -> np.ndarray:
+def holm(p_values: ArrayLike) -> Float[np.ndarray, " m"]:
     """The p values (m,) adjusted for m tests by Holm's (1979) step-down method, in the order given."""
     p = _sample(p_values)
     if np.any((p < 0) | (p > 1)):
@@ -178,8 +181,14 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     return adjusted
 
 
-def mean_interval(values: ArrayLike, *, level: float = 0.95) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean, low and high of a curve, each (points,): Student's interval over the first axis of values (seeds, points).
+def mean_interval(
+    values: ArrayLike, *, level: float = 0.95
+) -> tuple[
+    Float[np.ndarray | np.float64, "*points"],
+    Float[np.ndarray | np.float64, "*points"],
+    Float[np.ndarray | np.float64, "*points"],
+]:
+    """Mean, low and high of a curve: Student's interval over the first axis of values (seeds, points).
 
     For pictures: pointwise, and of width zero where all seeds agree. Low and high are NaN for fewer than two seeds.
     """
@@ -202,7 +211,7 @@ def n_needed(n: int, half_width: float, distance: float) -> int | None:
     return math.ceil(n * ratio**2)
 
 
-def finite_values(values: ArrayLike) -> np.ndarray:
+def finite_values(values: ArrayLike) -> Float[np.ndarray, "n ..."]:
     """The values as float64; ValueError if any of them has diverged."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0:
@@ -212,7 +221,7 @@ def finite_values(values: ArrayLike) -> np.ndarray:
     return array
 
 
-def student_interval(values: np.ndarray, scale: float, level: float, method: Method) -> Estimate:
+def student_interval(values: Float[np.ndarray, " n"], scale: float, level: float, method: Method) -> Estimate:
     """Student's interval; `scale` is the size of the numbers whose rounding errors are no spread."""
     n, effect = len(values), _mean(values)
     if n < 2:
@@ -245,18 +254,18 @@ def t_quantile(level: float, freedom: float) -> float:
     return float(stdtrit(freedom, (1 + level) / 2))
 
 
-def _differences(treatment: ArrayLike, baseline: ArrayLike) -> tuple[np.ndarray, float]:
+def _differences(treatment: ArrayLike, baseline: ArrayLike) -> tuple[Float[np.ndarray, " n"], float]:
     first, second = _sample(treatment), _sample(baseline)
     if len(first) != len(second):
         raise ValueError(f"pairs need as many values in both samples, not {len(first)} and {len(second)}")
     return first - second, max(np.abs(first).max(initial=0), np.abs(second).max(initial=0))
 
 
-def _usable(values: np.ndarray) -> np.ndarray:
+def _usable(values: Float[np.ndarray, "*axes"]) -> Bool[np.ndarray, "*axes"]:
     return np.abs(values) <= LARGEST
 
 
-def _sample(values: ArrayLike) -> np.ndarray:
+def _sample(values: ArrayLike) -> Float[np.ndarray, " n"]:
     array = finite_values(values)
     if array.ndim != 1:
         raise ValueError(f"a sample has the shape (n,), not {array.shape}")
@@ -268,5 +277,5 @@ def _check_count(successes: int, trials: int) -> None:
         raise ValueError(f"{successes} successes of {trials} trials cannot be")
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean(values: Float[np.ndarray, " n"]) -> float:
     return float(values.mean()) if len(values) else math.nan

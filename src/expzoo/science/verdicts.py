@@ -53,7 +53,7 @@ class Verdict:
         if faults:
             raise ValueError("; ".join(faults))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Plain numbers, text and lists; NaN is None."""
         return {name: _plain(value) for name, value in asdict(self).items()}
 
@@ -99,7 +99,7 @@ def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:
     return verdicts
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if isinstance(value, float):
@@ -107,7 +107,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _number(value: Any) -> Any:
+def _number(value: object) -> object:
     """None is NaN and an integer that fits is a float; anything else is left for the schema to judge."""
     if value is None:
         return math.nan
@@ -115,7 +115,7 @@ def _number(value: Any) -> Any:
     return float(value) if fits else value
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     data = dict(pairs)
     if len(data) < len(pairs):
         raise ValueError(f"an object has a field twice among {short([name for name, _ in pairs])}")
@@ -126,26 +126,26 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _is_text(value: Any) -> bool:
+def _is_text(value: object) -> bool:
     return isinstance(value, str) and not UNPRINTABLE.search(value)
 
 
-def _is_effect(value: Any) -> bool:
+def _is_effect(value: object) -> bool:
     return isinstance(value, float) and not math.isinf(value)
 
 
-def _is_interval(value: Any) -> bool:
+def _is_interval(value: object) -> bool:
     if not (isinstance(value, tuple) and len(value) == 2 and all(map(_is_effect, value))):
         return False
     low, high = value
     return low <= high or (math.isnan(low) and math.isnan(high))
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-Kind = tuple[str, Callable[[Any], bool]]
+Kind = tuple[str, Callable[[object], bool]]
 _TEXT: Kind = ("text without control characters", _is_text)
 _SCHEMA: dict[str, Kind] = {
     "claim": ("a name", lambda value: _is_text(value) and value != ""),

@@ -7,7 +7,6 @@ import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from expzoo.science.verdicts import Verdict
 
@@ -17,7 +16,7 @@ SPECK = 5e-7  # what six decimals show as 0
 OUTCOMES = ("supported", "not supported", "inconclusive", "withheld")
 
 
-def as_verdicts(verdicts: Iterable[Verdict | Mapping[str, Any]]) -> list[Verdict]:
+def as_verdicts(verdicts: Iterable[Verdict | Mapping[str, object]]) -> list[Verdict]:
     """Verdicts, or the JSON objects they became, as verdicts; ValueError names a field at fault."""
     return [v if isinstance(v, Verdict) else Verdict.from_json(dict(v)) for v in verdicts]
 

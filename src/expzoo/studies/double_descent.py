@@ -16,6 +16,8 @@ import numpy as np
 from expzoo.science.resampling import bca
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Real
+
     from expzoo.science.claims import Estimator
 
 FITTED = 10.0  # % of training error: the epsilon of the effective model complexity (Nakkiran et al. 2019, section 3)
@@ -25,18 +27,18 @@ TAIL = 2  # how many of the largest sizes are the far end
 
 @dataclass(frozen=True)
 class Curves:
-    """Values over seeds and sizes in increasing order: `sizes` (sizes,), `train` and `test` (seeds, sizes).
+    """Values over seeds and sizes in increasing order.
 
     `dropped` counts the seeds that are missing because one of their networks diverged.
     """
 
-    sizes: np.ndarray
-    train: np.ndarray
-    test: np.ndarray
+    sizes: Real[np.ndarray, " sizes"]
+    train: Float[np.ndarray, "seeds sizes"]
+    test: Float[np.ndarray, "seeds sizes"]
     dropped: int = 0
 
-    def stacked(self) -> np.ndarray:
-        """(seeds, 2, sizes): what a bootstrap over seeds resamples."""
+    def stacked(self) -> Float[np.ndarray, "seeds 2 sizes"]:
+        """What a bootstrap over seeds resamples."""
         return np.stack([self.train, self.test], 1)
 
     def tail_contrast(self) -> Estimator:
@@ -55,7 +57,7 @@ class Curves:
         """How many doublings of size the peak lies beyond the threshold."""
         logs = np.log2(self.sizes)
 
-        def distance(chosen: np.ndarray) -> float:
+        def distance(chosen: Float[np.ndarray, "seeds 2 sizes"]) -> float:
             train, test = chosen.mean(0)
             place = threshold(train)
             return between(logs, peak(test, window(train)[0])) - between(logs, place)
@@ -63,8 +65,8 @@ class Curves:
         return partial(bca, self.stacked(), distance, draws=DRAWS)
 
 
-def window(train: np.ndarray) -> tuple[int, int]:
-    """The places of the last size that is not fitted and of the first that is, from training errors (sizes,) in %.
+def window(train: Float[np.ndarray, " sizes"]) -> tuple[int, int]:
+    """The places of the last size that is not fitted and of the first that is, from training errors in %.
 
     If none or the first is fitted, the nearest two sizes.
     """
@@ -74,7 +76,7 @@ def window(train: np.ndarray) -> tuple[int, int]:
     return first - 1, first
 
 
-def threshold(train: np.ndarray) -> float:
+def threshold(train: Float[np.ndarray, " sizes"]) -> float:
     """The place, between those of the window, at which the training error crosses what counts as fitted."""
     low, high = window(train)
     if not train[low] > FITTED >= train[high]:
@@ -82,17 +84,17 @@ def threshold(train: np.ndarray) -> float:
     return low + float((train[low] - FITTED) / (train[low] - train[high]))
 
 
-def between(values: np.ndarray, place: float) -> float:
+def between(values: Float[np.ndarray, " sizes"], place: float) -> float:
     """The value at a place that need not be whole, by linear interpolation."""
     return float(np.interp(place, np.arange(len(values)), values))
 
 
-def first_minimum(test: np.ndarray, low: int) -> int:
+def first_minimum(test: Float[np.ndarray, " sizes"], low: int) -> int:
     """The place of the lowest test value at sizes below the threshold window, whose first place is `low`."""
     return int(np.argmin(test[: max(low, 1)]))
 
 
-def peak(test: np.ndarray, low: int) -> float:
+def peak(test: Float[np.ndarray, " sizes"], low: int) -> float:
     """The place of the highest test value beyond the first minimum, by a parabola through it and its neighbours."""
     start = first_minimum(test, low)
     top = start + int(np.argmax(test[start:]))
@@ -103,11 +105,11 @@ def peak(test: np.ndarray, low: int) -> float:
     return top + (float((left - right) / bend / 2) if bend < 0 else 0.0)
 
 
-def _over_tail(chosen: np.ndarray) -> float:
+def _over_tail(chosen: Float[np.ndarray, "seeds 2 sizes"]) -> float:
     train, test = chosen.mean(0)
     return between(test, threshold(train)) - float(test[-TAIL:].mean())
 
 
-def _over_first(chosen: np.ndarray) -> float:
+def _over_first(chosen: Float[np.ndarray, "seeds 2 sizes"]) -> float:
     train, test = chosen.mean(0)
     return between(test, threshold(train)) - float(test[first_minimum(test, window(train)[0])])

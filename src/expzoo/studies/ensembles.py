@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
+    from jaxtyping import Bool
 
 
-def law(table: pl.DataFrame, curves: Mapping[str, str], outside: np.ndarray) -> Figure:
+def law(table: pl.DataFrame, curves: Mapping[str, str], outside: Bool[np.ndarray, " sizes"]) -> Figure:
     """How far each curve lies above its limit: a power law is a straight line."""
     picture, (axes,) = figures.canvas(height=4.0)
     sizes = records.pivot(table, "size", arm="pool", metric=next(iter(curves)))[0]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import polars as pl
+    from jaxtyping import Float, Int
 
     from expzoo.analysis.contract import Setting
     from expzoo.lab.trained import Trained
@@ -91,9 +92,9 @@ class _Remembered:
 
     def __init__(self) -> None:
         self._predictions = Predictions()
-        self._logits: dict[tuple[str, str], np.ndarray] = {}
+        self._logits: dict[tuple[str, str], Float[np.ndarray, "n classes"]] = {}
 
-    def _of(self, network: Trained, split: str) -> np.ndarray:
+    def _of(self, network: Trained, split: str) -> Float[np.ndarray, "n classes"]:
         if (network.key, split) not in self._logits:
             self._logits[network.key, split] = self._predictions.logits(network, split).astype(np.float32)
         return self._logits[network.key, split]
@@ -147,8 +148,15 @@ def widest(model: Component, inputs: tuple[int, ...], outputs: int, budget: int,
     return low
 
 
-def cube(table: pl.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Seeds, budgets, parts, and values (seeds, budgets, parts) of the seeds that have all of them.
+def cube(
+    table: pl.DataFrame, metric: str
+) -> tuple[
+    Int[np.ndarray, " seeds"],
+    Int[np.ndarray, " budgets"],
+    Int[np.ndarray, " parts"],
+    Float[np.ndarray, "seeds budgets parts"],
+]:
+    """Seeds, budgets, parts, and the values of the seeds that have all of them.
 
     A seed of which a network diverged is left out; whoever calls says how many.
     """
@@ -161,13 +169,17 @@ def cube(table: pl.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray, np.n
     return seeds[whole], budgets, parts, values[whole]
 
 
-def best(values: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """The number of networks of least mean CNLL, values (seeds, ..., parts): shape (...)."""
+def best(
+    values: Float[np.ndarray, "seeds *cells parts"], parts: Int[np.ndarray, " parts"]
+) -> Int[np.ndarray, "*cells"]:
+    """The number of networks of least mean CNLL, `values`, in each cell."""
     return parts[values.mean(0).argmin(-1)]
 
 
-def best_interval(values: np.ndarray, parts: np.ndarray, draws: int = 999) -> tuple[np.ndarray, np.ndarray]:
-    """Between which numbers of networks the best one lies in 95 % of resamples of the seeds: low and high, (...)."""
+def best_interval(
+    values: Float[np.ndarray, "seeds *cells parts"], parts: Int[np.ndarray, " parts"], draws: int = 999
+) -> tuple[Int[np.ndarray, "*cells"], Int[np.ndarray, "*cells"]]:
+    """Between which numbers of networks the best one lies in 95 % of resamples of the seeds: low and high."""
     count = len(values)
     drawn = integers(0, "best split", 0, draws * count, count).reshape(draws, count)
     found = np.stack([best(values[chosen], parts) for chosen in drawn])

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 CLASSES = 10
 SEEDS = 2**32
@@ -77,15 +80,15 @@ class Recipe:
 
 
 class Signals(NamedTuple):
-    """x (n, final_seq_length) float64, y (n,) int64 and the order that x's positions were put in, None if in none."""
+    """Examples x in float64, labels y in int64 and the order that x's positions were put in, None if in none."""
 
-    x: np.ndarray
-    y: np.ndarray
-    positions: np.ndarray | None
+    x: Float[np.ndarray, "n positions"]
+    y: Int[np.ndarray, " n"]
+    positions: Int[np.ndarray, " positions"] | None
 
 
-def templates() -> np.ndarray:
-    """The ten digits as the package uses them: shape (10, 12), float64."""
+def templates() -> Float[np.ndarray, "10 12"]:
+    """The ten digits as the package uses them, float64."""
     x = np.array(_DRAWINGS)
     x -= x.mean(1, keepdims=True)
     x /= x.std(1, keepdims=True)
@@ -93,7 +96,7 @@ def templates() -> np.ndarray:
     return x / 6.0
 
 
-def generate(recipe: Recipe, seed: int, positions: np.ndarray | None = None) -> Signals:
+def generate(recipe: Recipe, seed: int, positions: Int[np.ndarray, " positions"] | None = None) -> Signals:
     """The examples of `seed` (modulo 2**32) in the package's order, before they are standardised.
 
     With `shuffle_seq` the positions have the order given, or else one of this seed's own.
@@ -111,8 +114,10 @@ def generate(recipe: Recipe, seed: int, positions: np.ndarray | None = None) -> 
     return Signals(x[..., positions], y, positions)
 
 
-def _examples(recipe: Recipe, template: np.ndarray, count: int, stream: np.random.RandomState) -> np.ndarray:
-    """`count` examples of one class, the next ones of the stream: shape (count, final_seq_length), float64."""
+def _examples(
+    recipe: Recipe, template: Float[np.ndarray, " 12"], count: int, stream: np.random.RandomState
+) -> Float[np.ndarray, "count positions"]:
+    """`count` examples of one class, the next ones of the stream."""
     length = recipe.dilated_length
     draws, shift, noise = _numbers(recipe, count, stream)
     low, high = recipe.padding
@@ -125,11 +130,13 @@ def _examples(recipe: Recipe, template: np.ndarray, count: int, stream: np.rando
     return _sampled(x, recipe.final_seq_length)
 
 
-def _numbers(recipe: Recipe, count: int, stream: np.random.RandomState) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _numbers(
+    recipe: Recipe, count: int, stream: np.random.RandomState
+) -> tuple[Float[np.ndarray, "count 3"], Int[np.ndarray, " count"], Float[np.ndarray, "count 2 length"]]:
     """The random numbers of `count` examples, in the package's order within each.
 
-    Uniform numbers for padding, scale and shear, (count, 3); translations, (count,) int64; normal numbers for the
-    correlated and the independent noise, (count, 2, dilated_length).
+    Uniform numbers for padding, scale and shear; translations; normal numbers for the correlated and the independent
+    noise at each position of the dilated signal.
     """
     length = recipe.dilated_length
     draws, shift = np.empty((count, 3)), np.empty(count, np.int64)
@@ -142,8 +149,10 @@ def _numbers(recipe: Recipe, count: int, stream: np.random.RandomState) -> tuple
     return draws, shift, noise
 
 
-def _dilated(template: np.ndarray, padding: np.ndarray, length: int) -> np.ndarray:
-    """The template with so many zeros after it, stretched to `length` positions: shape (n, length), float64."""
+def _dilated(
+    template: Float[np.ndarray, " 12"], padding: Int[np.ndarray, " n"], length: int
+) -> Float[np.ndarray, "n length"]:
+    """The template with so many zeros after it, stretched to `length` positions."""
     # Whether a value is exactly 0 decides about its noise, so this step leaves the rounding to np.interp, as does the
     # package; there are only as many different signals as amounts of padding.
     amounts, which = np.unique(padding, return_inverse=True)
@@ -155,8 +164,8 @@ def _dilated(template: np.ndarray, padding: np.ndarray, length: int) -> np.ndarr
     return np.stack(signals)[which]
 
 
-def _sampled(x: np.ndarray, length: int) -> np.ndarray:
-    """Each row of x, shape (n, m), linearly interpolated at `length` even places, with the roundings of np.interp."""
+def _sampled(x: Float[np.ndarray, "n positions"], length: int) -> Float[np.ndarray, "n length"]:
+    """Each row of x linearly interpolated at `length` even places, with the roundings of np.interp."""
     have, want = np.linspace(0, 1, x.shape[1]), np.linspace(0, 1, length)
     place = np.searchsorted(have, want, side="right") - 1
     left = np.minimum(place, len(have) - 2)

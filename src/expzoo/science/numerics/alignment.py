@@ -10,6 +10,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
     from expzoo.science.numerics.symmetry import HiddenUnits
 
 Parameters = Mapping[str, Tensor]
@@ -19,12 +21,14 @@ FRANK_WOLFE_STEPS = 30  # as many as the authors take
 LEAST_GAIN = 1e-12  # relative to the squared weights: less is rounding
 
 
-def permuted(parameters: Parameters, units: Sequence[HiddenUnits], orders: Sequence[Tensor]) -> dict[str, Tensor]:
+def permuted(
+    parameters: Parameters, units: Sequence[HiddenUnits], orders: Sequence[Int[Tensor, " _"]]
+) -> dict[str, Tensor]:
     """The parameters of the same function with unit `orders[g][i]` of group g in place i."""
     return _reordered(parameters, units, orders)
 
 
-def match_weights(units: Sequence[HiddenUnits], reference: Parameters, other: Parameters) -> list[Tensor]:
+def match_weights(units: Sequence[HiddenUnits], reference: Parameters, other: Parameters) -> list[Int[Tensor, " _"]]:
     """The order of each group of hidden units in which the weights of `other` are nearest to those of `reference`.
 
     Maximises the sum over parameters of <reference, permuted other>, which is the same as minimising the L2 distance,
@@ -44,7 +48,7 @@ def match_weights(units: Sequence[HiddenUnits], reference: Parameters, other: Pa
         other: parameters by name, of the same shapes.
 
     Returns:
-        For each group the order (width,) of int64, as `permuted` takes it.
+        For each group the order of its units, int64, as `permuted` takes it.
     """
     a = {name: value.double() for name, value in reference.items()}
     b = {name: value.double() for name, value in other.items()}
@@ -91,7 +95,11 @@ def _steps(
     return [_quadratic(gains, pairs, start) for start in (present, torch.full_like(gains, 1 / len(gains)))]
 
 
-def _quadratic(gains: Tensor, pairs: Sequence[tuple[Tensor, Tensor]], start: Tensor) -> Tensor:
+def _quadratic(
+    gains: Float[Tensor, "width width"],
+    pairs: Sequence[tuple[Float[Tensor, "width width"], Float[Tensor, "width width"]]],
+    start: Float[Tensor, "width width"],
+) -> Int[Tensor, " width"]:
     """The order of the permutation matrix P at which <gains, P> + sum of <A, P B P'> over `pairs` is large.
 
     Vogelstein et al. 2015, "Fast approximate quadratic programming for graph matching", section 3: Frank-Wolfe over
@@ -122,8 +130,8 @@ def _gains(
     b: Parameters,
     orders: Sequence[Tensor],
     without: set[str],
-) -> Tensor:
-    """Entry (i, j): the inner product of all weights of unit i in `a` with those of unit j in `b`, (width, width).
+) -> Float[Tensor, "width width"]:
+    """Entry (i, j): the inner product of all weights of unit i in `a` with those of unit j in `b`.
 
     The other axes of b's weights are in their present `orders`; parameters called in `without` do not count.
     """
@@ -148,7 +156,7 @@ def _reordered(
     return result
 
 
-def _assigned(gains: Tensor) -> Tensor:
+def _assigned(gains: Float[Tensor, "width width"]) -> Int[Tensor, " width"]:
     return torch.from_numpy(linear_sum_assignment(gains.numpy(), maximize=True)[1])
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Real
 
-def weighted_mean(values: Tensor, weights: Sequence[float] | Tensor | None = None) -> Tensor:
-    """The mean over axis 0, (k, ...) -> (...) float64; `weights` (k,) are divided by their sum, None: all are equal.
+
+def weighted_mean(
+    values: Real[Tensor, " k *rest"], weights: Sequence[float] | Real[Tensor, " k"] | None = None
+) -> Float[Tensor, "*rest"]:
+    """The mean over axis 0 in float64; `weights` are divided by their sum, None: all are equal.
 
     ValueError if the weights do not fit, or if their sum is zero or not finite.
 

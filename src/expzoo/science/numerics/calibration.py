@@ -1,40 +1,46 @@
 """Calibration: one temperature by maximum likelihood, and how far confidence and accuracy are apart.
 
 Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks" (arXiv 1706.04599), sections 2 and 4.2.
-Logits are float64 arrays (n, classes), labels int64 (n,); calibration errors are in percent.
+Logits are float64, labels int64; calibration errors are in percent.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 HOTTEST = 100.0  # the temperature is sought between 1 / HOTTEST and HOTTEST
 BINS = 15  # Guo et al. 2017, table 1
 
 
-def log_softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+def log_softmax(
+    logits: Float[np.ndarray, "*axes classes"], temperature: float = 1.0
+) -> Float[np.ndarray, "*axes classes"]:
     """Log-probabilities of logits over a temperature, along the last axis, in float64."""
     scaled = np.asarray(logits, np.float64) / temperature
     scaled = scaled - scaled.max(-1, keepdims=True)
     return scaled - np.log(np.exp(scaled).sum(-1, keepdims=True))
 
 
-def nll(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean negative log-likelihood of labels (n,) in nats."""
+def nll(log_probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> float:
+    """Mean negative log-likelihood of labels in nats."""
     return float(-np.take_along_axis(log_probabilities, labels[:, None], 1).mean())
 
 
-def brier(log_probabilities: np.ndarray, labels: np.ndarray) -> float:
+def brier(log_probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> float:
     """Mean squared distance of the probabilities from the one-hot labels, from 0 to 2 (Brier 1950)."""
     distance = np.exp(log_probabilities)
     distance[np.arange(len(labels)), labels] -= 1
     return float(np.square(distance).sum(1).mean())
 
 
-def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+def fit_temperature(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> float:
     """The temperature T with the highest likelihood of softmax(logits / T), from 0.01 to 100.
 
     Newton's method for log T with bisection where it would leave the bracket: the likelihood is concave in 1 / T, so
@@ -61,7 +67,9 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     return math.exp(place)
 
 
-def _slope(logits: np.ndarray, labels: np.ndarray, log_temperature: float) -> tuple[float, float]:
+def _slope(
+    logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"], log_temperature: float
+) -> tuple[float, float]:
     """First and second derivative of the mean NLL with respect to log T."""
     beta = math.exp(-log_temperature)
     probabilities = np.exp(log_softmax(logits * beta))
@@ -71,7 +79,7 @@ def _slope(logits: np.ndarray, labels: np.ndarray, log_temperature: float) -> tu
     return -beta * excess, beta * excess + beta**2 * float(variance.mean())
 
 
-def temperature_by_search(logits: np.ndarray, labels: np.ndarray) -> float:
+def temperature_by_search(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> float:
     """As `fit_temperature`, independently: SciPy's bounded search for the least NLL, no derivative in it."""
     from scipy.optimize import minimize_scalar
 
@@ -94,11 +102,11 @@ def _checked(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How often (n examples) predictions of a bin's confidence were right: each array (bins,), empty bins NaN."""
+    """How often (n examples) predictions of a bin's confidence were right; empty bins are NaN."""
 
-    count: np.ndarray
-    confidence: np.ndarray
-    accuracy: np.ndarray
+    count: Float[np.ndarray, " bins"]
+    confidence: Float[np.ndarray, " bins"]
+    accuracy: Float[np.ndarray, " bins"]
 
     @property
     def error(self) -> float:
@@ -107,43 +115,53 @@ class Reliability:
         return float(100.0 * (self.count * gaps).sum() / self.count.sum())
 
 
-def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> Reliability:
+def reliability(confidence: Float[np.ndarray, " n"], correct: Float[np.ndarray, " n"], bins: int = BINS) -> Reliability:
     """By bins ((i - 1) / m, i / m] of equal width: a confidence of 1.0 falls into the last."""
     places = np.clip(np.ceil(confidence * bins).astype(np.int64), 1, bins) - 1
     return _binned(confidence, correct, places, bins)
 
 
-def reliability_by_mass(confidence: np.ndarray, correct: np.ndarray, bins: int = BINS) -> Reliability:
+def reliability_by_mass(
+    confidence: Float[np.ndarray, " n"], correct: Float[np.ndarray, " n"], bins: int = BINS
+) -> Reliability:
     """By bins with equal numbers of examples, or one fewer (Nguyen & O'Connor 2015); ties go by their order."""
     places = np.empty(len(confidence), np.int64)
     places[np.argsort(confidence, kind="stable")] = np.arange(len(confidence)) * bins // len(confidence)
     return _binned(confidence, correct, places, bins)
 
 
-def _binned(confidence: np.ndarray, correct: np.ndarray, places: np.ndarray, bins: int) -> Reliability:
+def _binned(
+    confidence: Float[np.ndarray, " n"], correct: Float[np.ndarray, " n"], places: Int[np.ndarray, " n"], bins: int
+) -> Reliability:
     count = np.bincount(places, minlength=bins).astype(np.float64)
     with np.errstate(invalid="ignore"):
         sums = [np.bincount(places, weights=values, minlength=bins) / count for values in (confidence, correct)]
     return Reliability(count, *sums)
 
 
-def predicted(log_probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence of the predicted class and whether it is the right one, as 0 and 1: both (n,) float64."""
+def predicted(
+    log_probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Confidence of the predicted class and whether it is the right one, as 0 and 1."""
     probabilities = np.exp(log_probabilities)
     return probabilities.max(1), (probabilities.argmax(1) == labels).astype(np.float64)
 
 
-def ece(log_probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
+def ece(log_probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"], bins: int = BINS) -> float:
     """Expected calibration error with bins of equal width, in percent."""
     return reliability(*predicted(log_probabilities, labels), bins).error
 
 
-def ece_by_mass(log_probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
+def ece_by_mass(
+    log_probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"], bins: int = BINS
+) -> float:
     """Expected calibration error with bins of equal numbers of examples, in percent."""
     return reliability_by_mass(*predicted(log_probabilities, labels), bins).error
 
 
-def ece_class_wise(log_probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> float:
+def ece_class_wise(
+    log_probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"], bins: int = BINS
+) -> float:
     """The mean over classes of the calibration error of that class's probability, in percent.
 
     Kull et al. 2019, "Beyond temperature scaling", eq. 3: each class against the rest, bins of equal width.
@@ -153,7 +171,9 @@ def ece_class_wise(log_probabilities: np.ndarray, labels: np.ndarray, bins: int 
     return float(np.mean([reliability(probabilities[:, k], (labels == k) * 1.0, bins).error for k in classes]))
 
 
-def scores(log_probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> dict[str, float]:
+def scores(
+    log_probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"], bins: int = BINS
+) -> dict[str, float]:
     """Everything that is measured of predictions: accuracy (%), nll, brier and the three calibration errors (%)."""
     _, correct = predicted(log_probabilities, labels)
     return {

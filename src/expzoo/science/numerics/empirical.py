@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -10,6 +11,9 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.func import grad, vmap
 
 from expzoo.science.numerics.hessian import hvp
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 LossOfRow = Callable[..., Tensor]
 
@@ -25,7 +29,7 @@ class EmpiricalLoss:
     of the data. How the data are cut depends on `memory_bytes` and the function, never on how many rows there are.
 
     Wherever `x` and `y` stand, all rows see the same examples, x (n, ...) and y (n, ...), or with `shared=False` each
-    its own, x (rows, n, ...) and y (rows, n, ...). Rows are batched by `torch.func.vmap`, so the last bits of a
+    its own, x (k, n, ...) and y (k, n, ...). Rows are batched by `torch.func.vmap`, so the last bits of a
     derivative may depend on how many rows are computed together.
     """
 
@@ -35,28 +39,40 @@ class EmpiricalLoss:
         memory_bytes: int = MEMORY_BYTES,
         held: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """`held(rows)` (rows, k) goes with each row and is held in place while the function is differentiated.
+        """`held(rows)`, k of them, goes with each row and is held in place while the function is differentiated.
 
-        The function then takes `(row, held (k,), x, y)`.
+        The function then takes `(row, held, x, y)`.
         """
         self.function, self.memory_bytes, self._hold = function, memory_bytes, held
         self._seen: tuple[Tensor, Tensor] | None = None
         self._costs: dict[tuple[torch.Size, torch.dtype], int] = {}
 
-    def grad(self, rows: Tensor, x: Tensor, y: Tensor, *, shared: bool = True) -> Tensor:
-        """dL/dw at each row: (rows, size)."""
+    def grad(
+        self, rows: Float[Tensor, "k size"], x: Tensor, y: Tensor, *, shared: bool = True
+    ) -> Float[Tensor, "k size"]:
+        """dL/dw at each row."""
         return self._mean(grad(self.function), (rows,), x, y, shared=shared)
 
-    def hvp(self, rows: Tensor, vectors: Tensor, x: Tensor, y: Tensor, *, shared: bool = True) -> Tensor:
-        """The Hessian of L at each row times the vector of that row: vectors (rows, size) -> (rows, size)."""
+    def hvp(
+        self,
+        rows: Float[Tensor, "k size"],
+        vectors: Float[Tensor, "k size"],
+        x: Tensor,
+        y: Tensor,
+        *,
+        shared: bool = True,
+    ) -> Float[Tensor, "k size"]:
+        """The Hessian of L at each row times the vector of that row."""
 
         def product(row: Tensor, vector: Tensor, *rest: Tensor) -> Tensor:
             return hvp(lambda at: self.function(at, *rest), row, vector)
 
         return self._mean(product, (rows, vectors), x, y, shared=shared)
 
-    def per_example_grad(self, rows: Tensor, x: Tensor, y: Tensor, *, shared: bool = True) -> Tensor:
-        """dl/dw at each row for each example alone: (rows, n, size). Their mean over examples is `grad`."""
+    def per_example_grad(
+        self, rows: Float[Tensor, "k size"], x: Tensor, y: Tensor, *, shared: bool = True
+    ) -> Float[Tensor, "k n size"]:
+        """dl/dw at each row for each example alone. Their mean over examples is `grad`."""
 
         def one(row: Tensor, *rest: Tensor) -> Tensor:
             *held, x, y = rest

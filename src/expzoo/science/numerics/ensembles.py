@@ -1,6 +1,6 @@
 """Ensembles drawn from one pool of networks: predictions averaged, curves against their size, temperature.
 
-`pool` is log-probabilities or logits (members, n, classes) in float64. Lakshminarayanan, Pritzel & Blundell 2017,
+`pool` is log-probabilities or logits in float64. Lakshminarayanan, Pritzel & Blundell 2017,
 "Deep ensembles", section 2.4; Ashukha et al. 2020, "Pitfalls of in-domain uncertainty estimation", section 4;
 Lobacheva et al. 2020, "On power laws in deep ensembles", section 3.
 """
@@ -18,19 +18,21 @@ from expzoo.system.randomness import permutation
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jaxtyping import Float, Int
+
 _TINY = float(np.finfo(np.float64).tiny)
 When = Literal["before", "after"]
 """Whether a temperature divides the members' logits, or the logarithm of their averaged probabilities."""
 
 
-def average(pool: np.ndarray) -> np.ndarray:
-    """The logarithm of the mean of the probabilities of log-probabilities (members, ...): shape (...)."""
+def average(pool: Float[np.ndarray, " members *rest"]) -> Float[np.ndarray, "*rest"]:
+    """The logarithm of the mean over members of the probabilities of log-probabilities."""
     highest = pool.max(0)
     return highest + np.log(np.exp(pool - highest).mean(0))
 
 
-def fit_before(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature of all members' logits (members, n, classes) at which their average is likeliest.
+def fit_before(logits: Float[np.ndarray, "members n classes"], labels: Int[np.ndarray, " n"]) -> float:
+    """The temperature of all members' logits at which their average is likeliest.
 
     The likelihood of an average need not have one maximum in log T: the best of a coarse grid, then a bounded search.
     """
@@ -45,15 +47,20 @@ def fit_before(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-4}).x))
 
 
-def calibrated(logits: np.ndarray, validation: np.ndarray, labels: np.ndarray, when: When) -> np.ndarray:
-    """Log-probabilities of an ensemble's logits (members, n, classes), its temperature fitted on validation data."""
+def calibrated(
+    logits: Float[np.ndarray, "members n classes"],
+    validation: Float[np.ndarray, "members validation classes"],
+    labels: Int[np.ndarray, " validation"],
+    when: When,
+) -> Float[np.ndarray, "n classes"]:
+    """Log-probabilities of an ensemble's logits, its temperature fitted on validation data."""
     if when == "before":
         return average(log_softmax(logits, fit_before(validation, labels)))
     temperature = fit_temperature(average(log_softmax(validation)), labels)
     return log_softmax(average(log_softmax(logits)), temperature)
 
 
-def disagreement(pool: np.ndarray) -> float:
+def disagreement(pool: Float[np.ndarray, "members n classes"]) -> float:
     """How often two members predict different classes, in percent, over all pairs."""
     votes = pool.argmax(-1)
     members, classes = len(votes), pool.shape[-1]
@@ -62,8 +69,8 @@ def disagreement(pool: np.ndarray) -> float:
     return float(100 * (1 - agreeing.mean()))
 
 
-def subsets(members: int, size: int, draws: int) -> np.ndarray:
-    """Ensembles of `size` members without replacement: (ensembles, size). Each order of the pool is cut into some.
+def subsets(members: int, size: int, draws: int) -> Int[np.ndarray, "ensembles size"]:
+    """Ensembles of `size` members without replacement. Each order of the pool is cut into some.
 
     There are `draws` orders, so all of members // size * draws ensembles; an ensemble of one is every member once.
     """
@@ -72,10 +79,12 @@ def subsets(members: int, size: int, draws: int) -> np.ndarray:
     return np.concatenate([order[: count * size].reshape(count, size) for order in chosen])
 
 
-def nll_curve(likelihoods: np.ndarray, sizes: Sequence[int], draws: int) -> np.ndarray:
-    """The NLL of ensembles of each size, averaged over `subsets` of the pool: (sizes,), NaN where it holds none.
+def nll_curve(
+    likelihoods: Float[np.ndarray, "members n"], sizes: Sequence[int], draws: int
+) -> Float[np.ndarray, " sizes"]:
+    """The NLL of ensembles of each size, averaged over `subsets` of the pool, NaN where it holds none.
 
-    `likelihoods` (members, n) are the probabilities of the true classes, all that an average's NLL depends on.
+    `likelihoods` are the probabilities of the true classes, all that an average's NLL depends on.
     """
     curve = []
     for size in sizes:
@@ -85,8 +94,10 @@ def nll_curve(likelihoods: np.ndarray, sizes: Sequence[int], draws: int) -> np.n
     return np.array(curve)
 
 
-def true_likelihoods(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The probability of the true class by each member: (members, n)."""
+def true_likelihoods(
+    log_probabilities: Float[np.ndarray, "members n classes"], labels: Int[np.ndarray, " n"]
+) -> Float[np.ndarray, "members n"]:
+    """The probability of the true class by each member."""
     return np.exp(np.take_along_axis(log_probabilities, labels[None, :, None], 2)[:, :, 0])
 
 
@@ -96,11 +107,14 @@ def key_of(keys: Sequence[str]) -> str:
 
 
 def calibrated_curve(
-    shares: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], sizes: Sequence[int], most: int
-) -> np.ndarray:
-    """As `nll_curve`, of averages calibrated afterwards, of at most so many ensembles of each size: (sizes,).
+    shares: Mapping[str, Float[np.ndarray, "members _ classes"]],
+    labels: Mapping[str, Int[np.ndarray, " _"]],
+    sizes: Sequence[int],
+    most: int,
+) -> Float[np.ndarray, " sizes"]:
+    """As `nll_curve`, of averages calibrated afterwards, of at most so many ensembles of each size.
 
-    `shares` are the members' probabilities (members, n, classes) on the splits validation and test, with their labels.
+    `shares` are the members' probabilities on the splits validation and test, with their labels.
     """
     curve = []
     for size in sizes:
@@ -112,6 +126,8 @@ def calibrated_curve(
     return np.array(curve)
 
 
-def calibrated_mean(means: Mapping[str, np.ndarray], labels: np.ndarray) -> np.ndarray:
+def calibrated_mean(
+    means: Mapping[str, Float[np.ndarray, "_ classes"]], labels: Int[np.ndarray, " validation"]
+) -> Float[np.ndarray, "test classes"]:
     """Averaged log-probabilities of the split test at the temperature fitted to those of the split validation."""
     return log_softmax(means["test"], fit_temperature(means["validation"], labels))

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from torch.func import grad, jvp
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
     from torch import Tensor
 
 
-def hvp(function: Callable[[Tensor], Tensor], point: Tensor, vector: Tensor) -> Tensor:
-    """The Hessian of `function` at `point` times `vector`: d/de grad f(w + e v) at e = 0, (size,) -> (size,).
+def hvp(
+    function: Callable[[Tensor], Tensor], point: Float[Tensor, " size"], vector: Float[Tensor, " size"]
+) -> Float[Tensor, " size"]:
+    """The Hessian of `function` at `point` times `vector`: d/de grad f(w + e v) at e = 0.
 
     Pearlmutter 1994, "Fast exact multiplication by the Hessian": exact up to rounding, at the cost of about two
     gradients; forward mode over reverse mode, so that memory is that of a gradient. `function` maps (size,) to a 0-d

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,6 +11,9 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from torch import Tensor
 
 from expzoo.system.randomness import uniforms
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 Product = Callable[[Tensor], Tensor]
 
@@ -25,8 +29,8 @@ def top_eigenvalues(
     tolerance: float = 1e-6,
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
-) -> Tensor:
-    """The k algebraically largest eigenvalues of a symmetric matrix, largest first: (k,). See `top_eigenpairs`.
+) -> Float[Tensor, " k"]:
+    """The k algebraically largest eigenvalues of a symmetric matrix, largest first. See `top_eigenpairs`.
 
     >>> diagonal = torch.arange(100, dtype=torch.float64)
     >>> top_eigenvalues(lambda v: diagonal * v, 100, 3).round(decimals=6)
@@ -44,8 +48,8 @@ def top_eigenpairs(
     tolerance: float = 1e-6,
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
-) -> tuple[Tensor, Tensor]:
-    """The k algebraically largest eigenvalues (k,), largest first, and their eigenvectors (k, size) of unit length.
+) -> tuple[Float[Tensor, " k"], Float[Tensor, "k size"]]:
+    """The k algebraically largest eigenvalues, largest first, and their eigenvectors of unit length.
 
     Implicitly restarted Lanczos of ARPACK (Lehoucq, Sorensen & Yang 1998, "ARPACK Users' Guide", chapter 4), through
     `scipy.sparse.linalg.eigsh`: typically 20 to 60 products for the outliers of a Hessian, and max(2 k + 1, 20) vectors
@@ -93,9 +97,13 @@ def _on_arrays(matvec: Product, dtype: torch.dtype) -> Callable[[np.ndarray], np
 
 
 def _arpack(
-    product: Callable[[np.ndarray], np.ndarray], k: int, start: np.ndarray, iterations: int, tolerance: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest eigenvalues (k,) and their eigenvectors (size, k), in no order."""
+    product: Callable[[np.ndarray], np.ndarray],
+    k: int,
+    start: Float[np.ndarray, " size"],
+    iterations: int,
+    tolerance: float,
+) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "size k"]]:
+    """The k largest eigenvalues and their eigenvectors, in no order."""
     shape = len(start), len(start)
     operator = LinearOperator(shape, matvec=product, dtype=start.dtype)  # type: ignore[call-arg]
     try:

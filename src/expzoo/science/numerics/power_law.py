@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Real
 
 Form = Literal["power law", "exponential", "logarithm"]
 Basis = Callable[[np.ndarray, float | np.ndarray], np.ndarray]
@@ -36,14 +39,20 @@ class Law:
     scale: float
     rate: float
 
-    def __call__(self, x: np.ndarray | float) -> np.ndarray:
+    @overload
+    def __call__(self, x: Real[np.ndarray, "*axes"]) -> Float[np.ndarray, "*axes"]: ...
+
+    @overload
+    def __call__(self, x: float | np.number) -> np.float64: ...
+
+    def __call__(self, x: Real[np.ndarray | np.number, "*axes"] | float) -> Float[np.ndarray | np.float64, "*axes"]:
         """The values at x."""
         basis, _ = _BASES[self.form]
         return self.level + self.scale * basis(np.asarray(x, np.float64), self.rate)
 
 
-def fit(x: np.ndarray, y: np.ndarray, form: Form = "power law") -> Law:
-    """The law of this form nearest to y at x > 0, both (n,), in the sum of squares.
+def fit(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], form: Form = "power law") -> Law:
+    """The law of this form nearest to y at x > 0 in the sum of squares.
 
     Raises:
         ValueError: fewer points than parameters (3, or 2 of a logarithm), or a value that is not finite.
@@ -59,7 +68,9 @@ def fit(x: np.ndarray, y: np.ndarray, form: Form = "power law") -> Law:
     return Law(form, float(y.mean() - scale * values.mean()), scale, rate)
 
 
-def _best_rate(x: np.ndarray, y: np.ndarray, basis: Basis, bounds: tuple[float, float]) -> float:
+def _best_rate(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], basis: Basis, bounds: tuple[float, float]
+) -> float:
     """The rate of least error: the best of a grid of equal ratios, then of finer grids between its neighbours."""
     low, high = bounds
     rates = -np.geomspace(-low, -high, _GRID)
@@ -71,38 +82,38 @@ def _best_rate(x: np.ndarray, y: np.ndarray, basis: Basis, bounds: tuple[float, 
     return float((low + high) / 2)
 
 
-def _slopes(values: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The scale of each basis (rates, n) that brings level + scale * basis nearest to y (n,): (rates,)."""
+def _slopes(values: Float[np.ndarray, "rates n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " rates"]:
+    """The scale of each basis that brings level + scale * basis nearest to y."""
     centred = values - values.mean(1, keepdims=True)
     spread = np.square(centred).sum(1)
     return np.divide(centred @ (y - y.mean()), spread, out=np.zeros(len(values)), where=spread > 0)
 
 
-def _errors(values: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The sum of squares that the best level and scale leave of y (n,), for each basis (rates, n): (rates,)."""
+def _errors(values: Float[np.ndarray, "rates n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " rates"]:
+    """The sum of squares that the best level and scale leave of y, for each basis."""
     centred = values - values.mean(1, keepdims=True)
     return np.square(y - y.mean() - _slopes(values, y)[:, None] * centred).sum(1)
 
 
-def miss(x: np.ndarray, y: np.ndarray, outside: np.ndarray, form: Form) -> float:
+def miss(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"], form: Form) -> float:
     """How far the law fitted where `outside` is False lies from y where it is True: the mean absolute error."""
     law = fit(x[~outside], y[~outside], form)
     return float(np.abs(law(x[outside]) - y[outside]).mean())
 
 
-def exponent(x: np.ndarray, y: np.ndarray, outside: np.ndarray) -> float:
+def exponent(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"]) -> float:
     """The exponent of the power law fitted where `outside` is False."""
     return fit(x[~outside], y[~outside]).rate
 
 
-def excess(form: Form, x: np.ndarray, y: np.ndarray, outside: np.ndarray) -> float:
+def excess(form: Form, x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"]) -> float:
     """How much further this law misses the outside than a power law, in % of the fall of y from its first value."""
     misses = [miss(x, y, outside, law) for law in (form, "power law")]
     fall = float(y[0] - y.min())
     return 100 * (misses[0] - misses[1]) / fall if fall > 0 else float("nan")
 
 
-def nearest(x: np.ndarray, y: np.ndarray, outside: np.ndarray) -> Form:
+def nearest(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"]) -> Form:
     """The law that misses the outside least."""
     return min(FORMS, key=lambda form: miss(x, y, outside, form))
 

@@ -6,24 +6,33 @@ solution shows double descent with its peak at as many features as examples, wha
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from expzoo.system.randomness import normals
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Real
 
-def directions(seed: int, inputs: int, features: int) -> np.ndarray:
-    """Random directions of variance 1 / inputs, (inputs, features); more features keep the first ones."""
+
+def directions(seed: int, inputs: int, features: int) -> Float[np.ndarray, "inputs features"]:
+    """Random directions of variance 1 / inputs; more features keep the first ones."""
     drawn = [normals(seed, "random feature", place, inputs) for place in range(features)]
     return np.stack(drawn, 1) / np.sqrt(inputs)
 
 
-def relu_features(x: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """relu(x w) for each direction: x (n, inputs), drawn (inputs, features) -> (n, features) float64."""
+def relu_features(
+    x: Real[np.ndarray, "n ..."], drawn: Float[np.ndarray, "inputs features"]
+) -> Float[np.ndarray, "n features"]:
+    """relu(x w) for each direction, in float64; the numbers of an example are its inputs."""
     return np.maximum(x.reshape(len(x), -1).astype(np.float64) @ drawn, 0.0)
 
 
-def fit(features: np.ndarray, targets: np.ndarray, ridge: float = 0.0) -> np.ndarray:
-    """Weights (features, outputs) of least squares for targets (n, outputs).
+def fit(
+    features: Float[np.ndarray, "n features"], targets: Float[np.ndarray, "n outputs"], ridge: float = 0.0
+) -> Float[np.ndarray, "features outputs"]:
+    """Weights of least squares for targets.
 
     Of equally good ones those of the smallest norm; with `ridge` the minimiser of
     |features w - targets|^2 + ridge |w|^2. ValueError for a negative ridge.
@@ -38,6 +47,6 @@ def fit(features: np.ndarray, targets: np.ndarray, ridge: float = 0.0) -> np.nda
     return features.T @ np.linalg.solve(features @ features.T + ridge * np.eye(examples), targets)
 
 
-def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Targets (n, classes) float64 of labels (n,), centred so that guessing the frequencies of equal classes is 0."""
+def one_hot(labels: Int[np.ndarray, " n"], classes: int) -> Float[np.ndarray, "n classes"]:
+    """Targets float64 of labels, centred so that guessing the frequencies of equal classes is 0."""
     return np.eye(classes)[labels] - 1.0 / classes

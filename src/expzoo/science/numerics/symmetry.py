@@ -140,6 +140,6 @@ class _Reader:
         raise ValueError(f"the hidden units of {model} cannot be permuted: it has {what}; known are {SUPPORTED}")
 
 
-def _name(target: Any) -> str:
+def _name(target: object) -> str:
     name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
     return name.lower().replace("_", "")

@@ -12,6 +12,8 @@ from expzoo.science.resampling import bca
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jaxtyping import Real
+
     from expzoo.science.statistics import Estimate
 
 PRIOR = 0.5  # added to successes and to failures at each width (Haldane 1956): the fit is finite where all agree
@@ -19,10 +21,12 @@ BEYOND = 4.0  # a half that is not reached within the widths tried counts as at 
 STEPS, DRAWS = 30, 999
 
 
-def half_width(successes: np.ndarray, trials: np.ndarray, widths: np.ndarray) -> float:
+def half_width(
+    successes: Real[np.ndarray, " widths"], trials: Real[np.ndarray, " widths"], widths: Real[np.ndarray, " widths"]
+) -> float:
     """The width m at which a logistic curve in log m is one half, within `BEYOND` times the range of widths.
 
-    Newton's method on the binomial likelihood of successes (widths,) of trials (widths,). Where success does not grow
+    Newton's method on the binomial likelihood of successes of trials. Where success does not grow
     with the width there is no such width: then the far bound on the side of the rate is given.
     """
     x = np.log(widths)
@@ -42,14 +46,14 @@ def half_width(successes: np.ndarray, trials: np.ndarray, widths: np.ndarray) ->
     return math.exp(min(max(x.mean() - at[0] / at[1], low), high))
 
 
-def growth(successes: np.ndarray, widths: Sequence[int], *, level: float = 0.95) -> Estimate:
-    """How many times wider the second task's half width is than the first's: `successes` (seeds, 2, widths) of 0 and 1.
+def growth(successes: Real[np.ndarray, "seeds 2 widths"], widths: Sequence[int], *, level: float = 0.95) -> Estimate:
+    """How many times wider the second task's half width is than the first's: `successes` of 0 and 1.
 
     Seeds are resampled whole. The bootstrap is of the logarithm, whose distribution is nearer to symmetric.
     """
     tried = np.asarray(widths, float)
 
-    def logarithm(sample: np.ndarray) -> float:
+    def logarithm(sample: Real[np.ndarray, "seeds 2 widths"]) -> float:
         trials = np.full(len(tried), float(len(sample)))
         first, second = (half_width(sample[:, task].sum(0), trials, tried) for task in (0, 1))
         return math.log(second / first)

@@ -16,6 +16,7 @@ from expzoo.report.figures.figure import Figure
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jaxtyping import Float, Shaped
     from matplotlib.axes import Axes
 
 WRONG, MISSED = "#c2410c", "#f4b183"  # a cell that a network calls alive and is dead, and the other way round
@@ -23,8 +24,14 @@ PIXELS, PAUSE = 8, 160  # of a cell in the animation, and milliseconds between t
 SHOWN = (0, 4, 9, 19)  # the moments of a game that are printed
 
 
-def strip(title: str, caption: str, boards: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> Figure:
-    """A row for each board, (n, side, side) of 0 and 1: what the network saw, said, and what is true; errors marked."""
+def strip(
+    title: str,
+    caption: str,
+    boards: Shaped[np.ndarray, "n side side"],
+    predicted: Shaped[np.ndarray, "n side side"],
+    truth: Shaped[np.ndarray, "n side side"],
+) -> Figure:
+    """A row for each board of 0 and 1: what the network saw, said, and what is true; errors marked."""
     rows = len(boards)
     picture, grid = figures.canvas(3, rows, width=1.35 * rows + 0.9, height=4.5)
     for place, (name, images) in enumerate((("board", boards), ("network", predicted), ("truth", truth))):
@@ -45,7 +52,9 @@ def strip(title: str, caption: str, boards: np.ndarray, predicted: np.ndarray, t
     return Figure("boards", title, caption, picture, data)
 
 
-def board_axes(axes: Axes, board: np.ndarray, truth: np.ndarray | None = None) -> None:
+def board_axes(
+    axes: Axes, board: Shaped[np.ndarray, "side side"], truth: Shaped[np.ndarray, "side side"] | None = None
+) -> None:
     """One board: living cells filled, wrong ones framed."""
     axes.imshow(coloured(board), interpolation="nearest")
     side = len(board)
@@ -59,8 +68,10 @@ def board_axes(axes: Axes, board: np.ndarray, truth: np.ndarray | None = None) -
         axes.plot(column, row, "x", color=WRONG, markersize=7, markeredgewidth=2)
 
 
-def coloured(board: np.ndarray, wrong: np.ndarray | None = None) -> np.ndarray:
-    """A board as colours (side, side, 3) from 0 to 1."""
+def coloured(
+    board: Shaped[np.ndarray, "side side"], wrong: Shaped[np.ndarray, "side side"] | None = None
+) -> Float[np.ndarray, "side side 3"]:
+    """A board as colours from 0 to 1."""
     colours = np.where(board[..., None] != 0, to_rgb(INK), to_rgb(PAPER))
     if wrong is None:
         return colours
@@ -68,8 +79,8 @@ def coloured(board: np.ndarray, wrong: np.ndarray | None = None) -> np.ndarray:
     return np.where(wrong[..., None], marked, colours)
 
 
-def playing(games: np.ndarray, title: str, caption: str, *, stride: int = 1) -> Figure:
-    """A game of the network beside the true one, `games` (2, moments, side, side), printed at moments and animated.
+def playing(games: Shaped[np.ndarray, "2 moments side side"], title: str, caption: str, *, stride: int = 1) -> Figure:
+    """A game of the network beside the true one, printed at moments and animated.
 
     Between two moments lie `stride` steps of the game.
     """
@@ -90,7 +101,7 @@ def playing(games: np.ndarray, title: str, caption: str, *, stride: int = 1) -> 
     return Figure("playing", title, caption, picture, data, animation(games))
 
 
-def animation(games: np.ndarray) -> bytes:
+def animation(games: Shaped[np.ndarray, "2 moments side side"]) -> bytes:
     """The two games side by side as an animated GIF that repeats; wrong cells of the network are in other colours."""
     from PIL import Image
 

@@ -1,6 +1,6 @@
 """The Game of Life and its relatives: outer-totalistic rules, applied to many boards at once.
 
-Boards are arrays of 0 and 1 of type uint8 with the axes (..., height, width, boards): neighbours are then whole runs
+Boards are arrays of 0 and 1 of type uint8 with the n boards on the last axis: neighbours are then whole runs
 of memory, and a step of all boards is a dozen sums.
 """
 
@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
 from expzoo.system.randomness import stream_words
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
 
 Neighbourhood = Literal["von_neumann", "moore"]
 Edge = Literal["dead", "torus"]
@@ -55,7 +58,9 @@ class Rule:
         birth, survival = (frozenset(map(int, digits)) for digits in found.groups())
         return cls(birth, survival)
 
-    def next(self, boards: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    def next(
+        self, boards: UInt8[np.ndarray, "*games height width n"], counts: UInt8[np.ndarray, "*games height width n"]
+    ) -> UInt8[np.ndarray, "*games height width n"]:
         """The boards after one step, given how many neighbours of each cell live."""
         alive = np.zeros(boards.shape, np.uint8)
         for count in sorted(self.birth | self.survival):
@@ -74,8 +79,10 @@ def _in_order(rule: re.Match[str]) -> str:
     return f"B{birth}/S{survival}"
 
 
-def neighbours(boards: np.ndarray, neighbourhood: str, edge: str) -> np.ndarray:
-    """How many neighbours of each cell live, an array like the boards; beyond a dead edge nothing does."""
+def neighbours(
+    boards: UInt8[np.ndarray, "*games height width n"], neighbourhood: str, edge: str
+) -> UInt8[np.ndarray, "*games height width n"]:
+    """How many neighbours of each cell live; beyond a dead edge nothing does."""
     vertical = _both_sides(boards, -3, edge)
     if neighbourhood == "von_neumann":
         return vertical + _both_sides(boards, -2, edge)
@@ -83,7 +90,9 @@ def neighbours(boards: np.ndarray, neighbourhood: str, edge: str) -> np.ndarray:
     return vertical + _both_sides(vertical, -2, edge) - boards
 
 
-def _both_sides(values: np.ndarray, axis: int, edge: str) -> np.ndarray:
+def _both_sides(
+    values: UInt8[np.ndarray, "*games height width n"], axis: int, edge: str
+) -> UInt8[np.ndarray, "*games height width n"]:
     """The sum of each cell's two neighbours along an axis."""
     if edge == "torus":
         return np.roll(values, 1, axis) + np.roll(values, -1, axis)
@@ -103,14 +112,16 @@ class World:
     edge: str
     steps: int
 
-    def after(self, boards: np.ndarray, steps: int | None = None) -> np.ndarray:
+    def after(
+        self, boards: UInt8[np.ndarray, "*games height width n"], steps: int | None = None
+    ) -> UInt8[np.ndarray, "*games height width n"]:
         """The boards after so many steps, by default the world's own."""
         for _ in range(self.steps if steps is None else steps):
             boards = self.rule.next(boards, neighbours(boards, self.neighbourhood, self.edge))
         return boards
 
-    def patterns(self) -> np.ndarray:
-        """Every state of what a cell sees in all steps, on otherwise dead boards: (side, side, patterns) uint8.
+    def patterns(self) -> UInt8[np.ndarray, "side side patterns"]:
+        """Every state of what a cell sees in all steps, on otherwise dead boards.
 
         The cell is the middle one, the side 2 steps + 1: 512 squares for one step, whatever the neighbourhood, since a
         3 x 3 kernel sees the corners too; 8192 diamonds of 13 cells for two von Neumann steps. ValueError beyond.
@@ -130,10 +141,12 @@ class World:
         return boards
 
 
-def coin_flips(seed: int, purpose: str, start: int, stop: int, count: int, density: float) -> np.ndarray:
+def coin_flips(
+    seed: int, purpose: str, start: int, stop: int, count: int, density: float
+) -> UInt8[np.ndarray, "steps bytes"]:
     """For each of the steps start..stop-1, `count` independent cells that live with this probability.
 
-    Of shape (stop - start, bytes), packed as by `np.packbits`. The density is rounded to a multiple of 2**-16: its
+    Packed as by `np.packbits`, a row a step. The density is rounded to a multiple of 2**-16: its
     binary digits say how words of fair bits are combined, last digit first, by "or" for 1 and by "and" for 0, so that
     a half takes one bit a cell and 0.38 all sixteen.
     """

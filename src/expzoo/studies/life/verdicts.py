@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import polars as pl
+    from jaxtyping import Float, Real
 
     from expzoo.science.claims import Estimator
     from expzoo.science.verdicts import Verdict
@@ -86,18 +87,18 @@ class Grid:
         (a, n), (b, k) = counts(self.table, **first), counts(self.table, **second)
         return lambda *, level: newcombe((a, b), (n, k), level=level).scaled(100)
 
-    def matrix(self, steps: tuple[int, int], widths: list[int]) -> np.ndarray:
-        """Success of each seed, (seeds, 2, widths), of the seeds whose networks all ended."""
+    def matrix(self, steps: tuple[int, int], widths: list[int]) -> Float[np.ndarray, "seeds 2 widths"]:
+        """Success of each seed, of the seeds whose networks all ended."""
         columns = [[outcomes(self.table, **self.of("smooth", n, m, 1.0)) for m in widths] for n in steps]
         seeds = sorted(columns[0][0])
         values = np.array([[[by_seed[seed] for by_seed in row] for row in columns] for seed in seeds])
         return complete(values)[0][0]
 
 
-def judge(table: pl.DataFrame, base_rates: np.ndarray) -> Iterator[Verdict]:
+def judge(table: pl.DataFrame, base_rates: Real[np.ndarray, "rows 3"]) -> Iterator[Verdict]:
     """A verdict on every claim that the grid has the networks for.
 
-    `base_rates` (rows, 3) are numbers of game steps, each with the percentages of cells and of boards that are dead.
+    `base_rates` are numbers of game steps, each with the percentages of cells and of boards that are dead.
     """
     grid, control = Grid(table), hand_set_control(table)
     if grid.densities:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -30,6 +30,9 @@ from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
 from expzoo.system import randomness
 from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 TABLE = Layout(("table",), ((4, splines.INTERVALS + 2),))
 SQUARES = "square."
@@ -86,16 +89,16 @@ def notebook_network(*, width: int, steps: int, samples: int, seed: int) -> Spec
     )
 
 
-def first_weights(seed: int, hidden: int) -> Tensor:
-    """The small network as torch initialises its two linear layers: (3 hidden + 1,) float64."""
+def first_weights(seed: int, hidden: int) -> Float[Tensor, " weights"]:
+    """The small network as torch initialises its two linear layers: 3 hidden + 1 numbers in float64."""
     with own_generator(randomness.stable_hash(seed, "small network")):
         first, last = nn.Linear(1, hidden), nn.Linear(hidden, 1)
     parts = (first.weight, first.bias, last.weight, last.bias)
     return torch.cat([part.detach().flatten() for part in parts]).double()
 
 
-def table_of(row: Tensor) -> Tensor:
-    """The coefficients (4, 66) of the spline through f's values and slopes at the knots; differentiable."""
+def table_of(row: Float[Tensor, " weights"]) -> Float[Tensor, "4 66"]:
+    """The coefficients of the spline through f's values and slopes at the knots; differentiable."""
     return splines.cubic(*small_network(row, splines.knots(row.dtype)))
 
 
