@@ -1,4 +1,4 @@
-"""`hydra/launcher=fused`: the jobs of a multirun advance together in this process and share populations."""
+"""The jobs of a multirun, advancing together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
+from expzoo.config.registry import register
 from expzoo.runs.sweep_configs import SweepLoader
 
 if TYPE_CHECKING:
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from expzoo.runs.jobs import Outcome, Task
 
 
-class FusedLauncher(Launcher):
-    """Every job has its own config, directory, results and end, with the same bits as alone."""
+@register
+class Fused(Launcher):
+    """All jobs advance together in this process and share populations, with the same bits as alone.
+
+    Every job has its own config, directory, results and end.
+    """
 
     hydra_context: HydraContext
     task_function: Task  # type: ignore[assignment]  it is always expzoo's own

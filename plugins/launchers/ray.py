@@ -1,4 +1,4 @@
-"""`hydra/launcher=ray`: every job is a task of a Ray cluster, or of one that is started on this machine.
+"""The jobs of a multirun as tasks of Ray.
 
 The published launcher for Hydra 1.3 needs cloudpickle below 3, which Ray and others have left behind, so Ray is
 driven directly. A task gets the frozen config as plain data; one whose node is lost is run again and goes on.
@@ -15,6 +15,8 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
+from expzoo.config.options import Natural, NonNegative
+from expzoo.config.registry import register
 from expzoo.runs import jobs
 from expzoo.runs.jobs import FAILED, Outcome
 from expzoo.system.errors import BadInput
@@ -28,10 +30,27 @@ if TYPE_CHECKING:
 INSTALL = "hydra/launcher=ray needs Ray: pip install 'expzoo[ray]'"
 
 
-class RayLauncher(Launcher):
-    """Jobs as Ray tasks, all writing to one store on a folder that every node sees."""
+@register
+class Ray(Launcher):
+    """Every job is a task of a Ray cluster, or of one that is started on this machine.
 
-    def __init__(self, address: str | None, num_cpus: float, num_gpus: float, max_retries: int) -> None:
+    All write to one store, on a folder that every node sees. Needs Ray: pip install 'expzoo[ray]'.
+
+    Args:
+        address: of the cluster; null starts one here.
+        num_cpus: that a job needs.
+        num_gpus: that a job needs.
+        max_retries: how often a job whose node is lost is begun again.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str | None = None,
+        num_cpus: NonNegative = 1.0,
+        num_gpus: NonNegative = 0.0,
+        max_retries: Natural = 3,
+    ) -> None:
         self.address = address
         self.resources = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_retries": max_retries}
 

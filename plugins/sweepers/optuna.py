@@ -1,4 +1,4 @@
-"""`hydra/sweeper=optuna`: hyperparameters are asked for in batches, and each batch is trained as one population.
+"""A search for the best hyperparameters.
 
 The published sweeper pins Optuna 2 and fails beside today's OmegaConf, so this one drives Optuna itself.
 """
@@ -6,23 +6,23 @@ The published sweeper pins Optuna 2 and fails beside today's OmegaConf, so this 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 
-from expzoo.runs import jobs
+from expzoo.config.options import Count, Natural, Range
+from expzoo.config.registry import register
+from expzoo.runs import jobs, objectives
 from expzoo.runs.grid_sweep import GridSweeper
-from expzoo.store import run_directory
 from expzoo.store.sweep_record import Job, finish, is_done
-from expzoo.system.errors import BadInput, nearest
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -31,22 +31,37 @@ if TYPE_CHECKING:
 INSTALL = "hydra/sweeper=optuna needs Optuna: pip install 'expzoo[optuna]'"
 
 
-class OptunaSweeper(GridSweeper):
-    """Optuna's samplers over what is swept; the study is an SQLite file that the same command goes on with."""
+@register
+class Optuna(GridSweeper):
+    """Optuna's samplers over what is swept; each batch of trials is trained as one population.
+
+    The study is an SQLite file that the same command goes on with. Needs Optuna: pip install 'expzoo[optuna]'.
+
+    Args:
+        trials: of the whole search, those of an earlier command included.
+        batch: how many are asked for at once.
+        objectives: metric/split at the end of training, arm/metric/split, or the name of a claim.
+        directions: one for each objective.
+        sampler: Optuna's.
+        seed: of the sampler.
+        rungs: of successive halving, each longer than the one before; 1 is none.
+        reduction: the best of how many go on to the next rung, which is as many times longer.
+        resource: the key that rungs shorten.
+    """
 
     def __init__(
         self,
-        trials: int,
-        batch: int,
-        objectives: Sequence[str],
-        directions: Sequence[str],
-        sampler: str,
-        seed: int,
-        rungs: int,
-        reduction: int,
-        resource: str,
+        *,
+        trials: Count = 64,
+        batch: Count = 16,
+        objectives: tuple[str, ...] = ("accuracy/test",),
+        directions: tuple[Literal["maximize", "minimize"], ...] = ("maximize",),
+        sampler: Literal["tpe", "random", "nsga2"] = "tpe",
+        seed: Natural = 0,
+        rungs: Count = 1,
+        reduction: Annotated[int, Range(2)] = 3,
+        resource: str = "stop.steps",
     ) -> None:
-        super().__init__()
         self.trials, self.batch = trials, batch
         self.objectives, self.sampler, self.seed = [*objectives], sampler, seed
         self.directions: list[Any] = [*directions]
@@ -181,7 +196,7 @@ class OptunaSweeper(GridSweeper):
         """What a job gives for each objective, None if it has not ended well."""
         if job.outcome.code != jobs.DONE or not is_done(job.directory):
             return None
-        return [objective(job.directory, name) for name in self.objectives]
+        return [objectives.value(job.directory, name) for name in self.objectives]
 
     def _say_best(self, study: Study, path: Path) -> None:
         counts = f"{_finished(study)} trials, study in {path}"
@@ -264,28 +279,3 @@ def _completed(study: Study) -> int:
     from optuna.trial import TrialState
 
     return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-
-
-def objective(directory: Path, name: str) -> float:
-    """The mean over seeds of `metric/split` at the end of training, or of `arm/metric/split`; or the effect of a claim.
-
-    NaN if a network diverged. BadInput, with what there is, if the run did not measure it.
-    """
-    import polars as pl
-
-    from expzoo.store import records
-
-    claims = {v["claim"]: v["effect"] for v in json.loads((directory / run_directory.VERDICTS).read_bytes())}
-    if name in claims:
-        return float("nan") if claims[name] is None else claims[name]
-    table = records.read(directory / run_directory.RECORDS)
-    ends = table.filter(pl.col("end")) if "end" in table.columns else table
-    short, long = pl.format("{}/{}", "metric", "split"), pl.format("{}/{}/{}", "arm", "metric", "split")
-    named = ends.with_columns(short.alias("short"), long.alias("long"))
-    own = named.filter((pl.col("short") == name) | (pl.col("long") == name))
-    if own.is_empty():
-        known = {*named["short"], *named["long"], *claims}
-        raise BadInput(f"hydra.sweeper.objectives: the runs measure no {name}; {nearest(name, known)}")
-    if own["arm"].n_unique() > 1:
-        raise BadInput(f"hydra.sweeper.objectives: {name} is measured of several arms; say arm/{name}")
-    return float(own["value"].mean())  # type: ignore[arg-type]

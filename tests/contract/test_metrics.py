@@ -17,6 +17,7 @@ from torch import Tensor
 from expzoo.analysis.cohort import Cohort
 from expzoo.components.metrics import component, full_name
 from expzoo.config import registry
+from expzoo.config.presets import groups
 from expzoo.engine.evaluation import Measure, probe
 from expzoo.lab.trained import Request
 from expzoo.spec.spec import Component, Spec
@@ -264,4 +265,4 @@ def test_they_are_listed_and_shown_and_are_no_part_of_a_config(capsys: pytest.Ca
     assert capsys.readouterr().out.startswith("probes:")
     assert catalogue.main("show", ["calibration_error"]) == 0
     assert "  calibration_error.bins=15 " in capsys.readouterr().out
-    assert not {"metric", "probe"} & set(registry.groups())
+    assert not {"metric", "probe"} & set(groups())

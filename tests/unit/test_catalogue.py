@@ -166,7 +166,7 @@ def test_show_a_preset(expzoo: Callable[..., Any]) -> None:
 
 
 def test_every_shipped_experiment_can_be_shown(command_line: Any, tmp_path: Path) -> None:
-    from expzoo.config.registry import options
+    from expzoo.config.presets import options
 
     for name in options("experiment"):
         ended = command_line.type("show", name, folder=tmp_path)

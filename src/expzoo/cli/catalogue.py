@@ -11,7 +11,8 @@ from typing import Any
 
 from expzoo.cli.arguments import FLAGS, VERBS
 from expzoo.config.options import REQUIRED, Option, describe, show
-from expzoo.config.registry import FOLDERS, LOOKED_UP, available, declared, groups, node, options, path, yaml_file
+from expzoo.config.presets import groups, options, yaml_file
+from expzoo.config.registry import FOLDERS, LOOKED_UP, OF_HYDRA, available, chosen_by, declared, node, path
 from expzoo.config.settings import BUDGETS, SETTINGS
 from expzoo.system.errors import BadInput, nearest
 
@@ -71,7 +72,9 @@ def help_text() -> str:
     settings = [(key, _meaning(option)) for key, option in _flat(SETTINGS) if not key.startswith("about")]
     flags = [(", ".join(filter(None, (short, flag))), _FLAG_TEXTS[flag]) for flag, short in FLAGS.items()]
     sections = {
-        "choices (group=option)": [(group, " ".join(options(group))) for group in _listed() if group not in LOOKED_UP],
+        "choices (group=option)": [
+            (chosen_by(group), " ".join(options(group))) for group in _listed() if group not in LOOKED_UP
+        ],
         "settings (key=value)": settings,
         "verbs": list(VERBS.items()),
         "flags": flags,
@@ -91,8 +94,9 @@ def _entry(name: str, text: str, width: int) -> list[str]:
 
 
 def _listed() -> list[str]:
-    """The groups in the order of a config, experiments first, and what is looked up last."""
-    return sorted([*groups(), *LOOKED_UP], key=lambda group: (group != "experiment", [*FOLDERS, group].index(group)))
+    """The groups in the order of a config, experiments first, then what is looked up, and what runs a multirun last."""
+    known = [*groups(), *LOOKED_UP, *OF_HYDRA]
+    return sorted(known, key=lambda group: (group != "experiment", [*FOLDERS, group].index(group)))
 
 
 def _plural(group: str) -> str:
@@ -178,7 +182,7 @@ def _shown(name: str) -> Iterator[str]:
 
 def _plugin(kind: str, name: str) -> Iterator[str]:
     plugin = declared(kind, name)
-    yield f"{kind}={name}  ({path(kind, name)})"
+    yield f"{chosen_by(kind)}={name}  ({path(kind, name)})"
     yield f"\n{plugin.doc.partition('Args:')[0].strip()}\n"
     yield from _option_lines(kind, name, {key: _default(option) for key, option in plugin.options.items()})
     yield ""

@@ -13,15 +13,19 @@ from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.base import Metadata
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
+from expzoo.config.homes import homes
+from expzoo.config.hydra_targets import target
 from expzoo.config.identity import experiment_name, plain, run_id
 from expzoo.config.options import REQUIRED, Option, convert, one_of, storable
-from expzoo.config.registry import KINDS, SHARED, declared, homes, index
+from expzoo.config.registry import KINDS, OF_HYDRA, SHARED, chosen_by, declared, index
 from expzoo.config.settings import BUDGETS, SETTINGS
-from expzoo.launchers import HYDRA_PLUGINS, public_name
-from expzoo.launchers import register as register_launchers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hydra.core.config_search_path import ConfigSearchPath
+
+_KIND_OF = {chosen_by(kind): kind for kind in (*KINDS, *OF_HYDRA)}
 
 
 class Leaf(ValueNode):
@@ -75,12 +79,11 @@ class PluginSource(ConfigSource):
 
         Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody can change that.
         """
-        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        package = None
-        if kind in HYDRA_PLUGINS:
-            cls, options = HYDRA_PLUGINS[kind][name]
-            config = _closed({_Keys.TARGET.value: public_name(cls)} | _leaves(options))
-            package = kind.replace("/", ".")
+        chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        kind, package = _KIND_OF.get(chosen_in, ""), None
+        if kind in OF_HYDRA:
+            config = _closed({_Keys.TARGET.value: target(kind, name)} | _leaves(declared(kind, name).options))
+            package = chosen_in.replace("/", ".")
         elif name == "closed":
             config, package = _closed({}), SHARED[0]
         elif not kind:
@@ -98,20 +101,23 @@ class PluginSource(ConfigSource):
 
     def is_group(self, config_path: str) -> bool:
         """Whether this is a kind of plugin."""
-        return config_path in ("", "hydra", *HYDRA_PLUGINS, *KINDS)
+        return config_path in ("", "hydra", *_KIND_OF)
 
     def is_config(self, config_path: str) -> bool:
         """Whether this is a plugin or one of the two frames."""
-        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        known = name in index().get(kind, ()) or name in HYDRA_PLUGINS.get(kind, ())
-        return known or config_path in ("settings", "closed")
+        chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        return config_path in ("settings", "closed") or name in _names(chosen_in)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """What is below a path, for completion and `--info`."""
         if config_path == "":
             return sorted(KINDS) if results_filter is not ObjectType.CONFIG else []
-        names = HYDRA_PLUGINS.get(config_path) or index().get(config_path, ())
-        return sorted(names) if results_filter is not ObjectType.GROUP else []
+        return sorted(_names(config_path)) if results_filter is not ObjectType.GROUP else []
+
+
+def _names(chosen_in: str) -> Iterable[str]:
+    """The plugins of a group."""
+    return index()[_KIND_OF[chosen_in]] if chosen_in in _KIND_OF else ()
 
 
 class SearchPath(SearchPathPlugin):
@@ -146,6 +152,5 @@ def install() -> None:
     """Tell Hydra and OmegaConf about the plugins, `${budget:smoke,laptop,paper}`, `${experiment:}` and `${run_id:}`."""
     Plugins.instance().register(PluginSource)
     Plugins.instance().register(SearchPath)
-    register_launchers()
     for name, resolver in {"budget": _budget, "experiment": _experiment, "run_id": _run_id}.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)

@@ -17,7 +17,8 @@ from yaml import YAMLError
 
 from expzoo.config.explanations import explain
 from expzoo.config.options import show
-from expzoo.config.registry import SHARED, groups, options, yaml_file
+from expzoo.config.presets import groups, options, yaml_file
+from expzoo.config.registry import SHARED
 from expzoo.system.errors import closest, nearest
 
 if TYPE_CHECKING:

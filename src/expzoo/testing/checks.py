@@ -9,7 +9,7 @@ import yaml
 from expzoo.config import registry
 from expzoo.config.options import storable
 from expzoo.spec.spec import Component, Spec
-from expzoo.testing import data, networks, outcomes, training
+from expzoo.testing import data, multiruns, networks, outcomes, training
 from expzoo.testing.require import require
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ CHECKS: dict[str, Callable[[Component, Spec], None]] = {
     "logger": outcomes.check_logger,
     "trainer": training.check_trainer,
     "analysis": outcomes.check_analysis,
+    "launcher": multiruns.check_launcher,
+    "sweeper": multiruns.check_sweeper,
 }
 
 

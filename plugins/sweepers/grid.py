@@ -1,0 +1,19 @@
+"""Every combination of the swept values."""
+
+from __future__ import annotations
+
+from expzoo.config.options import Count
+from expzoo.config.registry import register
+from expzoo.runs.grid_sweep import GridSweeper
+
+
+@register
+class Grid(GridSweeper):
+    """Every combination of the swept values; what failed is listed, and the sweep leaves a record.
+
+    Args:
+        max_batch_size: how many jobs a launcher gets at once; null is all.
+    """
+
+    def __init__(self, *, max_batch_size: Count | None = None) -> None:
+        self.max_batch_size = max_batch_size
