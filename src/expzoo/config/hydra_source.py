@@ -17,6 +17,7 @@ from expzoo.config.homes import homes
 from expzoo.config.hydra_targets import target
 from expzoo.config.identity import experiment_name, plain, run_id
 from expzoo.config.options import REQUIRED, Option, convert, one_of, storable
+from expzoo.config.presets import EXPERIMENT, PRESETS, content, is_carried, options, yaml_file
 from expzoo.config.registry import KINDS, OF_HYDRA, SHARED, chosen_by, declared, index
 from expzoo.config.settings import BUDGETS, SETTINGS
 
@@ -67,7 +68,7 @@ def _leaves(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class PluginSource(ConfigSource):
-    """The search path entry `plugins://`: one config a plugin, and the two that frame them."""
+    """The search path entry `plugins://`: one config a plugin, the two that frame them, and what experiments hold."""
 
     @staticmethod
     def scheme() -> str:
@@ -77,10 +78,13 @@ class PluginSource(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """`settings`, the top level; `closed`, which ends the shared kinds; or the options of `kind/name`.
 
-        Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody can change that.
+        An experiment is served without its presets, each of which is served as if it had a file of its own. Of a
+        launcher or a sweeper the node also says the class, as Hydra wants it; nobody can change that.
         """
         chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
         kind, package = _KIND_OF.get(chosen_in, ""), None
+        if chosen_in == EXPERIMENT or is_carried(kind, name):
+            return self._part_of_experiment(chosen_in, name)
         if kind in OF_HYDRA:
             config = _closed({_Keys.TARGET.value: target(kind, name)} | _leaves(declared(kind, name).options))
             package = chosen_in.replace("/", ".")
@@ -95,18 +99,35 @@ class PluginSource(ConfigSource):
             package = f"{kind}.{name}" if kind in SHARED else kind
         return ConfigResult(provider=self.provider, path="plugins://", config=config, header={"package": package})
 
+    def _part_of_experiment(self, chosen_in: str, name: str) -> ConfigResult:
+        """What the file of an experiment gives to a group: all but its presets, or one of those."""
+        file = yaml_file(chosen_in, name)
+        held, header = content(file), ""
+        if chosen_in == EXPERIMENT:
+            with file.open(encoding="utf-8") as text:
+                header = text.readline()
+            held = {key: value for key, value in held.items() if key != PRESETS}
+        else:
+            held = held[PRESETS][chosen_in]
+        config = OmegaConf.create(held)
+        assert isinstance(config, DictConfig)  # anything else was refused when the command line was read
+        return ConfigResult(
+            provider=self.provider, path="plugins://", config=config, header=self._get_header_dict(header)
+        )
+
     def available(self) -> bool:
         """Always: the package's own plugins are there."""
         return True
 
     def is_group(self, config_path: str) -> bool:
         """Whether this is a kind of plugin."""
-        return config_path in ("", "hydra", *_KIND_OF)
+        return config_path in ("", "hydra", EXPERIMENT, *_KIND_OF)
 
     def is_config(self, config_path: str) -> bool:
-        """Whether this is a plugin or one of the two frames."""
+        """Whether this is a plugin, one of the two frames, an experiment, or a preset of one."""
         chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        return config_path in ("settings", "closed") or name in _names(chosen_in)
+        of_experiment = name in options(EXPERIMENT) if chosen_in == EXPERIMENT else is_carried(chosen_in, name)
+        return config_path in ("settings", "closed") or name in _names(chosen_in) or of_experiment
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """What is below a path, for completion and `--info`."""
@@ -125,7 +146,7 @@ class SearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Called by Hydra. Folders are named as files, so that nothing of theirs is imported."""
-        search_path.append("plugins", "plugins://")
+        search_path.prepend("plugins", "plugins://")  # before the files of experiments, which it serves in its own way
         for home in homes()[1:]:
             if home.conf and home.conf.is_dir():
                 search_path.append(home.owner, f"file://{home.conf}")
