@@ -15,6 +15,8 @@ from expzoo.config import registry
 from expzoo.system.errors import BadInput
 from expzoo.testing import check_plugin
 
+TOP = sorted({*registry.KINDS, "about", "budget", "dry_run", "experiment", "population", "seed", "store"})
+
 STAND_INS = """
 import sys, types
 
@@ -124,6 +126,18 @@ def test_a_sweeper_of_another_home_finds_them(expzoo: Callable[..., Any]) -> Non
             "hydra/launcher=stranger of EXPZOO_PLUGINS has to derive from hydra.plugins.launcher.Launcher",
         ),
         ("hydra/sweeper=one", "there is no hydra/sweeper=one: did you mean once?"),
+        ("hydra/sweeper=optuan", "there is no hydra/sweeper=optuan: did you mean optuna?"),
+        ("hydra/launcher=ray hydra.launcher.num_cpu=1", "hydra.launcher has no num_cpu: did you mean num_cpus?"),
+        (
+            "hydra/launcher=ray hydra.launcher.num_cpus=-1",
+            "hydra.launcher.num_cpus must be a number at least 0, not -1",
+        ),
+        (
+            "hydra/sweeper=optuna hydra.sweeper.sampler=grid",
+            "hydra.sweeper.sampler must be one of tpe, random, nsga2, not 'grid'",
+        ),
+        ("launcher=ray", f"the config has no launcher: known: {', '.join(TOP)}"),
+        ("+launcher=ray", f"the config has no launcher: known: {', '.join(TOP)}"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(expzoo: Callable[..., Any], words: str, line: str) -> None:

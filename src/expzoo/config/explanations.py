@@ -21,12 +21,12 @@ _INTERPOLATED = re.compile(r"While dereferencing interpolation '(?P<source>.*)':
 
 def explain(error: Exception) -> str:
     """What is wrong, with the nearest valid name where a name is wrong."""
+    config = re.match(r"In '([^']*)'", str(error))
+    file = f"{file_of(config[1])}: " if config else ""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         known = nearest(name, error.options) if error.options else hint(group, name)
-        return f"there is no {group}={name}: {known}"
-    config = re.match(r"In '([^']*)'", str(error))
-    file = f"{file_of(config[1])}: " if config else ""
+        return f"{file if '/' in file else ''}there is no {group}={name}: {known}"  # else it was typed
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         if file and cause.full_key == "experiment":

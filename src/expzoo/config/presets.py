@@ -24,6 +24,7 @@ CARRIED = tuple(kind for kind in KINDS if kind not in SHARED)
 """The groups of which an experiment's file may hold a preset."""
 
 _BLOCK = re.compile(r"^presets:(?P<same_line>.*)\n(?P<below>(?:[ \t].*\n|[ \t]*(?:#.*)?\n)*)", re.MULTILINE)
+_KEY = re.compile(r" +(\w+) *:(?: |$)")
 
 
 def groups() -> list[str]:
@@ -111,9 +112,11 @@ def _carried(file: Path) -> list[str]:
     block = _BLOCK.search(text)
     if not block:
         return []
-    below = block["below"]
-    if not block["same_line"].partition("#")[0].strip() and (first := re.search(r"^ +(?=\w)", below, re.MULTILINE)):
-        names = re.findall(rf"^{first[0]}(\w+) *:", below, re.MULTILINE)  # reading YAML would take milliseconds a file
+    lines = [line for line in block["below"].splitlines() if line.partition("#")[0].strip()]
+    depth = [len(line) - len(line.lstrip()) for line in lines]
+    keys = [_KEY.match(line) for line, spaces in zip(lines, depth, strict=True) if spaces <= depth[0]]
+    if all(keys) and not block["same_line"].partition("#")[0].strip():  # YAML would take milliseconds a file
+        names = [key[1] for key in keys if key]
     else:
         try:
             held = content(file)[PRESETS]
