@@ -81,7 +81,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (home / "analyses" / "colander.py").write_text(PLUGIN.format(name="Colander"))
     (home / "conf" / "model" / "thin.yaml").write_text("defaults: [mlp, _self_]\nwidth: ${budget:1,2,3}\n")
     for name, content in {"kitchen": EXPERIMENT, "garden": CARRYING, "backyard": INHERITING}.items():
-        (home / "conf" / "experiment" / f"{name}.yaml").write_text(content.lstrip())
+        (home / "conf" / "experiment" / f"{name}.yaml").write_text(content)
     monkeypatch.setenv("EXPZOO_PLUGINS", str(home))
     monkeypatch.chdir(tmp_path)
     install()
@@ -183,11 +183,11 @@ def test_presets_of_experiments_are_accepted_but_not_listed(home: Path) -> None:
 def test_a_preset_that_is_edited_counts_at_once(home: Path) -> None:
     file = home / "conf" / "experiment" / "garden.yaml"
     assert resolved(["+experiment=garden"])["dataset"]["num_samples"] == 200
-    file.write_text(CARRYING.lstrip().replace("200", "250").replace("  model:", "  optimizer:").replace("thin", "adam"))
+    file.write_text(CARRYING.replace("200", "250").replace("  model:", "  optimizer:").replace("thin", "adam"))
     os.utime(file, ns=(1, 1))
     assert "garden" not in presets.options("model")
     assert "garden" in presets.options("optimizer")
-    file.write_text(CARRYING.lstrip().replace("200", "250"))
+    file.write_text(CARRYING.replace("200", "250"))
     os.utime(file, ns=(2, 2))
     assert resolved(["+experiment=garden"])["dataset"]["num_samples"] == 250
 

@@ -26,7 +26,8 @@ def explain(error: Exception) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
         known = nearest(name, error.options) if error.options else hint(group, name)
-        return f"{file if '/' in file else ''}there is no {group}={name}: {known}"  # else it was typed
+        typed = not config or config[1].partition("/")[0] not in groups()
+        return f"{'' if typed else file}there is no {group}={name}: {known}"
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
         if file and cause.full_key == "experiment":

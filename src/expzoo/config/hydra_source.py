@@ -105,7 +105,7 @@ class PluginSource(ConfigSource):
         held, header = content(file), ""
         if chosen_in == EXPERIMENT:
             with file.open(encoding="utf-8") as text:
-                header = text.readline()
+                header = text.read(512)  # as much as Hydra looks at
             held = {key: value for key, value in held.items() if key != PRESETS}
         else:
             held = held[PRESETS][chosen_in]
