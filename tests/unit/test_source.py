@@ -201,7 +201,11 @@ def test_a_preset_that_is_edited_counts_at_once(home: Path) -> None:
             ["dataset", "model"],
         ),
         ("presets: {dataset: {draw: member}, model: {width: 3}}\nseed: 1\n", ["dataset", "model"]),
-        ("presets: # said\n  'dataset':\n    draw: member\nabout:\n  model: 3\n", ["dataset"]),
+        (
+            "presets: {dataset: {a: '}', b: [{c: 1}]}, # {stop: 1}\n  model: {width: '${budget:1,2,3}'}}\nx: 1\n",
+            ["dataset", "model"],
+        ),
+        ("presets: # {said}\n  'dataset':\n    draw: member\nabout:\n  model: 3\n", ["dataset"]),
         ("seed: 1\npresets:\n  stop:\n    steps: 3\npopulation:\n  size: 3\n", ["stop"]),
         ("about:\n  presets:\n  model: x\n", []),
         ("presets:\n", []),

@@ -6,17 +6,15 @@ A preset is a file `conf/<group>/NAME.yaml`, or, if only one experiment has a us
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expzoo.config.homes import Home, homes, stamps
 from expzoo.config.registry import KINDS, SHARED, index
 from expzoo.system.errors import BadInput, closest, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 EXPERIMENT, PRESETS = "experiment", "presets"
 
@@ -25,6 +23,8 @@ CARRIED = tuple(kind for kind in KINDS if kind not in SHARED)
 
 _BLOCK = re.compile(r"^presets:(?P<same_line>.*)\n(?P<below>(?:[ \t].*\n|[ \t]*(?:#.*)?\n)*)", re.MULTILINE)
 _KEY = re.compile(r" +(\w+) *:(?: |$)")
+_ASIDE = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\s#.*""")  # quoted texts and comments
+_PARTS = re.compile(r"[{}\[\]]|(\w+) *:\s")
 
 
 def groups() -> list[str]:
@@ -39,7 +39,8 @@ def options(group: str) -> list[str]:
 
 def listed(group: str) -> list[str]:
     """The names without those of the presets that experiments keep to themselves."""
-    return [name for name in options(group) if not is_carried(group, name)]
+    files = presets().get(group, {})
+    return [name for name in options(group) if group == EXPERIMENT or not _is_experiment(files.get(name))]
 
 
 def hint(group: str, name: str) -> str:
@@ -54,8 +55,11 @@ def yaml_file(group: str, name: str) -> Path:
 
 def is_carried(group: str, name: str) -> bool:
     """Whether this is a preset in the file of an experiment."""
-    file = presets().get(group, {}).get(name)
-    return group != EXPERIMENT and file is not None and file.parent.name == EXPERIMENT
+    return group in CARRIED and _is_experiment(presets().get(group, {}).get(name))
+
+
+def _is_experiment(file: Path | None) -> bool:
+    return file is not None and file.parent.name == EXPERIMENT
 
 
 def file_of(config: str) -> str:
@@ -85,11 +89,16 @@ def content(file: Path) -> Any:
 def presets() -> dict[str, dict[str, Path]]:
     """Group -> name -> YAML file; BadInput if a name is used twice, since one file would silently hide the other."""
     places = homes()
-    return _presets(places, stamps(places) + tuple(file.stat().st_mtime_ns for file in _experiments(places)))
+    return _presets(places, (*stamps(places), *map(_edited, places)))
 
 
-def _experiments(places: tuple[Home, ...]) -> Iterator[Path]:
-    return (file for home in places if home.conf for file in sorted((home.conf / EXPERIMENT).glob("[!.]*.yaml")))
+def _edited(home: Home) -> int:
+    """Another number once an experiment was edited."""
+    folder = home.conf / EXPERIMENT if home.conf else None
+    if folder is None or not folder.is_dir():
+        return 0
+    with os.scandir(folder) as files:
+        return sum(file.stat().st_mtime_ns for file in files)
 
 
 @cache
@@ -97,7 +106,7 @@ def _presets(places: tuple[Home, ...], state: tuple[int, ...]) -> dict[str, dict
     found, taken = dict[str, dict[str, Path]](), index()
     folders = [home.conf for home in places if home.conf]
     files = [(file.parent.name, file) for folder in folders for file in sorted(folder.glob("[!.]*/*.yaml"))]
-    carried = [(group, file) for file in _experiments(places) for group in _carried(file)]
+    carried = [(group, file) for folder, file in files if folder == EXPERIMENT for group in _carried(file)]
     for group, file in files + carried:
         names = found.setdefault(group, {})
         if other := names.get(file.stem) or taken.get(group, {}).get(file.stem):
@@ -112,18 +121,36 @@ def _carried(file: Path) -> list[str]:
     block = _BLOCK.search(text)
     if not block:
         return []
-    lines = [line for line in block["below"].splitlines() if line.partition("#")[0].strip()]
-    depth = [len(line) - len(line.lstrip()) for line in lines]
-    keys = [_KEY.match(line) for line, spaces in zip(lines, depth, strict=True) if spaces <= depth[0]]
-    if all(keys) and not block["same_line"].partition("#")[0].strip():  # YAML would take milliseconds a file
-        names = [key[1] for key in keys if key]
-    else:
+    # To read YAML would take milliseconds a file, and a tenth of a second for the first.
+    in_braces = block["same_line"].lstrip().startswith("{")
+    names = _keys_in_braces(text[block.start() :]) if in_braces else _keys_in_lines(block["below"])
+    if names is None:
         try:
             held = content(file)[PRESETS]
         except Exception:  # noqa: BLE001 - whatever is wrong with it
             held = {}
         names = [str(name) for name in held] if isinstance(held, dict) else []
     return [name for name in names if name in CARRIED]
+
+
+def _keys_in_lines(text: str) -> list[str] | None:
+    """The keys of a mapping that is written below its own key; None if they are written in an unusual way."""
+    lines = [line for line in text.splitlines() if line.partition("#")[0].strip()]
+    depth = [len(line) - len(line.lstrip()) for line in lines]
+    keys = [_KEY.match(line) for line, spaces in zip(lines, depth, strict=True) if spaces <= depth[0]]
+    return [key[1] for key in keys if key] if all(keys) else None
+
+
+def _keys_in_braces(text: str) -> list[str]:
+    """The keys of the mapping in braces with which the text begins."""
+    depth, keys = 0, []
+    for part in _PARTS.finditer(_ASIDE.sub("", text.partition(":")[2])):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(part[0], 0)
+        if not depth:
+            break
+        if part[1] and depth == 1:
+            keys.append(part[1])
+    return keys
 
 
 @cache
