@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from expzoo.config.registry import KINDS, options
+from expzoo.config.presets import listed
+from expzoo.config.registry import KINDS
 
 # Every plugin of this test imports torch, which no command line here may wait for.
 PLUGIN = """
@@ -269,7 +270,7 @@ def test_a_bad_command_line_is_answered_at_once(
 ) -> None:
     ended = command_line.type(*line.split(), folder=tmp_path, plugins=home)
     monkeypatch.setenv("EXPZOO_PLUGINS", str(home))
-    names = {kind: ", ".join(options(kind)) for kind in ("model", "analysis")}
+    names = {kind: ", ".join(listed(kind)) for kind in ("model", "analysis")}
     expected = [
         text.replace("{home}", str(home)).replace("{model}", names["model"]).replace("{analysis}", names["analysis"])
         for text in LINES[line]

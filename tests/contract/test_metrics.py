@@ -16,9 +16,11 @@ from torch import Tensor
 
 from expzoo.analysis.cohort import Cohort
 from expzoo.config import registry
+from expzoo.config.presets import groups
 from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure, component, full_name, probe
+from expzoo.spec.spec import Spec
 from expzoo.spec.when import every
 from expzoo.system.errors import BadInput, PluginError
 
@@ -264,4 +266,4 @@ def test_they_are_listed_and_shown_and_are_no_part_of_a_config(capsys: pytest.Ca
     assert capsys.readouterr().out.startswith("probes:")
     assert catalogue.main("show", ["calibration_error"]) == 0
     assert "  calibration_error.bins=15 " in capsys.readouterr().out
-    assert not {"metric", "probe"} & set(registry.groups())
+    assert not {"metric", "probe"} & set(groups())

@@ -12,7 +12,7 @@ import torch
 
 import expzoo
 from expzoo import lab
-from expzoo.config import registry
+from expzoo.config import homes
 from expzoo.config.identity import plain
 from expzoo.spec.spec import Spec
 from expzoo.system.errors import BadInput
@@ -73,7 +73,7 @@ def test_plugins_and_experiments_that_are_written_in_the_session_are_found(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert "written" not in expzoo.available("stop")
-    source = (registry.HOME / "plugins" / "stops" / "steps.py").read_text()
+    source = (homes.HOME / "plugins" / "stops" / "steps.py").read_text()
     for name, text in (
         ("stops/written.py", source.replace("class Steps", "class Written")),
         ("conf/experiment/of_mine.yaml", "# @package _global_\ndefaults:\n  - override /stop: written\n"),

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from expzoo.plugins.sweepers.optuna import Optuna, distribution
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.places import Place
 
-from expzoo.launchers.search import OptunaSweeper, distribution, objective
+from expzoo.runs import objectives
 from expzoo.store.sweep_record import Job
 from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import Outcome
@@ -51,7 +52,7 @@ def test_a_search_goes_on_where_it_was_and_says_the_best(tmp_path: Path) -> None
     best = max(trial.value for trial in trials if trial.value is not None)
     assert f"accuracy/test {best:.6g}: optimizer.lr=" in second.out
     [told] = [line.split()[-1] for line in second.out.splitlines() if line.startswith("    expzoo report ")]
-    assert objective(place.folder / told, "accuracy/test") == best
+    assert objectives.value(place.folder / told, "accuracy/test") == best
     third = place.type(*SEARCH, *SPACE, "hydra.sweeper.trials=8")
     assert (third.code, third.torch) == (0, False)
 
@@ -94,7 +95,7 @@ def test_several_objectives_and_what_is_not_measured(tmp_path: Path) -> None:
 def test_a_file_that_is_not_the_study_is_left_alone_and_said_in_one_line(tmp_path: Path, kind: str) -> None:
     import optuna
 
-    sweeper = OptunaSweeper(4, 2, ["accuracy/test"], ["maximize"], "random", 0, 1, 3, "stop.steps")
+    sweeper = Optuna(trials=4, batch=2, sampler="random")
     sweeper._place = lambda overrides: tmp_path / "run"  # type: ignore[method-assign]
     [override] = OverridesParser.create().parse_overrides(["optimizer.lr=interval(0.1,0.2)"])
     _, path = sweeper._open([], {"optimizer.lr": distribution(override)})
@@ -114,7 +115,7 @@ def test_a_file_that_is_not_the_study_is_left_alone_and_said_in_one_line(tmp_pat
 def test_a_rung_keeps_its_best_wherever_they_stand(direction: str) -> None:
     import optuna
 
-    sweeper = OptunaSweeper(6, 6, ["loss/test"], [direction], "random", 0, 2, 3, "stop.steps")
+    sweeper = Optuna(trials=6, batch=6, objectives=("loss/test",), directions=(direction,), sampler="random", rungs=2)
     found = optuna.create_study(direction=direction)
     values = [3.0, 1.0, 5.0, 0.0, 4.0, 2.0]
     good = [(value, found.ask(), Job((), Path(str(value)), Outcome(0))) for value in values]

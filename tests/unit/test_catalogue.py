@@ -148,14 +148,31 @@ def test_show_an_experiment(expzoo: Callable[..., Any]) -> None:
         assert line in ended.out
 
 
-def test_show_an_experiment_with_all_its_commands(command_line: Any, tmp_path: Path) -> None:
+def commands(shown: list[str], experiment: str) -> list[str]:
+    """What `expzoo show` says to type besides the experiment itself."""
+    start = shown.index(f"command   expzoo +experiment={experiment}")
+    return [line.strip() for line in shown[start + 1 : shown.index("", start)]]
+
+
+def test_show_an_experiment_with_its_variants_and_commands(command_line: Any, tmp_path: Path) -> None:
     shown = command_line.type("show", "two_patterns", folder=tmp_path).out
-    start = shown.index("command   expzoo +experiment=two_patterns")
-    [textures, cifar] = shown[start + 1 : shown.index("", start)]
-    textures, cifar = textures.strip(), cifar.strip()
-    assert textures.startswith("expzoo +experiment=two_patterns dataset=patterns_textures ")
-    assert textures.endswith(" stop=textures_steps analysis.two_patterns.small=0.004")
-    assert cifar.startswith("expzoo +experiment=two_patterns dataset=patterns_cifar10 ")
+    assert commands(shown, "two_patterns") == [
+        f"expzoo +experiment=two_patterns_{of}" for of in ("cifar10", "textures")
+    ]
+    shown = command_line.type("show", "activation_transfer", folder=tmp_path).out
+    assert commands(shown, "activation_transfer") == [
+        f"expzoo +experiment=activation_transfer analysis.activation_transfer.{value}"
+        for value in ("learned=[learned:3f2a9c1b]", "datasets=[digits,mnist,cifar10]")
+    ]
+
+
+def test_presets_of_experiments_are_in_no_list(command_line: Any, tmp_path: Path) -> None:
+    for words in (["list", "datasets"], ["list", "models"], ["--help"]):
+        ended = command_line.type(*words, folder=tmp_path)
+        choices = [line for line in ended.out if "experiment" not in line]
+        assert ended.code == 0
+        assert not any(line.startswith(("  lottery_ticket", "  model lottery")) for line in choices)
+    assert command_line.type("show", "lottery_ticket", folder=tmp_path).out[0].startswith("experiment=lottery_ticket ")
 
 
 def test_show_a_preset(expzoo: Callable[..., Any]) -> None:
@@ -165,7 +182,7 @@ def test_show_a_preset(expzoo: Callable[..., Any]) -> None:
 
 
 def test_every_shipped_experiment_can_be_shown(command_line: Any, tmp_path: Path) -> None:
-    from expzoo.config.registry import options
+    from expzoo.config.presets import options
 
     for name in options("experiment"):
         ended = command_line.type("show", name, folder=tmp_path)

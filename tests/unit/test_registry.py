@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from expzoo.config import registry
+from expzoo.config import homes, presets, registry
 from expzoo.config.options import Count, Option
 from expzoo.system.errors import BadInput, PluginError
 
@@ -61,7 +61,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(dedent(content))
         registry._index.cache_clear()
-        registry._presets.cache_clear()
+        presets._presets.cache_clear()
         return file
 
     yield write
@@ -216,19 +216,19 @@ def test_two_files_of_one_name_are_refused(write: Write, tmp_path: Path) -> None
     file = write("stops/steps.py", GOOD)
     with pytest.raises(BadInput) as caught:
         registry.index()
-    own = registry.HOME / "plugins" / "stops" / "steps.py"
+    own = homes.HOME / "plugins" / "stops" / "steps.py"
     assert str(caught.value) == f"two files are called stop=steps: {own} and {file}"
     file.unlink()
     preset = write("conf/stop/steps.yaml", "steps: 1\n")
     with pytest.raises(BadInput) as caught:
-        registry.options("stop")
+        presets.options("stop")
     assert str(caught.value) == f"two files are called stop=steps: {own} and {preset}"
 
 
 def test_a_home_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXPZOO_PLUGINS", f"{tmp_path}:{tmp_path}/absent")
     with pytest.raises(BadInput, match=f"EXPZOO_PLUGINS names what is not a folder: {tmp_path}/absent"):
-        registry.homes()
+        homes.homes()
 
 
 def test_the_working_directory_is_a_home(write: Write, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from copy import deepcopy
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ValidationError
 
-from expzoo.config import registry
+from expzoo.config import presets, registry
 from expzoo.config.check import compose_job, composed, incomplete, resolved
 from expzoo.config.hydra_source import Leaf, install
 from expzoo.config.options import Count, Fraction
@@ -44,16 +45,42 @@ analysis:
 """
 
 
+CARRYING = """
+# @package _global_
+defaults:
+  - override /dataset: garden
+  - override /model: garden
+presets:
+  dataset: # its own draw
+    defaults: [mnist1d, _self_]
+    draw: member
+    num_samples: ${budget:100,200,300}
+  model: {defaults: [thin, _self_], depth: 3}
+population: {size: 5}
+"""
+
+INHERITING = """
+# @package _global_
+defaults:
+  - garden
+  - override /dataset: backyard
+presets:
+  dataset: {defaults: [textures, _self_], train_size: 20}
+seed: 4
+"""
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with two analyses, a preset of a model and an experiment."""
+    """A home with two analyses, a preset of a model and three experiments."""
     home = tmp_path / "home"
     for folder in ("analyses", "conf/experiment", "conf/model"):
         (home / folder).mkdir(parents=True)
     (home / "analyses" / "sieve.py").write_text(PLUGIN.format(name="Sieve"))
     (home / "analyses" / "colander.py").write_text(PLUGIN.format(name="Colander"))
     (home / "conf" / "model" / "thin.yaml").write_text("defaults: [mlp, _self_]\nwidth: ${budget:1,2,3}\n")
-    (home / "conf" / "experiment" / "kitchen.yaml").write_text(EXPERIMENT)
+    for name, content in {"kitchen": EXPERIMENT, "garden": CARRYING, "backyard": INHERITING}.items():
+        (home / "conf" / "experiment" / f"{name}.yaml").write_text(content)
     monkeypatch.setenv("EXPZOO_PLUGINS", str(home))
     monkeypatch.chdir(tmp_path)
     install()
@@ -117,6 +144,76 @@ def test_the_user_wins_over_budget_preset_and_experiment(home: Path) -> None:
     assert config["population"]["size"] == 64
     assert resolved(["model=thin", "budget=smoke"])["model"]["width"] == 1
     assert resolved(["model=thin", "model.width=5"])["model"]["width"] == 5
+
+
+def test_an_experiment_holds_presets_of_its_own(home: Path) -> None:
+    config = resolved(["+experiment=garden", "budget=paper"])
+    dataset, model = config["dataset"], config["model"]
+    assert (dataset["name"], dataset["draw"], dataset["num_samples"]) == ("mnist1d", "member", 300)
+    assert (model["name"], model["width"], model["depth"]) == ("mlp", 3, 3)
+    assert "presets" not in config
+    assert resolved(["+experiment=garden", "dataset.num_samples=50"])["dataset"]["num_samples"] == 50
+    assert resolved(["dataset=garden"])["dataset"] == resolved(["+experiment=garden"])["dataset"]
+
+
+def test_another_choice_drops_the_values_of_a_preset(home: Path) -> None:
+    config = resolved(["+experiment=garden", "dataset=mnist1d", "model=cnn1d"])
+    assert config["dataset"] == resolved(["dataset=mnist1d"])["dataset"]
+    assert config["model"] == resolved(["model=cnn1d"])["model"]
+    assert config["population"]["size"] == 5
+
+
+def test_an_experiment_builds_upon_another_in_one_line(home: Path) -> None:
+    config, below = resolved(["+experiment=backyard"]), resolved(["+experiment=garden"])
+    assert (config["dataset"]["name"], config["dataset"]["train_size"]) == ("textures", 20)
+    assert (config["model"], config["population"], config["seed"]) == (below["model"], below["population"], 4)
+    assert config["about"]["experiment"] == "backyard"
+    assert presets.variants("garden") == ["backyard"]
+
+
+def test_presets_of_experiments_are_accepted_but_not_listed(home: Path) -> None:
+    assert "garden" in presets.options("dataset")
+    assert {"garden", "backyard"} & set(presets.listed("dataset")) == set()
+    assert presets.hint("dataset", "gardne") == "did you mean garden?"
+    assert "garden" not in presets.hint("dataset", "zzz")
+    assert presets.listed("model") == sorted({*registry.available("model"), "thin", "life_smooth", "textures_cnn2d"})
+
+
+def test_a_preset_that_is_edited_counts_at_once(home: Path) -> None:
+    file = home / "conf" / "experiment" / "garden.yaml"
+    assert resolved(["+experiment=garden"])["dataset"]["num_samples"] == 200
+    file.write_text(CARRYING.replace("200", "250").replace("  model:", "  optimizer:").replace("thin", "adam"))
+    os.utime(file, ns=(1, 1))
+    assert "garden" not in presets.options("model")
+    assert "garden" in presets.options("optimizer")
+    file.write_text(CARRYING.replace("200", "250"))
+    os.utime(file, ns=(2, 2))
+    assert resolved(["+experiment=garden"])["dataset"]["num_samples"] == 250
+
+
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("presets:\n  dataset:\n    defaults: [mnist1d]\n  model: {width: 3}\n", ["dataset", "model"]),
+        (
+            "presets:\n\n # said\n    dataset:\n\n      draw: member\n    # more\n    model:\n      width: 3",
+            ["dataset", "model"],
+        ),
+        ("presets: {dataset: {draw: member}, model: {width: 3}}\nseed: 1\n", ["dataset", "model"]),
+        (
+            "presets: {dataset: {a: '}', b: [{c: 1}]}, # {stop: 1}\n  model: {width: '${budget:1,2,3}'}}\nx: 1\n",
+            ["dataset", "model"],
+        ),
+        ("presets: # {said}\n  'dataset':\n    draw: member\nabout:\n  model: 3\n", ["dataset"]),
+        ("seed: 1\npresets:\n  stop:\n    steps: 3\npopulation:\n  size: 3\n", ["stop"]),
+        ("about:\n  presets:\n  model: x\n", []),
+        ("presets:\n", []),
+        ("presets: [dataset\n", []),
+    ],
+)
+def test_the_groups_of_presets_are_seen_in_any_style_of_yaml(tmp_path: Path, text: str, groups: list[str]) -> None:
+    (tmp_path / "some.yaml").write_text(text)
+    assert presets._carried(tmp_path / "some.yaml") == groups
 
 
 def test_the_config_says_which_experiment_it_is(home: Path) -> None:

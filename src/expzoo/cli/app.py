@@ -66,7 +66,7 @@ def _run(words: Words) -> int:
 
     from expzoo.config import check, hydra_source
     from expzoo.config.explanations import REFUSALS
-    from expzoo.config.registry import HOME
+    from expzoo.config.homes import HOME
     from expzoo.runs.jobs import Task, environment, together
 
     logging.raiseExceptions = False  # a log line that nobody reads is no reason for a traceback
@@ -83,5 +83,8 @@ def _run(words: Words) -> int:
         with environment(HYDRA_FULL_ERROR="1"):  # Hydra then raises what it would have printed
             hydra.main(version_base="1.3", config_path=str(HOME / "conf"), config_name="config")(task)()
     except REFUSALS as error:
+        cause = error.__cause__
+        if isinstance(cause, BadInput | PluginError):  # of a launcher or sweeper that Hydra could not make
+            raise cause from cause.__cause__
         raise BadInput("\n".join(check.check(wanted, error))) from error
     return together([outcome.code for outcome in task.outcomes])

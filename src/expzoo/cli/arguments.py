@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from expzoo.config.registry import KINDS, options
+from expzoo.config.presets import options
+from expzoo.config.registry import KINDS
 from expzoo.config.settings import SETTINGS
 from expzoo.system.errors import closest, nearest
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from expzoo.cli.arguments import FLAGS, VERBS
 from expzoo.config.options import REQUIRED, Option, describe, show
-from expzoo.config.registry import FOLDERS, LOOKED_UP, available, declared, groups, node, options, path, yaml_file
+from expzoo.config.presets import groups, listed, options, variants, yaml_file
+from expzoo.config.registry import FOLDERS, LOOKED_UP, OF_HYDRA, available, chosen_by, declared, node, path
 from expzoo.config.settings import BUDGETS, SETTINGS
 from expzoo.system.errors import BadInput, nearest
 
@@ -59,7 +60,7 @@ def main(verb: str, arguments: list[str]) -> int:
         raise BadInput("say one kind: expzoo list [KIND]")
     faults = []
     for group in [_group(arguments[0])] if arguments else _listed():
-        rows = [_row(group, name, faults) for name in options(group)]
+        rows = [_row(group, name, faults) for name in listed(group)]
         _print_table(_plural(group), rows)
     print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
     return 2 if faults else 0
@@ -71,7 +72,9 @@ def help_text() -> str:
     settings = [(key, _meaning(option)) for key, option in _flat(SETTINGS) if not key.startswith("about")]
     flags = [(", ".join(filter(None, (short, flag))), _FLAG_TEXTS[flag]) for flag, short in FLAGS.items()]
     sections = {
-        "choices (group=option)": [(group, " ".join(options(group))) for group in _listed() if group not in LOOKED_UP],
+        "choices (group=option)": [
+            (chosen_by(group), " ".join(listed(group))) for group in _listed() if group not in LOOKED_UP
+        ],
         "settings (key=value)": settings,
         "verbs": list(VERBS.items()),
         "flags": flags,
@@ -91,8 +94,9 @@ def _entry(name: str, text: str, width: int) -> list[str]:
 
 
 def _listed() -> list[str]:
-    """The groups in the order of a config, experiments first, and what is looked up last."""
-    return sorted([*groups(), *LOOKED_UP], key=lambda group: (group != "experiment", [*FOLDERS, group].index(group)))
+    """The groups in the order of a config, experiments first, then what is looked up, and what runs a multirun last."""
+    known = [*groups(), *LOOKED_UP, *OF_HYDRA]
+    return sorted(known, key=lambda group: (group != "experiment", [*FOLDERS, group].index(group)))
 
 
 def _plural(group: str) -> str:
@@ -168,7 +172,7 @@ def _default(option: Option) -> str:
 
 def _shown(name: str) -> Iterator[str]:
     """The lines of `expzoo show NAME`, for everything that has this name."""
-    found = [group for group in _listed() if name in options(group)]
+    found = [group for group in _listed() if name in listed(group)]
     if not found:
         known = {known for group in _listed() for known in options(group)}
         raise BadInput(f"there is nothing called {name}: {nearest(name, known)}")
@@ -178,7 +182,7 @@ def _shown(name: str) -> Iterator[str]:
 
 def _plugin(kind: str, name: str) -> Iterator[str]:
     plugin = declared(kind, name)
-    yield f"{kind}={name}  ({path(kind, name)})"
+    yield f"{chosen_by(kind)}={name}  ({path(kind, name)})"
     yield f"\n{plugin.doc.partition('Args:')[0].strip()}\n"
     yield from _option_lines(kind, name, {key: _default(option) for key, option in plugin.options.items()})
     yield ""
@@ -207,6 +211,7 @@ def _combination(group: str, name: str) -> Iterator[str]:
         yield from (f"{key:<10}{text}" for key, text in about.items() if text and key != "experiment")
         yield f"{'command':<10}expzoo {override}"
         yield from (f"{'':<10}{words}" for words in _commands(yaml_file(group, name), f"expzoo {override}"))
+        yield from (f"{'':<10}expzoo +experiment={variant}" for variant in variants(name))
         yield ""
     yield f"({' | '.join(BUDGETS)} where the budgets differ)"
     for kind, plugin in identity.chosen(composed[0]):

@@ -12,10 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from expzoo.config.explanations import REFUSALS, explain, missing, unknown
+from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain
 from expzoo.config.overrides import requests
-from expzoo.config.registry import HOME, SHARED
+from expzoo.config.registry import SHARED
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:

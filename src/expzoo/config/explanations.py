@@ -9,7 +9,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
-from expzoo.config.registry import groups, options
+from expzoo.config.presets import file_of, groups, hint
 from expzoo.system.errors import BadInput, nearest
 
 REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
@@ -21,16 +21,18 @@ _INTERPOLATED = re.compile(r"While dereferencing interpolation '(?P<source>.*)':
 
 def explain(error: Exception) -> str:
     """What is wrong, with the nearest valid name where a name is wrong."""
+    config = re.match(r"In '([^']*)'", str(error))
+    file = f"{file_of(config[1])}: " if config else ""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, name = error.missing_cfg_file.rpartition("/")
-        return f"there is no {group}={name}: {nearest(name, error.options or options(group))}"
-    file = re.match(r"In '([^']*)'", str(error))
-    where = f"{file[1]}.yaml: " if file else ""
+        known = nearest(name, error.options) if error.options else hint(group, name)
+        typed = not config or config[1].partition("/")[0] not in groups()
+        return f"{'' if typed else file}there is no {group}={name}: {known}"
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__ or error.__context__
     if isinstance(cause, OmegaConfBaseException) and cause.full_key:
-        if where and cause.full_key == "experiment":
-            return f"{where}the first line has to be # @package _global_"
-        return where + _explain_key(cause)
+        if file and cause.full_key == "experiment":
+            return f"{file}the first line has to be # @package _global_"
+        return file + _explain_key(cause)
     if isinstance(error, MarkedYAMLError) and error.problem_mark:
         return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
     if isinstance(error, BadInput):

@@ -13,15 +13,20 @@ from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.base import Metadata
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
+from expzoo.config.homes import homes
+from expzoo.config.hydra_targets import target
 from expzoo.config.identity import experiment_name, plain, run_id
 from expzoo.config.options import REQUIRED, Option, convert, one_of, storable
-from expzoo.config.registry import KINDS, SHARED, declared, homes, index
+from expzoo.config.presets import EXPERIMENT, PRESETS, content, is_carried, options, yaml_file
+from expzoo.config.registry import KINDS, OF_HYDRA, SHARED, chosen_by, declared, index
 from expzoo.config.settings import BUDGETS, SETTINGS
-from expzoo.launchers import HYDRA_PLUGINS, public_name
-from expzoo.launchers import register as register_launchers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hydra.core.config_search_path import ConfigSearchPath
+
+_KIND_OF = {chosen_by(kind): kind for kind in (*KINDS, *OF_HYDRA)}
 
 
 class Leaf(ValueNode):
@@ -63,7 +68,7 @@ def _leaves(options: dict[str, Any]) -> dict[str, Any]:
 
 
 class PluginSource(ConfigSource):
-    """The search path entry `plugins://`: one config a plugin, and the two that frame them."""
+    """The search path entry `plugins://`: one config a plugin, the two that frame them, and what experiments hold."""
 
     @staticmethod
     def scheme() -> str:
@@ -73,14 +78,16 @@ class PluginSource(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """`settings`, the top level; `closed`, which ends the shared kinds; or the options of `kind/name`.
 
-        Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody can change that.
+        An experiment is served without its presets, each of which is served as if it had a file of its own. Of a
+        launcher or a sweeper the node also says the class, as Hydra wants it; nobody can change that.
         """
-        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        package = None
-        if kind in HYDRA_PLUGINS:
-            cls, options = HYDRA_PLUGINS[kind][name]
-            config = _closed({_Keys.TARGET.value: public_name(cls)} | _leaves(options))
-            package = kind.replace("/", ".")
+        chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        kind, package = _KIND_OF.get(chosen_in, ""), None
+        if chosen_in == EXPERIMENT or is_carried(kind, name):
+            return self._part_of_experiment(chosen_in, name)
+        if kind in OF_HYDRA:
+            config = _closed({_Keys.TARGET.value: target(kind, name)} | _leaves(declared(kind, name).options))
+            package = chosen_in.replace("/", ".")
         elif name == "closed":
             config, package = _closed({}), SHARED[0]
         elif not kind:
@@ -92,26 +99,46 @@ class PluginSource(ConfigSource):
             package = f"{kind}.{name}" if kind in SHARED else kind
         return ConfigResult(provider=self.provider, path="plugins://", config=config, header={"package": package})
 
+    def _part_of_experiment(self, chosen_in: str, name: str) -> ConfigResult:
+        """What the file of an experiment gives to a group: all but its presets, or one of those."""
+        file = yaml_file(chosen_in, name)
+        held, header = content(file), ""
+        if chosen_in == EXPERIMENT:
+            with file.open(encoding="utf-8") as text:
+                header = text.read(512)  # as much as Hydra looks at
+            held = {key: value for key, value in held.items() if key != PRESETS}
+        else:
+            held = held[PRESETS][chosen_in]
+        config = OmegaConf.create(held)
+        assert isinstance(config, DictConfig)  # anything else was refused when the command line was read
+        return ConfigResult(
+            provider=self.provider, path="plugins://", config=config, header=self._get_header_dict(header)
+        )
+
     def available(self) -> bool:
         """Always: the package's own plugins are there."""
         return True
 
     def is_group(self, config_path: str) -> bool:
         """Whether this is a kind of plugin."""
-        return config_path in ("", "hydra", *HYDRA_PLUGINS, *KINDS)
+        return config_path in ("", "hydra", EXPERIMENT, *_KIND_OF)
 
     def is_config(self, config_path: str) -> bool:
-        """Whether this is a plugin or one of the two frames."""
-        kind, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        known = name in index().get(kind, ()) or name in HYDRA_PLUGINS.get(kind, ())
-        return known or config_path in ("settings", "closed")
+        """Whether this is a plugin, one of the two frames, an experiment, or a preset of one."""
+        chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
+        of_experiment = name in options(EXPERIMENT) if chosen_in == EXPERIMENT else is_carried(chosen_in, name)
+        return config_path in ("settings", "closed") or name in _names(chosen_in) or of_experiment
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """What is below a path, for completion and `--info`."""
         if config_path == "":
             return sorted(KINDS) if results_filter is not ObjectType.CONFIG else []
-        names = HYDRA_PLUGINS.get(config_path) or index().get(config_path, ())
-        return sorted(names) if results_filter is not ObjectType.GROUP else []
+        return sorted(_names(config_path)) if results_filter is not ObjectType.GROUP else []
+
+
+def _names(chosen_in: str) -> Iterable[str]:
+    """The plugins of a group."""
+    return index()[_KIND_OF[chosen_in]] if chosen_in in _KIND_OF else ()
 
 
 class SearchPath(SearchPathPlugin):
@@ -119,7 +146,7 @@ class SearchPath(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Called by Hydra. Folders are named as files, so that nothing of theirs is imported."""
-        search_path.append("plugins", "plugins://")
+        search_path.prepend("plugins", "plugins://")  # before the files of experiments, which it serves in its own way
         for home in homes()[1:]:
             if home.conf and home.conf.is_dir():
                 search_path.append(home.owner, f"file://{home.conf}")
@@ -146,6 +173,5 @@ def install() -> None:
     """Tell Hydra and OmegaConf about the plugins, `${budget:smoke,laptop,paper}`, `${experiment:}` and `${run_id:}`."""
     Plugins.instance().register(PluginSource)
     Plugins.instance().register(SearchPath)
-    register_launchers()
     for name, resolver in {"budget": _budget, "experiment": _experiment, "run_id": _run_id}.items():
         OmegaConf.register_new_resolver(name, resolver, replace=True)

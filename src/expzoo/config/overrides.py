@@ -11,13 +11,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, RangeSweep
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from expzoo.config.explanations import explain
 from expzoo.config.options import show
-from expzoo.config.registry import SHARED, groups, options, yaml_file
+from expzoo.config.presets import CARRIED, EXPERIMENT, PRESETS, content, groups, hint, options, yaml_file
+from expzoo.config.registry import SHARED
 from expzoo.system.errors import closest, nearest
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Request:
         known, stand_in = options(group), []
         for name in names:
             if name not in known:
-                self.faults.append(f"{where}there is no {group}={name}: {nearest(name, known)}")
+                self.faults.append(f"{where}there is no {group}={name}: {hint(group, name)}")
                 self.wrong.add(group)
             stand_in.append(name if name in known else closest(name, known))
         if None not in stand_in:
@@ -150,23 +150,42 @@ class Request:
         """Take the lines of conf/experiment/`name`.yaml and of what it builds upon; `above` are built upon it."""
         where = f"experiment/{name}.yaml: "
         try:
-            content = OmegaConf.to_container(OmegaConf.load(yaml_file("experiment", name)))
+            held = content(yaml_file(EXPERIMENT, name))
         except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
             self.faults.append(where + explain(error))
             return
-        if not isinstance(content, dict):
+        if not isinstance(held, dict):
             self.faults.append(f"{where}it holds no keys")
             return
-        for item in content.pop("defaults", None) or []:
+        own: dict[str, list[str]] = {}
+        for item in held.get("defaults") or []:
             if item in (name, *above):
                 self.faults.append(f"{where}it builds upon itself")
-            elif isinstance(item, str) and item in options("experiment"):
+            elif isinstance(item, str) and item in options(EXPERIMENT):
                 self.read_experiment(item, (name, *above))
             for key, chosen in item.items() if isinstance(item, dict) else ():
                 group = str(key).removeprefix("override ").strip(" /").partition("@")[0]
                 if group in groups():
-                    self.choose(group, _words(chosen), where)
-        self.values += [Value(key, value, where) for key, value in _leaves(content) if not key.startswith("hydra.")]
+                    own[group] = _words(chosen)
+                    self.choose(group, own[group], where)
+        if PRESETS in held:
+            self.faults += [where + fault for fault in _preset_faults(held[PRESETS], name, own)]
+        values = {key: value for key, value in held.items() if key not in ("defaults", PRESETS)}
+        self.values += [Value(key, value, where) for key, value in _leaves(values) if not key.startswith("hydra.")]
+
+
+def _preset_faults(held: Any, name: str, chosen: dict[str, list[str]]) -> Iterator[str]:
+    """What is wrong with the presets in the file of the experiment `name`, but for their values."""
+    if not isinstance(held, dict):
+        yield f"{PRESETS} holds presets by group, as in {PRESETS}: {{model: {{defaults: [mlp, _self_], width: 50}}}}"
+        return
+    for group, preset in held.items():
+        if group not in CARRIED:
+            yield f"{PRESETS} has no {group}: {nearest(str(group), CARRIED)}"
+        elif not isinstance(preset, dict):
+            yield f"{PRESETS}.{group} has to hold keys, not {show(preset)}"
+        elif chosen.get(group) != [name]:
+            yield f"{PRESETS}.{group} is not chosen: add override /{group}: {name} to the defaults"
 
 
 def requests(texts: list[str], *, multirun: bool) -> list[Request]:

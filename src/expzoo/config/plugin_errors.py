@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from expzoo.config.registry import index, owner
+from expzoo.config.homes import owner
+from expzoo.config.registry import index
 from expzoo.system.errors import BadInput, PluginError
 
 

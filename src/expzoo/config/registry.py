@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import inspect
 import keyword
-import os
-import sys
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from expzoo.config import declaration
+from expzoo.config.homes import Home, homes, owner, stamps
 from expzoo.config.options import REQUIRED, convert, storable
 from expzoo.system.errors import BadInput, PluginError, nearest
 
@@ -37,7 +35,10 @@ KINDS = {
 LOOKED_UP = {"metric": "metrics", "probe": "probes"}
 """Kind of plugin that an analysis asks for by name -> the folder of its files; it is no part of a config."""
 
-FOLDERS = KINDS | LOOKED_UP
+OF_HYDRA = {"launcher": "launchers", "sweeper": "sweepers"}
+"""Kind of plugin that runs the jobs of a multirun -> the folder of its files; it is chosen in a group of Hydra's."""
+
+FOLDERS = KINDS | LOOKED_UP | OF_HYDRA
 """Every kind of plugin -> the folder of its files."""
 
 SHARED = ("analysis",)
@@ -49,88 +50,25 @@ NOTHING = {"constraint": "free", "parametrisation": "plain"}
 GIVEN = {"model": ("inputs", "outputs")}
 """The positional parameters that the framework supplies, by kind."""
 
-_PACKAGE = Path(__file__).parents[1]
-_CHECKOUT = _PACKAGE.parent.parent
-# A folder called plugins beside site-packages is none of ours: only a checkout has a pyproject.toml there.
-HOME = _CHECKOUT if _PACKAGE.parent.name == "src" and (_CHECKOUT / "pyproject.toml").is_file() else _PACKAGE
-"""The folder that holds the package's own conf/ and plugins/."""
-
-_GROUP = "expzoo.plugins"
 _WORDS_OF_YAML = frozenset({"true", "false", "null", "none", "nan", "inf", "on", "off", "yes", "no"})
 
 Class = TypeVar("Class", bound=type)
 
 
-@dataclass(frozen=True)
-class Home:
-    """A place of plugins: who it belongs to, the folder of its kind folders, and its presets and experiments."""
-
-    owner: str
-    plugins: Path
-    conf: Path | None = None
-
-
-def homes() -> tuple[Home, ...]:
-    """Every home of plugins, the package's own first; nothing is imported."""
-    folders = [Path(folder).absolute() for folder in os.environ.get("EXPZOO_PLUGINS", "").split(os.pathsep) if folder]
-    if absent := [str(folder) for folder in folders if not folder.is_dir()]:
-        raise BadInput(f"EXPZOO_PLUGINS names what is not a folder: {', '.join(absent)}")
-    own = Home("expzoo", HOME / "plugins", HOME / "conf")
-    here = Home("the working directory", Path.cwd() / "plugins", Path.cwd() / "plugins" / "conf")
-    given = [Home("EXPZOO_PLUGINS", folder, folder / "conf") for folder in folders]
-    found: dict[Path, Home] = {}
-    for home in (own, *_installed(), here, *given):
-        found.setdefault(home.plugins.resolve(), home)  # in a checkout, the working directory may be the package's own
-    return tuple(found.values())
-
-
-@cache
-def _installed() -> tuple[Home, ...]:
-    """The homes of installed packages that have an entry point in the group `expzoo.plugins`."""
-    # Looking into the files first saves the start of every command the fifteen milliseconds of importlib.metadata.
-    announcements = (file for folder in sys.path for file in Path(folder).glob("*-info/entry_points.txt"))
-    if not any(_GROUP in file.read_text(errors="replace") for file in announcements):
-        return ()
-    from importlib.metadata import entry_points
-    from importlib.util import find_spec
-
-    found = []
-    for entry in entry_points(group=_GROUP):
-        distribution = entry.dist.name if entry.dist else entry.value
-        try:
-            spec = find_spec(entry.value)
-        except Exception:  # noqa: BLE001 - a name with a dot imports its package, which may raise anything
-            spec = None
-        if spec is None or not spec.submodule_search_locations:
-            raise BadInput(f"{distribution}: its entry point {entry.name} = {entry.value} is not an installed package")
-        folder = Path(spec.submodule_search_locations[0])
-        if not (folder / "plugins").is_dir() and not (folder / "conf").is_dir():
-            told = f"{entry.value} has neither plugins/ nor conf/: was it packaged without them?"
-            raise BadInput(f"{distribution}: {told}")
-        found.append(Home(distribution, folder / "plugins", folder / "conf"))
-    return tuple(found)
-
-
 def index() -> dict[str, dict[str, Path]]:
     """Kind -> name -> file; BadInput if a file name is unusable or two homes use the same one."""
-    return _index(places := homes(), _stamps(places))
-
-
-def _stamps(places: tuple[Home, ...]) -> tuple[int, ...]:
-    """Other numbers once a file was added or removed, as from a notebook."""
-    roots = [root for home in places for root in (home.plugins, home.conf) if root and root.is_dir()]
-    return tuple(folder.stat().st_mtime_ns for root in roots for folder in sorted(root.iterdir()) if folder.is_dir())
+    return _index(places := homes(), stamps(places))
 
 
 @cache
-def _index(places: tuple[Home, ...], stamps: tuple[int, ...]) -> dict[str, dict[str, Path]]:
+def _index(places: tuple[Home, ...], state: tuple[int, ...]) -> dict[str, dict[str, Path]]:
     found: dict[str, dict[str, Path]] = {kind: {} for kind in FOLDERS}
     for home in places:
         for kind, folder in FOLDERS.items():
             for file in sorted((home.plugins / folder).glob("[!_]*.py")):
                 _refuse_name(file)
-                if file.stem in found[kind]:
-                    raise BadInput(f"two files are called {kind}={file.stem}: {found[kind][file.stem]} and {file}")
+                if other := found[kind].get(file.stem):
+                    raise BadInput(f"two files are called {chosen_by(kind)}={file.stem}: {other} and {file}")
                 found[kind][file.stem] = file
     return found
 
@@ -148,49 +86,16 @@ def available(kind: str) -> list[str]:
     return sorted(index()[kind])
 
 
-def groups() -> list[str]:
-    """What can be chosen on the command line: the kinds of plugin and the folders of conf/."""
-    return sorted({"experiment", *KINDS, *presets()})
-
-
-def options(group: str) -> list[str]:
-    """The names that a group can be given: plugins, presets, experiments."""
-    return sorted({*index().get(group, ()), *presets().get(group, ())})
-
-
-def yaml_file(group: str, name: str) -> Path:
-    """The file of a preset or an experiment."""
-    return presets()[group][name]
-
-
-def presets() -> dict[str, dict[str, Path]]:
-    """Group -> name -> YAML file; BadInput if a name is used twice, since one file would silently hide the other."""
-    return _presets(places := homes(), _stamps(places))
-
-
-@cache
-def _presets(places: tuple[Home, ...], stamps: tuple[int, ...]) -> dict[str, dict[str, Path]]:
-    found, taken = dict[str, dict[str, Path]](), _index(places, stamps)
-    for home in places:
-        for file in sorted(home.conf.glob("[!.]*/*.yaml")) if home.conf else ():
-            group = file.parent.name
-            names = found.setdefault(group, {})
-            if other := names.get(file.stem) or taken.get(group, {}).get(file.stem):
-                raise BadInput(f"two files are called {group}={file.stem}: {other} and {file}")
-            names[file.stem] = file
-    return found
+def chosen_by(kind: str) -> str:
+    """What a command line chooses a plugin of this kind by: `model`, `hydra/launcher`."""
+    return f"hydra/{kind}" if kind in OF_HYDRA else kind
 
 
 def path(kind: str, name: str) -> Path:
     """The file of a plugin; BadInput with the nearest names if there is none."""
     if name not in (known := index().get(kind, {})):
-        raise BadInput(f"there is no {kind}={name}: {nearest(name, available(kind))}")
+        raise BadInput(f"there is no {chosen_by(kind)}={name}: {nearest(name, available(kind))}")
     return known[name]
-
-
-def owner(file: Path) -> str:
-    """Who a plugin's file belongs to: a distribution's name, or what names its folder."""
-    return next((home.owner for home in homes() if file.is_relative_to(home.plugins)), "an unknown owner")
 
 
 def declared(kind: str, name: str) -> Declaration:
@@ -199,7 +104,7 @@ def declared(kind: str, name: str) -> Declaration:
     try:
         return read(file)
     except BadInput as error:
-        raise BadInput(f"{kind}={name} of {owner(file)} cannot be read: {error}") from None
+        raise BadInput(f"{chosen_by(kind)}={name} of {owner(file)} cannot be read: {error}") from None
 
 
 def defaults(kind: str, name: str) -> dict[str, Any]:
@@ -224,7 +129,7 @@ def load(kind: str, name: str) -> type:
     except BadInput:
         raise
     except Exception as error:
-        raise PluginError(f"{kind}={name} of {owner(file)}", file, "imported") from error
+        raise PluginError(f"{chosen_by(kind)}={name} of {owner(file)}", file, "imported") from error
 
 
 def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
@@ -241,7 +146,7 @@ def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
         raise BadInput(f"{node(kind, name)}: {str(error).removeprefix(node(kind, name) + ': ')}") from error
     except Exception as error:
         file = path(kind, name)
-        raise PluginError(f"{kind}={name} of {owner(file)}", file, "constructed") from error
+        raise PluginError(f"{chosen_by(kind)}={name} of {owner(file)}", file, "constructed") from error
 
 
 def check(kind: str, name: str, options: dict[str, Any], given: tuple[Any, ...] = ()) -> list[str]:
@@ -257,7 +162,7 @@ def node(kind: str, name: str) -> str:
     """Where the options of a plugin are in a config; of one that is looked up, its name."""
     if kind in LOOKED_UP:
         return name
-    return f"{kind}.{name}" if kind in SHARED else kind
+    return f"{kind}.{name}" if kind in SHARED else chosen_by(kind).replace("/", ".")
 
 
 def _checked(kind: str, name: str, options: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from expzoo.config.registry import homes
+from expzoo.config.homes import homes
 
 
 class _Folders:

@@ -1,4 +1,4 @@
-"""`hydra/sweeper=grid`: every combination of the swept values; what failed is listed, and the sweep leaves a record."""
+"""What sweepers share: jobs in batches, each told from the others, and the record that a sweep leaves."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ Batch = Sequence[Sequence[str]]
 class GridSweeper(Sweeper):
     """Hydra's own sweep, but one job's failure, or a launcher's, hides no other job's end."""
 
-    def __init__(self, max_batch_size: int | None = None) -> None:
-        self.max_batch_size = max_batch_size
+    max_batch_size: int | None = None  # all jobs
 
     def setup(self, *, hydra_context: HydraContext, task_function: Task, config: DictConfig) -> None:  # type: ignore[override]
         """Called by Hydra."""

@@ -10,7 +10,7 @@ from expzoo.config import registry
 from expzoo.config.options import storable
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
-from expzoo.testing import data, networks, outcomes, training
+from expzoo.testing import data, multiruns, networks, outcomes, training
 from expzoo.testing.require import require
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ CHECKS: dict[str, Callable[[Component, Spec], None]] = {
     "logger": outcomes.check_logger,
     "trainer": training.check_trainer,
     "analysis": outcomes.check_analysis,
+    "launcher": multiruns.check_launcher,
+    "sweeper": multiruns.check_sweeper,
 }
 
 

@@ -1,0 +1,64 @@
+"""The jobs of a multirun, advancing together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.plugins.launcher import Launcher
+from omegaconf import open_dict
+
+from expzoo.config.registry import register
+from expzoo.runs.sweep_configs import SweepLoader
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext
+    from omegaconf import DictConfig
+
+    from expzoo.runs.jobs import Task
+    from expzoo.system.exit_codes import Outcome
+
+
+@register
+class Fused(Launcher):
+    """All jobs advance together in this process and share populations, with the same bits as alone.
+
+    Every job has its own config, directory, results and end.
+    """
+
+    hydra_context: HydraContext
+    task_function: Task  # type: ignore[assignment]  it is always expzoo's own
+    config: DictConfig
+
+    def setup(self, *, hydra_context: HydraContext, task_function: Task, config: DictConfig) -> None:  # type: ignore[override]
+        """Called by Hydra; the sweeper, which tries every config before, has the same context."""
+        hydra_context.config_loader = SweepLoader(hydra_context.config_loader)  # type: ignore[assignment]
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Run these jobs to their ends; one that fails fails alone."""
+        from expzoo.runs import fused_jobs
+
+        setup_globals()
+        configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
+        configs = [self._compose(number, list(job)) for number, job in enumerate(job_overrides, initial_job_idx)]
+        outcomes = fused_jobs.run(configs)
+        self.task_function.outcomes += outcomes
+        return [_returned(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
+
+    def _compose(self, number: int, overrides: list[str]) -> DictConfig:
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = config.hydra.job.num = number
+            place = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
+            config.hydra.runtime.output_dir = str(place.absolute())
+        return config
+
+
+def _returned(config: DictConfig, outcome: Outcome) -> JobReturn:
+    overrides = list(config.hydra.overrides.task)
+    done = JobReturn(overrides=overrides, cfg=config, hydra_cfg=config, status=JobStatus.COMPLETED)
+    done.return_value = outcome
+    return done

@@ -1,0 +1,137 @@
+"""The jobs of a multirun as tasks of Ray.
+
+The published launcher for Hydra 1.3 needs cloudpickle below 3, which Ray and others have left behind, so Ray is
+driven directly. A task gets the frozen config as plain data; one whose node is lost is run again and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.plugins.launcher import Launcher
+from omegaconf import open_dict
+
+from expzoo.config.registry import register
+from expzoo.runs import jobs
+from expzoo.system.errors import BadInput
+from expzoo.system.exit_codes import FAILED, Outcome
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext
+    from omegaconf import DictConfig
+
+    from expzoo.config.options import Natural, NonNegative
+    from expzoo.runs.jobs import Task
+
+INSTALL = "hydra/launcher=ray needs Ray: pip install 'expzoo[ray]'"
+
+
+@register
+class Ray(Launcher):
+    """Every job is a task of a Ray cluster, or of one that is started on this machine.
+
+    All write to one store, on a folder that every node sees. Needs Ray: pip install 'expzoo[ray]'.
+
+    Args:
+        address: of the cluster; null starts one here.
+        num_cpus: that a job needs.
+        num_gpus: that a job needs.
+        max_retries: how often a job whose node is lost is begun again.
+    """
+
+    def __init__(
+        self,
+        *,
+        address: str | None = None,
+        num_cpus: NonNegative = 1.0,
+        num_gpus: NonNegative = 0.0,
+        max_retries: Natural = 3,
+    ) -> None:
+        self.address = address
+        self.resources = {"num_cpus": num_cpus, "num_gpus": num_gpus, "max_retries": max_retries}
+
+    def setup(self, *, hydra_context: HydraContext, task_function: Task, config: DictConfig) -> None:  # type: ignore[override]
+        """Called by Hydra."""
+        self._loader, self._task, self._master = hydra_context.config_loader, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Run these jobs; how each ended, the lost ones included."""
+        setup_globals()
+        composed = [self._compose(list(overrides)) for overrides in job_overrides]
+        ray = self._connect()
+        remote: Any = ray.remote(run)
+        try:
+            pending = [remote.options(**self.resources).remote(*job) for job in composed]
+            outcomes = [self._outcome(ray, one) for one in pending]
+        finally:
+            ray.shutdown()
+        self._task.outcomes += outcomes
+        return [_returned(outcome) for outcome in outcomes]
+
+    def _compose(self, overrides: list[str]) -> tuple[dict[str, Any], str, list[str]]:
+        """A job as plain data: its config, its directory and its overrides."""
+        from hydra.core.hydra_config import HydraConfig
+
+        config = self._loader.load_sweep_config(self._master, overrides)
+        with open_dict(config):
+            directory = (Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir).absolute()
+        current = HydraConfig.instance()
+        outer = current.cfg
+        current.set_config(config)
+        try:
+            return jobs.checked(config) | {"store": str(Path(config.store).absolute())}, str(directory), overrides
+        finally:
+            current.cfg = outer
+
+    def _connect(self) -> Any:
+        try:
+            import ray
+        except ModuleNotFoundError:
+            raise BadInput(INSTALL) from None
+        try:
+            ray.init(address=self.address, log_to_driver=True, include_dashboard=False, configure_logging=False)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise BadInput(f"hydra.launcher.address={self.address}: {error}") from error
+        self._refuse_absent(ray.cluster_resources())
+        return ray
+
+    def _refuse_absent(self, there: Mapping[str, float]) -> None:
+        """BadInput for what no node of the cluster has: Ray would wait for it forever."""
+        for name, kind in (("num_cpus", "CPU"), ("num_gpus", "GPU")):
+            if self.resources[name] > there.get(kind, 0):
+                raise BadInput(f"hydra.launcher.{name}={self.resources[name]}: the cluster has {there.get(kind, 0):g}")
+
+    def _outcome(self, ray: Any, pending: Any) -> Outcome:
+        try:
+            return Outcome(*ray.get(pending))
+        except ray.exceptions.RayError as error:
+            outcome = Outcome(FAILED, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+            jobs.say(outcome)
+            return outcome
+
+
+def run(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str]:
+    """One job, on a node of the cluster: its exit code and what was said about it."""
+    from expzoo.runs import experiment, rerender
+
+    place = Path(directory)
+    try:
+        if rerender.show_if_finished(place, config):
+            return jobs.DONE, ""
+        return experiment.run(config, place, overrides), ""
+    except Exception as error:  # noqa: BLE001 - the boundary of a job
+        outcome = jobs.told(error, place)
+        jobs.say(outcome)
+        with suppress(OSError):
+            jobs.remove_empty(place)
+        return outcome.code, outcome.said
+
+
+def _returned(outcome: Outcome) -> JobReturn:
+    done = JobReturn(status=JobStatus.COMPLETED)
+    done.return_value = outcome
+    return done

@@ -1,0 +1,281 @@
+"""A search for the best hyperparameters.
+
+The published sweeper pins Optuna 2 and fails beside today's OmegaConf, so this one drives Optuna itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+
+from expzoo.config.options import Count, Natural, Range
+from expzoo.config.registry import register
+from expzoo.runs import jobs, objectives
+from expzoo.runs.grid_sweep import GridSweeper
+from expzoo.store.sweep_record import Job, finish, is_done
+from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.distributions import BaseDistribution
+
+INSTALL = "hydra/sweeper=optuna needs Optuna: pip install 'expzoo[optuna]'"
+
+
+@register
+class Optuna(GridSweeper):
+    """Optuna's samplers over what is swept; each batch of trials is trained as one population.
+
+    The study is an SQLite file that the same command goes on with. Needs Optuna: pip install 'expzoo[optuna]'.
+
+    Args:
+        trials: of the whole search, those of an earlier command included.
+        batch: how many are asked for at once.
+        objectives: metric/split at the end of training, arm/metric/split, or the name of a claim.
+        directions: one for each objective.
+        sampler: Optuna's.
+        seed: of the sampler.
+        rungs: of successive halving, each longer than the one before; 1 is none.
+        reduction: the best of how many go on to the next rung, which is as many times longer.
+        resource: the key that rungs shorten.
+    """
+
+    def __init__(
+        self,
+        *,
+        trials: Count = 64,
+        batch: Count = 16,
+        objectives: tuple[str, ...] = ("accuracy/test",),
+        directions: tuple[Literal["maximize", "minimize"], ...] = ("maximize",),
+        sampler: Literal["tpe", "random", "nsga2"] = "tpe",
+        seed: Natural = 0,
+        rungs: Count = 1,
+        reduction: Annotated[int, Range(2)] = 3,
+        resource: str = "stop.steps",
+    ) -> None:
+        self.trials, self.batch = trials, batch
+        self.objectives, self.sampler, self.seed = [*objectives], sampler, seed
+        self.directions: list[Any] = [*directions]
+        self.rungs, self.reduction, self.resource = rungs, reduction, resource
+
+    def sweep(self, arguments: list[str]) -> list[Job]:
+        """Search until there are as many trials as were asked for, those of an earlier command included."""
+        self._refuse_impossible()
+        overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
+        space = {override.get_key_element(): distribution(override) for override in overrides if _is_swept(override)}
+        fixed = [str(override.input_line) for override in overrides if not _is_swept(override)]
+        if not space:
+            raise BadInput("hydra/sweeper=optuna has nothing to search: sweep over key=a,b or key=interval(0.001,0.1)")
+        study, path = self._open(fixed, space)
+        ended: dict[Path, Job] = {}
+        while (left := self.trials - _finished(study)) > 0:
+            asked = [study.ask(space) for _ in range(min(left, self.batch))]
+            for job in self._run(study, asked, fixed):
+                ended[job.directory] = job
+            if all(job.outcome.code for job in ended.values()):
+                break  # nothing can be learned from jobs that all fail
+        self._task.outcomes = [job.outcome for job in ended.values()]
+        finish(list(ended.values()))
+        self._say_best(study, path)
+        return list(ended.values())
+
+    def _refuse_impossible(self) -> None:
+        """BadInput if there can be no such search; Hydra would wrap what the constructor raises."""
+        if not find_spec("optuna"):
+            raise BadInput(INSTALL)
+        wanted, given = len(self.objectives), len(self.directions)
+        if not wanted:
+            raise BadInput("hydra.sweeper.objectives names nothing to search for, such as [accuracy/test]")
+        if wanted != given:
+            raise BadInput(f"hydra.sweeper: {wanted} objectives need as many directions, not {given}")
+        if self.rungs > 1 and wanted > 1:
+            raise BadInput("hydra.sweeper.rungs: only a search for one objective can be pruned")
+
+    def _open(self, fixed: list[str], space: dict[str, BaseDistribution]) -> tuple[Study, Path]:
+        """The study of this search, which has a file of its own; trials that a kill has left are asked for again."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        words = [*sorted(fixed), *(f"{key} {value}" for key, value in sorted(space.items())), *self.objectives]
+        words += [*self.directions, self.sampler, str(self.seed), str((self.rungs, self.reduction, self.resource))]
+        name = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+        folder = self._place([*fixed, *(f"{key}={_first(value)}" for key, value in space.items())]).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"search-{name}.sqlite"
+        with _readable(path):
+            study = optuna.create_study(
+                storage=f"sqlite:///{path}",
+                study_name="search",
+                directions=self.directions,
+                load_if_exists=True,
+            )
+            if [direction.name.lower() for direction in study.directions] != self.directions:
+                raise ValueError("it searches in other directions")
+            study.sampler = self._sampler(len(study.trials))
+            for trial in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
+                study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+                study.enqueue_trial(trial.params)
+        return study, path
+
+    def _sampler(self, done: int) -> Any:
+        """Seeded by how much was asked before, so that a search that goes on does not ask the same again."""
+        from optuna import samplers
+
+        seed = self.seed + done
+        match self.sampler:
+            case "random":
+                return samplers.RandomSampler(seed=seed)
+            case "nsga2":
+                return samplers.NSGAIISampler(seed=seed, population_size=self.batch)
+        return samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=min(10, self.batch))
+
+    def _run(self, study: Study, asked: list[Trial], fixed: list[str]) -> list[Job]:
+        """Train one batch, in rungs of growing length of which only the best go on to the next."""
+        ended: list[Job] = []
+        alive = asked
+        for rung in range(self.rungs):
+            words = [[*fixed, *(f"{key}={value}" for key, value in trial.params.items())] for trial in alive]
+            if last := rung == self.rungs - 1:
+                done = self.run(words, len(ended))
+            else:
+                done = self.run([[*own, self._shortened(own, rung)] for own in words], len(ended))
+            ended += done
+            values = [self._values(job) for job in done]
+            good: list[tuple[float, Trial, Job]] = []
+            for trial, job, value in zip(alive, done, values, strict=True):
+                if value is None or not all(map(math.isfinite, value)):
+                    self._give_up(study, trial, job, diverged=value is not None)
+                elif last:
+                    _tell(study, trial, job, value)
+                else:
+                    trial.report(value[0], self.reduction**rung)
+                    good.append((value[0], trial, job))
+            if not last:
+                alive = self._halved(study, good, max(len(alive) // self.reduction, 1))
+        return ended
+
+    def _halved(self, study: Study, good: list[tuple[float, Trial, Job]], kept: int) -> list[Trial]:
+        """The best of a rung, which go on; the others are told to the study. Jamieson & Talwalkar 2016, algorithm 1.
+
+        Optuna's own pruner judges each trial by those before it alone, so that the first always goes on.
+        """
+        from optuna.trial import TrialState
+
+        ranked = sorted(good, key=lambda one: one[0], reverse=self.directions[0] == "maximize")
+        for _, trial, job in ranked[kept:]:
+            _tell(study, trial, job, state=TrialState.PRUNED)
+        return [trial for _, trial, _ in ranked[:kept]]
+
+    def _give_up(self, study: Study, trial: Trial, job: Job, *, diverged: bool) -> None:
+        """A network that diverged is as bad as can be, which is worth knowing; a job that failed says nothing."""
+        from optuna.trial import TrialState
+
+        known = diverged and len(self.objectives) == 1
+        _tell(study, trial, job, state=TrialState.PRUNED if known else TrialState.FAIL)
+
+    def _shortened(self, words: list[str], rung: int) -> str:
+        """The override that makes the jobs of a rung shorter."""
+        from omegaconf import OmegaConf
+
+        config = self._loader.load_sweep_config(self._master, words)
+        whole = OmegaConf.select(config, self.resource)
+        if not isinstance(whole, int):
+            raise BadInput(f"hydra.sweeper.resource={self.resource} has the value {whole!r}: it must be a number")
+        return f"{self.resource}={max(whole // self.reduction ** (self.rungs - 1 - rung), 1)}"
+
+    def _values(self, job: Job) -> list[float] | None:
+        """What a job gives for each objective, None if it has not ended well."""
+        if job.outcome.code != jobs.DONE or not is_done(job.directory):
+            return None
+        return [objectives.value(job.directory, name) for name in self.objectives]
+
+    def _say_best(self, study: Study, path: Path) -> None:
+        counts = f"{_finished(study)} trials, study in {path}"
+        best = study.best_trials if _completed(study) else []
+        print(f"best of {counts}" if best else f"no trial was finished: {counts}")
+        for trial in best:
+            told = ", ".join(
+                f"{name} {value:.6g}" for name, value in zip(self.objectives, trial.values or (), strict=True)
+            )
+            print(f"  {told}: {' '.join(f'{key}={value}' for key, value in trial.params.items())}")
+            if job := trial.user_attrs.get("job"):
+                print(f"    expzoo report {os.path.relpath(job)}")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """BadInput, in one line, if the file is no study that can be read and written."""
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (OptunaError, SQLAlchemyError, ValueError, RuntimeError, KeyError) as error:
+        cause = error.__cause__ or error
+        why = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
+        kept = "the runs are kept, so a new study costs little: move it away"
+        raise BadInput(f"{path} is not the study of this search: {why}; {kept}") from error
+
+
+def _is_swept(override: Override) -> bool:
+    return override.is_sweep_override()
+
+
+def distribution(override: Override) -> BaseDistribution:
+    """What to search for an override such as lr=interval(0.001,0.1), lr=tag(log,interval(...)), width=range(8,65,8)."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    value: Any = override.value()
+    log = "log" in getattr(value, "tags", ())
+    match value:
+        case RangeSweep():
+            whole = all(isinstance(number, int) for number in (value.start, value.stop, value.step))
+            if whole:
+                last = range(value.start, value.stop, value.step)[-1]  # type: ignore[arg-type]
+                return IntDistribution(value.start, last, step=value.step)  # type: ignore[arg-type]
+            return FloatDistribution(value.start, value.stop, step=value.step)  # type: ignore[arg-type]
+        case IntervalSweep():
+            whole = isinstance(value.start, int) and isinstance(value.end, int)
+            made: Any = IntDistribution if whole else FloatDistribution
+            return made(value.start, value.end, log=log)
+        case ChoiceSweep():
+            parts = [part.partition("=")[2] for part in _spelled(override)]
+            return CategoricalDistribution(parts)
+    raise BadInput(f"{override.input_line} cannot be searched: give values, a range or an interval")
+
+
+def _spelled(override: Override) -> list[str]:
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def _first(value: Any) -> Any:
+    """Some value of a distribution."""
+    return value.choices[0] if hasattr(value, "choices") else value.low
+
+
+def _tell(study: Study, trial: Trial, job: Job, values: Sequence[float] | None = None, **told: Any) -> None:
+    trial.set_user_attr("job", str(job.directory))
+    study.tell(trial, values, **told)
+
+
+def _finished(study: Study) -> int:
+    """How many trials count: those that were told something about, not those that a kill has left."""
+    from optuna.trial import TrialState
+
+    told = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return sum(trial.state != TrialState.FAIL or "job" in trial.user_attrs for trial in told)
+
+
+def _completed(study: Study) -> int:
+    from optuna.trial import TrialState
+
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
