@@ -42,7 +42,7 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(help_text())
     elif "--version" in words.flags:
-        from expzoo import __version__
+        from expzoo.system.version import __version__
 
         print(f"expzoo {__version__}")
     elif words.verb in ("list", "show"):
