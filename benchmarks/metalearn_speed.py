@@ -23,12 +23,12 @@ import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from expzoo.analysis.studies.metalearning.activation import LearnActivation, first_weights, notebook_network  # noqa: E402
+from expzoo.analysis.studies.metalearning.learning_rate import unrolled  # noqa: E402
 from expzoo.components.learned_activations import small_network  # noqa: E402
 from expzoo.engine.assembly import Assembler  # noqa: E402
 from expzoo.spec.component import Component  # noqa: E402
 from expzoo.spec.spec import Spec  # noqa: E402
-from expzoo.studies.metalearning.activation import LearnActivation, first_weights, notebook_network  # noqa: E402
-from expzoo.studies.metalearning.learning_rate import unrolled  # noqa: E402
 from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
 from expzoo.system.randomness import member_seed  # noqa: E402
 

@@ -24,7 +24,7 @@ from beartype import BeartypeConf, beartype
 if TYPE_CHECKING:
     from types import ModuleType
 
-PACKAGES = ["expzoo.science", "expzoo.studies", "expzoo.analysis.cohort", "expzoo.analysis.predictions"]
+PACKAGES = ["expzoo.science", "expzoo.analysis.studies", "expzoo.analysis.cohort", "expzoo.analysis.predictions"]
 _BEARTYPE = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type checkers take an int for a float, too
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from expzoo.studies.metalearning.activation import LearnActivation, notebook_network
-from expzoo.studies.metalearning.evaluation import Contest, means_by, seeds_of
+from expzoo.analysis.studies.metalearning.activation import LearnActivation, notebook_network
+from expzoo.analysis.studies.metalearning.evaluation import Contest, means_by, seeds_of
 from expzoo.study import (
     Activation,
     BadInput,

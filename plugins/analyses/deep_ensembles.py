@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.studies import ensembles as pictures
+from expzoo.analysis.studies import ensembles as pictures
 from expzoo.study import (
     BadInput,
     Claim,

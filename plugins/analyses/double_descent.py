@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.studies import double_descent
-from expzoo.studies.double_descent import Curves
+from expzoo.analysis.studies import double_descent
+from expzoo.analysis.studies.double_descent import Curves
 from expzoo.study import (
     Claim,
     Component,

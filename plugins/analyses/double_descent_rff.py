@@ -15,7 +15,7 @@ from expzoo.study import (
     Positive,
     Range,
     Request,
-    computed,
+    closed_form,
     figures,
     paired,
     paired_t,
@@ -113,9 +113,9 @@ class DoubleDescentRff:
                 for arm, ridge in (("minimum_norm", 0.0), ("ridge", self.ridge * self.train_size)):
                     weights = random_features.fit(seen[:, :count], targets, ridge)
                     outputs = seen[:, :count] @ weights, unseen[:, :count] @ weights
-                    key = computed.key_of(what="random features", data=sized.dataset.canonical(), seed=seed, n=count)
+                    key = closed_form.key_of(what="random features", data=sized.dataset.canonical(), seed=seed, n=count)
                     values = _values(outputs, (targets, wanted))
-                    findings.rows += computed.rows(key, seed, values, arm=arm, features=count, ratio=ratio)
+                    findings.rows += closed_form.rows(key, seed, values, arm=arm, features=count, ratio=ratio)
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:

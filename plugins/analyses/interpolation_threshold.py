@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
-from expzoo.studies.interpolation_threshold import Search, exponents_by_seed, known_thresholds
+from expzoo.analysis.studies.interpolation_threshold import Search, exponents_by_seed, known_thresholds
 from expzoo.study import (
     BadInput,
     Claim,
@@ -23,8 +23,8 @@ from expzoo.study import (
     Natural,
     Range,
     Request,
+    closed_form,
     complete,
-    computed,
     figures,
     mean_t,
     paired,
@@ -152,7 +152,7 @@ class InterpolationThreshold:
         for (cell, _), network in zip(below, longer, strict=True):
             fits = {(LONGER, "train"): float(network.network.status == "finished")}
             varied = {"n": cell.n, "classes": cell.classes}
-            findings.rows += computed.rows(network.key, cell.seed, fits, arm=cell.loss, **varied)
+            findings.rows += closed_form.rows(network.key, cell.seed, fits, arm=cell.loss, **varied)
         return findings
 
     def _request(self, setting: Setting, asked: Sequence[tuple[_Cell, int]], times: int = 1) -> Request:
@@ -189,7 +189,7 @@ class InterpolationThreshold:
             varied = {"n": cell.n, "classes": cell.classes, "parameters": parameters[cell.classes, width]}
             findings.rows += network.rows(*WANTED, arm=cell.loss, on_grid=width in self.widths, **varied)
         for cell in cells:
-            key = computed.key_of(networks=[found[cell, width].key for width in self.widths], what="threshold")
+            key = closed_form.key_of(networks=[found[cell, width].key for width in self.widths], what="threshold")
             values = {}
             for criterion in CRITERIA:
                 width = self._search(found, cell, criterion).threshold()
@@ -200,7 +200,7 @@ class InterpolationThreshold:
             highest = self.widths[int(np.nanargmax(losses))] if np.isfinite(losses).any() else None
             values[PEAK, "test"] = parameters[cell.classes, highest] if highest else math.nan
             varied = {"n": cell.n, "classes": cell.classes}
-            findings.rows += computed.rows(key, cell.seed, values, arm=cell.loss, **varied)
+            findings.rows += closed_form.rows(key, cell.seed, values, arm=cell.loss, **varied)
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.studies import learning_rates
-from expzoo.studies.learning_rates import AGAIN, Rates
+from expzoo.analysis.studies import learning_rates
+from expzoo.analysis.studies.learning_rates import AGAIN, Rates
 from expzoo.study import (
     Claim,
     Count,

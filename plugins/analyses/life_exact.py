@@ -6,10 +6,10 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from expzoo.studies.life import claims, pictures
-from expzoo.studies.life.networks import BOARDS, KNOWN, at_start, known
-from expzoo.studies.life.rules import MOST_ENUMERATED
-from expzoo.studies.life.settings import check, check_fit, refuse_lists
+from expzoo.analysis.studies.life import claims, pictures
+from expzoo.analysis.studies.life.networks import BOARDS, KNOWN, at_start, known
+from expzoo.analysis.studies.life.rules import MOST_ENUMERATED
+from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
 from expzoo.study import (
     Control,
     Count,

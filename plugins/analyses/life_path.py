@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 import torch
 
-from expzoo.studies.life import claims
-from expzoo.studies.life import networks as life
-from expzoo.studies.life.networks import Cell, filters
-from expzoo.studies.life.settings import check, check_fit, refuse_lists
+from expzoo.analysis.studies.life import claims
+from expzoo.analysis.studies.life import networks as life
+from expzoo.analysis.studies.life.networks import Cell, filters
+from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
 from expzoo.study import (
     Cohort,
     Control,

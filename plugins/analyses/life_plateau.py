@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from expzoo.studies.life import claims
-from expzoo.studies.life import networks as life
-from expzoo.studies.life.networks import Cell
-from expzoo.studies.life.rules import NEIGHBOURS
-from expzoo.studies.life.settings import check, check_fit, refuse_lists
-from expzoo.studies.life.verdicts import many_steps
+from expzoo.analysis.studies.life import claims
+from expzoo.analysis.studies.life import networks as life
+from expzoo.analysis.studies.life.networks import Cell
+from expzoo.analysis.studies.life.rules import NEIGHBOURS
+from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
+from expzoo.analysis.studies.life.verdicts import many_steps
 from expzoo.study import (
     INK,
     PAPER,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from expzoo.studies.life import claims
-from expzoo.studies.life import networks as life
-from expzoo.studies.life.networks import Cell
-from expzoo.studies.life.settings import check, refuse_lists
+from expzoo.analysis.studies.life import claims
+from expzoo.analysis.studies.life import networks as life
+from expzoo.analysis.studies.life.networks import Cell
+from expzoo.analysis.studies.life.settings import check, refuse_lists
 from expzoo.study import (
     BadInput,
     Control,

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from expzoo.studies.life import curves, pictures, verdicts
-from expzoo.studies.life import networks as life
-from expzoo.studies.life.networks import Cell
-from expzoo.studies.life.settings import check, check_fit, refuse_lists
+from expzoo.analysis.studies.life import curves, pictures, verdicts
+from expzoo.analysis.studies.life import networks as life
+from expzoo.analysis.studies.life.networks import Cell
+from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
 from expzoo.study import Cohort, Count, Findings, Fraction, Positive, Request, Trained, register
 
 if TYPE_CHECKING:

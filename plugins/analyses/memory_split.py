@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.studies.memory_splits import AGAIN, Grid, best, best_interval, cube
+from expzoo.analysis.studies.memory_splits import AGAIN, Grid, best, best_interval, cube
 from expzoo.study import (
     INK,
     Claim,

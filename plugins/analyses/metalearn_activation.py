@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.studies.metalearning.activation import LearnActivation
-from expzoo.studies.metalearning.evaluation import Contest, means_by, seeds_of
+from expzoo.analysis.studies.metalearning.activation import LearnActivation
+from expzoo.analysis.studies.metalearning.evaluation import Contest, means_by, seeds_of
 from expzoo.study import (
     Activation,
     Claim,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from expzoo.studies.metalearning.learning_rate import LearnLearningRate
+from expzoo.analysis.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.study import (
     Claim,
     Component,

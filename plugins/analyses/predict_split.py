@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.studies.memory_splits import Grid, best, cube
+from expzoo.analysis.studies.memory_splits import Grid, best, cube
 from expzoo.study import (
     Claim,
     Control,

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from expzoo.analysis.studies.life.rules import KERNEL, NEIGHBOURS, Rule, World, coin_flips
 from expzoo.plugin import Count, Fraction, Natural, Split, memory_faults, refuse, refuse_unknown, register
-from expzoo.studies.life.rules import KERNEL, NEIGHBOURS, Rule, World, coin_flips
 
 SPLITS = ("train", "test", "fresh", "all")
 CACHE_BYTES = 2**17  # of boards that are evolved at a time, so that sums stay in the cache
@@ -21,7 +21,7 @@ class Life:
 
     Every member has its own stream of boards, a function of its seed and the step alone. All members see the same
     splits: train is a sample of 1000 boards as they are trained on, test and fresh are two draws of test boards, and
-    all holds every state of what one cell sees (see `expzoo.studies.life.rules.World.patterns`). They overlap where
+    all holds every state of what one cell sees (see `World.patterns` of the study of Life). They overlap where
     small boards repeat themselves.
 
     Firner's script trains on boards of 10 x 10, half of whose cells live, and tests on 1000 boards of 5 x 5; Springer &

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from expzoo.analysis.studies.mnist1d import CLASSES, SEEDS, Recipe, generate
 from expzoo.plugin import (
     SPLITS,
     Count,
@@ -27,7 +28,6 @@ from expzoo.plugin import (
     view_faults,
     view_positions,
 )
-from expzoo.studies.mnist1d import CLASSES, SEEDS, Recipe, generate
 
 if TYPE_CHECKING:
     from expzoo.plugin import Split

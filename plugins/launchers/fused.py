@@ -10,15 +10,13 @@ from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
-from expzoo.config.registry import register
-from expzoo.runs.sweep_configs import SweepLoader
+from expzoo.plugin import SweepLoader, register
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext
     from omegaconf import DictConfig
 
-    from expzoo.runs.jobs import Task
-    from expzoo.system.exit_codes import Outcome
+    from expzoo.plugin import Outcome, Task
 
 
 @register
@@ -39,7 +37,7 @@ class Fused(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run these jobs to their ends; one that fails fails alone."""
-        from expzoo.runs import fused_jobs
+        from expzoo.plugin import fused_jobs
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)

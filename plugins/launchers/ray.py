@@ -7,7 +7,6 @@ driven directly. A task gets the frozen config as plain data; one whose node is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +14,13 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
-from expzoo.config.registry import register
-from expzoo.runs import jobs
-from expzoo.system.errors import BadInput
-from expzoo.system.exit_codes import FAILED, Outcome
+from expzoo.plugin import FAILED, BadInput, Outcome, jobs, register
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext
     from omegaconf import DictConfig
 
-    from expzoo.config.options import Natural, NonNegative
-    from expzoo.runs.jobs import Task
+    from expzoo.plugin import Natural, NonNegative, Task
 
 INSTALL = "hydra/launcher=ray needs Ray: pip install 'expzoo[ray]'"
 
@@ -63,7 +58,7 @@ class Ray(Launcher):
         setup_globals()
         composed = [self._compose(list(overrides)) for overrides in job_overrides]
         ray = self._connect()
-        remote: Any = ray.remote(run)
+        remote: Any = ray.remote(jobs.run_plain)
         try:
             pending = [remote.options(**self.resources).remote(*job) for job in composed]
             outcomes = [self._outcome(ray, one) for one in pending]
@@ -83,7 +78,7 @@ class Ray(Launcher):
         outer = current.cfg
         current.set_config(config)
         try:
-            return jobs.checked(config) | {"store": str(Path(config.store).absolute())}, str(directory), overrides
+            return jobs.plain_config(config) | {"store": str(Path(config.store).absolute())}, str(directory), overrides
         finally:
             current.cfg = outer
 
@@ -110,25 +105,8 @@ class Ray(Launcher):
             return Outcome(*ray.get(pending))
         except ray.exceptions.RayError as error:
             outcome = Outcome(FAILED, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
-            jobs.say(outcome)
+            jobs.print_outcome(outcome)
             return outcome
-
-
-def run(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str]:
-    """One job, on a node of the cluster: its exit code and what was said about it."""
-    from expzoo.runs import experiment, rerender
-
-    place = Path(directory)
-    try:
-        if rerender.show_if_finished(place, config):
-            return jobs.DONE, ""
-        return experiment.run(config, place, overrides), ""
-    except Exception as error:  # noqa: BLE001 - the boundary of a job
-        outcome = jobs.told(error, place)
-        jobs.say(outcome)
-        with suppress(OSError):
-            jobs.remove_empty(place)
-        return outcome.code, outcome.said
 
 
 def _returned(outcome: Outcome) -> JobReturn:

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from expzoo.analysis.studies.life.rules import CONWAY, KERNEL, Neighbourhood
 from expzoo.plugin import Activation, Count, Positive, register
 from expzoo.plugin import activation as activation_function
-from expzoo.studies.life.rules import CONWAY, KERNEL, Neighbourhood
 
 CENTRE = 0.5  # what the cell itself counts, against 1 for a neighbour: alive next means a sum of 2.5, 3 or 3.5
 DROPOUT = 0.4

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.config.registry import register
-from expzoo.runs.grid_sweep import GridSweeper
+from expzoo.plugin import GridSweeper, register
 
 if TYPE_CHECKING:
-    from expzoo.config.options import Count
+    from expzoo.plugin import Count
 
 
 @register

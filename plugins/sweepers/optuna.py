@@ -17,12 +17,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 
-from expzoo.config.options import Count, Natural, Range
-from expzoo.config.registry import register
-from expzoo.runs import jobs, objectives
-from expzoo.runs.grid_sweep import GridSweeper
-from expzoo.store.sweep_record import Job, finish, is_done
-from expzoo.system.errors import BadInput
+from expzoo.plugin import (
+    BadInput,
+    Count,
+    GridSweeper,
+    Natural,
+    Range,
+    SweptJob,
+    jobs,
+    objectives,
+    register,
+    sweep_record,
+)
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -67,7 +73,7 @@ class Optuna(GridSweeper):
         self.directions: list[Any] = [*directions]
         self.rungs, self.reduction, self.resource = rungs, reduction, resource
 
-    def sweep(self, arguments: list[str]) -> list[Job]:
+    def sweep(self, arguments: list[str]) -> list[SweptJob]:
         """Search until there are as many trials as were asked for, those of an earlier command included."""
         self._refuse_impossible()
         overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
@@ -76,7 +82,7 @@ class Optuna(GridSweeper):
         if not space:
             raise BadInput("hydra/sweeper=optuna has nothing to search: sweep over key=a,b or key=interval(0.001,0.1)")
         study, path = self._open(fixed, space)
-        ended: dict[Path, Job] = {}
+        ended: dict[Path, SweptJob] = {}
         while (left := self.trials - _finished(study)) > 0:
             asked = [study.ask(space) for _ in range(min(left, self.batch))]
             for job in self._run(study, asked, fixed):
@@ -84,7 +90,7 @@ class Optuna(GridSweeper):
             if all(job.outcome.code for job in ended.values()):
                 break  # nothing can be learned from jobs that all fail
         self._task.outcomes = [job.outcome for job in ended.values()]
-        finish(list(ended.values()))
+        sweep_record.finish(list(ended.values()))
         self._say_best(study, path)
         return list(ended.values())
 
@@ -138,9 +144,9 @@ class Optuna(GridSweeper):
                 return samplers.NSGAIISampler(seed=seed, population_size=self.batch)
         return samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=min(10, self.batch))
 
-    def _run(self, study: Study, asked: list[Trial], fixed: list[str]) -> list[Job]:
+    def _run(self, study: Study, asked: list[Trial], fixed: list[str]) -> list[SweptJob]:
         """Train one batch, in rungs of growing length of which only the best go on to the next."""
-        ended: list[Job] = []
+        ended: list[SweptJob] = []
         alive = asked
         for rung in range(self.rungs):
             words = [[*fixed, *(f"{key}={value}" for key, value in trial.params.items())] for trial in alive]
@@ -150,7 +156,7 @@ class Optuna(GridSweeper):
                 done = self.run([[*own, self._shortened(own, rung)] for own in words], len(ended))
             ended += done
             values = [self._values(job) for job in done]
-            good: list[tuple[float, Trial, Job]] = []
+            good: list[tuple[float, Trial, SweptJob]] = []
             for trial, job, value in zip(alive, done, values, strict=True):
                 if value is None or not all(map(math.isfinite, value)):
                     self._give_up(study, trial, job, diverged=value is not None)
@@ -163,7 +169,7 @@ class Optuna(GridSweeper):
                 alive = self._halved(study, good, max(len(alive) // self.reduction, 1))
         return ended
 
-    def _halved(self, study: Study, good: list[tuple[float, Trial, Job]], kept: int) -> list[Trial]:
+    def _halved(self, study: Study, good: list[tuple[float, Trial, SweptJob]], kept: int) -> list[Trial]:
         """The best of a rung, which go on; the others are told to the study. Jamieson & Talwalkar 2016, algorithm 1.
 
         Optuna's own pruner judges each trial by those before it alone, so that the first always goes on.
@@ -175,7 +181,7 @@ class Optuna(GridSweeper):
             _tell(study, trial, job, state=TrialState.PRUNED)
         return [trial for _, trial, _ in ranked[:kept]]
 
-    def _give_up(self, study: Study, trial: Trial, job: Job, *, diverged: bool) -> None:
+    def _give_up(self, study: Study, trial: Trial, job: SweptJob, *, diverged: bool) -> None:
         """A network that diverged is as bad as can be, which is worth knowing; a job that failed says nothing."""
         from optuna.trial import TrialState
 
@@ -192,9 +198,9 @@ class Optuna(GridSweeper):
             raise BadInput(f"hydra.sweeper.resource={self.resource} has the value {whole!r}: it must be a number")
         return f"{self.resource}={max(whole // self.reduction ** (self.rungs - 1 - rung), 1)}"
 
-    def _values(self, job: Job) -> list[float] | None:
+    def _values(self, job: SweptJob) -> list[float] | None:
         """What a job gives for each objective, None if it has not ended well."""
-        if job.outcome.code != jobs.DONE or not is_done(job.directory):
+        if job.outcome.code != jobs.DONE or not sweep_record.is_done(job.directory):
             return None
         return [objectives.value(job.directory, name) for name in self.objectives]
 
@@ -262,7 +268,7 @@ def _first(value: Any) -> Any:
     return value.choices[0] if hasattr(value, "choices") else value.low
 
 
-def _tell(study: Study, trial: Trial, job: Job, values: Sequence[float] | None = None, **told: Any) -> None:
+def _tell(study: Study, trial: Trial, job: SweptJob, values: Sequence[float] | None = None, **told: Any) -> None:
     trial.set_user_attr("job", str(job.directory))
     study.tell(trial, values, **told)
 

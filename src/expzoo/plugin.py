@@ -3,8 +3,8 @@
     from expzoo.plugin import Count, NonNegative, register
 
 It holds what datasets, models, optimizers, schedules, losses, stops, constraints, parametrisations,
-metrics, probes, trainers and loggers are made of; analyses have `expzoo.study`. CONTRIBUTING.md lists
-the names by subject. Nothing is imported before it is used.
+metrics, probes, trainers, loggers, launchers and sweepers are made of; analyses have
+`expzoo.study`. CONTRIBUTING.md lists the names by subject. Nothing is imported before it is used.
 """
 
 from __future__ import annotations
@@ -69,13 +69,23 @@ if TYPE_CHECKING:
     from expzoo.lab.open import find_accelerator as find_accelerator
     from expzoo.lab.open import open_populations as open_populations
     from expzoo.lab.open import open_shared as open_shared
+    from expzoo.runs import fused_jobs as fused_jobs
+    from expzoo.runs import jobs as jobs
+    from expzoo.runs import objectives as objectives
+    from expzoo.runs.grid_sweep import GridSweeper as GridSweeper
+    from expzoo.runs.jobs import Task as Task
+    from expzoo.runs.sweep_configs import SweepLoader as SweepLoader
     from expzoo.science.numerics.lanczos import top_eigenvalues as top_eigenvalues
     from expzoo.science.numerics.trace import hutchinson_trace as hutchinson_trace
     from expzoo.spec.spec import RandomMask as RandomMask
     from expzoo.store import run_directory as run_directory
+    from expzoo.store import sweep_record as sweep_record
+    from expzoo.store.sweep_record import SweptJob as SweptJob
     from expzoo.system.arithmetic import exact_arithmetic as exact_arithmetic
     from expzoo.system.cache import Recent as Recent
     from expzoo.system.errors import BadInput as BadInput
+    from expzoo.system.exit_codes import FAILED as FAILED
+    from expzoo.system.exit_codes import Outcome as Outcome
     from expzoo.system.files import write_atomically as write_atomically
     from expzoo.system.randomness import integers as integers
     from expzoo.system.randomness import member_seed as member_seed

@@ -3,7 +3,7 @@
     from expzoo.study import Claim, Findings, Measure, Request, Setting, paired, records, register
 
 It holds requests for networks, claims and their statistics, figures, and what an analysis needs of
-`expzoo.plugin`; what analyses of one subject share is in `expzoo.studies`. CONTRIBUTING.md lists the
+`expzoo.plugin`; what analyses of one subject share is in `expzoo.analysis.studies`. CONTRIBUTING.md lists the
 names by subject. Nothing is imported before it is used.
 """
 
@@ -99,7 +99,7 @@ if TYPE_CHECKING:
     from expzoo.spec.when import at as at
     from expzoo.spec.when import every as every
     from expzoo.spec.when import log_spaced as log_spaced
-    from expzoo.store import computed as computed
+    from expzoo.store import closed_form as closed_form
     from expzoo.store import records as records
 else:
     __getattr__, __dir__ = lazy(__name__, __file__)

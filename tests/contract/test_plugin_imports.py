@@ -26,7 +26,7 @@ SHOWN = dict(re.findall(r"^`([\w/]+\.py)`\n\n```python\n(.*?)^```$", README, re.
 
 MODULES = {name: import_module(name) for name in ("expzoo", "expzoo.lab", "expzoo.plugin", "expzoo.study")}
 FACADES = "expzoo.plugin", "expzoo.study"
-STUDIES = "expzoo.studies"
+STUDIES = "expzoo.analysis.studies"
 
 
 def file_of(module: str) -> str:
@@ -90,8 +90,8 @@ def test_the_rule_notices(line: str, kind: str) -> None:
     [
         ("from expzoo.plugin import Count", "models"),
         ("from expzoo.study import Claim, figures", "analyses"),
-        ("from expzoo.studies import learning_rates", "analyses"),
-        ("from expzoo.studies.life.rules import Rule", "datasets"),
+        ("from expzoo.analysis.studies import learning_rates", "analyses"),
+        ("from expzoo.analysis.studies.life.rules import Rule", "datasets"),
         ("from expzooology import x", "models"),
     ],
 )

@@ -8,10 +8,10 @@ import pytest
 from tests.image_archives import DOWNLOADED, stand_in
 
 from expzoo.config.registry import declared
+from expzoo.runs.contract.checks import small_base
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
 from expzoo.testing import check_plugin, plugin_cases
-from expzoo.testing.checks import small_base
 
 SMALL = {"levels": 3, "decide_at": 0.45, "every": 3, "width": 8, "hidden": 4, "channels": 5, "widths": (4, 8)}
 SMALL |= {"searched": 3, "lucky": 2, "flips": 2, "training": 3, "settling": 3, "points": 5}

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.places import Place
 
 from expzoo.runs import objectives
-from expzoo.store.sweep_record import Job
+from expzoo.store.sweep_record import SweptJob
 from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import Outcome
 
@@ -118,7 +118,7 @@ def test_a_rung_keeps_its_best_wherever_they_stand(direction: str) -> None:
     sweeper = Optuna(trials=6, batch=6, objectives=("loss/test",), directions=(direction,), sampler="random", rungs=2)
     found = optuna.create_study(direction=direction)
     values = [3.0, 1.0, 5.0, 0.0, 4.0, 2.0]
-    good = [(value, found.ask(), Job((), Path(str(value)), Outcome(0))) for value in values]
+    good = [(value, found.ask(), SweptJob((), Path(str(value)), Outcome(0))) for value in values]
     kept = [trial.number for trial in sweeper._halved(found, good, 2)]
     assert [values[number] for number in kept] == ([5, 4] if direction == "maximize" else [0, 1])
     assert [trial.state.name for trial in found.trials].count("PRUNED") == 4

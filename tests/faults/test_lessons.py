@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 import expzoo
+from expzoo.analysis.studies.metalearning.activation import LearnActivation
+from expzoo.analysis.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.lab.learned import divergence
 from expzoo.lab.outer_loop import OuterLoop
 from expzoo.spec.component import Component
-from expzoo.studies.metalearning.activation import LearnActivation
-from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.system.checksummed import read_packed
 from expzoo.system.signals import Interrupted
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from expzoo.analysis.studies.life.rules import Rule, World, coin_flips
 from expzoo.config.registry import build
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.feed import StreamFeed
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Known, Spec
-from expzoo.studies.life.rules import Rule, World, coin_flips
 from expzoo.system.randomness import stream_words
 
 OTHERS = {

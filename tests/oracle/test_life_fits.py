@@ -9,6 +9,8 @@ import pytest
 import statsmodels.api
 import torch
 
+from expzoo.analysis.studies.life.fits import BEYOND, PRIOR, growth, half_width
+from expzoo.analysis.studies.life.networks import filters
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.recipes import Recipes
 from expzoo.lab.trained import Trained
@@ -16,8 +18,6 @@ from expzoo.science.numerics.alignment import match_weights, permuted
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
 from expzoo.store.network import Network
-from expzoo.studies.life.fits import BEYOND, PRIOR, growth, half_width
-from expzoo.studies.life.networks import filters
 
 WIDTHS = np.array([1.0, 5.0, 10.0, 20.0])
 TRIALS = np.full(4, 20.0)

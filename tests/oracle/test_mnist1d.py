@@ -9,8 +9,8 @@ import pytest
 from mnist1d.data import get_dataset_args, get_templates, make_dataset
 from mnist1d.transform import transform
 
+from expzoo.analysis.studies.mnist1d import generate
 from expzoo.config import registry
-from expzoo.studies.mnist1d import generate
 from expzoo.system.randomness import member_seed, stable_hash
 
 SMALL = {"num_samples": 200, "batch_size": 10}

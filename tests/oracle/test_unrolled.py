@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from expzoo.analysis.studies.metalearning.activation import LearnActivation
+from expzoo.analysis.studies.metalearning.learning_rate import unrolled
 from expzoo.components.learned_activations import small_network
 from expzoo.engine.assembly import Assembler
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
-from expzoo.studies.metalearning.activation import LearnActivation
-from expzoo.studies.metalearning.learning_rate import unrolled
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed, stable_hash
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expzoo.studies.double_descent import Curves, between, first_minimum, peak, threshold, window
+from expzoo.analysis.studies.double_descent import Curves, between, first_minimum, peak, threshold, window
 
 SIZES = 2.0 ** np.arange(8)
 TRAIN = np.array([60.0, 50, 40, 25, 5, 0, 0, 0])

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
+from expzoo.analysis.studies.memory_splits import num_parameters
 from expzoo.components.layout import construct
 from expzoo.config.registry import build
 from expzoo.spec.component import Component
-from expzoo.studies.memory_splits import num_parameters
 
 SIZES = {
     "ResNet-20": ("resnet", {}, 269_722),

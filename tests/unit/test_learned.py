@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from expzoo.analysis.studies.metalearning.activation import LearnActivation, first_weights
+from expzoo.analysis.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.components import learned_activations
 from expzoo.components.learned_activations import small_network
 from expzoo.config.registry import available, build, declared
@@ -18,8 +20,6 @@ from expzoo.lab import learned as lookup
 from expzoo.spec.component import Component
 from expzoo.store.network import Network
 from expzoo.store.store import Store
-from expzoo.studies.metalearning.activation import LearnActivation, first_weights
-from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.system.errors import BadInput
 from expzoo.testing import check_plugin
 

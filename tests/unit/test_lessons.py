@@ -10,6 +10,7 @@ import pytest
 
 import expzoo
 from expzoo.analysis.contract import Findings, Setting
+from expzoo.analysis.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.config.identity import plain
 from expzoo.config.registry import build
 from expzoo.lab.lesson import Lessons, crowds
@@ -17,7 +18,6 @@ from expzoo.lab.request import Request
 from expzoo.runs.dry_run import show_plan
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
-from expzoo.studies.metalearning.learning_rate import LearnLearningRate
 from expzoo.system.randomness import member_seed
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from expzoo.analysis.studies.life import curves, pictures, verdicts
+from expzoo.analysis.studies.life.fits import BEYOND, growth, half_width
+from expzoo.analysis.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, Cell, is_essays
 from expzoo.config.registry import build
 from expzoo.report import figures
 from expzoo.spec.component import Component
 from expzoo.store import records
-from expzoo.studies.life import curves, pictures, verdicts
-from expzoo.studies.life.fits import BEYOND, growth, half_width
-from expzoo.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, Cell, is_essays
 
 WIDTHS = np.array([1.0, 2.0, 5.0, 10.0, 20.0, 50.0])
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from expzoo.studies.interpolation_threshold import Search, exponents
+from expzoo.analysis.studies.interpolation_threshold import Search, exponents
 
 
 @pytest.mark.parametrize("truth", [3, 17, 50, 99, 100])

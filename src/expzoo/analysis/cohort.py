@@ -6,7 +6,7 @@ Rows of weights are plain tensors, so that moving through the landscape is arith
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from expzoo.analysis.cohort_faults import cohort_faults
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.science.numerics.alignment import match_weights, permuted
@@ -65,7 +66,7 @@ class Cohort:
         kept at this step, or if what was trained is not the weights themselves (a parametrisation such as a curve).
         """
         self.networks = tuple(networks)
-        if faults := list(_faults(self.networks, step, dtype)):
+        if faults := list(cohort_faults(self.networks, step, dtype)):
             raise ValueError("; ".join(faults))
         self._blueprints = Blueprints(self.networks[0].datasets)
         self._evaluator = Evaluator(self._blueprints)
@@ -282,21 +283,3 @@ class Cohort:
 
 def _same(a: Tensor, b: Tensor) -> bool:
     return a is b or torch.equal(a, b)
-
-
-def _faults(networks: Sequence[Trained], step: Step | str, dtype: str | None) -> Iterator[str]:
-    """Why these networks are no cohort."""
-    if not networks:
-        yield "a cohort needs at least one network"
-    if dtype not in (None, "float32", "float64"):
-        yield f"dtype {dtype!r} must be float32 or float64"
-    for kind in ("model", "loss", "dtype"):
-        found = {getattr(network.spec, kind) for network in networks}
-        if len(found) > 1 and not (kind == "dtype" and dtype):
-            yield f"a cohort has one {kind}, not {', '.join(sorted(map(str, found)))}"
-    for network in networks:
-        if network.spec.parametrisation and network.spec.parametrisation.build().maps:
-            yield f"the rows of network {network.key[:12]} are not weights: it has a parametrisation"
-        if not network.has_row(step):
-            kept = ", ".join(map(str, [*sorted(network.network.rows), *network.network.events]))
-            yield f"network {network.key[:12]} has no row at {step}, only at {kept}: ask for it in the Request"

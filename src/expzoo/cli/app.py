@@ -7,7 +7,7 @@ import os
 import sys
 
 from expzoo.cli.arguments import Words
-from expzoo.runs.jobs import say, told
+from expzoo.runs.jobs import outcome_of, print_outcome
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.exit_codes import DONE, INTERRUPTED, Outcome
 from expzoo.system.garbage import end_quickly
@@ -27,12 +27,14 @@ def main() -> int:
             return code
     except KeyboardInterrupt:
         forget()
-        return say(Outcome(INTERRUPTED, "interrupted: what was done is kept; the same command goes on from here"))
+        return print_outcome(
+            Outcome(INTERRUPTED, "interrupted: what was done is kept; the same command goes on from here")
+        )
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (BadInput, PluginError, MemoryError, OSError) as error:
-        return say(told(error))
+        return print_outcome(outcome_of(error))
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -67,7 +69,7 @@ def _run(words: Words) -> int:
     from expzoo.config import check, hydra_source
     from expzoo.config.explanations import REFUSALS
     from expzoo.config.homes import HOME
-    from expzoo.runs.jobs import Task, environment, together
+    from expzoo.runs.jobs import Task, combined_exit_code, environment
 
     logging.raiseExceptions = False  # a log line that nobody reads is no reason for a traceback
     hydra_source.install()
@@ -87,4 +89,4 @@ def _run(words: Words) -> int:
         if isinstance(cause, BadInput | PluginError):  # of a launcher or sweeper that Hydra could not make
             raise cause from cause.__cause__
         raise BadInput("\n".join(check.check(wanted, error))) from error
-    return together([outcome.code for outcome in task.outcomes])
+    return combined_exit_code([outcome.code for outcome in task.outcomes])

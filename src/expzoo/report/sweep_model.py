@@ -58,7 +58,7 @@ class Comparison:
 
     runs: tuple[Run, ...]
     keys: tuple[str, ...]
-    failed: tuple[sweep_record.Job, ...] = ()
+    failed: tuple[sweep_record.SweptJob, ...] = ()
     folder: Path = field(default_factory=Path)
 
     @classmethod
@@ -143,7 +143,7 @@ class Comparison:
         return found
 
 
-def _named(jobs: Iterable[sweep_record.Job]) -> set[str]:
+def _named(jobs: Iterable[sweep_record.SweptJob]) -> set[str]:
     """The keys that the overrides of a sweep give more than one value."""
     values: dict[str, set[str]] = {}
     for job in jobs:

@@ -29,7 +29,7 @@ OF_THE_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)  # nobody's
 
 
 @dataclass
-class Job:
+class FusedJob:
     """One job in progress: what it asks, or how it ended."""
 
     cfg: DictConfig  # with the node `hydra`, in which its directory is
@@ -48,7 +48,7 @@ class Job:
     def start(self, labs: Labs) -> None:
         """Go to the first question, or to the end if there is none."""
         with self._speaking():
-            self.config = jobs.checked(self.cfg)
+            self.config = jobs.plain_config(self.cfg)
             if not self.config["dry_run"] and finished.is_finished(self.directory, self.config):
                 self._end(DONE)
                 return
@@ -101,8 +101,8 @@ class Job:
             with plugins_are_blamed():
                 yield
         except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever it is, the others go on
-            self.outcome = jobs.told(error, self.directory)
-            jobs.say(self.outcome)
+            self.outcome = jobs.outcome_of(error, self.directory)
+            jobs.print_outcome(self.outcome)
         finally:
             current.cfg = outer
 
@@ -133,7 +133,7 @@ class Labs:
 def run(cfgs: Sequence[DictConfig]) -> list[Outcome]:
     """Run jobs to their ends, as many together as there is memory for; SystemExit if a signal asked to stop."""
     with jobs.environment(HYDRA_FULL_ERROR=None):
-        started, labs = [Job(cfg) for cfg in cfgs], Labs()
+        started, labs = [FusedJob(cfg) for cfg in cfgs], Labs()
         try:
             for job in started:
                 job.start(labs)
@@ -148,7 +148,7 @@ def _shares() -> Any:
     """A key that grows whenever the jobs before would fill the memory with the rows that they ask for."""
     total = 0
 
-    def share(job: Job) -> int:
+    def share(job: FusedJob) -> int:
         nonlocal total
         total += _bytes(job)
         return total // AT_ONCE_BYTES
@@ -156,7 +156,7 @@ def _shares() -> Any:
     return share
 
 
-def _bytes(job: Job) -> int:
+def _bytes(job: FusedJob) -> int:
     """About how much the rows take that a job's first question is answered with."""
     if job.outcome or job.lab is None:
         return 0
@@ -169,7 +169,7 @@ def _bytes(job: Job) -> int:
     )
 
 
-def _drive(live: list[Job]) -> None:
+def _drive(live: list[FusedJob]) -> None:
     """Answer all open questions at once, until nobody has any."""
     while live := [job for job in live if job.outcome is None]:
         for lab in {id(job.lab): job.lab for job in live}.values():

@@ -14,7 +14,7 @@ from hydra.plugins.sweeper import Sweeper
 
 from expzoo.runs import jobs
 from expzoo.runs.submitit import attended
-from expzoo.store.sweep_record import Job, finish, is_done
+from expzoo.store.sweep_record import SweptJob, finish, is_done
 from expzoo.system.exit_codes import Outcome
 
 if TYPE_CHECKING:
@@ -42,27 +42,27 @@ class GridSweeper(Sweeper):
         self._launcher = attended(launcher)
         self._loader = hydra_context.config_loader  # which the launcher may have replaced by a quicker one
 
-    def sweep(self, arguments: list[str]) -> list[Job]:
+    def sweep(self, arguments: list[str]) -> list[SweptJob]:
         """Run all jobs; how each ended is the task's to tell, and is written into the record of the sweep."""
         overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
-        ended: list[Job] = []
+        ended: list[SweptJob] = []
         for batch in BasicSweeper.split_arguments(overrides, self.max_batch_size):
             ended += self.run(batch, len(ended))
         self._task.outcomes = [job.outcome for job in ended]
         finish(ended)
         return ended
 
-    def run(self, batch: Batch, first: int) -> list[Job]:
+    def run(self, batch: Batch, first: int) -> list[SweptJob]:
         """The ends of one batch's jobs. All are composed before the first is launched."""
         places = [self._place(list(overrides)) for overrides in batch]
         try:
             returned = self._launcher.launch(batch, initial_job_idx=first)
             outcomes = [_outcome(one) for one in returned]
         except Exception as error:  # noqa: BLE001 - a launcher that broke: what its jobs have finished is there
-            broken = jobs.told(error, "the launcher")
-            jobs.say(broken)
+            broken = jobs.outcome_of(error, "the launcher")
+            jobs.print_outcome(broken)
             outcomes = [Outcome(jobs.DONE) if is_done(place) else broken for place in places]
-        return [Job(tuple(o), p, end) for o, p, end in zip(batch, places, outcomes, strict=True)]
+        return [SweptJob(tuple(o), p, end) for o, p, end in zip(batch, places, outcomes, strict=True)]
 
     def _place(self, overrides: list[str]) -> Path:
         """The directory of the job with these overrides."""
@@ -74,4 +74,4 @@ def _outcome(returned: JobReturn) -> Outcome:
     value: Any = returned._return_value  # reading the property would print and raise
     if returned.status == JobStatus.COMPLETED:
         return value if isinstance(value, Outcome) else Outcome(jobs.DONE)
-    return jobs.told(value) if isinstance(value, Exception) else Outcome(jobs.FAILED, str(value))
+    return jobs.outcome_of(value) if isinstance(value, Exception) else Outcome(jobs.FAILED, str(value))

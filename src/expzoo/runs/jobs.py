@@ -31,7 +31,7 @@ class JobFailed(RuntimeError):
         self.outcome = Outcome(code, said)
 
 
-def told(error: Exception, place: Path | str = "the system") -> Outcome:
+def outcome_of(error: Exception, place: Path | str = "the system") -> Outcome:
     """The outcome that an exception means; a defect keeps its traceback."""
     match error:
         case JobFailed():
@@ -51,14 +51,14 @@ def told(error: Exception, place: Path | str = "the system") -> Outcome:
             return Outcome(FAILED, "".join(lines).rstrip())
 
 
-def say(outcome: Outcome) -> int:
+def print_outcome(outcome: Outcome) -> int:
     """Print what is to be said, and return the exit code."""
     if outcome.said:
         print(outcome.said, file=sys.stderr)
     return outcome.code
 
 
-def together(codes: Sequence[int]) -> int:
+def combined_exit_code(codes: Sequence[int]) -> int:
     """One exit code for all jobs: their own if they agree, else partial."""
     return codes[0] if len(set(codes)) == 1 else PARTIAL if codes else DONE
 
@@ -72,7 +72,7 @@ class Task:
 
     def __call__(self, cfg: DictConfig) -> Outcome:
         """Run one job by itself and say what went wrong, so that the other jobs of a multirun go on."""
-        outcome = alone(cfg)
+        outcome = run_job(cfg)
         self.outcomes.append(outcome)
         if outcome.code == INTERRUPTED:
             if os.getpid() != self.home:
@@ -90,7 +90,7 @@ def _wait_for_scheduler() -> None:
         time.sleep(GRACE_SECONDS)
 
 
-def alone(cfg: DictConfig) -> Outcome:
+def run_job(cfg: DictConfig) -> Outcome:
     """Run one job; how it ended is said already."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -103,8 +103,8 @@ def alone(cfg: DictConfig) -> Outcome:
     except BrokenPipeError:  # the reader of our output has seen enough
         raise
     except Exception as error:  # noqa: BLE001 - the boundary of a job: whatever it is, it is printed and the next job runs
-        outcome = told(error, directory)
-        say(outcome)
+        outcome = outcome_of(error, directory)
+        print_outcome(outcome)
         return outcome
     finally:
         remove_empty(directory)
@@ -113,7 +113,7 @@ def alone(cfg: DictConfig) -> Outcome:
 def _results(cfg: DictConfig, directory: Path) -> int:
     from expzoo.runs import rerender
 
-    config = checked(cfg)
+    config = plain_config(cfg)
     if rerender.show_if_finished(directory, config):
         return DONE
     with shown("starting"), no_collection():
@@ -124,7 +124,7 @@ def _results(cfg: DictConfig, directory: Path) -> int:
     return experiment.run(config, directory, lab=lab)
 
 
-def checked(cfg: DictConfig) -> dict[str, Any]:
+def plain_config(cfg: DictConfig) -> dict[str, Any]:
     """The plain config of a job that Hydra has composed; BadInput if something in it has no value."""
     from hydra.core.hydra_config import HydraConfig
 
@@ -135,6 +135,22 @@ def checked(cfg: DictConfig) -> dict[str, Any]:
     config = identity.plain(cfg)
     config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)
     return config
+
+
+def run_plain(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str]:
+    """Run one job from plain data, as on a node of a cluster: its exit code and what was said about it."""
+    from expzoo.runs import experiment, rerender
+
+    place = Path(directory)
+    try:
+        if rerender.show_if_finished(place, config):
+            return DONE, ""
+        return experiment.run(config, place, overrides), ""
+    except Exception as error:  # noqa: BLE001 - the boundary of a job
+        outcome = outcome_of(error, place)
+        print_outcome(outcome)
+        remove_empty(place)
+        return outcome.code, outcome.said
 
 
 def remove_empty(directory: Path) -> None:

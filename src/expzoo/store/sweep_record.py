@@ -25,7 +25,7 @@ _ENDS = {DONE: "done", BAD_INPUT: "bad input", INTERRUPTED: "interrupted"}
 
 
 @dataclass(frozen=True)
-class Job:
+class SweptJob:
     """One job of a sweep: its overrides, its directory and its end."""
 
     overrides: tuple[str, ...]
@@ -33,7 +33,7 @@ class Job:
     outcome: Outcome
 
 
-def finish(ended: Sequence[Job]) -> None:
+def finish(ended: Sequence[SweptJob]) -> None:
     """Say how a sweep of several jobs ended, which of them failed and why, and keep it."""
     if len(ended) < 2:
         return
@@ -49,7 +49,7 @@ def finish(ended: Sequence[Job]) -> None:
         print(heading, *(_failure(job, common(ended)) for job in failed), sep="\n", file=sys.stderr)
 
 
-def common(jobs: Sequence[Job]) -> set[str]:
+def common(jobs: Sequence[SweptJob]) -> set[str]:
     """The overrides that all of these jobs have."""
     return set.intersection(*(set(job.overrides) for job in jobs)) if jobs else set()
 
@@ -64,7 +64,7 @@ def is_sweep(folder: Path) -> bool:
     return not is_done(folder) and ((folder / RECORD).is_file() or any(folder.glob(f"*/{run_directory.MANIFEST}")))
 
 
-def _failure(job: Job, shared: set[str]) -> str:
+def _failure(job: SweptJob, shared: set[str]) -> str:
     why = reason(job.outcome.said)
     own = " ".join(override for override in job.overrides if override not in shared)
     return f"  {own or job.directory}: exit code {job.outcome.code}" + (f": {why}" if why else "")
@@ -78,7 +78,7 @@ def reason(said: str) -> str:
     return f"{lines[-2]} ({lines[-1]})" if " raised while it was " in lines[-1] else lines[-1]
 
 
-def _keep(ended: Sequence[Job]) -> Path:
+def _keep(ended: Sequence[SweptJob]) -> Path:
     """Write the record of the sweep, whose name depends on its jobs alone, unless it is there already."""
     from expzoo.system.files import write_atomically
 
@@ -105,7 +105,7 @@ def _keep(ended: Sequence[Job]) -> Path:
     return folder
 
 
-def read(folder: Path) -> list[Job]:
+def read(folder: Path) -> list[SweptJob]:
     """The jobs of a recorded sweep; BadInput if the record cannot be read as one."""
     path = folder / RECORD
     try:
@@ -115,7 +115,7 @@ def read(folder: Path) -> list[Job]:
         if found["format"] != FORMAT:
             raise ValueError(f"its format is {found['format']!r}, this version reads {FORMAT}")
         return [
-            Job(
+            SweptJob(
                 tuple(map(str, job["overrides"])),
                 (folder / str(job["directory"])).resolve(),
                 Outcome(int(job["code"]), str(job["reason"])),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from expzoo.runs.contract.networks import check_crowd, drawn
+from expzoo.runs.contract.require import require
 from expzoo.spec.measure import Measure
 from expzoo.system.errors import BadInput
-from expzoo.testing.networks import check_crowd, drawn
-from expzoo.testing.require import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 
-from expzoo.testing.require import require
+from expzoo.runs.contract.require import require
 
 if TYPE_CHECKING:
     from expzoo.spec.component import Component

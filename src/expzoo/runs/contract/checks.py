@@ -8,10 +8,10 @@ import yaml
 
 from expzoo.config import registry
 from expzoo.config.options import storable
+from expzoo.runs.contract import data, multiruns, networks, outcomes, training
+from expzoo.runs.contract.require import require
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
-from expzoo.testing import data, multiruns, networks, outcomes, training
-from expzoo.testing.require import require
 
 if TYPE_CHECKING:
     from collections.abc import Callable

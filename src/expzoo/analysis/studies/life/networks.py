@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expzoo.analysis.studies.life.rules import CONWAY, MOST_ENUMERATED
 from expzoo.engine.blueprints import Blueprints
 from expzoo.science.claims import Control
 from expzoo.science.numerics.symmetry import HiddenUnits
@@ -17,7 +18,6 @@ from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Known, Spec
 from expzoo.spec.when import at
 from expzoo.store import records
-from expzoo.studies.life.rules import CONWAY, MOST_ENUMERATED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expzoo.analysis.studies.life import claims
+from expzoo.analysis.studies.life.fits import growth, half_width
+from expzoo.analysis.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, counts, hand_set_control, outcomes
 from expzoo.science.claims import Claim, Control, decide, decide_all, known_answer
 from expzoo.science.statistics import Estimate, clopper_pearson, complete, mean_t, newcombe
 from expzoo.store import records
-from expzoo.studies.life import claims
-from expzoo.studies.life.fits import growth, half_width
-from expzoo.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, counts, hand_set_control, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,11 +16,11 @@ from expzoo.components.layout import ROW
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.blueprints import Blueprints
+from expzoo.runs.contract.require import require
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Fresh, Spec
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed, normals, stable_hash, words
-from expzoo.testing.require import require
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

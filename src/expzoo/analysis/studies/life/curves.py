@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from expzoo.analysis.studies.life import claims
+from expzoo.analysis.studies.life.networks import BOARDS, CELLS, KNOWN, counts
 from expzoo.report import figures
 from expzoo.report.figures.colours import PAPER
 from expzoo.report.figures.figure import Figure
 from expzoo.science.statistics import clopper_pearson
 from expzoo.store import records
-from expzoo.studies.life import claims
-from expzoo.studies.life.networks import BOARDS, CELLS, KNOWN, counts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

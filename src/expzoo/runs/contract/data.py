@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo.components.contracts import Stream
+from expzoo.runs.contract.require import require
 from expzoo.system.randomness import member_seed
-from expzoo.testing.require import require
 
 if TYPE_CHECKING:
     from expzoo.components.contracts import Dataset, Split

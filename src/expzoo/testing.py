@@ -42,7 +42,7 @@ def check_plugin(kind: str, name: str, base: Spec | None = None, /, **options: A
     """
     if name not in available(kind):
         raise BadInput(f"there is no {kind}={name}: {nearest(name, available(kind))}")
-    from expzoo.testing import checks
+    from expzoo.runs.contract import checks
 
     try:
         checks.check(kind, name, base, options)

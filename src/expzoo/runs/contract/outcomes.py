@@ -18,14 +18,14 @@ from expzoo.lab.lesson import Lessons
 from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
+from expzoo.runs.contract.networks import drawn
+from expzoo.runs.contract.require import require
 from expzoo.science.verdicts import Verdict, dump_verdicts, load_verdicts
 from expzoo.spec.measure import Measure
 from expzoo.store import records
 from expzoo.store.network import Network
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed
-from expzoo.testing.networks import drawn
-from expzoo.testing.require import require
 
 if TYPE_CHECKING:
     from expzoo.spec.component import Component
