@@ -105,6 +105,14 @@ def test_a_launcher_of_another_home_runs_the_jobs(expzoo: Callable[..., Any]) ->
     assert [line for line in ended.out if line.startswith(("skipped", "ran"))] == ["skipped 2", "ran 1", "ran 0"]
 
 
+def test_a_launcher_in_the_working_directory_is_found(command_line: Any, tmp_path: Path) -> None:
+    (tmp_path / "plugins" / "launchers").mkdir(parents=True)
+    (tmp_path / "plugins" / "launchers" / "mine.py").write_text(BACKWARDS)
+    ended = command_line.type("-m", "seed=0,1", "hydra/launcher=mine", "hydra.launcher.skipped=3", folder=tmp_path)
+    assert (ended.code, ended.err) == (0, [])
+    assert [line for line in ended.out if line.startswith(("skipped", "ran"))] == ["skipped 3", "ran 1", "ran 0"]
+
+
 def test_a_sweeper_of_another_home_finds_them(expzoo: Callable[..., Any]) -> None:
     ended = expzoo("-m", "seed=3,4", "hydra/sweeper=once", "hydra/launcher=basic")
     assert (ended.code, ended.err) == (0, [])

@@ -240,13 +240,22 @@ def test_the_working_directory_is_a_home(write: Write, tmp_path: Path) -> None:
     assert registry.build("stop", "here", keep=1).keep == 1.0
 
 
+THEIRS = """# @package _global_
+defaults: [override /model: theirs]
+presets: {model: {defaults: [mlp, _self_], width: 3}}
+seed: 5
+"""
+
+
 def test_an_installed_package_is_a_home_and_is_not_imported(tmp_path: Path) -> None:
     package = tmp_path / "zoo_extra"
     (package / "plugins" / "stops").mkdir(parents=True)
     (package / "conf" / "experiment").mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError('imported')")
     (package / "plugins" / "stops" / "extra.py").write_text(GOOD)
-    (package / "conf" / "experiment" / "theirs.yaml").write_text("# @package _global_\nseed: 5\n")
+    (package / "conf" / "experiment" / "theirs.yaml").write_text(THEIRS)
+    (package / "plugins" / "launchers").mkdir()
+    (package / "plugins" / "launchers" / "quiet.py").write_text(GOOD)
     info = tmp_path / "zoo_extra-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo-extra\nVersion: 1\n")
@@ -254,16 +263,19 @@ def test_an_installed_package_is_a_home_and_is_not_imported(tmp_path: Path) -> N
     program = (
         "from expzoo.config import check as faults, registry; import sys; "
         "print([home.owner for home in registry.homes()], 'extra' in registry.available('stop')); "
-        "print(faults.resolved(['+experiment=theirs', 'stop=extra', 'stop.keep=1'])['seed']); "
+        "config = faults.resolved(['+experiment=theirs', 'stop=extra', 'stop.keep=1', 'hydra/launcher=quiet']); "
+        "print(config['seed'], config['model']['width'], registry.available('launcher')); "
         "print({'zoo_extra', 'torch'} & set(sys.modules))"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "EXPZOO_PLUGINS": ""}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.stdout.splitlines() == ["['expzoo', 'zoo-extra', 'the working directory'] True", "5", "set()"], (
-        done.stderr
-    )
+    assert done.stdout.splitlines() == [
+        "['expzoo', 'zoo-extra', 'the working directory'] True",
+        "5 3 ['fused', 'quiet', 'ray']",
+        "set()",
+    ], done.stderr
 
 
 def test_every_shipped_plugin_has_the_signature_its_source_shows() -> None:
