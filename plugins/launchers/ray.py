@@ -14,13 +14,13 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
-from expzoo.plugin import FAILED, BadInput, Outcome, jobs, register
+from expzoo.plugin import FAILED, BadInput, Natural, NonNegative, Outcome, jobs, register
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext
     from omegaconf import DictConfig
 
-    from expzoo.plugin import Natural, NonNegative, Task
+    from expzoo.plugin import Task
 
 INSTALL = "hydra/launcher=ray needs Ray: pip install 'expzoo[ray]'"
 

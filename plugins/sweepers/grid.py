@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from expzoo.plugin import GridSweeper, register
-
-if TYPE_CHECKING:
-    from expzoo.plugin import Count
+from expzoo.plugin import Count, GridSweeper, register
 
 
 @register

@@ -122,7 +122,7 @@ def run(cfg: DictConfig | dict[str, Any]) -> Result:
     from expzoo.config import check as faults
     from expzoo.config import identity
     from expzoo.runs import experiment
-    from expzoo.runs.finished import is_finished
+    from expzoo.runs.rerender import is_finished
     from expzoo.runs.trackers import mirror
 
     if isinstance(cfg, DictConfig):

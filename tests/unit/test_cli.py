@@ -68,7 +68,7 @@ def fake(name, **members):
     sys.modules[f"expzoo.{name}"] = module
 
 fake("runs.finished", is_finished=is_finished, show=show, verdicts=verdicts)
-fake("runs.rerender", show_if_finished=show_if_finished)
+fake("runs.rerender", show_if_finished=show_if_finished, is_finished=is_finished)
 fake("lab.open", open_lab=open_lab)
 fake("runs.experiment", run=run, conduct=conduct)
 fake("cli.commands", main=verb)

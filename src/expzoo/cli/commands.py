@@ -35,7 +35,7 @@ def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
 def report(arguments: list[str]) -> int:
     """Render the page of runs again, or compare the runs of a sweep, and say where the page is."""
     from expzoo.runs import rerender
-    from expzoo.runs.experiment import write_report
+    from expzoo.runs.results import write_page
     from expzoo.store import sweep_record
 
     for directory in _directories("report", arguments):
@@ -44,7 +44,7 @@ def report(arguments: list[str]) -> int:
 
             sweep_page.write(directory)
         elif run_directory.is_rendered(run_directory.require(directory)):
-            write_report(directory)
+            write_page(directory)
         else:
             rerender.draw(directory, typed(run_directory.config_of(directory)))
         print(directory / run_directory.REPORT)

@@ -20,11 +20,13 @@ class Declaration:
     """The class of a plugin file, the options of its constructor, and its other literal promises.
 
     `added` are options that the plugin gained: at their default, which is what was before, they are in no key.
+    `version` is its CACHE_VERSION; `rules_version` that of an analysis's decision rules.
     """
 
     class_name: str
     options: dict[str, Option]
     version: int
+    rules_version: int
     not_in_key: tuple[str, ...]
     added: tuple[str, ...]
     doc: str
@@ -66,13 +68,20 @@ def read(file: Path, given: tuple[str, ...] = ()) -> Declaration:
     if len(classes) != 1:
         _refuse(file, tree, f"a plugin file has one class with @register, not {len(classes)}")
     options = _options(file, classes[0], given)
-    version = _literal(file, classes[0], "CACHE_VERSION", 1)
-    if type(version) is not int or version < 1:
-        _refuse(file, classes[0], f"CACHE_VERSION must be a whole number at least 1, not {version!r}")
+    version, rules = (_version(file, classes[0], promise) for promise in ("CACHE_VERSION", "RULES_VERSION"))
     not_in_key, added = (_names(file, classes[0], promise, options) for promise in ("NOT_IN_KEY", "ADDED"))
     if without := [name for name in added if options[name].default == REQUIRED]:
         _refuse(file, classes[0], f"ADDED has {', '.join(without)}, without a default that is what was before")
-    return Declaration(classes[0].name, options, version, not_in_key, added, ast.get_docstring(classes[0]) or "")
+    doc = ast.get_docstring(classes[0]) or ""
+    return Declaration(classes[0].name, options, version, rules, not_in_key, added, doc)
+
+
+def _version(file: Path, owner: ast.ClassDef, promise: str) -> int:
+    """The version that a promise of the class names, 1 if it says nothing."""
+    version = _literal(file, owner, promise, 1)
+    if type(version) is not int or version < 1:
+        _refuse(file, owner, f"{promise} must be a whole number at least 1, not {version!r}")
+    return version
 
 
 def _names(file: Path, owner: ast.ClassDef, promise: str, options: dict[str, Option]) -> tuple[str, ...]:

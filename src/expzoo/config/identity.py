@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,25 +43,46 @@ def chosen(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield kind, config[kind]["name"]
 
 
-def run_id(config: Mapping[str, Any]) -> str:
-    """12 hexadecimal digits of the sha256 of a plain config, of its plugins' CACHE_VERSION and of the results format.
+def run_id(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) -> str:
+    """12 hexadecimal digits of the sha256 of a plain config, of the versions of its plugins and of its decision rules.
 
     Where results are kept, how they are computed and what is said about them does not matter: `store`, `dry_run`,
-    `trainer`, `logger`, `about`.
+    `trainer`, `logger`, `about`. `rules` are other decision rules than those of today, as `rules_of` gives them.
     """
     plugins = {
         f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config) if kind not in OF_NO_EFFECT
     }
     looks = ((kind, name) for kind in LOOKED_UP for name in available(kind))  # an analysis may use any of them
     plugins |= {f"{kind}={name}": found for kind, name in looks if (found := declared(kind, name).version) > 1}
-    identity = {
+    identity: dict[str, Any] = {
         "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
         "versions": plugins,
         "format": versions.RESULTS_FORMAT,
         "engine": versions.ENGINE_VERSION,
     }
+    if raised := raised_rules(config, rules):
+        identity["rules"] = raised
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def rules_of(config: Mapping[str, Any]) -> dict[str, int]:
+    """The versions of the decision rules that judge a plain config: the shared ones, and each analysis's own."""
+    own = {f"analysis={name}": declared("analysis", name).rules_version for name in config["analysis"] or ()}
+    return {"shared": versions.RULES_VERSION} | own
+
+
+def raised_rules(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Those that are no longer the first version, which is left out so that runs of before keep their names."""
+    return {name: version for name, version in (rules or rules_of(config)).items() if version > 1}
+
+
+def earlier_ids(config: Mapping[str, Any]) -> Iterator[str]:
+    """The names that a run of this config had under earlier decision rules, the newest rules first."""
+    today = rules_of(config)
+    earlier = itertools.product(*(range(version, 0, -1) for version in today.values()))
+    for versions_before in sorted(earlier, key=sum, reverse=True)[1:]:
+        yield run_id(config, dict(zip(today, versions_before, strict=True)))
 
 
 def experiment_name(overrides: Iterable[str]) -> str:

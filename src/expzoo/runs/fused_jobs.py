@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.config.plugin_errors import plugins_are_blamed
-from expzoo.runs import finished, jobs
+from expzoo.runs import finished, jobs, rerender
 from expzoo.system.exit_codes import DONE, INTERRUPTED, Outcome
 from expzoo.system.garbage import no_collection
 
@@ -49,7 +49,7 @@ class FusedJob:
         """Go to the first question, or to the end if there is none."""
         with self._speaking():
             self.config = jobs.plain_config(self.cfg)
-            if not self.config["dry_run"] and finished.is_finished(self.directory, self.config):
+            if not self.config["dry_run"] and rerender.is_finished(self.directory, self.config):
                 self._end(DONE)
                 return
             if self.config["dry_run"]:

@@ -1,24 +1,29 @@
-"""A finished run that is asked for again: its pictures are drawn if it was made without, as in a fused multirun."""
+"""A finished run that is asked for again: judged again if its rules have changed, drawn if it was not, shown."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expzoo.config.identity import earlier_ids, raised_rules, run_id
 from expzoo.runs import finished
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
 
 if TYPE_CHECKING:
-    from expzoo.analysis.contract import Findings
+    from expzoo.analysis.contract import Analysis
+
+FILES = (run_directory.CONFIG, run_directory.ENVIRONMENT, run_directory.RECORDS, run_directory.ARRAYS)
+"""What a run measured, and with what: the decision rules change none of it."""
 
 
 def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = True) -> bool:
     """Show the verdicts if `directory` holds the whole result of this config; a logger that lacks it gets it.
 
-    Pictures are drawn if they are not there yet.
+    What earlier decision rules judged is judged again. Pictures are drawn if they are not there yet.
     """
-    if config["dry_run"] or not finished.is_finished(directory, config):
+    if config["dry_run"] or not is_finished(directory, config):
         return False
     if render and not run_directory.is_rendered(run_directory.require(directory)):
         draw(directory, config)
@@ -27,36 +32,68 @@ def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = 
     return True
 
 
+def is_finished(directory: Path, config: dict[str, Any]) -> bool:
+    """Whether `directory` holds the whole result of this config, judged again now if its rules have changed."""
+    return finished.is_finished(directory, config) or judge_again(directory, config)
+
+
+def judge_again(directory: Path, config: dict[str, Any]) -> bool:
+    """Judge a run of this config that earlier decision rules judged, from its records; whether there is one.
+
+    Nothing is trained. The earlier run stays as it is, unless it is in `directory` itself, as one may have chosen.
+    """
+    earlier = _judged_before(directory, config)
+    if earlier is None:
+        return False
+    from expzoo.runs import results
+    from expzoo.system.files import write_atomically
+
+    sealed = run_directory.require(earlier)
+    analyses = _analyses(config, sealed)
+    findings = [results.read_findings(earlier, name) for name in analyses]
+    for name in FILES if earlier != directory else ():
+        write_atomically(directory / name, (earlier / name).read_bytes())
+    results.judge(directory, config, analyses, findings)
+    facts = {key: value for key, value in sealed.items() if key not in ("format", "files", "rules", "mirrored")}
+    facts |= {"id": run_id(config), "run": directory.name, "rules": raised_rules(config), "rendered": False}
+    run_directory.seal(directory, facts)
+    told = "its decision rules have changed: it is judged again from its records, nothing is trained"
+    print(f"{earlier}: {told}", file=sys.stderr)
+    return True
+
+
+def _judged_before(directory: Path, config: dict[str, Any]) -> Path | None:
+    """Where a whole run of this config is that earlier decision rules judged, the newest rules first."""
+    for earlier in earlier_ids(config):
+        for folder in (directory, directory.parent / earlier):
+            sealed = run_directory.manifest(folder)
+            if sealed and sealed.get("id") == earlier and not run_directory.damaged(folder, sealed):
+                return folder
+    return None
+
+
 def draw(directory: Path, config: dict[str, Any]) -> None:
     """Draw what a finished run found, from its records and arrays, and write its page; nothing is trained.
 
     BadInput if its config names a plugin that is not here, ValueError if one of its files cannot be read.
     """
+    from expzoo.runs import results
+
+    sealed = run_directory.require(directory)
+    if not run_directory.is_rendered(sealed):
+        analyses = _analyses(config, sealed)
+        findings = [results.read_findings(directory, name) for name in analyses]
+        results.write_figures(directory, analyses, findings, finished.verdicts(directory))
+        facts = {key: value for key, value in sealed.items() if key not in ("format", "files")}
+        run_directory.seal(directory, facts | {"rendered": True})
+    results.write_page(directory)
+
+
+def _analyses(config: dict[str, Any], sealed: dict[str, Any]) -> dict[str, Analysis]:
+    """The analyses of a finished run, built again."""
     from expzoo.lab.learned import resolved, wholes
     from expzoo.runs import experiment
     from expzoo.store.store import Store
 
-    sealed = run_directory.require(directory)
-    if not run_directory.is_rendered(sealed):
-        store = Store(Path(config["store"]).absolute(), "")  # of which names of learned components are looked up
-        _, analyses = experiment.prepare(resolved(config, wholes(config, store, sealed.get("learned"))))
-        findings = [found(directory, name) for name in analyses]
-        experiment.write_figures(directory, analyses, findings, finished.verdicts(directory))
-        facts = {key: value for key, value in sealed.items() if key not in ("format", "files")}
-        run_directory.seal(directory, facts | {"rendered": True})
-    experiment.write_report(directory)
-
-
-def found(directory: Path, analysis: str) -> Findings:
-    """What one analysis of a finished run measured, as it was handed to it."""
-    import polars as pl
-
-    from expzoo.analysis.contract import Findings
-    from expzoo.store import records
-    from expzoo.system.checksummed import read_packed
-
-    own = records.read(directory / run_directory.RECORDS).filter(pl.col("analysis") == analysis).drop("analysis")
-    rows = [{key: value for key, value in row.items() if value is not None} for row in own.to_dicts()]
-    arrays, _ = read_packed(directory / run_directory.ARRAYS)
-    prefix = f"{analysis}/"
-    return Findings(rows, {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)})
+    store = Store(Path(config["store"]).absolute(), "")  # of which names of learned components are looked up
+    return experiment.prepare(resolved(config, wholes(config, store, sealed.get("learned"))))[1]
