@@ -29,10 +29,9 @@ class Result:
     @cached_property
     def verdicts(self) -> list[Verdict]:
         """The verdicts on the run's claims."""
-        from expzoo.science.verdicts import load_verdicts
+        from expzoo.science.verdicts import read_verdicts
 
-        path = self.directory / run_directory.VERDICTS
-        return load_verdicts(path.read_text(encoding="utf-8"), str(path))
+        return read_verdicts(self.directory / run_directory.VERDICTS)
 
     @cached_property
     def records(self) -> pl.DataFrame:
@@ -55,11 +54,11 @@ class Result:
 
     def _draw(self) -> None:
         """Make pictures and page of a run that a fused multirun has left without them."""
-        from expzoo.cli import commands
+        from expzoo.config import check
         from expzoo.runs import rerender
 
         if not run_directory.is_rendered(run_directory.require(self.directory)):
-            rerender.draw(self.directory, commands.typed(run_directory.config_of(self.directory)))
+            rerender.draw(self.directory, check.typed_again(run_directory.config_of(self.directory)))
 
     def _repr_html_(self) -> str:
         """The verdicts as a table, for notebooks."""
@@ -110,23 +109,22 @@ def compose(*overrides: str) -> DictConfig:
 
     Values stay typed: `cfg.model.width = -1` is refused.
     """
-    from expzoo.config import check as faults
+    from expzoo.config import check
 
-    return faults.composed(list(overrides))
+    return check.composed(list(overrides))
 
 
 def run(cfg: DictConfig | dict[str, Any]) -> Result:
     """Run a composed config, or find that it was run; its result. RuntimeError if it does not end well."""
     from omegaconf import DictConfig
 
-    from expzoo.config import check as faults
-    from expzoo.config import identity
+    from expzoo.config import explanations, identity
     from expzoo.runs import experiment
     from expzoo.runs.rerender import is_finished
     from expzoo.runs.trackers import mirror
 
     if isinstance(cfg, DictConfig):
-        if found := faults.incomplete(cfg):
+        if found := explanations.incomplete(cfg):
             raise BadInput("\n".join(found))
         cfg = identity.plain(cfg)
     name = cfg["about"]["experiment"] or "custom"

@@ -74,7 +74,7 @@ def _run(words: Words) -> int:
     logging.raiseExceptions = False  # a log line that nobody reads is no reason for a traceback
     hydra_source.install()
     multirun = "--multirun" in words.flags
-    wanted = check.asked(words.overrides, multirun=multirun)
+    wanted = check.parse_requests(words.overrides, multirun=multirun)
     # One job is left to Hydra first, since a look ahead would take as long again; several are worth it.
     if words.faults or multirun or any(request.suspicious for request in wanted):
         found = [*words.faults, *check.check(wanted)]

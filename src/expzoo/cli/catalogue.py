@@ -14,6 +14,7 @@ from expzoo.config.options import REQUIRED, Option, describe, show
 from expzoo.config.presets import groups, listed, options, variants, yaml_file
 from expzoo.config.registry import FOLDERS, LOOKED_UP, OF_HYDRA, available, chosen_by, declared, node, path
 from expzoo.config.settings import BUDGETS, SETTINGS
+from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput, nearest
 
 LINE = 120  # the longest line of the help
@@ -69,7 +70,7 @@ def main(verb: str, arguments: list[str]) -> int:
 def help_text() -> str:
     """The text of `expzoo --help`."""
     width = max(map(len, FLAGS)) + 6
-    settings = [(key, _meaning(option)) for key, option in _flat(SETTINGS) if not key.startswith("about")]
+    settings = [(key, _meaning(option)) for key, option in leaves(SETTINGS) if not key.startswith("about")]
     flags = [(", ".join(filter(None, (short, flag))), _FLAG_TEXTS[flag]) for flag, short in FLAGS.items()]
     sections = {
         "choices (group=option)": [
@@ -154,14 +155,6 @@ def _print_table(title: str, rows: Iterable[tuple[str, str]]) -> None:
         print(f"{title}:", *(f"  {name:<{wide}} {text}".rstrip() for name, text in rows), "", sep="\n")
 
 
-def _flat(tree: dict[str, Any], where: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{where}{key}.")
-        else:
-            yield f"{where}{key}", value
-
-
 def _meaning(option: Option) -> str:
     return f"{describe(option.kind)} ({_default(option)})"
 
@@ -204,7 +197,7 @@ def _combination(group: str, name: str) -> Iterator[str]:
 
     override = f"+experiment={name}" if group == "experiment" else f"{group}={name}"
     composed = [faults.resolved([override, f"budget={budget}"]) for budget in BUDGETS]
-    values = _differing([dict(_flat(config)) for config in composed])
+    values = _differing([dict(leaves(config)) for config in composed])
     yield f"{group}={name}  ({yaml_file(group, name)})\n"
     about = composed[BUDGETS.index("laptop")]["about"]
     if group == "experiment":
@@ -222,7 +215,7 @@ def _combination(group: str, name: str) -> Iterator[str]:
             yield from _option_lines(kind, plugin, own)
     if group == "experiment":
         yield "settings:"
-        yield from (f"  {key}={values[key]}" for key, _ in _flat(SETTINGS) if not key.startswith(("about", "budget")))
+        yield from (f"  {key}={values[key]}" for key, _ in leaves(SETTINGS) if not key.startswith(("about", "budget")))
     yield ""
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import yaml
 
+from expzoo.config.check import typed_again
 from expzoo.store import run_directory
+from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import DONE, FAILED
 
@@ -46,7 +48,7 @@ def report(arguments: list[str]) -> int:
         elif run_directory.is_rendered(run_directory.require(directory)):
             write_page(directory)
         else:
-            rerender.draw(directory, typed(run_directory.config_of(directory)))
+            rerender.draw(directory, typed_again(run_directory.config_of(directory)))
         print(directory / run_directory.REPORT)
     return DONE
 
@@ -76,7 +78,7 @@ def rerun(arguments: list[str]) -> int:
 
     [directory] = _directories("rerun", arguments)
     known = run_directory.require(directory).get("learned")
-    config = typed(run_directory.config_of(directory))
+    config = typed_again(run_directory.config_of(directory))
     config = resolved(config, wholes(config, Store(Path(config["store"]).absolute(), ""), known))
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
@@ -89,59 +91,28 @@ def rerun(arguments: list[str]) -> int:
     return DONE if equal else FAILED
 
 
-def typed(config: dict[str, Any]) -> dict[str, Any]:
-    """A config read from a file, checked leaf by leaf like one that is typed; BadInput with every fault."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from expzoo.config import check as faults
-    from expzoo.config.explanations import explain
-    from expzoo.config.identity import plain
-    from expzoo.config.registry import KINDS, SHARED
-
-    chosen = [f"{kind}={config[kind]['name']}" for kind in KINDS if kind not in SHARED]
-    chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
-    cfg, wrong = faults.composed(chosen), []
-    for key, value in _flat(config):
-        try:
-            OmegaConf.update(cfg, key, value)
-        except OmegaConfBaseException as error:
-            wrong.append(explain(error))
-    if wrong := [*wrong, *faults.incomplete(cfg)]:
-        raise BadInput("\n".join(wrong))
-    return plain(cfg)
-
-
 def compare(arguments: list[str]) -> int:
     """Print the claims of several runs beside each other, and the settings in which the runs differ."""
     from expzoo.science import wording
-    from expzoo.science.verdicts import load_verdicts
+    from expzoo.science.verdicts import read_verdicts
 
     directories = _directories("compare", arguments, least=2)
     flats = []
     for directory in directories:
         run_directory.require(directory)
-        flats.append(dict(_flat(run_directory.config_of(directory))))
+        flats.append(dict(leaves(run_directory.config_of(directory))))
     for key in sorted({key for flat in flats for key in flat}):
         values = [flat.get(key) for flat in flats]
         if any(value != values[0] for value in values):
             print(f"{key}: {' | '.join(map(str, values))}")
     told: dict[str, list[str]] = {}
     for place, directory in enumerate(directories):
-        path = directory / run_directory.VERDICTS
-        for verdict in load_verdicts(path.read_text(encoding="utf-8"), str(path)):
+        for verdict in read_verdicts(directory / run_directory.VERDICTS):
             line = f"{wording.effect(verdict)} {wording.interval(verdict)} {verdict.verdict}"
             told.setdefault(verdict.claim, ["-"] * len(directories))[place] = line
     for claim, lines in told.items():
         print(f"{claim}: {' | '.join(lines)}")
     return DONE
-
-
-def _flat(node: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in node.items():
-        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else [(f"{prefix}{key}", value)]
-    return pairs
 
 
 def store(arguments: list[str]) -> int:

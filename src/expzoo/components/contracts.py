@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from torch import Tensor, nn
@@ -79,7 +79,7 @@ class Stream(Protocol):
 
 
 class Redrawing(Dataset, Protocol):
-    """A finite dataset whose batches are made anew at each step, if `redraws` is true: augmented, or drawn again."""
+    """A finite dataset that `redraws` its batches at each step, false unless it says so: augmented, or drawn again."""
 
     redraws: bool
 
@@ -104,9 +104,10 @@ class Model(Protocol):
 class Optimizer(Protocol):
     """Updates rows in place. `state` names the matrices it needs, each like theta and zero at the start.
 
-    One with an attribute `noisy` that is true finds standard normal numbers like theta in `state["noise"]`.
+    One that is `noisy`, false unless it says so, finds standard normal numbers like theta in `state["noise"]`.
     """
 
+    noisy: bool
     state: tuple[str, ...]
     lr: float
 
@@ -140,10 +141,11 @@ class Parametrisation(Protocol):
 
     `maps` says whether w differs from z; if not, `weights` and `pull_back` are never called. `num_fixed` is how many
     rows of other networks it is built on, `middle` the place at which a network is evaluated. What is not trainable
-    keeps its initial values, or is zero if there is an attribute `prunes` that is true.
+    keeps its initial values, or is zero if it `prunes`, false unless it says so.
     """
 
     maps: bool
+    prunes: bool
     num_fixed: int
     middle: float
 
@@ -173,8 +175,10 @@ class Stop(Protocol):
 
     `every` of 0 means never asked. `watches` is the (metric, split) it looks at. `must_end` says whether a network that
     gets to `at_most` is one that did not make it, with the status not_fitted. A rule with a method `best(history)`, the
-    index of the best look so far, has the row of that look kept as the event "best".
+    index of the best look so far, has the row of that look kept as the event "best"; without one it is None.
     """
+
+    best: Callable[[list[float]], int] | None
 
     at_most: int
     every: int

@@ -11,12 +11,13 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expzoo.config.explanations import REFUSALS, explain, missing, unknown
+from expzoo.config.explanations import REFUSALS, explain, incomplete, unknown
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain
 from expzoo.config.overrides import requests
-from expzoo.config.registry import SHARED
+from expzoo.config.registry import KINDS, SHARED
+from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _hydra() -> Iterator[None]:
             GlobalHydra.instance().hydra = theirs
 
 
-def asked(texts: list[str], *, multirun: bool) -> list[Request]:
+def parse_requests(texts: list[str], *, multirun: bool) -> list[Request]:
     """What the overrides ask for, job by job."""
     if not multirun:
         return requests(texts, multirun=False)
@@ -71,7 +72,7 @@ def compose_job(overrides: list[str]) -> DictConfig:
 def composed(overrides: list[str]) -> DictConfig:
     """The typed config that a command line of one job gives; BadInput with everything that is wrong with its words."""
     install()
-    wanted = asked(overrides, multirun=False)
+    wanted = parse_requests(overrides, multirun=False)
     found = check(wanted) if wanted[0].suspicious else []
     if not found:
         try:
@@ -91,21 +92,19 @@ def resolved(overrides: list[str]) -> dict[str, Any]:
     return plain(config)
 
 
-def incomplete(config: DictConfig, path: str = "") -> list[str]:
-    """What a composed config still lacks: values never given, and interpolations that give none or a wrong one."""
-    found = []
-    for name in config:
-        key = f"{path}{name}"
+def typed_again(config: dict[str, Any]) -> dict[str, Any]:
+    """A config read from a file, checked leaf by leaf like one that is typed; BadInput with every fault."""
+    chosen = [f"{kind}={config[kind]['name']}" for kind in KINDS if kind not in SHARED]
+    chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
+    cfg, wrong = composed(chosen), []
+    for key, value in leaves(config):
         try:
-            value = config[name]
+            OmegaConf.update(cfg, key, value)
         except OmegaConfBaseException as error:
-            found.append(explain(error))
-            continue
-        if key in SHARED and not value:
-            found.append(missing(key))
-        elif isinstance(value, DictConfig) and key != "hydra":
-            found += incomplete(value, f"{key}.")
-    return found
+            wrong.append(explain(error))
+    if wrong := [*wrong, *incomplete(cfg)]:
+        raise BadInput("\n".join(wrong))
+    return plain(cfg)
 
 
 def _composed(error: Exception) -> DictConfig | None:

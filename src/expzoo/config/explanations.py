@@ -6,10 +6,12 @@ import re
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
 from expzoo.config.presets import file_of, groups, hint
+from expzoo.config.registry import SHARED
 from expzoo.system.errors import BadInput, nearest
 
 REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
@@ -64,3 +66,20 @@ def unknown(key: str, parent: Any) -> str:
 def missing(key: str) -> str:
     """The line for a key without a value."""
     return f"{key} has no value: give {key}=..."
+
+
+def incomplete(config: DictConfig, path: str = "") -> list[str]:
+    """What a composed config still lacks: values never given, and interpolations that give none or a wrong one."""
+    found = []
+    for name in config:
+        key = f"{path}{name}"
+        try:
+            value = config[name]
+        except OmegaConfBaseException as error:
+            found.append(explain(error))
+            continue
+        if key in SHARED and not value:
+            found.append(missing(key))
+        elif isinstance(value, DictConfig) and key != "hydra":
+            found += incomplete(value, f"{key}.")
+    return found

@@ -18,6 +18,7 @@ from expzoo.config.explanations import explain
 from expzoo.config.options import show
 from expzoo.config.presets import CARRIED, EXPERIMENT, PRESETS, content, groups, hint, options, yaml_file
 from expzoo.config.registry import SHARED
+from expzoo.system.canonical import leaves
 from expzoo.system.errors import closest, nearest
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class Request:
         if PRESETS in held:
             self.faults += [where + fault for fault in _preset_faults(held[PRESETS], name, own)]
         values = {key: value for key, value in held.items() if key not in ("defaults", PRESETS)}
-        self.values += [Value(key, value, where) for key, value in _leaves(values) if not key.startswith("hydra.")]
+        self.values += [Value(key, value, where) for key, value in leaves(values) if not key.startswith("hydra.")]
 
 
 def _preset_faults(held: Any, name: str, chosen: dict[str, list[str]]) -> Iterator[str]:
@@ -242,11 +243,3 @@ def _items(value: Any) -> list[Any]:
 def _words(names: Any) -> list[str]:
     """The names of options in a list or alone, as they were typed."""
     return [name if isinstance(name, str) else show(name) for name in _items(names)]
-
-
-def _leaves(node: dict[Any, Any], path: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{path}{key}.")
-        else:
-            yield f"{path}{key}", value

@@ -15,6 +15,8 @@ from expzoo.config.options import REQUIRED, convert, storable
 from expzoo.system.errors import BadInput, PluginError, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from expzoo.config.declaration import Declaration
 
 KINDS = {
@@ -46,6 +48,15 @@ SHARED = ("analysis",)
 
 NOTHING = {"constraint": "free", "parametrisation": "plain"}
 """Kinds that a network may be without, and the option that says so; such a kind is not in the network's key."""
+
+OPTIONAL: dict[str, dict[str, Any]] = {
+    "dataset": {"redraws": False, "DOWNLOADS": False},
+    "model": {"solve": None},
+    "optimizer": {"noisy": False},
+    "parametrisation": {"prunes": False},
+    "stop": {"best": None},
+}
+"""What a class of a kind may say (see `components.contracts`), and what it has said if it does not."""
 
 GIVEN = {"model": ("inputs", "outputs")}
 """The positional parameters that the framework supplies, by kind."""
@@ -149,10 +160,15 @@ def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
         raise PluginError(f"{chosen_by(kind)}={name} of {owner(file)}", file, "constructed") from error
 
 
+def build_node(kind: str, node: Mapping[str, Any], *given: Any) -> Any:
+    """The plugin of a config node, whose `name` says which it is and whose other keys are its options; as `build`."""
+    return build(kind, node["name"], *given, **{key: value for key, value in node.items() if key != "name"})
+
+
 def check(kind: str, name: str, options: dict[str, Any], given: tuple[Any, ...] = ()) -> list[str]:
     """Every fault of a plugin's options, its constructor's included; empty if it can be built."""
     try:
-        build(kind, name, *given, **{key: value for key, value in options.items() if key != "name"})
+        build_node(kind, {**options, "name": name}, *given)
     except BadInput as error:
         return str(error).splitlines()
     return []
@@ -190,7 +206,10 @@ def _kind(file: Path) -> str:
 
 
 def register(cls: Class) -> Class:
-    """Mark the class that a plugin file is for; TypeError if its real signature is not the one its source shows."""
+    """Mark the class that a plugin file is for; TypeError if its real signature is not the one its source shows.
+
+    What the class may say and does not is set to what that means, so that nobody has to ask whether it is there.
+    """
     file = Path(inspect.getfile(cls))
     given = GIVEN.get(_kind(file), ())
     real = {
@@ -202,4 +221,7 @@ def register(cls: Class) -> Class:
     seen = {key: (option.kind, storable(option.default), keyword_only) for key, option in read(file).options.items()}
     if real != seen:
         raise TypeError(f"{file}: the signature of {cls.__name__} is {real}, but its source says {seen}")
+    for name, unsaid in OPTIONAL.get(_kind(file), {}).items():
+        if not hasattr(cls, name):
+            setattr(cls, name, unsaid)
     return cls

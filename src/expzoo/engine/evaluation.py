@@ -12,7 +12,6 @@ from expzoo.config import registry
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
 from expzoo.engine.layers.normalisation import estimate_statistics, has_statistics, statistics
-from expzoo.engine.parametrised import prunes
 from expzoo.engine.tape.trace import objective
 from expzoo.science.numerics.empirical import EmpiricalLoss
 from expzoo.system.errors import BadInput, PluginError
@@ -126,7 +125,7 @@ class Evaluator:
             return network
 
         def mask() -> Tensor | None:
-            has_mask = spec.mask or (spec.parametrisation and prunes(spec.parametrisation.build()))
+            has_mask = spec.mask or (spec.parametrisation and spec.parametrisation.build().prunes)
             kept_mask = kept().mask if has_mask else None
             return None if kept_mask is None else torch.from_numpy(kept_mask).double()
 

@@ -143,7 +143,7 @@ def feed(datasets: Sequence[Any], seeds: Sequence[int], *rest: Any) -> IndexFeed
 
 
 def _redraws(dataset: Any) -> bool:
-    return getattr(dataset, "redraws", False)
+    return dataset.redraws
 
 
 class RedrawingFeed(IndexFeed):

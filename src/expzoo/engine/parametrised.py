@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from expzoo.components.layout import Layout
 
 
-def prunes(parametrisation: Parametrisation) -> bool:
-    """Whether what it does not train is zero, and not as it was at the start."""
-    return getattr(parametrisation, "prunes", False)
-
-
 class Parametrised:
     """The weights (members, size of a row) of all members, and the gradient with respect to them."""
 

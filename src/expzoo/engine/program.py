@@ -181,8 +181,7 @@ class Program:
 
     def _update_of(self, optimizer: Optimizer, schedule: Schedule, rows: slice) -> _Update:
         state = {name: value[rows] for name, value in self.state.items()}
-        noisy = getattr(optimizer, "noisy", False)
-        return _Update(optimizer, schedule, rows, self.theta[rows], self.grad[rows], state, noisy)
+        return _Update(optimizer, schedule, rows, self.theta[rows], self.grad[rows], state, optimizer.noisy)
 
     def _matrix(self, rows: Sequence[Tensor]) -> Tensor:
         """One row a member, a lone one twice."""

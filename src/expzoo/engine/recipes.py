@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from expzoo.engine.parametrised import prunes
 from expzoo.spec.spec import (
     Event,
     Fresh,
@@ -65,7 +64,7 @@ class Recipes:
         parametrisation = self.blueprints.parametrisation(spec)
         pruned = (
             parametrisation.trainable(self.blueprints.layout(spec))
-            if parametrisation and prunes(parametrisation)
+            if parametrisation and parametrisation.prunes
             else None
         )
         if spec.mask is None:
@@ -81,7 +80,7 @@ class Recipes:
     def trained(self, spec: Spec) -> np.ndarray | None:
         """What is trained of a row, (size,) of bool, if the rest keeps its initial values; None if not so."""
         parametrisation = self.blueprints.parametrisation(spec)
-        if parametrisation is None or prunes(parametrisation):
+        if parametrisation is None or parametrisation.prunes:
             return None
         return parametrisation.trainable(self.blueprints.layout(spec))
 
@@ -112,7 +111,7 @@ def row_at(network: Network, step: Step) -> np.ndarray:
 
 def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:
     """The module with the weights it knows for the problem `name`, in place; BadInput if it knows none."""
-    solve: Any = getattr(module, "solve", None)
+    solve: Any = module.solve
     if solve is None:
         raise BadInput(f"{type(module).__name__} knows no solution of {name!r}: it has no method solve")
     try:

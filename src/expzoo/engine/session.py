@@ -179,7 +179,7 @@ class Session:
     def _keep_best(self, trainee: Trainee, row: Tensor, step: int) -> None:
         """Of a stop rule that asks for it, keep the row at which what it watches was best so far."""
         history, network = trainee.history(), trainee.network
-        best = getattr(trainee.stop, "best", None)
+        best = trainee.stop.best
         if best is None or best(history) != len(history) - 1:
             return
         last = network.events.get("best")

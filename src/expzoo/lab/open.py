@@ -30,7 +30,7 @@ class Trainer(Protocol):
 def open_lab(config: dict[str, Any]) -> Lab:
     """A lab on the config's store, as its trainer has it; BadInput if there are no such devices."""
     node = config["trainer"]
-    trainer: Trainer = registry.build("trainer", node["name"], **{k: v for k, v in node.items() if k != "name"})
+    trainer: Trainer = registry.build_node("trainer", node)
     lab = trainer.open(Path(config["store"]).absolute())
     lab.resources.progress = terminal_progress()
     return lab

@@ -133,5 +133,5 @@ def refuse_unfit(spec: Spec, strategy: str) -> None:
         raise BadInput(f"trainer=fsdp: constraint={spec.constraint.name} needs whole rows, of which nobody has any")
     if spec.parametrisation:
         raise BadInput(f"trainer: a network with parametrisation={spec.parametrisation.name} cannot be shared")
-    if getattr(optimizer, "noisy", False):
+    if optimizer.noisy:
         raise BadInput(f"trainer: optimizer={spec.optimizer.name} draws noise for whole rows, which cannot be shared")

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from expzoo.report import ranges, svg
 from expzoo.report.model import Report
 from expzoo.science import wording
 from expzoo.store import run_directory
+from expzoo.system.canonical import leaves
 from expzoo.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def render(report: Report) -> str:
             guide=ranges.guide(),
             figures=[figure(number, picture) for number, picture in enumerate(report.pictures)],
             facts=_facts(report),
-            environment=list(_flat(report.environment)),
+            environment=[(name, _listed(value)) for name, value in leaves(report.environment)],
             config=yaml.safe_dump(dict(report.config), sort_keys=False, allow_unicode=True) if report.config else "",
             downloads=[(name, name) for name in report.files],
         )
@@ -185,9 +186,5 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
-def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _listed(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from expzoo.config.identity import OF_NO_EFFECT
 from expzoo.config.registry import KINDS, SHARED
-from expzoo.science.verdicts import load_verdicts
+from expzoo.science.verdicts import read_verdicts
 from expzoo.store import run_directory, sweep_record
+from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Run:
         """From a run's directory; BadInput if there is none or a file of it is damaged."""
         config = run_directory.config_of(directory)
         path = directory / run_directory.VERDICTS
-        claims = tuple(load_verdicts(path.read_text(encoding="utf-8"), str(path)))
-        return cls(directory, dict(_flat({k: v for k, v in config.items() if k not in OF_NO_EFFECT})), claims)
+        claims = tuple(read_verdicts(path))
+        return cls(directory, dict(leaves({k: v for k, v in config.items() if k not in OF_NO_EFFECT})), claims)
 
     def ends(self) -> pl.DataFrame:
         """The records taken at the ends of trainings."""
@@ -158,14 +159,6 @@ def _named(jobs: Iterable[sweep_record.SweptJob]) -> set[str]:
 def _differing(tables: Sequence[Mapping[str, object]]) -> list[str]:
     keys = dict.fromkeys(key for table in tables for key in table)
     return [key for key in keys if len({repr(table.get(key)) for table in tables}) > 1]
-
-
-def _flat(node: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _cell(value: object) -> Cell:

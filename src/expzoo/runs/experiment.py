@@ -118,7 +118,7 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
     faults, analyses, base = [], {}, None
     for name, options in (config["analysis"] or {}).items():
         try:
-            analyses[name] = registry.build("analysis", name, **{k: v for k, v in options.items() if k != "name"})
+            analyses[name] = registry.build_node("analysis", {**options, "name": name})
         except BadInput as error:
             faults.append(str(error))
     try:

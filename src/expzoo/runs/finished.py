@@ -45,7 +45,6 @@ def show(directory: Path) -> None:
 
 def verdicts(directory: Path) -> list[Verdict]:
     """The verdicts of a run; ValueError, naming the file, if they are none."""
-    from expzoo.science.verdicts import load_verdicts
+    from expzoo.science.verdicts import read_verdicts
 
-    path = directory / run_directory.VERDICTS
-    return load_verdicts(path.read_text(encoding="utf-8"), str(path))
+    return read_verdicts(directory / run_directory.VERDICTS)

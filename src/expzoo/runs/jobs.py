@@ -128,9 +128,9 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
     """The plain config of a job that Hydra has composed; BadInput if something in it has no value."""
     from hydra.core.hydra_config import HydraConfig
 
-    from expzoo.config import check, identity
+    from expzoo.config import explanations, identity
 
-    if found := check.incomplete(cfg):
+    if found := explanations.incomplete(cfg):
         raise BadInput("\n".join(found))
     config = identity.plain(cfg)
     config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)

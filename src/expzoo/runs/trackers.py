@@ -37,11 +37,10 @@ def mirror(config: dict[str, Any], directory: Path) -> None:
 
 
 def _log(node: dict[str, Any], directory: Path, sealed: dict[str, Any]) -> str | None:
-    from expzoo.science.verdicts import load_verdicts
+    from expzoo.science.verdicts import read_verdicts
     from expzoo.store import records
 
-    logger = registry.build("logger", node["name"], **{key: value for key, value in node.items() if key != "name"})
-    path = directory / run_directory.VERDICTS
-    verdicts = [verdict.to_json() for verdict in load_verdicts(path.read_text(encoding="utf-8"), str(path))]
+    logger = registry.build_node("logger", node)
+    verdicts = [verdict.to_json() for verdict in read_verdicts(directory / run_directory.VERDICTS)]
     summary = records.summary(records.read(directory / run_directory.RECORDS))
     return logger.log(directory, sealed | {"verdicts": verdicts}, summary)

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from reprlib import repr as short
 from typing import Any, Literal, get_args
 
@@ -78,6 +79,11 @@ def dump_verdicts(verdicts: Iterable[Verdict]) -> str:
     """The text of a verdict file: equal verdicts in equal order give equal bytes."""
     objects = [verdict.to_json() for verdict in verdicts]
     return json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_verdicts(path: Path) -> list[Verdict]:
+    """The verdicts in a file; ValueError, naming it, if they are none."""
+    return load_verdicts(path.read_text(encoding="utf-8"), str(path))
 
 
 def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:

@@ -70,7 +70,7 @@ def candidates(base: Spec) -> Iterator[Component]:
     """The data of the base, then every other dataset that needs neither options nor a download."""
     yield base.dataset
     for name in registry.available("dataset"):
-        if name == base.dataset.name or getattr(registry.load("dataset", name), "DOWNLOADS", False):
+        if name == base.dataset.name or registry.load("dataset", name).DOWNLOADS:
             continue
         if "???" not in map(str, registry.defaults("dataset", name)):
             yield Component.of("dataset", name)

@@ -116,7 +116,7 @@ def update(optimizer: Optimizer, theta: Tensor, state: dict[str, Tensor], step: 
     """One step with drawn gradients, zero where the weights are padding."""
     both = drawn(SIZE, 2 * MEMBERS * STEPS).view(2, STEPS, MEMBERS, SIZE)[:, step, rows].clone()
     both[..., -9:] = 0
-    extra = {"noise": both[1]} if getattr(optimizer, "noisy", False) else {}
+    extra = {"noise": both[1]} if optimizer.noisy else {}
     optimizer.step(theta, both[0], state | extra, RATE, torch.full((), step + 1.0))
 
 
