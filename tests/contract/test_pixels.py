@@ -110,14 +110,14 @@ def test_gradients_in_float64_are_those_of_a_plain_network(name):
             before = population.snapshot()
             population.look(step)
         gradients = population.layout.views(population.grad)
-        for place, seed in enumerate(seeds):
+        for member, seed in enumerate(seeds):
             module = construct(MODULES[name], seed, torch.float64)
-            population.layout.load(module, before.theta[place])
-            loss = functional.cross_entropy(module(population.x[place].clone()), population.y[place])
+            population.layout.load(module, before.theta[member])
+            loss = functional.cross_entropy(module(population.x[member].clone()), population.y[member])
             loss.backward()
-            torch.testing.assert_close(population.loss[place], loss.detach(), rtol=1e-11, atol=0)
+            torch.testing.assert_close(population.loss[member], loss.detach(), rtol=1e-11, atol=0)
             for key, value in module.named_parameters():
-                torch.testing.assert_close(gradients[key][place], value.grad, rtol=1e-8, atol=1e-11, msg=key)
+                torch.testing.assert_close(gradients[key][member], value.grad, rtol=1e-8, atol=1e-11, msg=key)
         population._update(step)
 
 

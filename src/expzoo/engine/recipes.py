@@ -124,11 +124,11 @@ def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) 
 
 def flipped(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
     """The row with the signs of `k` weights flipped, biases left alone; BadInput if there are not so many."""
-    places = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
-    if not 0 <= k <= len(places):
-        raise BadInput(f"{k} signs cannot be flipped: there are {len(places)} weights")
+    entries = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
+    if not 0 <= k <= len(entries):
+        raise BadInput(f"{k} signs cannot be flipped: there are {len(entries)} weights")
     changed = row.copy()
-    changed[places[randomness.permutation(seed, "sign flips", 0, len(places))[:k]]] *= -1
+    changed[entries[randomness.permutation(seed, "sign flips", 0, len(entries))[:k]]] *= -1
     return changed
 
 
@@ -151,9 +151,9 @@ def by_magnitude(
     if scope == "global":
         groups = [np.concatenate(groups)]
     mask = np.ones(layout.size, bool)
-    for places in groups:
-        order = np.argsort(size[places], kind="stable")
-        mask[places[order[: num_removed(len(places), sparsity)]]] = False
+    for entries in groups:
+        order = np.argsort(size[entries], kind="stable")
+        mask[entries[order[: num_removed(len(entries), sparsity)]]] = False
     return mask
 
 
@@ -161,20 +161,20 @@ def at_random(seed: int, recipe: RandomMask, layout: Layout) -> np.ndarray:
     """The mask (size,) of bool that removes entries at random in each tensor, with the counts of layer-wise pruning."""
     within = at_random(seed, recipe.within, layout) if recipe.within else np.ones(layout.size, bool)
     mask = np.ones(layout.size, bool)
-    for name, places in layout.weights(biases=recipe.biases):
-        length = places.stop - places.start
+    for name, entries in layout.weights(biases=recipe.biases):
+        length = entries.stop - entries.start
         chance = randomness.uniforms(seed, f"mask/{name}", recipe.draw, length)
-        order = np.argsort(np.where(within[places], chance, -1.0), kind="stable")
-        mask[places.start + order[: num_removed(length, recipe.sparsity)]] = False
+        order = np.argsort(np.where(within[entries], chance, -1.0), kind="stable")
+        mask[entries.start + order[: num_removed(length, recipe.sparsity)]] = False
     return mask
 
 
 def permuted(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarray:
     """The mask with its entries in another order within each tensor."""
     shuffled = mask.copy()
-    for name, places in layout.weights(biases=True):
-        order = randomness.permutation(seed, f"permuted mask/{name}", draw, places.stop - places.start)
-        shuffled[places] = mask[places][order]
+    for name, entries in layout.weights(biases=True):
+        order = randomness.permutation(seed, f"permuted mask/{name}", draw, entries.stop - entries.start)
+        shuffled[entries] = mask[entries][order]
     return shuffled
 
 

@@ -243,6 +243,6 @@ class Session:
 
 
 def _first_bad(losses: Tensor) -> int | None:
-    """The place of the first loss that is not finite."""
+    """The index of the first loss that is not finite."""
     bad = (~losses.isfinite()).nonzero()
     return int(bad[0]) if len(bad) else None

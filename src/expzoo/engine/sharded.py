@@ -51,9 +51,9 @@ class ShardedProgram:
 
     def _gathered(self, parts: dict[str, Tensor]) -> Tensor:
         row = torch.zeros(self.layout.size, dtype=self.member.row.theta.dtype, device=self.device)
-        for name, place in self.layout.view(row).items():
+        for name, target in self.layout.view(row).items():
             part = parts[name]
-            place.copy_(part.full_tensor() if isinstance(part, DTensor) else part)
+            target.copy_(part.full_tensor() if isinstance(part, DTensor) else part)
         return row
 
     def advance(self, start: int, stop: int) -> Tensor:

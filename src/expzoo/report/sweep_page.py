@@ -116,8 +116,8 @@ def _jobs(comparison: Comparison) -> _Table:
         cells = [
             f"{wording.effect(own[c])} {wording.interval(own[c])} {own[c].verdict}" if c in own else "-" for c in claims
         ]
-        place = os.path.relpath(run.directory, comparison.folder.resolve())
-        rows.append([*(_short(run.values.get(key)) for key in comparison.keys), *cells, place])
+        path = os.path.relpath(run.directory, comparison.folder.resolve())
+        rows.append([*(_short(run.values.get(key)) for key in comparison.keys), *cells, path])
     return _Table([*comparison.keys, *claims, "run"], rows[:MAX_ROWS], len(rows))
 
 
@@ -126,9 +126,9 @@ def _spelled(comparison: Comparison) -> pl.DataFrame:
     import polars as pl
 
     table = comparison.measured
-    places = table["setting"].to_list()
+    indices = table["setting"].to_list()
     spelled = [
-        pl.Series(key, [_short(comparison.settings[place][axis]) for place in places], dtype=pl.String)
+        pl.Series(key, [_short(comparison.settings[index][axis]) for index in indices], dtype=pl.String)
         for axis, key in enumerate(comparison.axes)
     ]
     return pl.DataFrame([*spelled, *table.drop("setting").get_columns()])

@@ -165,13 +165,13 @@ def _dilated(
 
 
 def _sampled(x: Float[np.ndarray, "n positions"], length: int) -> Float[np.ndarray, "n length"]:
-    """Each row of x linearly interpolated at `length` even places, with the roundings of np.interp."""
+    """Each row of x linearly interpolated at `length` even positions, with the roundings of np.interp."""
     have, want = np.linspace(0, 1, x.shape[1]), np.linspace(0, 1, length)
-    place = np.searchsorted(have, want, side="right") - 1
-    left = np.minimum(place, len(have) - 2)
+    index = np.searchsorted(have, want, side="right") - 1
+    left = np.minimum(index, len(have) - 2)
     x_left = x[:, left]
     slope = (x[:, left + 1] - x_left) / (have[left + 1] - have[left])
     sampled = slope * (want - have[left]) + x_left
-    exact = have[place] == want
-    sampled[:, exact] = x[:, place[exact]]
+    exact = have[index] == want
+    sampled[:, exact] = x[:, index[exact]]
     return sampled

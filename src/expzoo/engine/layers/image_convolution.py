@@ -49,5 +49,5 @@ def _is_large(images: Tensor, windows: Windows) -> bool:
     """Whether the columns of one network would be too large; images that are not unfolded have none."""
     if images.dim() != 4 or windows.is_pointwise:
         return False
-    rows, places = torch.Size(windows.kernel).numel(), torch.Size(windows.positions).numel()
-    return images.shape[1] * rows * places * images.shape[0] * images.element_size() > LARGE
+    rows, columns = torch.Size(windows.kernel).numel(), torch.Size(windows.positions).numel()
+    return images.shape[1] * rows * columns * images.shape[0] * images.element_size() > LARGE

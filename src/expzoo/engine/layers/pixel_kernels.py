@@ -138,7 +138,7 @@ def norm_calls(
     x = pixels_of_all(images)
     calls.append(partial(aten.native_batch_norm.out, x, w, b, *fixed, out=y, save_mean=mean, save_invstd=scale))
     kept = zip(out[1:], (mean, scale), strict=True)
-    return [*calls, *(partial(place.copy_, _of_members(value, members)) for place, value in kept)]
+    return [*calls, *(partial(target.copy_, _of_members(value, members)) for target, value in kept)]
 
 
 def norm_gradient_calls(
@@ -158,15 +158,15 @@ def norm_gradient_calls(
     members, fixed = len(images), (True, eps, [True, weight is not None, weight is not None])
     operation = aten.native_batch_norm_backward.default
 
-    def of_member(place: int, w: Tensor | None) -> None:
-        x, g = _pixels(images[place]), _pixels(grad[place])
-        results = operation(g, x, w, None, None, mean[place], scale[place], *fixed)
+    def of_member(index: int, w: Tensor | None) -> None:
+        x, g = _pixels(images[index]), _pixels(grad[index])
+        results = operation(g, x, w, None, None, mean[index], scale[index], *fixed)
         for result, target in zip(results, out, strict=True):
             if result is not None:
-                target[place].copy_(result)
+                target[index].copy_(result)
 
     if not lies_beside(images) or room_beside(images.shape[2]) != images.shape[2]:
-        return [partial(of_member, place, w) for place, w in enumerate(_of_each(weight, members))]
+        return [partial(of_member, index, w) for index, w in enumerate(_of_each(weight, members))]
     calls: list[Call] = []
     g, x = _beside(grad, calls), pixels_of_all(images)
     w, m, s = (None if value is None else _gathered(value, calls) for value in (weight, mean, scale))
@@ -197,16 +197,16 @@ def _as_images(*values: Tensor) -> list[tuple[Tensor, ...]]:
 
 
 def largest_calls(images: Tensor, geometry: Sequence[int], *, out: tuple[Tensor, Tensor]) -> list[Call]:
-    """Calls for each window's largest element, and its place in the image."""
+    """Calls for each window's largest element, and its index in the image."""
     operation = aten.max_pool2d_with_indices.out
     return [
-        partial(operation, x, *_window(geometry), out=largest, indices=places)
-        for x, largest, places in _as_images(images, *out)
+        partial(operation, x, *_window(geometry), out=largest, indices=indices)
+        for x, largest, indices in _as_images(images, *out)
     ]
 
 
 def to_largest_calls(
-    images: Tensor, grad: Tensor, places: Tensor, geometry: Sequence[int], *, out: Tensor
+    images: Tensor, grad: Tensor, indices: Tensor, geometry: Sequence[int], *, out: Tensor
 ) -> list[Call]:
     """Calls for the gradient of `largest_calls` by the images."""
     calls: list[Call] = []
@@ -216,6 +216,6 @@ def to_largest_calls(
         grad = turned
     operation = aten.max_pool2d_with_indices_backward.grad_input
     return calls + [
-        partial(operation, g, x, *_window(geometry), at, grad_input=result)
-        for x, g, at, result in _as_images(images, grad, places, out)
+        partial(operation, g, x, *_window(geometry), index, grad_input=result)
+        for x, g, index, result in _as_images(images, grad, indices, out)
     ]

@@ -114,7 +114,7 @@ def pixel_norm_gradient(
 
 @torch.library.custom_op("expzoo::pixel_largest", mutates_args=())
 def pixel_largest(images: Tensor, geometry: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """(members, batch, channels, height, width) -> each window's largest element, and its place in the image."""
+    """(members, batch, channels, height, width) -> each window's largest element, and its index in the image."""
     shape = (*images.shape[:3], *_places(images.shape[3:], geometry[:2], geometry[2:]))
     out = _empty(shape, images), _empty(shape, images, torch.int64)
     run(kernels.largest_calls(images, geometry, out=out))
@@ -122,10 +122,10 @@ def pixel_largest(images: Tensor, geometry: Sequence[int]) -> tuple[Tensor, Tens
 
 
 @torch.library.custom_op("expzoo::pixel_to_largest", mutates_args=())
-def pixel_to_largest(images: Tensor, grad: Tensor, places: Tensor, geometry: Sequence[int]) -> Tensor:
+def pixel_to_largest(images: Tensor, grad: Tensor, indices: Tensor, geometry: Sequence[int]) -> Tensor:
     """The gradient of `pixel_largest` by its images."""
     out = _empty(images.shape, images)
-    run(kernels.to_largest_calls(images, grad, places, geometry, out=out))
+    run(kernels.to_largest_calls(images, grad, indices, geometry, out=out))
     return out
 
 
@@ -205,8 +205,8 @@ class _Largest(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        images, places = ctx.saved_tensors
-        return Last.apply(pixel_to_largest, images, grads[0], places, ctx.geometry), None
+        images, indices = ctx.saved_tensors
+        return Last.apply(pixel_to_largest, images, grads[0], indices, ctx.geometry), None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:

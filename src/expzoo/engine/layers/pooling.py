@@ -49,8 +49,8 @@ def spread_calls(pooled: Tensor, windows: Sequence[int], *, out: Tensor) -> list
         elements = target[:, :, *part]
         calls += [elements.zero_] if not taps else []
         for index, (_, inside, positions) in enumerate(taps):
-            place, values = elements[:, :, *inside], source[:, :, *positions]
-            calls.append(partial(place.add_ if index else place.copy_, values))
+            sums, values = elements[:, :, *inside], source[:, :, *positions]
+            calls.append(partial(sums.add_ if index else sums.copy_, values))
             calls += [elements[:, :, *gap].zero_ for gap in outside(inside, size)] if index == 0 else []
     return calls
 

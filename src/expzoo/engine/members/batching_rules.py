@@ -41,14 +41,14 @@ def _reduction(target: Any) -> Rule:
     return rule
 
 
-def _along(target: Any, place: int = 1) -> Rule:
-    """An operation along the axis that is its argument number `place`."""
+def _along(target: Any, number: int = 1) -> Rule:
+    """An operation along the axis that is its argument `number`."""
 
     def rule(*args: Any) -> tuple[Any, tuple[Any, ...]] | None:
         ranks = [arg.dim() for arg in args if isinstance(arg, Tensor)]
-        if len(args) <= place or min(ranks, default=2) < 2:
+        if len(args) <= number or min(ranks, default=2) < 2:
             return None
-        return target, (*args[:place], _later(args[place]), *args[place + 1 :])
+        return target, (*args[:number], _later(args[number]), *args[number + 1 :])
 
     return rule
 

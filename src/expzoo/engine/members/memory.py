@@ -44,7 +44,7 @@ def of_all_members(of_first: Tensor, members: int, num_bytes: int) -> Tensor:
 
 
 def lies_as(tensor: Tensor, shape: Sequence[int], stride: Sequence[int]) -> bool:
-    """Whether equal positions in memory hold equal places of the tensor and of one with this shape and stride."""
+    """Whether equal positions in memory hold equal elements of the tensor and of one with this shape and stride."""
     steps = zip(shape, tensor.stride(), stride, strict=False)
     return tuple(tensor.shape) == tuple(shape) and all(size == 1 or one == other for size, one, other in steps)
 

@@ -49,9 +49,9 @@ class Surface:
     series: Mapping[str, Mapping[Setting, Point]]
     smallest: float | None = None  # the smallest effect that matters, where it is a claim
 
-    def values(self, place: int) -> list[Any]:
+    def values(self, axis: int) -> list[Any]:
         """The values of one axis, numbers in order before words."""
-        found = {setting[place] for points in self.series.values() for setting in points}
+        found = {setting[axis] for points in self.series.values() for setting in points}
         return sorted(found, key=lambda value: (not _is_number(value), value if _is_number(value) else str(value)))
 
 

@@ -163,5 +163,5 @@ def _digits(density: float) -> Iterator[bool]:
     """The binary digits of a density after the point, the last that is 1 first; none of 0 and of 1."""
     whole = round(density * 2**DENSITY_BITS)
     shift = (whole & -whole).bit_length() - 1 if whole else DENSITY_BITS
-    for place in range(shift, DENSITY_BITS):
-        yield bool(whole >> place & 1)
+    for bit in range(shift, DENSITY_BITS):
+        yield bool(whole >> bit & 1)
