@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from expzoo.report import figures
-from expzoo.report.figures.draw import _apart
+from expzoo.report.figures.draw import _spread
 from expzoo.report.figures.figure import Figure
 from expzoo.report.figures.files import readings
 from expzoo.science.verdicts import Verdict
@@ -130,7 +130,7 @@ def test_bars_stand_side_by_side_with_every_seed():
 
 @given(st.lists(st.floats(-2, 2), min_size=1, max_size=8), st.floats(0.01, 0.5))
 def test_names_keep_their_order_and_distance_and_stay_where_there_is_room(heights, gap):
-    moved = _apart(heights, gap)
+    moved = _spread(heights, gap)
     order = np.argsort(heights, kind="stable")
     assert (np.diff(np.array(moved)[order]) > gap * (1 - 1e-9)).all()
     if len(heights) == 1 or np.diff(np.array(heights)[order]).min() >= gap * (1 + 1e-9):

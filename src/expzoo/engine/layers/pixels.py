@@ -1,7 +1,8 @@
 """Layers of images whose channels lie innermost, as functions that a crowd can run; differentiable once.
 
-The first convolution of narrow images lays the members beside one another (`memory.beside_layout`), and one grouped
-convolution, one normalisation and one pooling serve them all, until an operation is met that knows nothing of this.
+The first convolution of narrow images interleaves the members (`memory.interleaved_layout`), and one
+grouped convolution, one normalisation and one pooling serve them all, until an operation is met
+that knows nothing of this.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.layers import pixel_kernels as kernels
-from expzoo.engine.members.crowd import BESIDE, KERNELS, Last, Linear, join_members, run
-from expzoo.engine.members.memory import lies_beside
+from expzoo.engine.members.crowd import INTERLEAVED, KERNELS, Last, Linear, join_members, run
+from expzoo.engine.members.memory import are_interleaved_images
 
 if TYPE_CHECKING:
     from expzoo.engine.layers.windows import Windows
 
-FIRST = 4, 8  # channels and filters up to which a convolution lays members beside one another (LOG.md)
+FIRST = 4, 8  # channels and filters up to which a convolution interleaves members (LOG.md)
 LATER = 32, 64  # and those up to which they stay so
 
 
@@ -28,8 +29,8 @@ def is_by_pixel(images: Tensor) -> bool:
     return images.dim() == 4 and images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last)
 
 
-def is_laid(images: Tensor) -> bool:
-    """Whether (batch, channels, height, width) of one network stand for images of a crowd beside one another.
+def stands_for_interleaved(images: Tensor) -> bool:
+    """Whether (batch, channels, height, width) of one network stand for interleaved images of a crowd.
 
     While a network is traced, those have the batch inside, (height, width, batch, channels), which pointwise
     operations keep.
@@ -40,7 +41,7 @@ def is_laid(images: Tensor) -> bool:
 
 def is_narrow(images: Tensor, weight: Tensor) -> bool:
     """Whether one grouped convolution of these serves a crowd best: (batch, channels, ...) and (filters, ...)."""
-    channels, filters = LATER if is_laid(images) else FIRST
+    channels, filters = LATER if stands_for_interleaved(images) else FIRST
     return images.shape[1] <= channels and weight.shape[0] <= filters
 
 
@@ -50,7 +51,7 @@ def is_narrow(images: Tensor, weight: Tensor) -> bool:
 def _empty(shape: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """New memory (members, batch, channels, height, width) in the order of each member of `like`."""
     members, batch, channels, height, width = shape
-    if is_laid(like[0]):
+    if stands_for_interleaved(like[0]):
         return like.new_empty(members, height, width, batch, channels, dtype=dtype).permute(0, 3, 4, 1, 2)
     return like.new_empty(members, batch, height, width, channels, dtype=dtype).permute(0, 1, 4, 2, 3)
 
@@ -61,8 +62,8 @@ def _places(size: Sequence[int], kernel: Sequence[int], geometry: Sequence[int])
     return [(n + 2 * pad - d * (k - 1) - 1) // s + 1 for n, k, s, pad, d in axes]
 
 
-@torch.library.custom_op("expzoo::lay_beside", mutates_args=())
-def lay_beside(images: Tensor) -> Tensor:
+@torch.library.custom_op("expzoo::interleave", mutates_args=())
+def interleave(images: Tensor) -> Tensor:
     """(members, batch, channels, height, width), the same, in another order in memory."""
     members, batch, channels, height, width = images.shape
     return images.new_empty(members, height, width, batch, channels).permute(0, 3, 4, 1, 2).copy_(images)
@@ -129,19 +130,19 @@ def pixel_to_largest(images: Tensor, grad: Tensor, indices: Tensor, geometry: Se
     return out
 
 
-def _register(name: str, kernel: Any, lies: Callable[[Tensor], bool]) -> None:
+def _register(name: str, kernel: Any, is_interleaved: Callable[[Tensor], bool]) -> None:
     operation = getattr(torch.ops.expzoo, name).default
-    KERNELS[operation], BESIDE[operation] = kernel, lies
+    KERNELS[operation], INTERLEAVED[operation] = kernel, is_interleaved
 
 
-_register("lay_beside", kernels.beside_calls, lambda _: True)
+_register("interleave", kernels.interleave_calls, lambda _: True)
 _register("pixel_convolution", kernels.convolution_calls, lambda _: True)
 _register("pixel_convolution_to_images", kernels.to_images_calls, lambda _: True)
 _register("pixel_convolution_to_weight", kernels.to_weight_calls, lambda _: False)
-_register("pixel_norm", kernels.norm_calls, lies_beside)
-_register("pixel_norm_gradient", kernels.norm_gradient_calls, lies_beside)
-_register("pixel_largest", kernels.largest_calls, lies_beside)
-_register("pixel_to_largest", kernels.to_largest_calls, lies_beside)
+_register("pixel_norm", kernels.norm_calls, are_interleaved_images)
+_register("pixel_norm_gradient", kernels.norm_gradient_calls, are_interleaved_images)
+_register("pixel_largest", kernels.largest_calls, are_interleaved_images)
+_register("pixel_to_largest", kernels.to_largest_calls, are_interleaved_images)
 
 
 # As functions that are differentiable once.
@@ -213,11 +214,11 @@ class _Largest(torch.autograd.Function):
         return join_members(_Largest, info, in_dims, args)
 
 
-def convolve_beside(images: Tensor, weight: Tensor, windows: Windows) -> Tensor:
+def convolve_interleaved(images: Tensor, weight: Tensor, windows: Windows) -> Tensor:
     """(batch, channels, height, width) -> (batch, filters, *windows) of one network; padding is even."""
     alone = images.unsqueeze(0)
-    if not is_laid(images):
-        alone = Linear.apply(alone, lay_beside, (), lay_beside, ())
+    if not stands_for_interleaved(images):
+        alone = Linear.apply(alone, interleave, (), interleave, ())
     geometry = [*windows.stride, *windows.before, *windows.dilation]
     return _Convolve.apply(alone, weight.unsqueeze(0), geometry).squeeze(0)
 

@@ -15,7 +15,7 @@ from expzoo.components.layout import ALIGN
 from expzoo.engine.layers.dropout import Counters, keep_calls
 from expzoo.engine.members import operations
 from expzoo.engine.members.batching_rules import RULES
-from expzoo.engine.members.crowd import BESIDE, KERNELS, Call, Unadoptable
+from expzoo.engine.members.crowd import INTERLEAVED, KERNELS, Call, Unadoptable
 from expzoo.engine.members.memory import (
     Pool,
     crowd_layout,
@@ -84,9 +84,9 @@ class Planner:
             return self.values.put_item(node, first)
         if operations.is_view(target):
             return self._view(node)
-        if target in BESIDE or operations.is_pointwise(target):
+        if target in INTERLEAVED or operations.is_pointwise(target):
             return self._compute(node)
-        turned, borrowed = self._apart(node)
+        turned, borrowed = self._separated(node)
         with self.values.instead(turned):
             self._compute(node)
         return self._give_back(borrowed)
@@ -104,8 +104,8 @@ class Planner:
         else:
             self._several(node, result)
 
-    def _apart(self, node: fx.Node) -> tuple[dict[fx.Node, Tensor], list[Tensor]]:
-        """Operands whose members lie beside one another, member by member; and the memory lent for that."""
+    def _separated(self, node: fx.Node) -> tuple[dict[fx.Node, Tensor], list[Tensor]]:
+        """Interleaved operands, member by member; and the memory lent for that."""
         turned: dict[fx.Node, Tensor] = {}
         borrowed: list[Tensor] = []
         for used in node.all_input_nodes:

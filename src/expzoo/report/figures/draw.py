@@ -152,7 +152,7 @@ def name_curves(axes: Axes) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None
     gap = 14 / 72 / (figure.get_figheight() * axes.get_position().height)
-    for line, end, height in zip(lines, ends, _apart(heights, gap), strict=True):
+    for line, end, height in zip(lines, ends, _spread(heights, gap), strict=True):
         axes.annotate(
             _words(line),
             end,
@@ -230,7 +230,7 @@ def _words(line: Series) -> str:
     return str(line.get_label()).replace("_", " ")
 
 
-def _apart(heights: Sequence[float], gap: float) -> list[float]:
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
     """The heights moved as little as needed to be `gap` apart, in their order: neighbours that meet share a block."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     blocks: list[tuple[float, int]] = []
