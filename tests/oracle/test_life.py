@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from expzoo.analysis.studies.life.rules import Rule, World, coin_flips
+from expzoo.analysis.studies.life.rules import LifeRule, World, coin_flips
 from expzoo.config.registry import build
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.feed import StreamFeed
@@ -57,7 +57,7 @@ def slow_life(board, birth, survival, neighbourhood, edge, steps):
 def test_boards_evolve_as_cell_by_cell(neighbourhood, rule, edge):
     birth, survival = ({int(digit) for digit in part[1:]} for part in rule.split("/"))
     boards = np.random.default_rng(0).integers(0, 2, (6, 5, 9), dtype=np.uint8)
-    world = World(Rule.parse(rule, neighbourhood), neighbourhood, edge, 3)
+    world = World(LifeRule.parse(rule, neighbourhood), neighbourhood, edge, 3)
     after = world.after(boards)
     for index in range(boards.shape[-1]):
         expected = slow_life(boards[..., index], birth, survival, neighbourhood, edge, 3)
@@ -69,7 +69,7 @@ def drawn(picture):
 
 
 def test_a_blinker_blinks_and_a_glider_glides():
-    conway = World(Rule.parse("B3/S23", "moore"), "moore", "dead", 1)
+    conway = World(LifeRule.parse("B3/S23", "moore"), "moore", "dead", 1)
     blinker = drawn("..... ..#.. ..#.. ..#.. .....")
     assert np.array_equal(conway.after(blinker[..., None])[..., 0], blinker.T)
     glider = drawn(".#...... ..#..... ###..... ........ ........ ........ ........ ........")
@@ -80,7 +80,7 @@ def test_a_blinker_blinks_and_a_glider_glides():
 
 def test_the_essays_rule_is_that_of_its_text():
     """Alive next: three neighbours of four, or two and alive."""
-    world = World(Rule.parse("B3/S23", "von_neumann"), "von_neumann", "dead", 1)
+    world = World(LifeRule.parse("B3/S23", "von_neumann"), "von_neumann", "dead", 1)
     for state in range(32):
         up, left, cell, right, down = ((state >> bit) & 1 for bit in range(5))
         board = np.array([[0, up, 0], [left, cell, right], [0, down, 0]], np.uint8)
@@ -90,19 +90,19 @@ def test_the_essays_rule_is_that_of_its_text():
 
 def test_what_a_cell_sees_is_enumerated():
     for neighbourhood, steps, count in (("von_neumann", 1, 512), ("moore", 1, 512), ("von_neumann", 2, 8192)):
-        boards = World(Rule.parse("B3/S23", neighbourhood), neighbourhood, "dead", steps).patterns()
+        boards = World(LifeRule.parse("B3/S23", neighbourhood), neighbourhood, "dead", steps).patterns()
         assert boards.shape[-1] == count
         assert len({boards[..., index].tobytes() for index in range(count)}) == count
     diamond = boards.any(-1)
     assert diamond.sum() == 13
     assert np.array_equal(diamond, np.abs(np.arange(5) - 2)[:, None] + np.abs(np.arange(5) - 2) <= 2)
     with pytest.raises(ValueError, match=r"2 steps see 25 cells"):
-        World(Rule.parse("B3/S23", "moore"), "moore", "dead", 2).patterns()
+        World(LifeRule.parse("B3/S23", "moore"), "moore", "dead", 2).patterns()
 
 
 def future_of_every_pattern(neighbourhood, rule, steps):
     """Which cells of a square decide its middle cell, (side, side) bool, and its future for each of their states."""
-    world = World(Rule.parse(rule, neighbourhood), neighbourhood, "dead", steps)
+    world = World(LifeRule.parse(rule, neighbourhood), neighbourhood, "dead", steps)
     boards = world.patterns()
     return boards.any(-1), world.after(boards)[steps, steps]
 

@@ -118,7 +118,7 @@ def test_every_entry_is_removed_equally_often_at_random():
 
 def test_permuted_masks_keep_the_count_of_every_tensor_and_nothing_else():
     like = recipes.by_magnitude(random_row(3), None, LAYOUT, sparsity=0.6, scope="global", biases=True)
-    permuted = [recipes.permuted(seed, like, draw, LAYOUT) for seed, draw in itertools.product(range(3), range(3))]
+    permuted = [recipes.permute_mask(seed, like, draw, LAYOUT) for seed, draw in itertools.product(range(3), range(3))]
     for mask in permuted:
         for _, entries in obvious_entries(LAYOUT, biases=True):
             assert mask[entries].sum() == like[entries].sum()
@@ -130,11 +130,11 @@ def test_recipes_are_resolved_from_the_row_and_mask_of_their_network(base):
     row, kept = random_row(5), random_row(6) > 0
     magnitude = Magnitude(base, 0.7, "global", biases=False)
     expected = obvious_by_magnitude(row, kept, LAYOUT, 0.7, "global", False)
-    assert np.array_equal(recipes.resolved(magnitude, 9, LAYOUT, (row, kept)), expected)
-    shuffled = recipes.resolved(Permuted(magnitude, draw=2), 9, LAYOUT, (row, kept))
-    assert np.array_equal(shuffled, recipes.permuted(9, expected, 2, LAYOUT))
+    assert np.array_equal(recipes.resolve_mask(magnitude, 9, LAYOUT, (row, kept)), expected)
+    shuffled = recipes.resolve_mask(Permuted(magnitude, draw=2), 9, LAYOUT, (row, kept))
+    assert np.array_equal(shuffled, recipes.permute_mask(9, expected, 2, LAYOUT))
     with pytest.raises(ValueError, match="needs the row"):
-        recipes.resolved(magnitude, 9, LAYOUT, None)
+        recipes.resolve_mask(magnitude, 9, LAYOUT, None)
 
 
 # Trained networks.

@@ -109,9 +109,10 @@ def test_nested_random_masks_only_lose(layout: Layout) -> None:
 def test_a_permuted_mask_keeps_densities_and_nothing_else(layout: Layout) -> None:
     rng = np.random.default_rng(1)
     row, recipe = rng.normal(size=layout.size), Magnitude(DENSE, 0.5)
-    like = recipes.resolved(recipe, 3, layout, (row, None))
+    like = recipes.resolve_mask(recipe, 3, layout, (row, None))
     permuted = [
-        recipes.resolved(Permuted(recipe, draw), seed, layout, (row, None)) for draw, seed in ((0, 3), (1, 3), (0, 4))
+        recipes.resolve_mask(Permuted(recipe, draw), seed, layout, (row, None))
+        for draw, seed in ((0, 3), (1, 3), (0, 4))
     ]
     for mask in permuted:
         assert not np.array_equal(mask, like)

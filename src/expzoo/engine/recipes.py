@@ -75,7 +75,7 @@ class Recipes:
         if source is not None:
             network = networks[source[0].key]
             read = row_at(network, source[1]), network.mask
-        mask = resolved(spec.mask, spec.seed, self.blueprints.layout(spec), read)
+        mask = resolve_mask(spec.mask, spec.seed, self.blueprints.layout(spec), read)
         return mask if pruned is None else mask & pruned
 
     def trained(self, spec: Spec) -> np.ndarray | None:
@@ -96,11 +96,11 @@ class Recipes:
                 module = self.blueprints.module(spec, randomness.stable_hash(spec.seed, "init", 0))
                 return (
                     self.blueprints.layout(spec)
-                    .row(solved(module, name, self.blueprints.dataset(spec.dataset), layers))
+                    .row(solve_known(module, name, self.blueprints.dataset(spec.dataset), layers))
                     .numpy()
                 )
             case SignFlip(of=source, step=step, k=k, seed=seed):
-                return flipped(row_at(networks[source.key], step), self.blueprints.layout(spec), k, seed)
+                return flip_signs(row_at(networks[source.key], step), self.blueprints.layout(spec), k, seed)
 
 
 def row_at(network: Network, step: Step) -> np.ndarray:
@@ -110,7 +110,7 @@ def row_at(network: Network, step: Step) -> np.ndarray:
     return network.rows[min(step, network.step) if isinstance(step, int) else network.step]
 
 
-def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:
+def solve_known(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:
     """The module with the weights it knows for the problem `name`, in place; BadInput if it knows none."""
     solve: Any = getattr(module, "solve", None)
     if solve is None:
@@ -122,7 +122,7 @@ def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) 
     return module
 
 
-def flipped(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
+def flip_signs(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
     """The row with the signs of `k` weights flipped, biases left alone; BadInput if there are not so many."""
     entries = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
     if not 0 <= k <= len(entries):
@@ -169,7 +169,7 @@ def at_random(seed: int, recipe: RandomMask, layout: Layout) -> np.ndarray:
     return mask
 
 
-def permuted(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarray:
+def permute_mask(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarray:
     """The mask with its entries in another order within each tensor."""
     shuffled = mask.copy()
     for name, entries in layout.weights(biases=True):
@@ -178,7 +178,7 @@ def permuted(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarr
     return shuffled
 
 
-def resolved(
+def resolve_mask(
     recipe: Mask, seed: int, layout: Layout, source: tuple[np.ndarray, np.ndarray | None] | None
 ) -> np.ndarray:
     """The mask of a recipe; `source` holds the row and the own mask of the network that a magnitude recipe reads."""
@@ -186,7 +186,7 @@ def resolved(
         case RandomMask():
             return at_random(seed, recipe, layout)
         case Permuted():
-            return permuted(seed, resolved(recipe.like, seed, layout, source), recipe.draw, layout)
+            return permute_mask(seed, resolve_mask(recipe.like, seed, layout, source), recipe.draw, layout)
         case Magnitude(sparsity=sparsity, scope=scope, biases=biases):
             if source is None:
                 raise ValueError("a mask by magnitude needs the row of its network")

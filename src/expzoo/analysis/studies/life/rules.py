@@ -33,7 +33,7 @@ _NEARLY = re.compile(r"\s*B(\d*)\W*S(\d*)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Rule:
+class LifeRule:
     """With how many living neighbours a dead cell comes alive, and with how many a living one stays so."""
 
     birth: frozenset[int]
@@ -107,7 +107,7 @@ def _both_sides(
 class World:
     """A rule with all that decides what a board becomes."""
 
-    rule: Rule
+    rule: LifeRule
     neighbourhood: str
     edge: str
     steps: int
