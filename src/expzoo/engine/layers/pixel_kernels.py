@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -66,12 +66,35 @@ def interleave_calls(images: Tensor, *, out: Tensor) -> list[Call]:
     return [*calls, *(partial(to.copy_, one) for to, one in pairs)]
 
 
-# Convolution; `geometry` is stride, padding and dilation, two numbers each.
+class Geometry(NamedTuple):
+    """How a kernel slides over an image, two numbers each; flat, as the schema of an operation has it, when packed."""
+
+    kernel: list[int]
+    stride: list[int]
+    padding: list[int]
+    dilation: list[int]
+
+    @classmethod
+    def unpack(cls, numbers: Sequence[int]) -> Geometry:
+        """The inverse of `pack`."""
+        return cls(*(list(numbers[start : start + 2]) for start in range(0, 8, 2)))
+
+    def pack(self) -> list[int]:
+        """As one list of numbers, which an operation of torch can take."""
+        return [*self.kernel, *self.stride, *self.padding, *self.dilation]
+
+    def positions(self, size: Sequence[int]) -> list[int]:
+        """How many windows there are along each axis of an image of this size."""
+        axes = zip(size, *self, strict=True)
+        return [(n + 2 * pad - d * (k - 1) - 1) // s + 1 for n, k, s, pad, d in axes]
+
+
+# Convolution.
 
 
 def _options(geometry: Sequence[int], members: int) -> tuple[Any, ...]:
-    numbers = list(geometry)
-    return None, numbers[:2], numbers[2:4], numbers[4:], False, [0, 0], interleaved_room(members)
+    _, stride, padding, dilation = Geometry.unpack(geometry)
+    return None, stride, padding, dilation, False, [0, 0], interleaved_room(members)
 
 
 def convolution_calls(images: Tensor, weight: Tensor, geometry: Sequence[int], *, out: Tensor) -> list[Call]:
@@ -189,12 +212,11 @@ def norm_gradient_calls(
     return [*calls, of_all]
 
 
-# Pooling; `geometry` is kernel, stride, padding and dilation, two numbers each.
+# Pooling.
 
 
 def _window(geometry: Sequence[int]) -> tuple[Any, ...]:
-    numbers = list(geometry)
-    return numbers[:2], numbers[2:4], numbers[4:6], numbers[6:], False
+    return *Geometry.unpack(geometry), False
 
 
 def _as_images(*values: Tensor) -> list[tuple[Tensor, ...]]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.layers import pixel_kernels as kernels
+from expzoo.engine.layers.pixel_kernels import Geometry
 from expzoo.engine.members.crowd import INTERLEAVED, KERNELS, Last, Linear, join_members, run
 from expzoo.engine.members.memory import are_interleaved_images
 
@@ -56,12 +57,6 @@ def _empty(shape: Sequence[int], like: Tensor, dtype: torch.dtype | None = None)
     return like.new_empty(members, batch, height, width, channels, dtype=dtype).permute(0, 1, 4, 2, 3)
 
 
-def _places(size: Sequence[int], kernel: Sequence[int], geometry: Sequence[int]) -> list[int]:
-    """How many windows there are along each axis."""
-    axes = zip(size, kernel, *zip(*[iter(geometry)] * 2, strict=True), strict=True)
-    return [(n + 2 * pad - d * (k - 1) - 1) // s + 1 for n, k, s, pad, d in axes]
-
-
 @torch.library.custom_op("expzoo::interleave", mutates_args=())
 def interleave(images: Tensor) -> Tensor:
     """(members, batch, channels, height, width), the same, in another order in memory."""
@@ -72,8 +67,8 @@ def interleave(images: Tensor) -> Tensor:
 @torch.library.custom_op("expzoo::pixel_convolution", mutates_args=())
 def pixel_convolution(images: Tensor, weight: Tensor, geometry: Sequence[int]) -> Tensor:
     """(members, batch, channels, height, width) by (members, filters, channels, ...) of the kernel."""
-    places = _places(images.shape[3:], weight.shape[3:], geometry)
-    out = _empty((*images.shape[:2], weight.shape[1], *places), images)
+    positions = Geometry.unpack(geometry).positions(images.shape[3:])
+    out = _empty((*images.shape[:2], weight.shape[1], *positions), images)
     run(kernels.convolution_calls(images, weight, geometry, out=out))
     return out
 
@@ -116,7 +111,7 @@ def pixel_norm_gradient(
 @torch.library.custom_op("expzoo::pixel_largest", mutates_args=())
 def pixel_largest(images: Tensor, geometry: Sequence[int]) -> tuple[Tensor, Tensor]:
     """(members, batch, channels, height, width) -> each window's largest element, and its index in the image."""
-    shape = (*images.shape[:3], *_places(images.shape[3:], geometry[:2], geometry[2:]))
+    shape = (*images.shape[:3], *Geometry.unpack(geometry).positions(images.shape[3:]))
     out = _empty(shape, images), _empty(shape, images, torch.int64)
     run(kernels.largest_calls(images, geometry, out=out))
     return out
@@ -214,12 +209,17 @@ class _Largest(torch.autograd.Function):
         return join_members(_Largest, info, in_dims, args)
 
 
+def _geometry(windows: Windows) -> Geometry:
+    """That of windows of two axes, whose padding is even."""
+    return Geometry(*map(list, (windows.kernel, windows.stride, windows.before, windows.dilation)))
+
+
 def convolve_interleaved(images: Tensor, weight: Tensor, windows: Windows) -> Tensor:
     """(batch, channels, height, width) -> (batch, filters, *windows) of one network; padding is even."""
     alone = images.unsqueeze(0)
     if not stands_for_interleaved(images):
         alone = Linear.apply(alone, interleave, (), interleave, ())
-    geometry = [*windows.stride, *windows.before, *windows.dilation]
+    geometry = _geometry(windows).pack()
     return _Convolve.apply(alone, weight.unsqueeze(0), geometry).squeeze(0)
 
 
@@ -231,5 +231,5 @@ def normalise(images: Tensor, weight: Tensor | None, bias: Tensor | None, eps: f
 
 def largest_of_pixels(images: Tensor, windows: Windows) -> Tensor:
     """(batch, channels, height, width) -> each window's largest element (batch, channels, *windows)."""
-    geometry = [*windows.kernel, *windows.stride, *windows.before, *windows.dilation]
+    geometry = _geometry(windows).pack()
     return _Largest.apply(images.unsqueeze(0), geometry)[0].squeeze(0)
