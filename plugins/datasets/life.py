@@ -70,8 +70,15 @@ class Life:
         refuse(_too_large(board, batch_size, test_board, test_size))
         refuse_unknown("neighbourhood", neighbourhood, tuple(NEIGHBOURS))
         self.world = World(LifeRule.parse(rule, neighbourhood), neighbourhood, edge, steps)
-        self.rule, self.steps, self.density, self.board, self.batch_size = rule, steps, density, board, batch_size
-        self.test_board, self.test_size, self.test_density, self.seed = test_board, test_size, test_density, seed
+        self.rule = rule
+        self.steps = steps
+        self.density = density
+        self.board = board
+        self.batch_size = batch_size
+        self.test_board = test_board
+        self.test_size = test_size
+        self.test_density = test_density
+        self.seed = seed
         self.inputs, self.outputs = (1, board, board), board * board
 
     def identity(self, seed: int) -> int:

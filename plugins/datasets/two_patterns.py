@@ -95,7 +95,10 @@ class TwoPatterns:
         self.inputs, self.outputs, self.batch_size = self._base.inputs, self._base.outputs, batch_size
         if size > min(self.inputs[-2:] if len(self.inputs) > 1 else self.inputs):
             raise ValueError(f"a patch of size {size} does not fit into examples of shape {self.inputs}")
-        self.groups, self.redraw, self.seed, self.draw = groups, redraw, seed, draw
+        self.groups = groups
+        self.redraw = redraw
+        self.seed = seed
+        self.draw = draw
         self.common, self.separation, self.alone_scale = common, separation, alone_scale
         self.redraws = True
         starts = [int(length / 2 - size / 2) for length in self.inputs if length > 3]

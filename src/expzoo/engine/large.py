@@ -59,7 +59,10 @@ class Loop:
         machine.keep_freed_memory()
         of = objective(module.to(x.device), loss)
         try_once(of, x[0], y[0])
-        self.module, self.loss, self.x, self.y = of.module, of.loss, x, y
+        self.module = of.module
+        self.loss = of.loss
+        self.x = x
+        self.y = y
         self.images = x.dim() == 5
         self.members = [
             [(p, parameters[name][index], gradients[name][index]) for name, p in self.module.named_parameters()]

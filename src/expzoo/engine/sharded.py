@@ -35,7 +35,11 @@ class ShardedProgram:
         device: torch.device,
     ) -> None:
         """`share(module, x, y, prepare)` makes the step on the static batch x, y (1, batch, ...)."""
-        self.module, self.member, self.feed, self.total, self.device = module, member, feed, total, device
+        self.module = module
+        self.member = member
+        self.feed = feed
+        self.total = total
+        self.device = device
         self.layout = Layout.of(module)
         self.layout.load(module, member.row.theta)
         (x_shape, y_shape), (x_type, y_type) = feed.shapes(), feed.types()
