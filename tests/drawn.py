@@ -36,11 +36,11 @@ class Drawn:
         """Everything is drawn when it is loaded."""
 
     def load(self, step: int, x: Tensor, y: Tensor) -> None:
-        for place in range(len(x)):
-            seed = self.seeds[min(place, len(self.seeds) - 1)]
+        for member in range(len(x)):
+            seed = self.seeds[min(member, len(self.seeds) - 1)]
             generator = torch.Generator().manual_seed(1000 * seed + step)
-            x[place] = torch.randn(x.shape[1:], generator=generator, dtype=torch.float64)
-            y[place] = torch.randint(0, self.classes, y.shape[1:], generator=generator)
+            x[member] = torch.randn(x.shape[1:], generator=generator, dtype=torch.float64)
+            y[member] = torch.randint(0, self.classes, y.shape[1:], generator=generator)
 
 
 def program(
@@ -68,4 +68,4 @@ def trained(*args: Any, **options: Any) -> dict[int, bytes]:
     with exact_arithmetic():
         population = program(*args, **options)
         assert population.advance(0, STEPS).isfinite().all()
-    return {seed: population.row(place).theta.numpy().tobytes() for place, seed in enumerate(population.feed.seeds)}
+    return {seed: population.row(index).theta.numpy().tobytes() for index, seed in enumerate(population.feed.seeds)}

@@ -238,9 +238,9 @@ class ActivationTransfer:
         for metric, (split, unit) in UNITS.items():
             picture, (axes,) = figures.canvas(height=4.0)
             arms = [*self.baselines, LEARNED]
-            for place, arm in enumerate(arms):
+            for index, arm in enumerate(arms):
                 columns = [[*_means(table, name, arm, metric).values()] for name in self.datasets]
-                figures.bars(axes, list(self.datasets), np.array(columns).T, arm, place=(place, len(arms)))
+                figures.bars(axes, list(self.datasets), np.array(columns).T, arm, position=(index, len(arms)))
             axes.set_ylabel(unit)
             figures.legend(axes)
             caption = "Each activation at its own learning rate. Bars: means with 95 % Student intervals; dots: units."

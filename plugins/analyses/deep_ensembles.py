@@ -110,7 +110,10 @@ class DeepEnsembles:
     ) -> None:
         if sizes[:1] != (1,) or any(a >= b for a, b in pairwise(sizes)):
             raise ValueError(f"sizes {list(sizes)} must start with 1 and increase")
-        self.sizes, self.draws, self.most, self.resamples = sizes, draws, most, resamples
+        self.sizes = sizes
+        self.draws = draws
+        self.most = most
+        self.resamples = resamples
         self.widths, self.width_pool = widths, width_pool
         self.outside = np.array(sizes) > fit_up_to
 

@@ -161,13 +161,13 @@ class DoubleDescent:
         for claim, model in ((MLP_PEAK, "mlp"), (CNN_PEAK, "cnn1d")):
             if model in noisy:
                 verdicts.append(_peak(claim, noisy[model], control))
-        places = {model: curves.peak_against_threshold() for model, curves in noisy.items()}
+        positions = {model: curves.peak_against_threshold() for model, curves in noisy.items()}
         dropped = {model: curves.dropped for model, curves in noisy.items()}
         return [
             *verdicts,
             decide(NO_PEAK, clean.prominence()(level=NO_PEAK.level), control=control, dropped=clean.dropped),
             _peak(LOSS_PEAK, loss, control),
-            decide_all(POSITION, places, control=control, dropped=dropped),
+            decide_all(POSITION, positions, control=control, dropped=dropped),
         ]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:

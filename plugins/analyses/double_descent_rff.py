@@ -122,8 +122,8 @@ class DoubleDescentRff:
         """Per seed: the ratio of the highest loss, and losses at ratios that were fixed beforehand."""
         loss = {arm: _log_loss(table, arm) for arm in ARMS}
         exact, ridge = loss["minimum_norm"], loss["ridge"]
-        beside = [place for place, ratio in enumerate(RATIOS) if ratio >= BELOW]
-        below = [place for place, ratio in enumerate(RATIOS) if ratio <= BELOW]
+        beside = [index for index, ratio in enumerate(RATIOS) if ratio >= BELOW]
+        below = [index for index, ratio in enumerate(RATIOS) if ratio <= BELOW]
         at_n = RATIOS.index(1.0)
         control = _control(table, ridge[:, beside].max(1) - ridge[:, -1])
         peaks = np.log2(np.array(RATIOS)[beside][exact[:, beside].argmax(1)])

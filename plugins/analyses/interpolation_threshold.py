@@ -258,8 +258,8 @@ class InterpolationThreshold:
                 line = figures.curve(panel, x, values, f"K = {k}", markers=7)
                 found = records.select(table, n=n, arm=loss, classes=k, metric="threshold_by_loss")["value"].to_numpy()
                 if np.isfinite(found).any():
-                    place = float(np.exp(np.nanmean(np.log(found))))
-                    panel.axvline(place, color=line.get_color(), linewidth=1.0, linestyle=":")
+                    threshold = float(np.exp(np.nanmean(np.log(found))))
+                    panel.axvline(threshold, color=line.get_color(), linewidth=1.0, linestyle=":")
             panel.set(xscale="log", xlabel=f"parameters, {WORDS[loss]}")
         panels[0].set_ylabel("test loss (nats; squared error)")
         figures.legend(panels[0])

@@ -136,8 +136,8 @@ class IterativePruning:
         for dense in setting.specs():
             for arm in ("ticket", *self.controls):
                 plan += [(arm, s, spec) for s, spec in zip(self.pruning.sparsities, families[arm](dense), strict=True)]
-        decided = [place for place in plan if place[1] in (0.0, self.sparsity)]
-        others = [place for place in plan if place[1] not in (0.0, self.sparsity)]
+        decided = [planned for planned in plan if planned[1] in (0.0, self.sparsity)]
+        others = [planned for planned in plan if planned[1] not in (0.0, self.sparsity)]
         networks = yield Request(
             tuple(spec for _, _, spec in decided), tuple(Measure(m, split, every(self.every)) for m, split in WANTED)
         ) + Request(tuple(spec for _, _, spec in others), tuple(Measure(m, split) for m, split in WANTED))

@@ -81,8 +81,8 @@ class LifePath:
         findings, count = Findings(), len(plan)
         for m in self.widths:
             lines = []
-            for place in (index for index, (width, _) in enumerate(plan) if width == m):
-                found, start = ends[place], ends[count + place]
+            for index in (i for i, (width, _) in enumerate(plan) if width == m):
+                found, start = ends[index], ends[count + index]
                 curves = self._walks(start, found)
                 lines.append(np.stack(list(curves.values())))
                 if len(lines) == 1:
@@ -169,9 +169,9 @@ def _rows(network: Trained, m: int, arm: str, curve: np.ndarray) -> list[dict[st
 
 
 def _along(ends: Cohort, start: Tensor, end: Tensor, points: int) -> np.ndarray:
-    """The loss at so many places from one row to the other."""
-    places = torch.linspace(0, 1, points, dtype=start.dtype).unsqueeze(1)
-    return ends.loss(start + places * (end - start), "train").numpy()
+    """The loss at so many positions from one row to the other."""
+    fractions = torch.linspace(0, 1, points, dtype=start.dtype).unsqueeze(1)
+    return ends.loss(start + fractions * (end - start), "train").numpy()
 
 
 def _aligned(layout: Layout, reference: Tensor, row: Tensor, units: Sequence[Any]) -> Tensor:

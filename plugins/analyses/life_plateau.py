@@ -125,13 +125,13 @@ class LifePlateau:
             rates[name] = values
         trained = table.filter(table["arm"] != life.KNOWN)
         widths = sorted({*trained["m"]})
-        for place, m in enumerate(widths):
+        for index, m in enumerate(widths):
             steps, values = records.pivot(trained, "game_steps", m=m, metric=life.BOARDS, end=True)
             mean, low, high = figures.interval(values)
-            beside = steps * APART ** (place - (len(widths) - 1) / 2)
+            beside = steps * APART ** (index - (len(widths) - 1) / 2)
             axes.vlines(beside, low, high, color=INK, linewidth=2)
             line = figures.Series(beside, mean, low=low, high=high, linestyle="none", color=INK, zorder=5)
-            line.set(marker=MARKERS[place % len(MARKERS)], markersize=7, markeredgecolor=PAPER)
+            line.set(marker=MARKERS[index % len(MARKERS)], markersize=7, markeredgecolor=PAPER)
             line.set_label(f"networks, m = {m}")
             axes.add_line(line)
         axes.set_xscale("log")

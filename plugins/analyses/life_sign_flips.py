@@ -67,7 +67,10 @@ class LifeSignFlips:
         ks: tuple[Natural, ...] = (0, 1, 2, 4, 6),
     ) -> None:
         refuse_lists(ks=ks)
-        self.searched, self.lucky, self.flips, self.ks = searched, lucky, flips, tuple(ks)
+        self.searched = searched
+        self.lucky = lucky
+        self.flips = flips
+        self.ks = tuple(ks)
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """First the search, then the trials of those that it found."""

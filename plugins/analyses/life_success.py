@@ -127,8 +127,8 @@ def _row(network: Trained, split: str, metric: str, value: float) -> dict[str, A
 
 def _rows(trained: Networks, num_finite: int) -> list[dict[str, Any]]:
     found = []
-    for place, (cell, network) in enumerate(trained):
-        wanted = (*life.WANTED, (life.SUCCESS, "all")) if place < num_finite else life.WANTED
+    for index, (cell, network) in enumerate(trained):
+        wanted = (*life.WANTED, (life.SUCCESS, "all")) if index < num_finite else life.WANTED
         found += network.rows(*wanted, **cell.columns())
         fall = {"step": network.step, "end": True, "value": life.late_fall(network)}
         found.append(cell.columns() | _row(network, "train", "late_fall", 0.0) | fall)

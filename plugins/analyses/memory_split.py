@@ -139,8 +139,8 @@ def _against_budget(table: pl.DataFrame, metric: str, unit: str) -> Figure:
     """Curves of each number of networks, and the best of all of them at each budget."""
     picture, (axes,) = figures.canvas(height=4.0)
     _, budgets, parts, values = cube(table, metric)
-    for place, part in enumerate(parts):
-        figures.curve(axes, budgets, values[:, :, place], f"{part} network{'s' if part > 1 else ''}")
+    for index, part in enumerate(parts):
+        figures.curve(axes, budgets, values[:, :, index], f"{part} network{'s' if part > 1 else ''}")
     if len(values):
         choose = np.min if metric == "cnll" else np.max
         envelope = choose(values.mean(0), axis=-1)

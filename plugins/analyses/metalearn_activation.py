@@ -164,14 +164,14 @@ class MetalearnActivation:
             [*self.baselines, *(own[LEARNED] for own in arms)], seeds_of("tune", 0, self.num_tune)
         )
         plan = []
-        for place, (seed, own) in enumerate(zip(names, arms, strict=True)):
+        for index, (seed, own) in enumerate(zip(names, arms, strict=True)):
             named = dict(zip(self.baselines, self.baselines, strict=True)) | own
             rates = {arm: tuned[own[LEARNED] if arm in own else name] for arm, name in named.items()}
             for run in seeds_of("evaluation", setting.seeds.index(seed), self.num_evaluation):
                 for arm, name in named.items():
                     plan.append((arm, seed, contest.spec(name, rates[arm], run)))
                 plan.append((AGAIN, seed, contest.spec("relu", rates["relu"], run).replace(init=Fresh(draw=1))))
-            if place == 0:
+            if index == 0:
                 plan += self._on_the_way(contest, learned, seed, rates[LEARNED])
         networks = yield Request(tuple(spec for *_, spec in plan), (Measure("accuracy", "test"),))
         for (arm, seed, spec), network in zip(plan, networks, strict=True):
@@ -254,9 +254,11 @@ class MetalearnActivation:
     def _accuracies(self, table: pl.DataFrame) -> Figure:
         picture, (axes,) = figures.canvas(height=4.0)
         arms = [*self.baselines, LEARNED, PIECES]
-        for place, arm in enumerate(arms):
+        for index, arm in enumerate(arms):
             values = np.array([[*means_by(table, "meta", arm=arm, metric="accuracy").values()]]).T
-            figures.bars(axes, ["evaluated on unseen networks, orders and data"], values, arm, place=(place, len(arms)))
+            figures.bars(
+                axes, ["evaluated on unseen networks, orders and data"], values, arm, position=(index, len(arms))
+            )
         axes.set_ylabel("test accuracy (%)")
         figures.legend(axes)
         caption = "Means over evaluation seeds; dots are meta-trainings, bars their means with 95 % intervals."

@@ -253,7 +253,7 @@ def _seeds(table: pl.DataFrame) -> list[int]:
 
 
 def _smooth(values: np.ndarray, over: int = 10) -> np.ndarray:
-    """Means of the last `over` values at each place."""
+    """Means of the last `over` values at each index."""
     sums = np.cumsum(np.pad(values, ((0, 0), (1, 0))), 1)
     ends = np.arange(1, values.shape[1] + 1)
     starts = np.maximum(ends - over, 0)

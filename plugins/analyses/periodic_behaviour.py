@@ -98,8 +98,8 @@ class PeriodicBehaviour:
         common = {"key": network.key, "seed": network.spec.seed, "arm": arm, "split": "train"}
         losses = network.losses[: len(network.losses) // epoch * epoch].reshape(-1, epoch).mean(1)
         first = network.losses[:1] if len(network.losses) else [np.nan]  # one batch, before any step
-        for place, loss in enumerate([*first, *losses]):
-            yield common | {"step": place * epoch, "metric": LOSS, "value": float(loss), "epoch": float(place)}
+        for index, loss in enumerate([*first, *losses]):
+            yield common | {"step": index * epoch, "metric": LOSS, "value": float(loss), "epoch": float(index)}
         number = len(crossings(losses, self.below, self.above))
         rate = float("nan") if network.diverged or not len(losses) else number * PER / len(losses)
         yield common | {"step": network.step, "metric": COUNT, "value": rate}
@@ -141,9 +141,9 @@ class PeriodicBehaviour:
         chosen = records.select(table, metric=[LOSS, RATE], seed=seed)
         yield Figure("loss", "Training loss and effective learning rate", caption, picture, chosen)
         picture, (axes,) = figures.canvas()
-        for place, arm in enumerate((DECAY, NONE)):
+        for index, arm in enumerate((DECAY, NONE)):
             counts = list(records.by_seed(table, arm=arm, metric=COUNT).values())
-            figures.bars(axes, [PERIODIC.unit], np.array([counts]).T, arm, place=(place, 2))
+            figures.bars(axes, [PERIODIC.unit], np.array([counts]).T, arm, position=(index, 2))
         figures.legend(axes)
         caption = "Means over seeds with 95 % Student intervals; dots are seeds."
         yield Figure(
@@ -152,13 +152,13 @@ class PeriodicBehaviour:
 
 
 def crossings(losses: np.ndarray, below: float, above: float) -> list[int]:
-    """Where losses (epochs,) pass from below `below` to above `above`: the places that are first above."""
+    """Where losses (epochs,) pass from below `below` to above `above`: the indices that are first above."""
     found, is_fitted = [], False
-    for place, loss in enumerate(losses):
+    for index, loss in enumerate(losses):
         if loss < below:
             is_fitted = True
         elif is_fitted and loss > above:
-            found.append(place)
+            found.append(index)
             is_fitted = False
     return found
 

@@ -133,10 +133,10 @@ class PredictSplit:
         picture, (axes,) = figures.canvas(height=4.0)
         _, budgets, parts, values = cube(table, "cnll")
         dense = np.geomspace(budgets[0], budgets[-1], 60)
-        for place, part in enumerate(parts):
-            line = figures.curve(axes, budgets, values[:, :, place], f"{part} network{'s' if part > 1 else ''}")
+        for index, part in enumerate(parts):
+            line = figures.curve(axes, budgets, values[:, :, index], f"{part} network{'s' if part > 1 else ''}")
             if len(values):
-                law = power_law.fit(budgets[:-1], values[:, :-1, place].mean(0))
+                law = power_law.fit(budgets[:-1], values[:, :-1, index].mean(0))
                 axes.plot(dense, law(dense), color=line.get_color(), linewidth=1.0, linestyle=":", zorder=1)
         axes.axvline(np.sqrt(budgets[-2] * budgets[-1]), color="0.6", linewidth=0.8, linestyle="--")
         axes.set(xscale="log", xlabel="parameters in all", ylabel="calibrated test NLL (nats)")
@@ -154,7 +154,7 @@ class PredictSplit:
 def _foretold(values: np.ndarray, budgets: np.ndarray) -> np.ndarray:
     """The CNLL of the largest budget for each number of networks, from the mean curves of the smaller budgets."""
     mean = values.mean(0)
-    laws = [power_law.fit(budgets[:-1], mean[:-1, place]) for place in range(mean.shape[1])]
+    laws = [power_law.fit(budgets[:-1], mean[:-1, index]) for index in range(mean.shape[1])]
     return np.array([float(law(budgets[-1])) for law in laws])
 
 
@@ -190,7 +190,7 @@ def _control(parts: np.ndarray) -> Control:
     """Of curves that are power laws, the last value and the best split are foretold exactly."""
     budgets = 1000.0 * 2.0 ** np.arange(6)
     scales = np.linspace(20, 60, len(parts))
-    made = np.stack([0.4 - 0.01 * place + scale * budgets**-0.5 for place, scale in enumerate(scales)], 1)[None]
+    made = np.stack([0.4 - 0.01 * index + scale * budgets**-0.5 for index, scale in enumerate(scales)], 1)[None]
     foretold = _foretold(made, budgets)
     error, regret = _error(made, foretold, parts), made[0, -1, foretold.argmin()] - made[0, -1].min()
     return Control("laws that are known are foretold", error < 1e-3 and regret == 0, f"error {error:.1e} %")

@@ -148,9 +148,9 @@ class SpatialPriors:
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Accuracy of each model in both views."""
         picture, (axes,) = figures.canvas(height=3.8)
-        for place, view in enumerate(VIEWS):
+        for index, view in enumerate(VIEWS):
             by_model = [list(records.by_seed(table, arm=name, view=view, end=True).values()) for name in MODELS]
-            shown = figures.bars(axes, list(MODELS), np.array(by_model).T, view, place=(place, len(VIEWS)))
+            shown = figures.bars(axes, list(MODELS), np.array(by_model).T, view, position=(index, len(VIEWS)))
             axes.plot(shown.x, PUBLISHED[view], "k_", markersize=12, markeredgewidth=1.4, zorder=6)
         axes.axhline(10, color="0.6", linewidth=0.8, linestyle=":")
         axes.set_ylabel("test accuracy (%)")

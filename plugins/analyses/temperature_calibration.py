@@ -143,9 +143,9 @@ class TemperatureCalibration:
         """Reliability before and after, and all three errors."""
         yield _reliability_diagram(arrays)
         picture, (axes,) = figures.canvas(height=3.6)
-        for place, arm in enumerate(ARMS):
+        for index, arm in enumerate(ARMS):
             by_error = [list(records.by_seed(table, arm=arm, metric=error).values()) for error in ERRORS]
-            figures.bars(axes, list(ERRORS.values()), np.array(by_error).T, arm, place=(place, len(ARMS)))
+            figures.bars(axes, list(ERRORS.values()), np.array(by_error).T, arm, position=(index, len(ARMS)))
         axes.set_ylabel("calibration error on test data (%)")
         figures.legend(axes)
         caption = "Means over seeds with 95 % Student intervals; dots are seeds. Fitted on validation data."

@@ -151,9 +151,9 @@ class TicketAdjacency:
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Bars of the excess, and the masks of the first seed's most connected units."""
         picture, (axes,) = figures.canvas(height=3.6)
-        for place, arm in enumerate(ARMS):
+        for index, arm in enumerate(ARMS):
             _, values = records.pivot(table, "run_length", arm=arm, metric="adjacency_excess")
-            figures.bars(axes, ["pairs", "triples", "quadruples"], values, arm, place=(place, len(ARMS)))
+            figures.bars(axes, ["pairs", "triples", "quadruples"], values, arm, position=(index, len(ARMS)))
         axes.set_ylabel("adjacent runs above chance (%)")
         figures.legend(axes)
         caption = (
@@ -188,10 +188,10 @@ def _refuse_without_matrix(setting: Setting) -> None:
 
 
 def _filled(masks: dict[str, np.ndarray]) -> pl.DataFrame:
-    """What the picture of the masks shows: one row for each kept input, with its row in the picture and its place."""
+    """What the picture of the masks shows: one row for each kept input, with its row and column in the picture."""
     import polars as pl
 
-    kept = [(arm, int(row), int(place)) for arm, mask in masks.items() for row, place in np.argwhere(mask)]
+    kept = [(arm, int(row), int(column)) for arm, mask in masks.items() for row, column in np.argwhere(mask)]
     return pl.DataFrame(kept, schema=["arm", "row", "input"], orient="row")
 
 

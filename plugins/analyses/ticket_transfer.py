@@ -169,14 +169,14 @@ class TicketTransfer:
         """The advantage over the dense network in each world."""
         picture, (axes,) = figures.canvas(height=3.8)
         arms = ("ticket", "reinit", "random")
-        for place, arm in enumerate(arms):
+        for index, arm in enumerate(arms):
             gains = [
                 [value - dense[seed] for seed, value in records.by_seed(table, arm=arm, world=world, end=True).items()]
                 for world in WORLDS
                 for dense in [records.by_seed(table, arm="dense", world=world, end=True)]
             ]
             names = [world.replace("_", "-") for world in WORLDS]
-            figures.bars(axes, names, np.array(gains).T, arm, place=(place, len(arms)))
+            figures.bars(axes, names, np.array(gains).T, arm, position=(index, len(arms)))
         axes.set_ylabel("accuracy above dense (points)")
         figures.legend(axes)
         caption = (

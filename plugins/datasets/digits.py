@@ -74,7 +74,11 @@ class Digits:
         order: Literal["shuffled", "fixed", "full"] = "shuffled",
     ) -> None:
         self.inputs, self.outputs = (1, SIDE, SIDE), CLASSES
-        self.seed, self.draw, self.fresh, self.view, self.order = seed, draw, fresh, view, order
+        self.seed = seed
+        self.draw = draw
+        self.fresh = fresh
+        self.view = view
+        self.order = order
         self.label_noise, self.noise_labels = label_noise, noise_labels
         refuse(self._faults(train_size, validation_size, test_size))
         refuse(training_faults(SHARE, train_size, validation_size, order, batch_size))

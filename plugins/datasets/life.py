@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from expzoo.analysis.studies.life.rules import KERNEL, NEIGHBOURS, Rule, World, coin_flips
+from expzoo.analysis.studies.life.rules import KERNEL, NEIGHBOURS, LifeRule, World, coin_flips
 from expzoo.plugin import Count, Fraction, Natural, Split, memory_faults, refuse, refuse_unknown, register
 
 SPLITS = ("train", "test", "fresh", "all")
@@ -69,9 +69,16 @@ class Life:
         )
         refuse(_too_large(board, batch_size, test_board, test_size))
         refuse_unknown("neighbourhood", neighbourhood, tuple(NEIGHBOURS))
-        self.world = World(Rule.parse(rule, neighbourhood), neighbourhood, edge, steps)
-        self.rule, self.steps, self.density, self.board, self.batch_size = rule, steps, density, board, batch_size
-        self.test_board, self.test_size, self.test_density, self.seed = test_board, test_size, test_density, seed
+        self.world = World(LifeRule.parse(rule, neighbourhood), neighbourhood, edge, steps)
+        self.rule = rule
+        self.steps = steps
+        self.density = density
+        self.board = board
+        self.batch_size = batch_size
+        self.test_board = test_board
+        self.test_size = test_size
+        self.test_density = test_density
+        self.seed = seed
         self.inputs, self.outputs = (1, board, board), board * board
 
     def identity(self, seed: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from expzoo.analysis.studies.mnist1d import CLASSES, SEEDS, Recipe, generate
+from expzoo.analysis.studies.mnist1d import CLASSES, SEEDS, SignalRecipe, generate
 from expzoo.plugin import (
     SPLITS,
     Count,
@@ -100,7 +100,7 @@ class Mnist1d:
         batch_size: Count = 100,
         order: Literal["shuffled", "fixed", "full"] = "shuffled",
     ) -> None:
-        self.recipe = Recipe(
+        self.recipe = SignalRecipe(
             num_samples=num_samples,
             template_len=template_len,
             padding=tuple(padding),

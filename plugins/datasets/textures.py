@@ -72,7 +72,10 @@ class Textures(Images):
         batch_size: Count = 100,
         order: Literal["shuffled", "fixed", "full"] = "shuffled",
     ) -> None:
-        self.spread, self.noise, self.seed, self.draw = spread, noise, seed, draw
+        self.spread = spread
+        self.noise = noise
+        self.seed = seed
+        self.draw = draw
         super().__init__(
             shape=(CHANNELS, SIDE, SIDE),
             classes=CLASSES,

@@ -95,12 +95,15 @@ class TwoPatterns:
         self.inputs, self.outputs, self.batch_size = self._base.inputs, self._base.outputs, batch_size
         if size > min(self.inputs[-2:] if len(self.inputs) > 1 else self.inputs):
             raise ValueError(f"a patch of size {size} does not fit into examples of shape {self.inputs}")
-        self.groups, self.redraw, self.seed, self.draw = groups, redraw, seed, draw
+        self.groups = groups
+        self.redraw = redraw
+        self.seed = seed
+        self.draw = draw
         self.common, self.separation, self.alone_scale = common, separation, alone_scale
         self.redraws = True
         starts = [int(length / 2 - size / 2) for length in self.inputs if length > 3]
-        self._place = (..., *(slice(start, start + size) for start in starts))
-        self._patch_shape = np.empty(self.inputs)[self._place].shape
+        self._window = (..., *(slice(start, start + size) for start in starts))
+        self._patch_shape = np.empty(self.inputs)[self._window].shape
         self._draws: Recent[tuple[int, int], _Draw] = Recent(256)
         self._splits: Recent[tuple[str, int], Split] = Recent(16)
 
@@ -140,8 +143,8 @@ class TwoPatterns:
         """The examples x (batch, *inputs) of a step with the patches of its epoch."""
         import torch
 
-        places = step * self.batch_size + np.arange(self.batch_size)
-        epochs = places // len(self.source(seed)) if self.redraw else np.zeros_like(places)
+        positions = step * self.batch_size + np.arange(self.batch_size)
+        epochs = positions // len(self.source(seed)) if self.redraw else np.zeros_like(positions)
         parts = [
             (drawn.alone[indices[epochs == epoch]], drawn.amplitude[indices[epochs == epoch]])
             for epoch in np.unique(epochs)
@@ -152,15 +155,15 @@ class TwoPatterns:
         has = torch.from_numpy(amplitude != 0).to(x.device)
         shape = (-1, *(1,) * len(self.inputs))
         x = torch.where(torch.from_numpy(alone).to(x.device).view(shape), torch.zeros_like(x), x)
-        centre = x[self._place]
-        x[self._place] = torch.where(has.view(shape), patches, centre)
+        centre = x[self._window]
+        x[self._window] = torch.where(has.view(shape), patches, centre)
         return x
 
     def _patched(self, x: np.ndarray, y: np.ndarray, drawn: _Draw, seed: int) -> np.ndarray:
         """The examples with these patches, a copy; an amplitude of 0 means that there is none."""
         x, has = x.copy(), drawn.amplitude != 0
         x[drawn.alone] = 0
-        x[has] = _set(x[has], self._place, self._patches(y[has], drawn.amplitude[has], seed))
+        x[has] = _set(x[has], self._window, self._patches(y[has], drawn.amplitude[has], seed))
         return x
 
     def _patches(self, labels: np.ndarray, amplitude: np.ndarray, seed: int) -> np.ndarray:
@@ -193,6 +196,6 @@ class TwoPatterns:
         return 1.0 - 2.0 * integers(identity, f"{purpose} sign", epoch, count, 2)
 
 
-def _set(x: np.ndarray, place: tuple[Any, ...], values: np.ndarray) -> np.ndarray:
-    x[place] = values
+def _set(x: np.ndarray, index: tuple[Any, ...], values: np.ndarray) -> np.ndarray:
+    x[index] = values
     return x

@@ -50,8 +50,8 @@ class Fused(Launcher):
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             config.hydra.job.id = config.hydra.job.num = number
-            place = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
-            config.hydra.runtime.output_dir = str(place.absolute())
+            directory = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
+            config.hydra.runtime.output_dir = str(directory.absolute())
         return config
 
 

@@ -61,7 +61,10 @@ class LifeNet(nn.Module):
             raise ValueError(f"d_factor {d_factor} leaves no layer of {steps} steps")
         if normalize and output != "sigmoid":
             raise ValueError("normalize ends in a sigmoid: give output=sigmoid")
-        self.steps, self.form, self.output, self.edge = steps, form, output, edge
+        self.steps = steps
+        self.form = form
+        self.output = output
+        self.edge = edge
         made = (self._block(block, blocks, m_factor, activation, normalize=normalize) for block in range(blocks))
         self.blocks = nn.ModuleList(made)
         self.last = nn.Identity() if form == "firner" else nn.Conv2d(m_factor, 1, 1)

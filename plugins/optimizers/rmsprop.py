@@ -35,7 +35,11 @@ class RmsProp:
         momentum: Fraction = 0.0,
         weight_decay: NonNegative = 0.0,
     ) -> None:
-        self.lr, self.alpha, self.eps, self.momentum, self.weight_decay = lr, alpha, eps, momentum, weight_decay
+        self.lr = lr
+        self.alpha = alpha
+        self.eps = eps
+        self.momentum = momentum
+        self.weight_decay = weight_decay
 
     def step(self, theta: Tensor, grad: Tensor, state: dict[str, Tensor], lr: float, step: Tensor) -> None:
         """One update in place."""

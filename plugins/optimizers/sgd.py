@@ -33,7 +33,10 @@ class Sgd:
     ) -> None:
         if nesterov and not momentum:
             raise ValueError("nesterov needs momentum, which is 0")
-        self.lr, self.momentum, self.weight_decay, self.nesterov = lr, momentum, weight_decay, nesterov
+        self.lr = lr
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.nesterov = nesterov
 
     def step(self, theta: Tensor, grad: Tensor, state: dict[str, Tensor], lr: float, step: Tensor) -> None:
         """One update in place. A buffer that starts at zero gives torch's first step, which copies the gradient."""

@@ -42,10 +42,10 @@ class Frozen:
             if not any(fnmatch(name, pattern) for name in layout.names):
                 raise ValueError(f"parametrisation.parameters: {pattern!r} matches none of {', '.join(layout.names)}")
         trained = np.ones(layout.size, bool)
-        for name, places in layout.weights(biases=True):
+        for name, entries in layout.weights(biases=True):
             if any(fnmatch(name, pattern) for pattern in self.parameters):
-                trained[places] = False
-        if not any(trained[places].any() for _, places in layout.weights(biases=True)):
+                trained[entries] = False
+        if not any(trained[entries].any() for _, entries in layout.weights(biases=True)):
             raise ValueError("parametrisation.parameters: every parameter is frozen")
         return trained
 

@@ -26,7 +26,10 @@ class Plateau:
     ) -> None:
         if every * patience > at_most:
             raise ValueError(f"patience {patience} looks of {every} steps are more than at_most {at_most}")
-        self.fall, self.patience, self.every, self.at_most = fall, patience, every, at_most
+        self.fall = fall
+        self.patience = patience
+        self.every = every
+        self.at_most = at_most
 
     def done(self, history: list[float]) -> bool:
         """Whether the last `patience` values are none below the best before them less the fall that counts."""

@@ -173,8 +173,8 @@ def test_a_plugin_that_cannot_be_read_is_said_when_it_is_chosen_or_listed(
         ended = site.expzoo(*arguments)
         assert ended.code == BAD_INPUT
         [said] = ended.err.splitlines()
-        place = f"{site.file('plugins/stops/given.py')}:{line}: "
-        assert said.startswith(f"stop=given of {PACKAGE} cannot be read: {place}"), said
+        location = f"{site.file('plugins/stops/given.py')}:{line}: "
+        assert said.startswith(f"stop=given of {PACKAGE} cannot be read: {location}"), said
         assert why in said
     assert "plateau" in site.expzoo("list", "stops").out
 

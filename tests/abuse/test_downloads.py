@@ -236,8 +236,8 @@ def hostile() -> dict[str, tuple[Callable[[Archive, list[tuple[str, bytes]]], by
 
 
 def _flipped(content: bytes) -> bytes:
-    place = len(content) // 2
-    return content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :]
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
 
 
 def _labelled(source: Archive, label: int) -> bytes:

@@ -121,8 +121,8 @@ def test_random_files_are_refused() -> None:
     for _ in range(2000):
         content = bytearray(whole)
         for _ in range(rng.randrange(1, 6)):
-            place = rng.randrange(len(content))
-            content[place : place + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
+            offset = rng.randrange(len(content))
+            content[offset : offset + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
         if content != whole:
             with pytest.raises(Corrupt):
                 unpack(bytes(content), "some file")

@@ -8,7 +8,7 @@ import pytest
 from expzoo.components.layout import Layout
 from expzoo.config import registry
 from expzoo.engine.blueprints import Blueprints
-from expzoo.engine.recipes import Recipes, flipped
+from expzoo.engine.recipes import Recipes, flip_signs
 from expzoo.spec.component import Component
 from expzoo.spec.spec import Known, Spec
 from expzoo.system.errors import BadInput
@@ -112,4 +112,4 @@ def test_a_model_without_a_known_solution_says_so(base):
 def test_only_the_signs_of_weights_that_are_there_can_be_flipped(k):
     layout = Layout(("weight", "bias"), ((5, 6), (6,)))
     with pytest.raises(BadInput, match=f"{k} signs cannot be flipped: there are 30 weights"):
-        flipped(np.ones(layout.size, np.float32), layout, k, 0)
+        flip_signs(np.ones(layout.size, np.float32), layout, k, 0)

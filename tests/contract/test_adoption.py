@@ -159,11 +159,11 @@ class Drawn:
         pass
 
     def load(self, step, x, y):
-        for place in range(len(x)):
-            seed = self.seeds[min(place, len(self.seeds) - 1)]
+        for member in range(len(x)):
+            seed = self.seeds[min(member, len(self.seeds) - 1)]
             generator = torch.Generator().manual_seed(1000 * seed + step)
-            x[place] = torch.randn(x.shape[1:], generator=generator, dtype=x.dtype)
-            y[place] = torch.randint(0, CLASSES, y.shape[1:], generator=generator)
+            x[member] = torch.randn(x.shape[1:], generator=generator, dtype=x.dtype)
+            y[member] = torch.randint(0, CLASSES, y.shape[1:], generator=generator)
 
 
 def made(make, seed, dtype):
@@ -191,7 +191,7 @@ def trained(make, seeds, batch=33):
         population = program(make, seeds, batch)
         losses = population.advance(0, 12)
     assert losses.isfinite().all()
-    states = [population.row(place).theta.numpy().tobytes() for place in range(len(seeds))]
+    states = [population.row(index).theta.numpy().tobytes() for index in range(len(seeds))]
     return dict(zip(seeds, zip(states, map(tuple, losses.tolist()), strict=True), strict=True))
 
 
@@ -204,10 +204,10 @@ def test_a_module_has_the_gradient_of_plain_autograd(name):
         population.feed.load(7, population.x, population.y)
         population.tape.run()
     module, loss = made(MODULES[name], 0, torch.float64), build("loss", "cross_entropy")
-    for place in (0, 1, len(seeds) - 1):
-        plain = population.layout.load(copy.deepcopy(module), population.theta[place])
-        loss(plain(population.x[place]), population.y[place]).backward()
-        for key, value in population.layout.view(population.grad[place]).items():
+    for member in (0, 1, len(seeds) - 1):
+        plain = population.layout.load(copy.deepcopy(module), population.theta[member])
+        loss(plain(population.x[member]), population.y[member]).backward()
+        for key, value in population.layout.view(population.grad[member]).items():
             expected = plain.get_parameter(key).grad
             expected = torch.zeros_like(value) if expected is None else expected
             torch.testing.assert_close(value, expected, rtol=1e-8, atol=1e-11, msg=f"{name}: {key}")

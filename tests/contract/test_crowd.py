@@ -86,7 +86,7 @@ def test_a_member_has_the_same_bits_alone_and_in_any_crowd(base, batch, width):
     whole = dict(zip(members, states(members, assembler), strict=True))
     assert len(set(whole.values())) == 33
     for size in (8, 7, 3, 2):
-        some = [members[place] for place in permutation(size, "crowd", 0, 33)[:size]]
+        some = [members[index] for index in permutation(size, "crowd", 0, 33)[:size]]
         assert states(some, assembler) == [whole[member] for member in some]
     for member in members[:: 33 if width > 100 else 5]:
         assert states([member], assembler) == [whole[member]]
@@ -100,8 +100,8 @@ def covering():
     """Combinations in which every model meets every loss, every optimizer and every stop rule."""
     others = [available(kind) for kind in CHOSEN[1:]]
     for turn, model in enumerate(models_of_signals()):
-        for place in range(max(map(len, others))):
-            yield model, *(names[(place + turn * number) % len(names)] for number, names in enumerate(others))
+        for index in range(max(map(len, others))):
+            yield model, *(names[(index + turn * number) % len(names)] for number, names in enumerate(others))
 
 
 def assert_same_in_a_crowd(base, *, masked=True):
@@ -167,7 +167,7 @@ def test_any_packing_and_order_of_members_gives_the_same_of_everything(base, ope
     for most in (1, 2, 5):
         monkeypatch.setattr("expzoo.engine.assembly.MOST_MEMBERS", most)
         order = permutation(most, "order", 0, len(members))
-        assert looked_at([members[place] for place in order], open_lab(f"packed {most}")) == whole
+        assert looked_at([members[index] for index in order], open_lab(f"packed {most}")) == whole
 
 
 def test_the_callers_threads_change_nothing_that_is_kept(base, open_lab, threads):

@@ -15,7 +15,7 @@ from expzoo.system.randomness import member_seed
 
 def test_pruned_weights_are_zero_at_every_step_and_the_same_in_all_members(base, open_lab):
     masked = base.replace(parametrisation=Component.of("parametrisation", "masked", sparsity=0.75))
-    specs = tuple(masked.replace(seed=member_seed(0, place)) for place in range(3))
+    specs = tuple(masked.replace(seed=member_seed(0, index)) for index in range(3))
     networks = open_lab().train(Request(specs, (Measure("gradient_norm", "train"),), steps=(0, 30)))
     first = networks[0].masks()
     assert all(np.array_equal(network.mask, networks[0].mask) for network in networks)

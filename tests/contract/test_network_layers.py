@@ -107,7 +107,7 @@ def test_training_in_float64_is_that_of_a_plain_loop(name):
     with exact_arithmetic():
         population = program(MODULES[name], seeds, (LENGTH,), CLASSES, dtype=torch.float64)
         population.advance(0, STEPS)
-    for place, seed in enumerate(seeds):
+    for member, seed in enumerate(seeds):
         module = construct(MODULES[name], seed, torch.float64)
         optimizer, feed = (
             torch.optim.Adam(module.parameters(), lr=0.01),
@@ -119,7 +119,7 @@ def test_training_in_float64_is_that_of_a_plain_loop(name):
             optimizer.zero_grad()
             functional.cross_entropy(module(x[0]), y[0]).backward()
             optimizer.step()
-        for key, value in population.layout.view(population.theta[place]).items():
+        for key, value in population.layout.view(population.theta[member]).items():
             torch.testing.assert_close(value, module.get_parameter(key).detach(), rtol=1e-9, atol=1e-10, msg=key)
 
 

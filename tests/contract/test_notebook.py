@@ -29,7 +29,7 @@ def at_once(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[An
 
 def specs(width: int) -> list[Spec]:
     cfg = expzoo.compose(f"model.width={width}", "stop.steps=60", "dataset.num_samples=500")
-    return [Spec.from_config(cfg, member_seed(0, place)) for place in range(3)]
+    return [Spec.from_config(cfg, member_seed(0, index)) for index in range(3)]
 
 
 def bits(networks: list[Trained]) -> list[bytes]:

@@ -69,9 +69,9 @@ def test_it_says_its_rate_and_names_its_state_once(name):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_it_moves_theta_in_place(optimizer, dtype):
     theta = drawn(0, dtype)
-    place, before = theta.data_ptr(), theta.clone()
+    address, before = theta.data_ptr(), theta.clone()
     advance(optimizer, theta, blank(optimizer, theta), [1])
-    assert theta.data_ptr() == place
+    assert theta.data_ptr() == address
     assert theta.dtype == dtype
     assert (theta != before).float().mean() > 0.99
 

@@ -41,8 +41,8 @@ def test_members_with_their_own_noise_and_size_are_one_population_and_have_their
     whole = states(members, assembler)
     assert len(set(whole)) == len(members)
     assert states(members[3:1:-1], assembler) == whole[3:1:-1]
-    for place in (0, 1, len(members) - 2):
-        assert states(members[place : place + 1], assembler) == whole[place : place + 1]
+    for index in (0, 1, len(members) - 2):
+        assert states(members[index : index + 1], assembler) == whole[index : index + 1]
 
 
 def test_noise_is_of_the_training_labels_alone_at_its_rate_and_grows_with_it():

@@ -1,4 +1,4 @@
-"""Narrow images, whose members lie beside one another: own bits in any crowd, and the gradients of plain PyTorch."""
+"""Narrow images, whose members are interleaved: own bits in any crowd, and the gradients of plain PyTorch."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from expzoo.components.layout import Layout, construct
-from expzoo.engine.assembly import LEAST_BESIDE, Assembler
+from expzoo.engine.assembly import LEAST_INTERLEAVED, Assembler
 from expzoo.engine.layers import image_convolution
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
-from expzoo.engine.members.memory import beside_layout, lies_beside
+from expzoo.engine.members.memory import are_interleaved_images, interleaved_layout
 from expzoo.science.numerics.empirical import EmpiricalLoss
 from expzoo.spec.component import Component
 from expzoo.system.arithmetic import exact_arithmetic
@@ -34,7 +34,7 @@ class Residual(nn.Module):
         return functional.relu(self.second(self.first(x)) + self.shortcut(x))
 
 
-class Beside(nn.Module):
+class Joined(nn.Module):
     """What a convolution makes of images, and the images themselves."""
 
     def __init__(self, before, after):
@@ -78,7 +78,7 @@ MODULES = {
     "pools": network(conv(3, 4, 3), lambda: nn.MaxPool2d(3, 2, 1), nn.ReLU, lambda: nn.AvgPool2d(2, 1)),
     "groups": network(conv(3, 4, 3, padding=1), conv(4, 4, 3, groups=4), nn.Dropout2d, lambda: nn.GroupNorm(2, 4)),
     "wide": network(conv(3, 9, 3, padding=1), norm(9), nn.ReLU, lambda: nn.MaxPool2d(2), conv(9, 3, 3), norm(3)),
-    "reads images twice": network(lambda: Beside(3, 4), nn.ReLU, conv(7, 4, 3)),
+    "reads images twice": network(lambda: Joined(3, 4), nn.ReLU, conv(7, 4, 3)),
     "too wide later": network(conv(3, 4, 3, padding=1), nn.ReLU, conv(4, 65, 3), nn.ReLU, conv(65, 2, 3)),
 }
 
@@ -110,14 +110,14 @@ def test_gradients_in_float64_are_those_of_a_plain_network(name):
             before = population.snapshot()
             population.look(step)
         gradients = population.layout.views(population.grad)
-        for place, seed in enumerate(seeds):
+        for member, seed in enumerate(seeds):
             module = construct(MODULES[name], seed, torch.float64)
-            population.layout.load(module, before.theta[place])
-            loss = functional.cross_entropy(module(population.x[place].clone()), population.y[place])
+            population.layout.load(module, before.theta[member])
+            loss = functional.cross_entropy(module(population.x[member].clone()), population.y[member])
             loss.backward()
-            torch.testing.assert_close(population.loss[place], loss.detach(), rtol=1e-11, atol=0)
+            torch.testing.assert_close(population.loss[member], loss.detach(), rtol=1e-11, atol=0)
             for key, value in module.named_parameters():
-                torch.testing.assert_close(gradients[key][place], value.grad, rtol=1e-8, atol=1e-11, msg=key)
+                torch.testing.assert_close(gradients[key][member], value.grad, rtol=1e-8, atol=1e-11, msg=key)
         population._update(step)
 
 
@@ -160,13 +160,13 @@ def test_images_given_by_pixel_are_those_of_the_dataset(base, augment):
         assert torch.equal(given.y, labels)
 
 
-def test_a_layout_beside_one_another_holds_each_members_channels_together():
+def test_an_interleaved_layout_holds_each_members_channels_together():
     one = torch.zeros(2, 3, 4, 5)
-    shape, stride = beside_layout(one, 6)
+    shape, stride = interleaved_layout(one, 6)
     room = torch.arange(2 * 4 * 5 * 8 * 3)
     crowd = room.as_strided(shape, stride)
-    assert lies_beside(crowd)
-    assert not lies_beside(torch.zeros(shape))
+    assert are_interleaved_images(crowd)
+    assert not are_interleaved_images(torch.zeros(shape))
     assert crowd[1, 0, :, 0, 0].tolist() == [3, 4, 5]
     assert crowd[5, 1, 0, 3, 4] == room.view(2, 4, 5, 8, 3)[1, 3, 4, 5, 0]
 
@@ -177,5 +177,5 @@ def test_a_population_of_narrow_networks_is_large_enough_to_fill_vectors(base):
         dataset=part("dataset", "textures", batch_size=20, train_size=100, test_size=10),
         model=part("model", "cnn2d", width=4, stages=(1, 1)),
     )
-    chunks = Assembler().chunks([spec.replace(seed=seed) for seed in range(2 * LEAST_BESIDE)])
-    assert [len(chunk) for chunk in chunks] == [LEAST_BESIDE] * 2
+    chunks = Assembler().chunks([spec.replace(seed=seed) for seed in range(2 * LEAST_INTERLEAVED)])
+    assert [len(chunk) for chunk in chunks] == [LEAST_INTERLEAVED] * 2

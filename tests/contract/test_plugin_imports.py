@@ -91,7 +91,7 @@ def test_the_rule_notices(line: str, kind: str) -> None:
         ("from expzoo.plugin import Count", "models"),
         ("from expzoo.study import Claim, figures", "analyses"),
         ("from expzoo.analysis.studies import learning_rates", "analyses"),
-        ("from expzoo.analysis.studies.life.rules import Rule", "datasets"),
+        ("from expzoo.analysis.studies.life.rules import LifeRule", "datasets"),
         ("from expzooology import x", "models"),
     ],
 )

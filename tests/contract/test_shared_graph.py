@@ -27,7 +27,7 @@ def test_chunks_compaction_and_probe_share_one_trace(base, open_lab, traces, mon
     stop = Component.of("stop", "fitted", loss=1.5, every=5, at_most=60)
     rates = (0.003, 0.01, 0.03, 0.1)
     members = [
-        base.replace(seed=member_seed(0, place), stop=stop, optimizer={"lr": rates[place % 4]}) for place in range(15)
+        base.replace(seed=member_seed(0, index), stop=stop, optimizer={"lr": rates[index % 4]}) for index in range(15)
     ]
     whole = open_lab("whole").train(members)
     assert len({network.step for network in whole}) > 2  # so populations have shrunk
@@ -58,7 +58,7 @@ def test_a_graph_that_is_used_again_draws_its_own_dropout(base, open_lab, tmp_pa
     )
     monkeypatch.chdir(tmp_path)
     base = base.replace(model=Component.of("model", "dropping"), stop={"steps": 12})
-    members = [base.replace(seed=member_seed(0, place)) for place in range(9)]
+    members = [base.replace(seed=member_seed(0, index)) for index in range(9)]
     whole = open_lab("whole").train(members)
     monkeypatch.setattr("expzoo.engine.assembly.MOST_MEMBERS", 4)
     parts = open_lab("parts").train(members[::-1])[::-1]

@@ -112,8 +112,8 @@ def break_write(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, int], No
 def test_a_run_survives_a_failure_of_each_of_its_writes(
     expzoo: Expzoo, break_write: Callable[[str, int, int], None], tmp_path: Path
 ) -> None:
-    for place, (name, occurrence) in enumerate([("network.safetensors", 2), *((name, 1) for name in FILES)]):
-        code = ERRORS[place % len(ERRORS)]
+    for index, (name, occurrence) in enumerate([("network.safetensors", 2), *((name, 1) for name in FILES)]):
+        code = ERRORS[index % len(ERRORS)]
         break_write(name, code, occurrence)
         ended, said = expzoo()
         assert ended == 1, name
@@ -121,7 +121,7 @@ def test_a_run_survives_a_failure_of_each_of_its_writes(
         assert name in line
         assert str(tmp_path) in line
         assert os.strerror(code) in line
-        assert check_whole(tmp_path) == (1 if place == 0 else 3)
+        assert check_whole(tmp_path) == (1 if index == 0 else 3)
         assert len(list(tmp_path.glob("outputs/custom/*/manifest.json"))) == (name == "report.html")
     break_write("nothing", 0, 1)
     assert expzoo()[0] == 0
@@ -175,15 +175,15 @@ def test_files_that_may_not_grow(expzoo: Expzoo, limit: Callable[[int], None], t
 @pytest.fixture
 def small_disk(tmp_path: Path, not_run: Callable[[str], NoReturn]) -> Iterator[Path]:
     """A file system of 1 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
+    folder = tmp_path / "disk"
+    folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False
     )
     if mounted.returncode:
         not_run("needs the right to mount a file system")
-    yield place
-    subprocess.run(["umount", place], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_keeps_what_was_done(expzoo: Expzoo, small_disk: Path) -> None:

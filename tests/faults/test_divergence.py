@@ -192,7 +192,7 @@ def test_a_fitted_member_leaves_and_takes_nobodys_bits_along(fitting, open_lab, 
     assert set(statuses) == {"finished", "not_fitted"}
     assert len({trained.step for trained in whole}) > 3
     order = permutation(0, "order", 0, 10)
-    assert bits(open_lab("turned").train([fitting[place] for place in order])) == bits(whole)
+    assert bits(open_lab("turned").train([fitting[index] for index in order])) == bits(whole)
     for member, trained in zip(fitting[:5], whole, strict=False):
         assert bits(open_lab("alone").train([member])) == bits([trained])
 

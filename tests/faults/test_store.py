@@ -109,9 +109,9 @@ def test_a_member_in_training_comes_back_as_it_was(store: Store) -> None:
 
 def test_every_flipped_bit_is_noticed(file: Path) -> None:
     whole, rng = file.read_bytes(), random.Random(1)
-    for place in range(len(whole)):
+    for offset in range(len(whole)):
         content = bytearray(whole)
-        content[place] ^= 1 << rng.randrange(8)
+        content[offset] ^= 1 << rng.randrange(8)
         with pytest.raises(Corrupt, match=r"network\.safetensors is "):
             unpack(bytes(content), file)
     unpack(whole, file)

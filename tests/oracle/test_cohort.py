@@ -63,12 +63,12 @@ def dense_hessian(network: Trained, row: Tensor, cohort: Cohort, split: str) -> 
     module, loss = slow_loss(network, row, cohort, split)
     names, values = zip(*module.named_parameters(), strict=True)
     first = torch.autograd.grad(loss, values, create_graph=True)
-    places = as_row(cohort, {n: torch.ones_like(v) for n, v in zip(names, values, strict=True)}).nonzero().squeeze(1)
+    indices = as_row(cohort, {n: torch.ones_like(v) for n, v in zip(names, values, strict=True)}).nonzero().squeeze(1)
     hessian = torch.zeros(len(row), len(row), dtype=row.dtype)
     entries = torch.cat([value.flatten() for value in first])
-    for place, entry in zip(places, entries, strict=True):
+    for index, entry in zip(indices, entries, strict=True):
         second = torch.autograd.grad(entry, values, retain_graph=True)
-        hessian[place] = as_row(cohort, dict(zip(names, second, strict=True)))
+        hessian[index] = as_row(cohort, dict(zip(names, second, strict=True)))
     return hessian
 
 
@@ -180,7 +180,7 @@ def test_per_example_gradients(networks: list[Trained]) -> None:
     gradients = cohort.per_example_grad(examples=chosen)
     assert gradients.shape == (3, 3, cohort.layout.size)
     for network, row, found in zip(networks, cohort.rows, gradients, strict=True):
-        slow = [slow_grad(network, row, cohort, "train", slice(place, place + 1)) for place in chosen]
+        slow = [slow_grad(network, row, cohort, "train", slice(index, index + 1)) for index in chosen]
         torch.testing.assert_close(found, torch.stack(slow), rtol=1e-10, atol=1e-14)
     torch.testing.assert_close(cohort.per_example_grad().mean(1), cohort.grad(), rtol=1e-10, atol=1e-14)
     torch.testing.assert_close(gradients.mean(1), cohort.grad(examples=chosen), rtol=1e-10, atol=1e-14)

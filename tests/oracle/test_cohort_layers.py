@@ -198,10 +198,10 @@ def test_the_top_eigenvalue_with_batch_normalisation_is_that_of_the_dense_hessia
 ) -> None:
     networks = layered("batch")
     cohort = Cohort(networks, dtype="float64")
-    places = cohort.layout.places()
+    indices = cohort.layout.places()
     slow = ByAutograd(networks[0], cohort.rows[0], cohort)
-    hessian = torch.stack([slow.hvp(vector) for vector in torch.eye(cohort.layout.size, dtype=WIDE)[places]])
-    expected = torch.linalg.eigvalsh(hessian[:, places])[-1]
+    hessian = torch.stack([slow.hvp(vector) for vector in torch.eye(cohort.layout.size, dtype=WIDE)[indices]])
+    expected = torch.linalg.eigvalsh(hessian[:, indices])[-1]
     assert cohort[0].top_eigenvalues(tolerance=1e-8).item() == pytest.approx(expected.item(), rel=1e-6)
 
 

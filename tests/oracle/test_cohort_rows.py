@@ -26,13 +26,13 @@ SmallSpec = Callable[..., Spec]
 def test_some_members(networks: list[Trained]) -> None:
     cohort = Cohort(networks)
     cohort.predict()
-    for chosen, places in ((1, [1]), (slice(1, None), [1, 2]), ([2, 0], [2, 0])):
+    for chosen, indices in ((1, [1]), (slice(1, None), [1, 2]), ([2, 0], [2, 0])):
         part = cohort[chosen]
-        assert len(part) == len(places)
-        assert part.specs == [cohort.specs[place] for place in places]
-        assert torch.equal(part.rows, cohort.rows[places])
-        assert torch.equal(part.predict(), cohort.predict()[places])
-        assert part.loss().tolist() == cohort.loss()[places].tolist()
+        assert len(part) == len(indices)
+        assert part.specs == [cohort.specs[index] for index in indices]
+        assert torch.equal(part.rows, cohort.rows[indices])
+        assert torch.equal(part.predict(), cohort.predict()[indices])
+        assert part.loss().tolist() == cohort.loss()[indices].tolist()
 
 
 # Averages.

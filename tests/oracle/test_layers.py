@@ -16,7 +16,7 @@ from expzoo.engine.layers.convolution import convolve, fold, unfold, windows_of
 from expzoo.engine.layers.dropout import Counters, keep_calls
 from expzoo.engine.layers.functions import CrowdFunctions
 from expzoo.engine.layers.normalisation import estimate_statistics, has_statistics, without_statistics
-from expzoo.engine.layers.pixels import is_by_pixel, is_laid
+from expzoo.engine.layers.pixels import is_by_pixel, stands_for_interleaved
 from expzoo.engine.members import products
 from expzoo.engine.members.memory import empty_crowd
 
@@ -62,7 +62,7 @@ def test_a_window_for_each_axis_and_an_image_without_a_batch():
     assert_same([convolve(images, weight, **options)], [functional.conv2d(images, weight, **options)])
 
 
-@pytest.mark.parametrize(("filters", "is_in_order"), [(5, is_laid), (9, is_by_pixel)])
+@pytest.mark.parametrize(("filters", "is_in_order"), [(5, stands_for_interleaved), (9, is_by_pixel)])
 def test_large_images_are_convolved_by_torch_with_the_same_result(filters, is_in_order, monkeypatch):
     images, weight, bias = doubles(3, 4, 9, 8), doubles(filters, 4, 3, 3), doubles(filters)
     ours = with_gradients(lambda x, w, b: image_convolution.convolve(x, w, b, 1, 1), images, weight, bias)

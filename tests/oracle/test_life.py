@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from expzoo.analysis.studies.life.rules import Rule, World, coin_flips
+from expzoo.analysis.studies.life.rules import LifeRule, World, coin_flips
 from expzoo.config.registry import build
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.feed import StreamFeed
@@ -57,11 +57,11 @@ def slow_life(board, birth, survival, neighbourhood, edge, steps):
 def test_boards_evolve_as_cell_by_cell(neighbourhood, rule, edge):
     birth, survival = ({int(digit) for digit in part[1:]} for part in rule.split("/"))
     boards = np.random.default_rng(0).integers(0, 2, (6, 5, 9), dtype=np.uint8)
-    world = World(Rule.parse(rule, neighbourhood), neighbourhood, edge, 3)
+    world = World(LifeRule.parse(rule, neighbourhood), neighbourhood, edge, 3)
     after = world.after(boards)
-    for place in range(boards.shape[-1]):
-        expected = slow_life(boards[..., place], birth, survival, neighbourhood, edge, 3)
-        assert np.array_equal(after[..., place], expected)
+    for index in range(boards.shape[-1]):
+        expected = slow_life(boards[..., index], birth, survival, neighbourhood, edge, 3)
+        assert np.array_equal(after[..., index], expected)
 
 
 def drawn(picture):
@@ -69,7 +69,7 @@ def drawn(picture):
 
 
 def test_a_blinker_blinks_and_a_glider_glides():
-    conway = World(Rule.parse("B3/S23", "moore"), "moore", "dead", 1)
+    conway = World(LifeRule.parse("B3/S23", "moore"), "moore", "dead", 1)
     blinker = drawn("..... ..#.. ..#.. ..#.. .....")
     assert np.array_equal(conway.after(blinker[..., None])[..., 0], blinker.T)
     glider = drawn(".#...... ..#..... ###..... ........ ........ ........ ........ ........")
@@ -80,7 +80,7 @@ def test_a_blinker_blinks_and_a_glider_glides():
 
 def test_the_essays_rule_is_that_of_its_text():
     """Alive next: three neighbours of four, or two and alive."""
-    world = World(Rule.parse("B3/S23", "von_neumann"), "von_neumann", "dead", 1)
+    world = World(LifeRule.parse("B3/S23", "von_neumann"), "von_neumann", "dead", 1)
     for state in range(32):
         up, left, cell, right, down = ((state >> bit) & 1 for bit in range(5))
         board = np.array([[0, up, 0], [left, cell, right], [0, down, 0]], np.uint8)
@@ -90,19 +90,19 @@ def test_the_essays_rule_is_that_of_its_text():
 
 def test_what_a_cell_sees_is_enumerated():
     for neighbourhood, steps, count in (("von_neumann", 1, 512), ("moore", 1, 512), ("von_neumann", 2, 8192)):
-        boards = World(Rule.parse("B3/S23", neighbourhood), neighbourhood, "dead", steps).patterns()
+        boards = World(LifeRule.parse("B3/S23", neighbourhood), neighbourhood, "dead", steps).patterns()
         assert boards.shape[-1] == count
-        assert len({boards[..., place].tobytes() for place in range(count)}) == count
+        assert len({boards[..., index].tobytes() for index in range(count)}) == count
     diamond = boards.any(-1)
     assert diamond.sum() == 13
     assert np.array_equal(diamond, np.abs(np.arange(5) - 2)[:, None] + np.abs(np.arange(5) - 2) <= 2)
     with pytest.raises(ValueError, match=r"2 steps see 25 cells"):
-        World(Rule.parse("B3/S23", "moore"), "moore", "dead", 2).patterns()
+        World(LifeRule.parse("B3/S23", "moore"), "moore", "dead", 2).patterns()
 
 
 def future_of_every_pattern(neighbourhood, rule, steps):
     """Which cells of a square decide its middle cell, (side, side) bool, and its future for each of their states."""
-    world = World(Rule.parse(rule, neighbourhood), neighbourhood, "dead", steps)
+    world = World(LifeRule.parse(rule, neighbourhood), neighbourhood, "dead", steps)
     boards = world.patterns()
     return boards.any(-1), world.after(boards)[steps, steps]
 
@@ -135,18 +135,18 @@ def test_no_cell_of_the_diamond_can_be_left_out():
     assert all((future[states] != future[states ^ (1 << cell)]).any() for cell in range(seen.sum()))
 
 
-def every_case_of_every_place(side, reach):
+def every_case_of_every_cell(side, reach):
     """For each cell of a board, all states of the cells within this distance (von Neumann), the others dead."""
     rows, columns = np.indices((side, side))
-    for place in np.ndindex(side, side):
-        seen = abs(rows - place[0]) + abs(columns - place[1]) <= reach
+    for cell in np.ndindex(side, side):
+        seen = abs(rows - cell[0]) + abs(columns - cell[1]) <= reach
         boards = np.zeros((side, side, 2 ** seen.sum()), np.uint8)
         boards[seen] = (np.arange(boards.shape[-1]) >> np.arange(seen.sum())[:, None]) & 1
-        yield place, boards
+        yield cell, boards
 
 
 def test_the_known_network_is_right_at_edges_and_in_corners_too():
-    """The 25 places of a board of 5 x 5 are all that there are: 37,120 cases, with those of the diamond among them."""
+    """The 25 cells of a board of 5 x 5 are all that there are: 37,120 cases, with those of the diamond among them."""
     part = Component.of
     options = {"dataset": part("dataset", "life", steps=2), "model": part("model", "life_net", steps=2)}
     rest = {kind: part(kind, name) for kind, name in OTHERS.items()}
@@ -154,10 +154,10 @@ def test_the_known_network_is_right_at_edges_and_in_corners_too():
     row = torch.from_numpy(assembler.recipes.initial_row(spec, {}))
     network = assembler.blueprints.layout(spec).load(assembler.blueprints.module(spec), row).eval()
     world, cases = spec.dataset.build().world, 0
-    for place, boards in every_case_of_every_place(5, 2):
+    for cell, boards in every_case_of_every_cell(5, 2):
         with torch.no_grad():
             said = network(torch.from_numpy(np.moveaxis(boards, -1, 0)[:, None].astype(np.float32)))
-        assert np.array_equal(said.view(-1, 5, 5)[:, *place].numpy(), world.after(boards)[place])
+        assert np.array_equal(said.view(-1, 5, 5)[:, *cell].numpy(), world.after(boards)[cell])
         cases += boards.shape[-1]
     assert cases == 37120
 
@@ -186,10 +186,10 @@ def test_batches_are_random_boards_and_their_future():
     stream = build("dataset", "life", board=6, batch_size=7, steps=2, neighbourhood="moore", edge="torus", density=0.3)
     x, y = stream.batches([4, 9], 3, 8)
     assert (x.shape, y.shape) == ((5, 2, 7, 1, 6, 6), (5, 2, 7, 36))
-    for place in np.ndindex(5, 2, 7):
-        expected = slow_life(x[place][0], {3}, {2, 3}, "moore", "torus", 2)
-        assert np.array_equal(y[place].reshape(6, 6), expected)
-    assert len({x[place].tobytes() for place in np.ndindex(5, 2, 7)}) == 70
+    for index in np.ndindex(5, 2, 7):
+        expected = slow_life(x[index][0], {3}, {2, 3}, "moore", "torus", 2)
+        assert np.array_equal(y[index].reshape(6, 6), expected)
+    assert len({x[index].tobytes() for index in np.ndindex(5, 2, 7)}) == 70
 
 
 def test_splits_are_boards_and_their_future():

@@ -141,7 +141,7 @@ def test_signs_of_as_many_weights_are_flipped_and_of_no_bias():
         changed = np.flatnonzero(row != first)
         assert len(changed) == k
         assert all(
-            any(start.start <= place < start.stop for _, start in layout.weights(biases=False)) for place in changed
+            any(start.start <= index < start.stop for _, start in layout.weights(biases=False)) for index in changed
         )
         chosen.add(tuple(changed.tolist()))
     assert len(chosen) == 4
@@ -184,7 +184,7 @@ def test_training_goes_on_from_any_step_with_the_same_bits():
     with exact_arithmetic():
         whole = Assembler().program(trainees)
         whole.advance(0, 13)
-        kept = [whole.row(place) for place in range(3)]
+        kept = [whole.row(index) for index in range(3)]
         whole.advance(13, 20)
         part = Assembler().program(trainees[1:], kept[1:])
         part.advance(13, 20)

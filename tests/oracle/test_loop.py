@@ -56,9 +56,9 @@ def test_a_member_has_the_same_bits_in_any_company(spec: Spec, monkeypatch: pyte
     specs = [spec.replace(seed=seed) for seed in (3, 4, 5)]
     together = trained(specs)
     assert not np.array_equal(together[0], together[1])
-    for place in (0, 2):
-        [alone] = trained([specs[place]])
-        np.testing.assert_array_equal(alone, together[place])
+    for index in (0, 2):
+        [alone] = trained([specs[index]])
+        np.testing.assert_array_equal(alone, together[index])
 
 
 def test_what_is_large_follows_from_the_network_and_the_batch() -> None:

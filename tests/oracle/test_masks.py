@@ -19,24 +19,24 @@ LAYOUT = Layout.of(nn.Sequential(nn.Linear(7, 5), nn.Linear(5, 5, bias=False), n
 SPARSITIES = (0.0, 0.01, 0.2, 0.5, 0.866, 0.999)
 
 
-def obvious_places(layout, biases):
-    """Of each tensor that is pruned: its name and the places of its entries in a row."""
+def obvious_entries(layout, biases):
+    """Of each tensor that is pruned: its name and the indices of its entries in a row."""
     for name, shape, start in zip(layout.names, layout.shapes, layout.offsets, strict=True):
         if biases or len(shape) > 1:
             yield name, [start + i for i in range(int(np.prod(shape)))]
 
 
 def obvious_by_magnitude(row, kept, layout, sparsity, scope, biases):
-    groups = [places for _, places in obvious_places(layout, biases)]
+    groups = [entries for _, entries in obvious_entries(layout, biases)]
     if scope == "global":
-        groups = [[place for places in groups for place in places]]
+        groups = [[index for entries in groups for index in entries]]
     mask = [True] * layout.size
-    for places in groups:
-        removed_before = [place for place in places if not kept[place]]
-        others = sorted((place for place in places if kept[place]), key=lambda place: (abs(float(row[place])), place))
-        count = min(round(len(places) * sparsity), len(places) - 1)
-        for place in (removed_before + others)[:count]:
-            mask[place] = False
+    for entries in groups:
+        removed_before = [index for index in entries if not kept[index]]
+        others = sorted((index for index in entries if kept[index]), key=lambda index: (abs(float(row[index])), index))
+        count = min(round(len(entries) * sparsity), len(entries) - 1)
+        for index in (removed_before + others)[:count]:
+            mask[index] = False
     return np.array(mask)
 
 
@@ -75,11 +75,13 @@ def test_every_tensor_loses_its_exact_count_but_never_everything(biases):
             recipes.by_magnitude(random_row(1), None, LAYOUT, sparsity=sparsity, scope="layer", biases=biases),
             recipes.at_random(1, wanted, LAYOUT),
         ):
-            pruned = {name for name, _ in obvious_places(LAYOUT, biases)}
-            for name, places in obvious_places(LAYOUT, biases=True):
-                removed = round(len(places) * sparsity) if name in pruned else 0
-                assert (~mask[places]).sum() == min(removed, len(places) - 1)
-            assert mask.sum() == LAYOUT.size - sum((~mask[places]).sum() for _, places in obvious_places(LAYOUT, True))
+            pruned = {name for name, _ in obvious_entries(LAYOUT, biases)}
+            for name, entries in obvious_entries(LAYOUT, biases=True):
+                removed = round(len(entries) * sparsity) if name in pruned else 0
+                assert (~mask[entries]).sum() == min(removed, len(entries) - 1)
+            assert mask.sum() == LAYOUT.size - sum(
+                (~mask[entries]).sum() for _, entries in obvious_entries(LAYOUT, True)
+            )
 
 
 def test_global_pruning_may_empty_a_tensor_but_not_the_network():
@@ -109,17 +111,17 @@ def test_random_masks_depend_on_the_seed_and_the_draw_and_on_nothing_else():
 
 
 def test_every_entry_is_removed_equally_often_at_random():
-    places = [place for _, several in obvious_places(LAYOUT, biases=False) for place in several]
+    entries = [index for _, several in obvious_entries(LAYOUT, biases=False) for index in several]
     kept = np.mean([recipes.at_random(seed, RandomMask(0.5, biases=False), LAYOUT) for seed in range(2000)], axis=0)
-    assert np.abs(kept[places] - 0.5).max() < 5 * 0.5 / np.sqrt(2000) + 0.02  # an odd tensor keeps one more
+    assert np.abs(kept[entries] - 0.5).max() < 5 * 0.5 / np.sqrt(2000) + 0.02  # an odd tensor keeps one more
 
 
 def test_permuted_masks_keep_the_count_of_every_tensor_and_nothing_else():
     like = recipes.by_magnitude(random_row(3), None, LAYOUT, sparsity=0.6, scope="global", biases=True)
-    permuted = [recipes.permuted(seed, like, draw, LAYOUT) for seed, draw in itertools.product(range(3), range(3))]
+    permuted = [recipes.permute_mask(seed, like, draw, LAYOUT) for seed, draw in itertools.product(range(3), range(3))]
     for mask in permuted:
-        for _, places in obvious_places(LAYOUT, biases=True):
-            assert mask[places].sum() == like[places].sum()
+        for _, entries in obvious_entries(LAYOUT, biases=True):
+            assert mask[entries].sum() == like[entries].sum()
         assert mask.sum() == like.sum()
     assert len({mask.tobytes() for mask in [like, *permuted]}) == 10
 
@@ -128,11 +130,11 @@ def test_recipes_are_resolved_from_the_row_and_mask_of_their_network(base):
     row, kept = random_row(5), random_row(6) > 0
     magnitude = Magnitude(base, 0.7, "global", biases=False)
     expected = obvious_by_magnitude(row, kept, LAYOUT, 0.7, "global", False)
-    assert np.array_equal(recipes.resolved(magnitude, 9, LAYOUT, (row, kept)), expected)
-    shuffled = recipes.resolved(Permuted(magnitude, draw=2), 9, LAYOUT, (row, kept))
-    assert np.array_equal(shuffled, recipes.permuted(9, expected, 2, LAYOUT))
+    assert np.array_equal(recipes.resolve_mask(magnitude, 9, LAYOUT, (row, kept)), expected)
+    shuffled = recipes.resolve_mask(Permuted(magnitude, draw=2), 9, LAYOUT, (row, kept))
+    assert np.array_equal(shuffled, recipes.permute_mask(9, expected, 2, LAYOUT))
     with pytest.raises(ValueError, match="needs the row"):
-        recipes.resolved(magnitude, 9, LAYOUT, None)
+        recipes.resolve_mask(magnitude, 9, LAYOUT, None)
 
 
 # Trained networks.
@@ -174,8 +176,8 @@ def test_a_mask_keeps_the_padding_of_a_row_at_zero(dense, open_lab):
     [trained] = open_lab().train([dense.replace(mask=RandomMask(0.5))])
     layout = open_lab().assembler.blueprints.layout(dense)
     padding = np.ones(layout.size, bool)
-    for _, places in obvious_places(layout, biases=True):
-        padding[places] = False
+    for _, entries in obvious_entries(layout, biases=True):
+        padding[entries] = False
     assert padding.any()
     assert not trained.row()[padding].any()
 

@@ -21,7 +21,7 @@ def exact_bca(values: np.ndarray, statistic, level: float) -> tuple[float, float
     effect = statistic(values)
     below, equal = np.mean(everything < effect - 1e-12), np.mean(np.abs(everything - effect) <= 1e-12)
     bias = stats.norm.ppf(below + equal / 2)
-    left_out = np.array([statistic(np.delete(values, place, axis=0)) for place in range(n)])
+    left_out = np.array([statistic(np.delete(values, index, axis=0)) for index in range(n)])
     deviations = left_out.mean() - left_out
     acceleration = (deviations**3).sum() / (6 * (deviations**2).sum() ** 1.5)
     ends = []

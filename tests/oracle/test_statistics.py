@@ -161,9 +161,9 @@ def test_holm_is_statsmodels(p_values: list[float]) -> None:
 def test_curve_intervals_are_those_of_every_point() -> None:
     values = np.random.default_rng(3).normal(5, 2, (7, 3, 4))
     mean, low, high = mean_interval(values, level=0.9)
-    for place in np.ndindex(3, 4):
-        estimate = mean_t(values[(slice(None), *place)], level=0.9)
-        assert (mean[place], low[place], high[place]) == pytest.approx((estimate.effect, estimate.low, estimate.high))
+    for point in np.ndindex(3, 4):
+        estimate = mean_t(values[(slice(None), *point)], level=0.9)
+        assert (mean[point], low[point], high[point]) == pytest.approx((estimate.effect, estimate.low, estimate.high))
     agreeing = mean_interval(np.ones((3, 2)))
     assert all(np.array_equal(curve, [1, 1]) for curve in agreeing)
     one_seed, *ends = mean_interval(np.array([[1.0, 2.0]]))
@@ -197,9 +197,9 @@ def test_equal_values_give_a_point_only_when_there_are_enough_of_them() -> None:
 
 @settings(max_examples=30)
 @given(st.sampled_from([math.nan, math.inf, -math.inf, 1e200]), st.integers(0, 4))
-def test_diverged_values_are_refused_or_dropped_and_counted(bad: float, place: int) -> None:
+def test_diverged_values_are_refused_or_dropped_and_counted(bad: float, index: int) -> None:
     values = np.arange(5.0)
-    values[place] = bad
+    values[index] = bad
     for method in (mean_t, mean_interval, holm, lambda sample: paired_t(sample, sample), lambda s: welch_t(s, s)):
         with pytest.raises(ValueError, match="1 of 5 values have diverged"):
             method(values)

@@ -67,8 +67,8 @@ def test_it_is_that_of_one_graph_of_the_whole_loop() -> None:
     loops.meta[:, 0] = torch.tensor([0.4, 1.1], dtype=torch.float64)
     losses, gradient = loops.gradient(weights())
     assembler = Assembler()
-    for place, spec in enumerate(specs):
-        rate = loops.meta[place, 0].clone().requires_grad_()
+    for index, spec in enumerate(specs):
+        rate = loops.meta[index, 0].clone().requires_grad_()
         module, data = assembler.blueprints.module(spec), assembler.blueprints.dataset(spec.dataset)
         split, order = data.split("train", spec.seed), data.indices(spec.seed, 0, STEPS)
         row = assembler.blueprints.layout(spec).view(torch.from_numpy(assembler.recipes.initial_row(spec, {})))
@@ -84,9 +84,9 @@ def test_it_is_that_of_one_graph_of_the_whole_loop() -> None:
             }
             seen.append(loss)
         whole = torch.stack(seen)
-        assert torch.allclose(losses[place], whole.detach(), rtol=1e-12)
+        assert torch.allclose(losses[index], whole.detach(), rtol=1e-12)
         [expected] = torch.autograd.grad(whole @ weights(), rate)
-        assert gradient[place, 0].item() == pytest.approx(expected.item(), rel=1e-10)
+        assert gradient[index, 0].item() == pytest.approx(expected.item(), rel=1e-10)
 
 
 def test_what_is_kept_changes_no_bit_and_bounds_the_memory() -> None:
@@ -111,8 +111,8 @@ def test_an_inner_loop_does_not_depend_on_its_company(dtype: str) -> None:
         loops = unrolled([replace(inner(seed), dtype=dtype) for seed in company])
         loops.meta[:, 0] = 0.6
         losses, gradient = loops.gradient(weights())
-        place = company.index(0)
-        found.append((losses[place], gradient[place]))
+        index = company.index(0)
+        found.append((losses[index], gradient[index]))
     assert torch.equal(found[0][0], found[1][0])
     assert torch.equal(found[0][1], found[1][1])
 
@@ -130,13 +130,13 @@ def test_the_gradient_of_an_activation_is_that_of_finite_differences() -> None:
     row = loop.rows[0].clone()
     [cost], [gradient] = loop.look(1)
     assert cost.isfinite()
-    for place in (0, 4, 7, 12, 15):
+    for index in (0, 4, 7, 12, 15):
         costs = []
         for shift in (1e-5, -1e-5):
             loop.rows = [row.clone()]
-            loop.rows[0][place] += shift
+            loop.rows[0][index] += shift
             costs.append(float(loop.look(1)[0][0]))
-        assert gradient[place].item() == pytest.approx((costs[0] - costs[1]) / 2e-5, rel=1e-5, abs=1e-8)
+        assert gradient[index].item() == pytest.approx((costs[0] - costs[1]) / 2e-5, rel=1e-5, abs=1e-8)
 
 
 def test_a_spline_stands_for_the_small_network_itself() -> None:

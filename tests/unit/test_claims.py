@@ -161,7 +161,7 @@ def test_paired_matches_seeds_and_counts_the_lost() -> None:
 
 
 def conditions(*means: float, spread: float = 1.0, n: int = 12, rng: np.random.Generator) -> dict[str, partial]:
-    return {f"c{place}": partial(mean_t, rng.normal(mean, spread, n)) for place, mean in enumerate(means)}
+    return {f"c{index}": partial(mean_t, rng.normal(mean, spread, n)) for index, mean in enumerate(means)}
 
 
 def test_each_condition_is_decided_exactly_as_holms_p_values_say() -> None:

@@ -208,8 +208,8 @@ def test_a_multirun_ends_with_an_interrupt(expzoo: Callable[..., Any]) -> None:
 def test_the_jobs_that_failed_are_listed_with_their_reasons(expzoo: Callable[..., Any], launcher: str) -> None:
     ended = expzoo("-m", "seed=0,1,2,3,20", "store=here", f"hydra/launcher={launcher}")
     assert ended.out[-1] == "5 jobs: 2 done, 1 bad input, 2 failed"
-    place = ended.err.index("3 of 5 jobs did not end well:")
-    assert ended.err[place + 1 :] == [
+    line = ended.err.index("3 of 5 jobs did not end well:")
+    assert ended.err[line + 1 :] == [
         "  seed=1: exit code 2: one fault",
         "  seed=2: exit code 1: outputs/store/x: No space left on device",
         "  seed=3: exit code 1: RuntimeError: a defect",

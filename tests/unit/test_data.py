@@ -12,13 +12,13 @@ from expzoo.components import datasets
 from expzoo.system.randomness import permutation
 
 
-def obvious_stream(order, seed, places, size):
+def obvious_stream(order, seed, length, size):
     """One example after another, for ever."""
     epoch, seen = 0, []
-    while len(seen) < places:
+    while len(seen) < length:
         seen += list(permutation(seed, "order", epoch, size)) if order == "shuffled" else list(range(size))
         epoch += 1
-    return seen[:places]
+    return seen[:length]
 
 
 @pytest.mark.parametrize("order", ["shuffled", "fixed"])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from expzoo.report import figures
-from expzoo.report.figures.draw import _apart
+from expzoo.report.figures.draw import _spread
 from expzoo.report.figures.figure import Figure
 from expzoo.report.figures.files import readings
 from expzoo.science.verdicts import Verdict
@@ -118,8 +118,8 @@ def test_a_curve_of_another_length_is_refused(values):
 
 def test_bars_stand_side_by_side_with_every_seed():
     _, (axes,) = figures.canvas()
-    left = figures.bars(axes, ["pairs", "triples"], VALUES[:, :2], "ticket", place=(0, 2))
-    right = figures.bars(axes, ["pairs", "triples"], VALUES[:, 2:], "random", place=(1, 2))
+    left = figures.bars(axes, ["pairs", "triples"], VALUES[:, :2], "ticket", position=(0, 2))
+    right = figures.bars(axes, ["pairs", "triples"], VALUES[:, 2:], "random", position=(1, 2))
     assert [patch.get_height() for patch in axes.patches] == [61, *VALUES.mean(axis=0)[1:]]
     assert (left.x < right.x).all()
     seeds = [line for line in axes.lines if line.get_marker() == "."]
@@ -130,12 +130,12 @@ def test_bars_stand_side_by_side_with_every_seed():
 
 @given(st.lists(st.floats(-2, 2), min_size=1, max_size=8), st.floats(0.01, 0.5))
 def test_names_keep_their_order_and_distance_and_stay_where_there_is_room(heights, gap):
-    places = _apart(heights, gap)
+    moved = _spread(heights, gap)
     order = np.argsort(heights, kind="stable")
-    assert (np.diff(np.array(places)[order]) > gap * (1 - 1e-9)).all()
+    assert (np.diff(np.array(moved)[order]) > gap * (1 - 1e-9)).all()
     if len(heights) == 1 or np.diff(np.array(heights)[order]).min() >= gap * (1 + 1e-9):
-        assert places == pytest.approx(heights)
-    assert sum(places) == pytest.approx(sum(heights), abs=1e-9)
+        assert moved == pytest.approx(heights)
+    assert sum(moved) == pytest.approx(sum(heights), abs=1e-9)
 
 
 def test_masks_show_each_bit_under_its_caption():

@@ -39,18 +39,18 @@ def layout() -> Layout:
 
 def tensors(layout: Layout, *, biases: bool) -> Iterator[np.ndarray]:
     """Where the entries of each tensor are in a row; between the tensors a row is padded."""
-    for places in layout.view(torch.arange(layout.size)).values():
-        if biases or places.dim() > 1:
-            yield places.flatten().numpy()
+    for entries in layout.view(torch.arange(layout.size)).values():
+        if biases or entries.dim() > 1:
+            yield entries.flatten().numpy()
 
 
 def slow_magnitude(row: np.ndarray, kept: np.ndarray | None, groups: list[np.ndarray], sparsity: float) -> np.ndarray:
     """Of each group the entries that are gone already, then the smallest, then the earlier of equal ones."""
     mask = np.ones(len(row), bool)
     for group in groups:
-        order = sorted(group, key=lambda place: (kept is None or kept[place], abs(float(row[place])), place))
-        for place in order[: min(round(len(group) * sparsity), len(group) - 1)]:
-            mask[place] = False
+        order = sorted(group, key=lambda index: (kept is None or kept[index], abs(float(row[index])), index))
+        for index in order[: min(round(len(group) * sparsity), len(group) - 1)]:
+            mask[index] = False
     return mask
 
 
@@ -81,9 +81,9 @@ def test_random_masks_have_the_counts_of_layer_wise_pruning(layout: Layout, spar
     drawn = [recipes.at_random(7, RandomMask(sparsity, draw, biases), layout) for draw in range(2)]
     row = np.random.default_rng(0).normal(size=layout.size)
     pruned = recipes.by_magnitude(row, None, layout, sparsity=sparsity, scope="layer", biases=biases)
-    for places in tensors(layout, biases=True):
-        assert {mask[places].sum() for mask in drawn} == {pruned[places].sum()}
-        assert pruned[places].any()
+    for entries in tensors(layout, biases=True):
+        assert {mask[entries].sum() for mask in drawn} == {pruned[entries].sum()}
+        assert pruned[entries].any()
     assert np.array_equal(*drawn) == (sparsity == 0.0)
     assert np.array_equal(drawn[0], recipes.at_random(7, RandomMask(sparsity, 0, biases), layout))
     assert np.array_equal(drawn[0], recipes.at_random(8, RandomMask(sparsity, 0, biases), layout)) == (sparsity == 0.0)
@@ -92,8 +92,8 @@ def test_random_masks_have_the_counts_of_layer_wise_pruning(layout: Layout, spar
 def test_a_random_mask_removes_every_entry_equally_often(layout: Layout) -> None:
     draws = 200
     mean = np.mean([recipes.at_random(seed, RandomMask(0.5), layout) for seed in range(draws)], axis=0)
-    for places in tensors(layout, biases=True):
-        assert np.abs(mean[places] - 0.5).max() < 5.5 * 0.5 / np.sqrt(draws)
+    for entries in tensors(layout, biases=True):
+        assert np.abs(mean[entries] - 0.5).max() < 5.5 * 0.5 / np.sqrt(draws)
 
 
 def test_nested_random_masks_only_lose(layout: Layout) -> None:
@@ -102,16 +102,17 @@ def test_nested_random_masks_only_lose(layout: Layout) -> None:
     assert len(drawn) == len(SPARSITIES)
     for wider, narrower, sparsity in zip(drawn, drawn[1:], SPARSITIES[1:], strict=False):
         assert not (narrower & ~wider).any()
-        for places in tensors(layout, biases=True):
-            assert (~narrower[places]).sum() == recipes.num_removed(len(places), sparsity)
+        for entries in tensors(layout, biases=True):
+            assert (~narrower[entries]).sum() == recipes.num_removed(len(entries), sparsity)
 
 
 def test_a_permuted_mask_keeps_densities_and_nothing_else(layout: Layout) -> None:
     rng = np.random.default_rng(1)
     row, recipe = rng.normal(size=layout.size), Magnitude(DENSE, 0.5)
-    like = recipes.resolved(recipe, 3, layout, (row, None))
+    like = recipes.resolve_mask(recipe, 3, layout, (row, None))
     permuted = [
-        recipes.resolved(Permuted(recipe, draw), seed, layout, (row, None)) for draw, seed in ((0, 3), (1, 3), (0, 4))
+        recipes.resolve_mask(Permuted(recipe, draw), seed, layout, (row, None))
+        for draw, seed in ((0, 3), (1, 3), (0, 4))
     ]
     for mask in permuted:
         assert not np.array_equal(mask, like)

@@ -14,4 +14,6 @@ def test_the_units_with_most_inputs_are_shown_in_order_of_their_mean_position() 
     shown = _densest(mask, 2)
     assert shown.tolist() == [mask[3].tolist(), mask[1].tolist()]
     data = _filled({"ticket": shown})
-    assert data.rows() == [("ticket", 0, place) for place in range(4)] + [("ticket", 1, place) for place in (5, 6, 7)]
+    assert data.rows() == [("ticket", 0, column) for column in range(4)] + [
+        ("ticket", 1, column) for column in (5, 6, 7)
+    ]

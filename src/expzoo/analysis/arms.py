@@ -39,8 +39,8 @@ def bars(table: pl.DataFrame, title: str, unit: str = "test accuracy (%)") -> Fi
     """The picture of what `measure` found: means over seeds with 95 % intervals, and the seeds."""
     values: Mapping[str, dict[int, float]] = {arm: records.by_seed(table, arm=arm) for arm in sorted({*table["arm"]})}
     picture, (axes,) = figures.canvas()
-    for place, (arm, by_seed) in enumerate(values.items()):
-        figures.bars(axes, [unit], np.array([[*by_seed.values()]]).T, arm, place=(place, len(values)))
+    for index, (arm, by_seed) in enumerate(values.items()):
+        figures.bars(axes, [unit], np.array([[*by_seed.values()]]).T, arm, position=(index, len(values)))
     figures.legend(axes)
     caption = "Means over seeds with 95 % Student intervals; dots are seeds."
     return Figure("arms", title, caption, picture, table)

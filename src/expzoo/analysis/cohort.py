@@ -41,7 +41,7 @@ class _Data(NamedTuple):
 
 
 class Cohort:
-    """Networks of one model, one loss and one kind of data, seen together. A member is a network's place, from 0.
+    """Networks of one model, one loss and one kind of data, seen together. A member is a network's index, from 0.
 
     Predictions, losses and metrics are computed network by network, exactly as while training, and do not depend on
     the company. Derivatives are batched over members: their last bits may. All of it runs in `dtype`, on the CPU, and
@@ -87,8 +87,8 @@ class Cohort:
 
     def __getitem__(self, members: int | slice | Sequence[int]) -> Cohort:
         """The cohort of some members, with their weights as they are here."""
-        places = range(len(self))[members] if isinstance(members, slice) else members
-        chosen = [places] if isinstance(places, int) else list(places)
+        indices = range(len(self))[members] if isinstance(members, slice) else members
+        chosen = [indices] if isinstance(indices, int) else list(indices)
         part = copy(self)
         part.networks = tuple(self.networks[member] for member in chosen)
         part.rows = self.rows[chosen]
@@ -138,8 +138,8 @@ class Cohort:
         owned = len(rows) == len(self)
         numbers = []
         with exact_arithmetic():
-            for place, row in enumerate(rows):
-                network = self.networks[place if owned else 0]
+            for index, row in enumerate(rows):
+                network = self.networks[index if owned else 0]
                 spec, kept = network.spec, network.network if owned else None
                 numbers += self._evaluator.values(spec, row, [measure], kept)
         return torch.tensor(numbers, dtype=torch.float64)

@@ -78,13 +78,13 @@ def batches(order: str, seed: int, start: int, stop: int, batch_size: int, size:
     refuse_unknown("order", order, ("shuffled", "fixed", "full"))
     if order == "full":
         return np.tile(np.arange(size), (stop - start, 1))
-    places = (start * batch_size, stop * batch_size)
-    stream = shuffled_epochs(seed, *places, size) if order == "shuffled" else np.arange(*places) % size
+    span = (start * batch_size, stop * batch_size)
+    stream = shuffled_epochs(seed, *span, size) if order == "shuffled" else np.arange(*span) % size
     return stream.reshape(stop - start, batch_size)
 
 
 def shuffled_epochs(seed: int, start: int, stop: int, size: int) -> np.ndarray:
-    """Places start..stop-1 of the endless stream of permutations of range(size): shape (stop - start,), int64."""
+    """Positions start..stop-1 of the endless stream of permutations of range(size): shape (stop - start,), int64."""
     first, last = start // size, -(-stop // size)
     epochs = [permutation(seed, "order", epoch, size) for epoch in range(first, last)]
     return np.concatenate([np.empty(0, np.int64), *epochs])[start - first * size : stop - first * size]
@@ -156,7 +156,7 @@ def view_faults(view: str, length: int, chunk_size: int) -> Iterator[str]:
 
 
 def view_positions(view: str, length: int, chunk_size: int, seed: int) -> np.ndarray:
-    """Which position the view shows at each place: shape (length,), int64.
+    """Which position of the plain signal the view shows at each of its own: shape (length,), int64.
 
     `plain` shows them as they are, `flipped` backwards, `shuffled` in random order; `chunk_shuffled` puts whole chunks
     of `chunk_size` neighbours in random order (the last is shorter if chunk_size does not divide the length). A random

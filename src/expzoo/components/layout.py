@@ -96,7 +96,7 @@ class Layout:
         return module
 
     def weights(self, *, biases: bool) -> Iterator[tuple[str, slice]]:
-        """What pruning may remove: the place in a row of each tensor of 2 or more axes, and of biases if asked."""
+        """What pruning may remove: the part of a row of each tensor of 2 or more axes, and of biases if asked."""
         for name, shape, start in zip(self.names, self.shapes, self.offsets, strict=True):
             if biases or len(shape) > 1:
                 yield name, slice(start, start + math.prod(shape))

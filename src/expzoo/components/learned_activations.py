@@ -97,7 +97,7 @@ def small_network(
 
 def straight_pieces(values: np.ndarray, every: int = 4) -> np.ndarray:
     """Values (65,) of the best fit by straight pieces that bend at every fourth knot, in least squares over all."""
-    places = np.arange(KNOTS)
+    knots = np.arange(KNOTS)
     bends = np.arange(0, KNOTS, every)
-    hats = np.maximum(0.0, 1 - np.abs(places[:, None] - bends) / every)
+    hats = np.maximum(0.0, 1 - np.abs(knots[:, None] - bends) / every)
     return hats @ np.linalg.lstsq(hats, values, rcond=None)[0]

@@ -21,7 +21,11 @@ class Moments:
     def __init__(self, *, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float) -> None:
         if beta1 == 1 or beta2 == 1:
             raise ValueError(f"beta1 {beta1} and beta2 {beta2} must be less than 1")
-        self.lr, self.beta1, self.beta2, self.eps, self.weight_decay = lr, beta1, beta2, eps, weight_decay
+        self.lr = lr
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.eps = eps
+        self.weight_decay = weight_decay
 
     def step(self, theta: Tensor, grad: Tensor, state: dict[str, Tensor], lr: float, step: Tensor) -> None:
         """One update in place; `step` counts from 1."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 LOW, HIGH, INTERVALS = -8.0, 8.0, 64
-STEP = (HIGH - LOW) / INTERVALS  # a quarter: places between knots are exact in binary
+STEP = (HIGH - LOW) / INTERVALS  # a quarter: positions between knots are exact in binary
 
 
 def knots(dtype: torch.dtype = torch.float64) -> Tensor:
@@ -40,9 +40,9 @@ def linear(values: Tensor) -> Tensor:
 
 def evaluate(table: Tensor, x: Tensor) -> Tensor:
     """The function with coefficients `table` (4, 66) at every element of x; differentiable in both, twice."""
-    place = (x - LOW) * (1 / STEP)
-    cell = place.detach().floor().clamp(-1, INTERVALS)
-    t = place - cell.clamp(min=0)
+    position = (x - LOW) * (1 / STEP)
+    cell = position.detach().floor().clamp(-1, INTERVALS)
+    t = position - cell.clamp(min=0)
     index = (cell + 1).to(torch.int64).flatten().clamp(0, INTERVALS + 1)  # NaN, too, has a cell
     c0, c1, c2, c3 = (row.gather(0, index).view(x.shape) for row in table.unbind(0))
     return ((c3 * t + c2) * t + c1) * t + c0

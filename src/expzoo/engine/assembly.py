@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
 MOST_MEMBERS = 64
-LEAST_BESIDE = 4  # of members that lie beside one another, and so fill whole vectors only together (LOG.md)
+LEAST_INTERLEAVED = 4  # of interleaved members, which fill whole vectors only together (LOG.md)
 KEPT_PROGRAMS = 4
 KEPT_GRAPHS = 64
 
@@ -129,7 +129,7 @@ class Assembler:
                 program = self.probe([spec, spec])
             tensors = [program.theta, program.grad, *program.state.values()]
             own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
-            least = LEAST_BESIDE if program.tape.is_interleaved else MINIMUM
+            least = LEAST_INTERLEAVED if program.tape.is_interleaved else MINIMUM
             self._most[signature] = min(max(CHUNK_BYTES * len(program.theta) // max(own, 1), least), MOST_MEMBERS)
         return self._most[signature]
 

@@ -63,8 +63,8 @@ class IndexFeed:
         splits = {owner: self.examples(d, s) for d, s, owner in zip(datasets, seeds, owners, strict=True)}
         parts = [(split.x, split.y) for split in splits.values()]
         starts = itertools.accumulate(map(len, splits.values()), initial=0)
-        place = dict(zip(splits, starts, strict=False))
-        self._offsets = torch.tensor([place[owner] for owner in owners])
+        start_of = dict(zip(splits, starts, strict=False))
+        self._offsets = torch.tensor([start_of[owner] for owner in owners])
         x, y = (torch.cat(list(map(torch.tensor, part))).to(device) for part in zip(*parts, strict=True))
         self._x, self._y = (data.to(dtype) if data.is_floating_point() else data for data in (x, y))
         self._batch = datasets[0].batch_size
@@ -163,10 +163,10 @@ class RedrawingFeed(IndexFeed):
     def load(self, step: int, x: Tensor, y: Tensor) -> None:
         """Write the batch of this step, each member's redrawn by its own counters."""
         super().load(step, x, y)
-        places = self._indices[step - self._start].view(len(self._members), -1).cpu()
-        for place, (dataset, seed) in enumerate(self._members):
+        chosen = self._indices[step - self._start].view(len(self._members), -1).cpu()
+        for index, (dataset, seed) in enumerate(self._members):
             if _redraws(dataset):
-                indices = (places[place] - self._offsets[place]).numpy()
-                x[place].copy_(dataset.redrawn(x[place], indices, seed, step))
-        if len(x) > len(places):  # a lone member's twin
+                indices = (chosen[index] - self._offsets[index]).numpy()
+                x[index].copy_(dataset.redrawn(x[index], indices, seed, step))
+        if len(x) > len(chosen):  # a lone member's twin
             x[1].copy_(x[0])

@@ -59,25 +59,28 @@ class Loop:
         machine.keep_freed_memory()
         of = objective(module.to(x.device), loss)
         try_once(of, x[0], y[0])
-        self.module, self.loss, self.x, self.y = of.module, of.loss, x, y
+        self.module = of.module
+        self.loss = of.loss
+        self.x = x
+        self.y = y
         self.images = x.dim() == 5
         self.members = [
-            [(p, parameters[name][place], gradients[name][place]) for name, p in self.module.named_parameters()]
-            for place in range(len(x))
+            [(p, parameters[name][index], gradients[name][index]) for name, p in self.module.named_parameters()]
+            for index in range(len(x))
         ]
         self.outputs = [torch.zeros(len(x), dtype=next(iter(parameters.values())).dtype, device=x.device)]
 
     def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
         """One forward and backward of every member on the batch that was loaded for it."""
-        for place, parts in enumerate(self.members):
+        for index, parts in enumerate(self.members):
             for parameter, value, gradient in parts:
                 parameter.data, parameter.grad = value, gradient.zero_()
-            x = self.x[place]
+            x = self.x[index]
             x = x.contiguous(memory_format=torch.channels_last) if self.images else x
-            with _Counted(Counters([0 if seeds is None else seeds[place]], step)):
-                loss = self.loss(self.module(x), self.y[place])
+            with _Counted(Counters([0 if seeds is None else seeds[index]], step)):
+                loss = self.loss(self.module(x), self.y[index])
             loss.backward()
-            self.outputs[0][place] = loss.detach()
+            self.outputs[0][index] = loss.detach()
 
 
 class _Counted(TorchFunctionMode):

@@ -62,7 +62,7 @@ class Step(Protocol):
 
     outputs: list[Tensor]  # of which the last are the losses, (members,)
     num_bytes: int  # what it takes besides the program's own memory
-    is_interleaved: bool  # whether members lie beside one another in it, and so fill whole vectors only together
+    is_interleaved: bool  # whether its members are, and so fill whole vectors only together
 
     def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
         """Compute them; what a member draws is a function of the step's number and of its seed."""

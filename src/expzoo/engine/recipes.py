@@ -74,7 +74,7 @@ class Recipes:
         if source is not None:
             network = networks[source[0].key]
             read = row_at(network, source[1]), network.mask
-        mask = resolved(spec.mask, spec.seed, self.blueprints.layout(spec), read)
+        mask = resolve_mask(spec.mask, spec.seed, self.blueprints.layout(spec), read)
         return mask if pruned is None else mask & pruned
 
     def trained(self, spec: Spec) -> np.ndarray | None:
@@ -95,11 +95,11 @@ class Recipes:
                 module = self.blueprints.module(spec, randomness.stable_hash(spec.seed, "init", 0))
                 return (
                     self.blueprints.layout(spec)
-                    .row(solved(module, name, self.blueprints.dataset(spec.dataset), layers))
+                    .row(solve_known(module, name, self.blueprints.dataset(spec.dataset), layers))
                     .numpy()
                 )
             case SignFlip(of=source, step=step, k=k, seed=seed):
-                return flipped(row_at(networks[source.key], step), self.blueprints.layout(spec), k, seed)
+                return flip_signs(row_at(networks[source.key], step), self.blueprints.layout(spec), k, seed)
 
 
 def row_at(network: Network, step: Step) -> np.ndarray:
@@ -109,7 +109,7 @@ def row_at(network: Network, step: Step) -> np.ndarray:
     return network.rows[min(step, network.step) if isinstance(step, int) else network.step]
 
 
-def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:
+def solve_known(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:
     """The module with the weights it knows for the problem `name`, in place; BadInput if it knows none."""
     solve: Any = module.solve
     if solve is None:
@@ -121,13 +121,13 @@ def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) 
     return module
 
 
-def flipped(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
+def flip_signs(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
     """The row with the signs of `k` weights flipped, biases left alone; BadInput if there are not so many."""
-    places = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
-    if not 0 <= k <= len(places):
-        raise BadInput(f"{k} signs cannot be flipped: there are {len(places)} weights")
+    entries = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
+    if not 0 <= k <= len(entries):
+        raise BadInput(f"{k} signs cannot be flipped: there are {len(entries)} weights")
     changed = row.copy()
-    changed[places[randomness.permutation(seed, "sign flips", 0, len(places))[:k]]] *= -1
+    changed[entries[randomness.permutation(seed, "sign flips", 0, len(entries))[:k]]] *= -1
     return changed
 
 
@@ -150,9 +150,9 @@ def by_magnitude(
     if scope == "global":
         groups = [np.concatenate(groups)]
     mask = np.ones(layout.size, bool)
-    for places in groups:
-        order = np.argsort(size[places], kind="stable")
-        mask[places[order[: num_removed(len(places), sparsity)]]] = False
+    for entries in groups:
+        order = np.argsort(size[entries], kind="stable")
+        mask[entries[order[: num_removed(len(entries), sparsity)]]] = False
     return mask
 
 
@@ -160,24 +160,24 @@ def at_random(seed: int, recipe: RandomMask, layout: Layout) -> np.ndarray:
     """The mask (size,) of bool that removes entries at random in each tensor, with the counts of layer-wise pruning."""
     within = at_random(seed, recipe.within, layout) if recipe.within else np.ones(layout.size, bool)
     mask = np.ones(layout.size, bool)
-    for name, places in layout.weights(biases=recipe.biases):
-        length = places.stop - places.start
+    for name, entries in layout.weights(biases=recipe.biases):
+        length = entries.stop - entries.start
         chance = randomness.uniforms(seed, f"mask/{name}", recipe.draw, length)
-        order = np.argsort(np.where(within[places], chance, -1.0), kind="stable")
-        mask[places.start + order[: num_removed(length, recipe.sparsity)]] = False
+        order = np.argsort(np.where(within[entries], chance, -1.0), kind="stable")
+        mask[entries.start + order[: num_removed(length, recipe.sparsity)]] = False
     return mask
 
 
-def permuted(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarray:
+def permute_mask(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarray:
     """The mask with its entries in another order within each tensor."""
     shuffled = mask.copy()
-    for name, places in layout.weights(biases=True):
-        order = randomness.permutation(seed, f"permuted mask/{name}", draw, places.stop - places.start)
-        shuffled[places] = mask[places][order]
+    for name, entries in layout.weights(biases=True):
+        order = randomness.permutation(seed, f"permuted mask/{name}", draw, entries.stop - entries.start)
+        shuffled[entries] = mask[entries][order]
     return shuffled
 
 
-def resolved(
+def resolve_mask(
     recipe: Mask, seed: int, layout: Layout, source: tuple[np.ndarray, np.ndarray | None] | None
 ) -> np.ndarray:
     """The mask of a recipe; `source` holds the row and the own mask of the network that a magnitude recipe reads."""
@@ -185,7 +185,7 @@ def resolved(
         case RandomMask():
             return at_random(seed, recipe, layout)
         case Permuted():
-            return permuted(seed, resolved(recipe.like, seed, layout, source), recipe.draw, layout)
+            return permute_mask(seed, resolve_mask(recipe.like, seed, layout, source), recipe.draw, layout)
         case Magnitude(sparsity=sparsity, scope=scope, biases=biases):
             if source is None:
                 raise ValueError("a mask by magnitude needs the row of its network")

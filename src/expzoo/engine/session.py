@@ -90,7 +90,10 @@ class Session:
         commit: Callable[[Network], None],
         rebuild: Callable[[Sequence[Trainee], Sequence[Row]], Program],
     ) -> None:
-        self.program, self.evaluator, self._commit, self._rebuild = program, evaluator, commit, rebuild
+        self.program = program
+        self.evaluator = evaluator
+        self._commit = commit
+        self._rebuild = rebuild
         self.trainees = list(trainees)
         self.step, self.looking_seconds = trainees[0].at, 0.0
         self.total = trainees[0].stop.at_most
@@ -243,6 +246,6 @@ class Session:
 
 
 def _first_bad(losses: Tensor) -> int | None:
-    """The place of the first loss that is not finite."""
+    """The index of the first loss that is not finite."""
     bad = (~losses.isfinite()).nonzero()
     return int(bad[0]) if len(bad) else None

@@ -35,7 +35,11 @@ class ShardedProgram:
         device: torch.device,
     ) -> None:
         """`share(module, x, y, prepare)` makes the step on the static batch x, y (1, batch, ...)."""
-        self.module, self.member, self.feed, self.total, self.device = module, member, feed, total, device
+        self.module = module
+        self.member = member
+        self.feed = feed
+        self.total = total
+        self.device = device
         self.layout = Layout.of(module)
         self.layout.load(module, member.row.theta)
         (x_shape, y_shape), (x_type, y_type) = feed.shapes(), feed.types()
@@ -51,9 +55,9 @@ class ShardedProgram:
 
     def _gathered(self, parts: dict[str, Tensor]) -> Tensor:
         row = torch.zeros(self.layout.size, dtype=self.member.row.theta.dtype, device=self.device)
-        for name, place in self.layout.view(row).items():
+        for name, target in self.layout.view(row).items():
             part = parts[name]
-            place.copy_(part.full_tensor() if isinstance(part, DTensor) else part)
+            target.copy_(part.full_tensor() if isinstance(part, DTensor) else part)
         return row
 
     def advance(self, start: int, stop: int) -> Tensor:

@@ -40,7 +40,11 @@ class SharedStep:
         prepare: Callable[[], None],
     ) -> None:
         """The batch `x`, `y` (1, batch, ...) is memory of a program; `prepare` makes gradients ready to be added to."""
-        self.module, self.loss, self.x, self.y, self.prepare = module, loss, x[0], y[0], prepare
+        self.module = module
+        self.loss = loss
+        self.x = x[0]
+        self.y = y[0]
+        self.prepare = prepare
         self.part, self.processes = slice(rank, None, processes), processes
         self.outputs = [torch.zeros(1, dtype=next(module.parameters()).dtype, device=x.device)]
         self.backward: Any = Tensor.backward

@@ -57,11 +57,11 @@ class Batches:
     inputs: list[Tensor] = field(init=False)
 
     def __post_init__(self) -> None:
-        places = {id(split): index for index, split in enumerate({id(s): s for s in self.splits}.values())}
+        index_of = {id(split): index for index, split in enumerate({id(s): s for s in self.splits}.values())}
         own = list({id(split): split for split in self.splits}.values())
         self._x = torch.cat([torch.from_numpy(split.x.copy()) for split in own]).to(self.dtype)
         self._y = torch.cat([torch.from_numpy(split.y.copy()) for split in own])
-        self._offsets = torch.tensor([places[id(split)] * len(own[0]) for split in self.splits])
+        self._offsets = torch.tensor([index_of[id(split)] * len(own[0]) for split in self.splits])
         if len({len(split) for split in own}) > 1:
             raise ValueError("inner networks of one crowd need training sets of one size")
         members = len(self.splits)

@@ -62,54 +62,54 @@ class OuterLoop(LightningModule, Generic[LessonType]):
 
     def begin(self, partials: Sequence[Partial | None]) -> None:
         """Start every lesson, or go on where it was; all of them at the same step."""
-        for place, (lesson, partial) in enumerate(zip(self.lessons, partials, strict=True)):
+        for index, (lesson, partial) in enumerate(zip(self.lessons, partials, strict=True)):
             if partial is None:
                 self.rows.append(self.first_row(lesson))
-                self.networks[place].rows[0] = self.rows[-1].numpy().copy()
+                self.networks[index].rows[0] = self.rows[-1].numpy().copy()
             else:
                 self.rows.append(torch.from_numpy(partial.theta.copy()))
-                self.networks[place], self.step_done = partial.network, partial.step
+                self.networks[index], self.step_done = partial.network, partial.step
 
     def training_step(self, batch: tuple[int, int], batch_idx: int) -> None:
         """One outer step of all lessons that have not ended."""
         step, _ = batch
         costs, gradients = self.look(step)
-        for place, lesson in enumerate(self.lessons):
-            if not self.ended[place]:
-                self._advance(place, lesson, costs[place], gradients[place], step)
+        for index, lesson in enumerate(self.lessons):
+            if not self.ended[index]:
+                self._advance(index, lesson, costs[index], gradients[index], step)
         self.step_done = step + 1
         if all(self.ended):
             self.trainer.should_stop = True
 
-    def _advance(self, place: int, lesson: LessonType, cost: Tensor, gradient: Tensor, step: int) -> None:
-        network = self.networks[place]
-        following = self.updated(lesson, self.rows[place], gradient)
+    def _advance(self, index: int, lesson: LessonType, cost: Tensor, gradient: Tensor, step: int) -> None:
+        network = self.networks[index]
+        following = self.updated(lesson, self.rows[index], gradient)
         if not (cost.isfinite() and gradient.isfinite().all()):
-            self._diverged(place, max(step - 1, 0))  # this row itself is what diverges
+            self._diverged(index, max(step - 1, 0))  # this row itself is what diverges
         elif not self.is_possible(following):
-            self._diverged(place, step)
+            self._diverged(index, step)
         else:
-            self.rows[place] = following
+            self.rows[index] = following
             network.losses = np.append(network.losses, float(cost))
             network.measured.setdefault(f"{lesson.KIND}/", {})[step] = float(cost)
             network.step = step + 1
             network.rows[step + 1] = following.numpy().copy()
-            self.ended[place] = step + 1 == lesson.outer_steps
+            self.ended[index] = step + 1 == lesson.outer_steps
 
-    def _diverged(self, place: int, good: int) -> None:
+    def _diverged(self, index: int, good: int) -> None:
         """End a lesson with its row after `good` outer steps, the last with which inner networks could be trained."""
-        network, self.ended[place] = self.networks[place], True
+        network, self.ended[index] = self.networks[index], True
         network.status, network.step = "diverged", good
-        network.measured.setdefault(f"{self.lessons[place].KIND}/", {})  # which says what kind of lesson it was
+        network.measured.setdefault(f"{self.lessons[index].KIND}/", {})  # which says what kind of lesson it was
         network.rows = {at: row for at, row in network.rows.items() if at <= good}
-        self.rows[place] = torch.from_numpy(network.rows[good].copy())
+        self.rows[index] = torch.from_numpy(network.rows[good].copy())
 
     def partials(self) -> list[Partial]:
         """Where every running lesson is, for the store."""
-        running = (place for place, ended in enumerate(self.ended) if not ended)
+        running = (index for index, ended in enumerate(self.ended) if not ended)
         return [
-            Partial(self.lessons[place].key, self.step_done, self.rows[place].numpy(), {}, self.networks[place])
-            for place in running
+            Partial(self.lessons[index].key, self.step_done, self.rows[index].numpy(), {}, self.networks[index])
+            for index in running
             if self.step_done
         ]
 

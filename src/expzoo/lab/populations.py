@@ -45,7 +45,10 @@ class Populations:
         self, resources: Resources, lookup: Lookup, share: tuple[int, int] = (0, 1), workers: Workers | None = None
     ) -> None:
         """`share` = (i, n) begins with the i-th of n parts of the work; `workers` are the processes of the others."""
-        self.resources, self.lookup, self.share, self.workers = resources, lookup, share, workers
+        self.resources = resources
+        self.lookup = lookup
+        self.share = share
+        self.workers = workers
 
     def train(self, missing: Mapping[str, Want], networks: Networks) -> None:
         """Add what is missing to `networks`: trained, or waited for where others train it. Interrupted by signals."""

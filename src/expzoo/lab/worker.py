@@ -68,8 +68,8 @@ def _trainer(settings: dict[str, Any]) -> Any:
     if settings["strategy"]:
         from expzoo.lab.shared_trainer import SoloTrainer
 
-        place = settings["strategy"], settings["index"], settings["total"], settings["partial_seconds"]
-        return SoloTrainer(root, accelerator, *place).train
+        options = settings["strategy"], settings["index"], settings["total"], settings["partial_seconds"]
+        return SoloTrainer(root, accelerator, *options).train
     store = Store(root, machine_class(accelerator))
     share = settings["index"], settings["total"]
     return Lab(store, accelerator=accelerator, partial_seconds=settings["partial_seconds"], share=share).obtain

@@ -202,10 +202,10 @@ def pictures(folder: Path) -> Iterator[Picture]:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(index, list) or len(index) > MAX_FIGURES:
         raise ValueError(f"{path} is not a list of at most {MAX_FIGURES} figures")
-    for place, entry in enumerate(index):
+    for number, entry in enumerate(index):
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ValueError(f"{path}: figure {place} has the name {name!r}; it must be a plain file name")
+            raise ValueError(f"{path}: figure {number} has the name {name!r}; it must be a plain file name")
         parts = {ending: _read_if_there(folder / f"{name}.{ending}") for ending in ("svg", "png", "csv")}
         yield Picture(
             name=name,

@@ -31,17 +31,17 @@ def draw(verdict: Verdict, scale: tuple[float, float]) -> Markup:
     """The verdict's numbers on the scale; nothing if no effect was measured."""
     low, high = scale
 
-    def place(number: float) -> float:
+    def x_of(number: float) -> float:
         return round(_MARGIN + (_WIDTH - 2 * _MARGIN) * (number - low) / (high - low), 2)
 
     if math.isnan(verdict.effect):
         return Markup("")
     middle = _HEIGHT / 2
-    parts = [_STROKE.format("zero", place(0), place(0), 1, _HEIGHT - 1)]
-    parts += [_STROKE.format("least", place(end), place(end), 3, _HEIGHT - 3) for end in wording.thresholds(verdict)]
+    parts = [_STROKE.format("zero", x_of(0), x_of(0), 1, _HEIGHT - 1)]
+    parts += [_STROKE.format("least", x_of(end), x_of(end), 3, _HEIGHT - 3) for end in wording.thresholds(verdict)]
     if wording.has_interval(verdict):
-        parts.append(_STROKE.format("bar", *map(place, verdict.interval), middle, middle))
-    parts.append(mark(verdict.verdict, place(verdict.effect), middle, 5))
+        parts.append(_STROKE.format("bar", *map(x_of, verdict.interval), middle, middle))
+    parts.append(mark(verdict.verdict, x_of(verdict.effect), middle, 5))
     said = f"{wording.effect(verdict)}, interval {wording.interval(verdict)}"
     return _PICTURE.format(_WIDTH, _HEIGHT, said, Markup("").join(parts))
 

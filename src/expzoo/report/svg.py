@@ -30,7 +30,10 @@ _DOCTYPE = re.compile(r"<!DOCTYPE[^<>\[\]]*>")
 
 
 class Series(TypedDict):
-    """One series of a panel; a point is its place on the picture, its name, its value and the ends of its interval."""
+    """One series of a panel.
+
+    A point is its position on the picture, its name, its value and the ends of its interval.
+    """
 
     label: str
     colour: str

@@ -67,8 +67,8 @@ class Comparison:
         """Of a recorded sweep, or of all finished runs in a folder; BadInput if there are fewer than two."""
         recorded = (folder / sweep_record.RECORD).is_file()
         found = sweep_record.read(folder) if recorded else []
-        places = [job.directory for job in found] or sorted(path.parent for path in folder.glob("*/manifest.json"))
-        runs = tuple(Run.read(place) for place in places if sweep_record.is_done(place))
+        directories = [job.directory for job in found] or sorted(path.parent for path in folder.glob("*/manifest.json"))
+        runs = tuple(Run.read(directory) for directory in directories if sweep_record.is_done(directory))
         if len(runs) < 2:
             raise BadInput(f"{folder} holds {len(runs)} finished runs: a comparison needs two")
         named = _named(found)
@@ -102,7 +102,7 @@ class Comparison:
     def measured(self) -> pl.DataFrame:
         """Mean and 95 % interval over seeds of everything measured at the end: one row a setting and series.
 
-        Columns: setting (its place in `settings`), analysis, metric, split, series, mean, low, high, n.
+        Columns: setting (its index in `settings`), analysis, metric, split, series, mean, low, high, n.
         """
         import polars as pl
 

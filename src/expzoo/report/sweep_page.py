@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expzoo.report import figures, page
-from expzoo.report.figures.sweep import MOST_SERIES, Point, Surface, draw
+from expzoo.report.figures.sweep import MOST_SERIES, Surface, SurfacePoint, draw
 from expzoo.report.model import pictures
 from expzoo.report.sweep_model import Comparison, Run, Setting
 from expzoo.science import wording
@@ -86,9 +86,9 @@ def surfaces(comparison: Comparison) -> Iterator[Surface]:
     for (analysis, metric, split), own in comparison.measured.group_by(
         ["analysis", "metric", "split"], maintain_order=True
     ):
-        series: dict[str, dict[Setting, Point]] = {}
+        series: dict[str, dict[Setting, SurfacePoint]] = {}
         for row in own.iter_rows(named=True):
-            point = Point(row["mean"], row["low"], row["high"], row["n"])
+            point = SurfacePoint(row["mean"], row["low"], row["high"], row["n"])
             series.setdefault(row["series"], {})[comparison.settings[row["setting"]]] = point
         if len(series) <= MOST_SERIES:
             title = f"{analysis.replace('_', ' ')}: {metric} at the end" + (f", {split} data" if split else "")
@@ -96,15 +96,15 @@ def surfaces(comparison: Comparison) -> Iterator[Surface]:
             yield Surface(_file_name(f"{analysis}-{metric}-{split}"), title, unit, comparison.axes, series)
 
 
-def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Iterator[tuple[Setting, Point]]:
+def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Iterator[tuple[Setting, SurfacePoint]]:
     """A claim's effect at each setting; where several runs replicate one, their mean with Student's interval."""
     for setting in comparison.settings:
         own = [v for run, v in judged if comparison.setting(run) == setting and np.isfinite(v.effect)]
         if len(own) == 1:
-            yield setting, Point(own[0].effect, *own[0].interval, own[0].n)
+            yield setting, SurfacePoint(own[0].effect, *own[0].interval, own[0].n)
         elif own:
             mean, low, high = (float(number) for number in mean_interval([verdict.effect for verdict in own]))
-            yield setting, Point(mean, low, high, len(own))
+            yield setting, SurfacePoint(mean, low, high, len(own))
 
 
 def _jobs(comparison: Comparison) -> _Table:
@@ -116,8 +116,8 @@ def _jobs(comparison: Comparison) -> _Table:
         cells = [
             f"{wording.effect(own[c])} {wording.interval(own[c])} {own[c].verdict}" if c in own else "-" for c in claims
         ]
-        place = os.path.relpath(run.directory, comparison.folder.resolve())
-        rows.append([*(_short(run.values.get(key)) for key in comparison.keys), *cells, place])
+        path = os.path.relpath(run.directory, comparison.folder.resolve())
+        rows.append([*(_short(run.values.get(key)) for key in comparison.keys), *cells, path])
     return _Table([*comparison.keys, *claims, "run"], rows[:MAX_ROWS], len(rows))
 
 
@@ -126,9 +126,9 @@ def _spelled(comparison: Comparison) -> pl.DataFrame:
     import polars as pl
 
     table = comparison.measured
-    places = table["setting"].to_list()
+    indices = table["setting"].to_list()
     spelled = [
-        pl.Series(key, [_short(comparison.settings[place][axis]) for place in places], dtype=pl.String)
+        pl.Series(key, [_short(comparison.settings[index][axis]) for index in indices], dtype=pl.String)
         for axis, key in enumerate(comparison.axes)
     ]
     return pl.DataFrame([*spelled, *table.drop("setting").get_columns()])

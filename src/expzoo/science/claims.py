@@ -185,8 +185,8 @@ def decide_all(
     plain = [_condition(claim, name, measure, claim.level, dropped) for name, measure in measures.items()]
     refuted = [verdict for verdict in strict if verdict.verdict == "not supported"]
     unsettled = [
-        strict[place] if verdict.verdict == "not supported" else verdict
-        for place, verdict in enumerate(plain)
+        strict[index] if verdict.verdict == "not supported" else verdict
+        for index, verdict in enumerate(plain)
         if verdict.verdict != "supported"
     ]
     shown = min(refuted or unsettled or plain, key=lambda verdict: _clearance(claim, verdict))

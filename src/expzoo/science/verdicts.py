@@ -97,11 +97,11 @@ def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:
     if not isinstance(objects, list):
         raise ValueError(f"{file}: {short(objects)} is not a list of verdicts")
     verdicts = []
-    for place, data in enumerate(objects):
+    for index, data in enumerate(objects):
         try:
             verdicts.append(Verdict.from_json(data))
         except ValueError as error:
-            raise ValueError(f"{file}: verdict {place}: {error}") from error
+            raise ValueError(f"{file}: verdict {index}: {error}") from error
     return verdicts
 
 

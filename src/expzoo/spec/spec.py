@@ -157,7 +157,7 @@ class Permuted(Recipe):
 
 
 Init = Fresh | Rewind | Known | SignFlip
-KINDS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
+COMPONENTS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
 Mask = Magnitude | RandomMask | Permuted
 
 
@@ -197,7 +197,7 @@ class Spec:
             from omegaconf import OmegaConf
 
             config = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
-        kinds = [*KINDS, *(kind for kind, nothing in NOTHING.items() if config[kind]["name"] != nothing)]
+        kinds = [*COMPONENTS, *(kind for kind, nothing in NOTHING.items() if config[kind]["name"] != nothing)]
         parts: dict[str, Any] = {kind: Component.from_config(kind, config[kind]) for kind in kinds}
         return cls(seed=seed, **parts)
 

@@ -1,4 +1,4 @@
-"""Random numbers as a function of (seed, purpose, counter): never of a global generator or of a row's place.
+"""Random numbers as a function of (seed, purpose, counter): never of a global generator or of a row's index.
 
 Philox4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") through NumPy's raw words, the layer
 whose stream NumPy keeps stable (NEP 19); everything above the words is written here, so that it stays stable too.
@@ -13,7 +13,10 @@ Part = int | str
 
 
 def stable_hash(*parts: Part) -> int:
-    """A 63-bit number that depends on every part, its type and its place. Source: sha256 of a length-prefixed text."""
+    """A 63-bit number that depends on every part, its type and its position.
+
+    Source: sha256 of a length-prefixed text.
+    """
     text = "".join(f"{type(part).__name__}:{len(str(part))}:{part};" for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
 
@@ -33,7 +36,8 @@ def words(seed: int, purpose: str, counter: int | Sequence[int], count: int) -> 
 def stream_words(seed: int, purpose: str, start: int, count: int) -> np.ndarray:
     """Words start..start+count-1 of one endless stream, shape (count,), uint64; `start` must be a multiple of 4.
 
-    The cipher's own counter is set to the start, so that a word depends on its place alone, not on where a call begins.
+    The cipher's own counter is set to the start, so that a word depends on its position alone, not
+    on where a call begins.
     """
     if start % 4 or start < 0:
         raise ValueError(f"a stream of words is entered at a multiple of 4 of at least 0, not at {start}")
@@ -47,14 +51,14 @@ def uniforms(seed: int, purpose: str, counter: int | Sequence[int], count: int) 
 
 
 def permutation(seed: int, purpose: str, counter: int | Sequence[int], count: int) -> np.ndarray:
-    """A permutation of range(count), shape (count,), int64: the order of random words, ties by their places.
+    """A permutation of range(count), shape (count,), int64: the order of random words, ties by their indices.
 
-    The place stands in a word's last bits, so that a plain sort, which NumPy vectorises, takes it along.
+    The index stands in a word's last bits, so that a plain sort, which NumPy vectorises, takes it along.
     """
-    places = np.uint64((1 << max(count - 1, 0).bit_length()) - 1)
-    ordered = words(seed, purpose, counter, count) & ~places | np.arange(count, dtype=np.uint64)
+    low_bits = np.uint64((1 << max(count - 1, 0).bit_length()) - 1)
+    ordered = words(seed, purpose, counter, count) & ~low_bits | np.arange(count, dtype=np.uint64)
     ordered.sort()
-    return (ordered & places).astype(np.int64)
+    return (ordered & low_bits).astype(np.int64)
 
 
 def integers(seed: int, purpose: str, counter: int | Sequence[int], count: int, high: int) -> np.ndarray:

@@ -59,14 +59,14 @@ class Curves:
 
         def distance(chosen: Float[np.ndarray, "seeds 2 sizes"]) -> float:
             train, test = chosen.mean(0)
-            place = threshold(train)
-            return between(logs, peak(test, window(train)[0])) - between(logs, place)
+            crossing = threshold(train)
+            return between(logs, peak(test, window(train)[0])) - between(logs, crossing)
 
         return partial(bca, self.stacked(), distance, draws=DRAWS)
 
 
 def window(train: Float[np.ndarray, " sizes"]) -> tuple[int, int]:
-    """The places of the last size that is not fitted and of the first that is, from training errors in %.
+    """The indices of the last size that is not fitted and of the first that is, from training errors in %.
 
     If none or the first is fitted, the nearest two sizes.
     """
@@ -77,25 +77,25 @@ def window(train: Float[np.ndarray, " sizes"]) -> tuple[int, int]:
 
 
 def threshold(train: Float[np.ndarray, " sizes"]) -> float:
-    """The place, between those of the window, at which the training error crosses what counts as fitted."""
+    """The position, between those of the window, at which the training error crosses what counts as fitted."""
     low, high = window(train)
     if not train[low] > FITTED >= train[high]:
         return float(high if train[high] > FITTED else low)
     return low + float((train[low] - FITTED) / (train[low] - train[high]))
 
 
-def between(values: Float[np.ndarray, " sizes"], place: float) -> float:
-    """The value at a place that need not be whole, by linear interpolation."""
-    return float(np.interp(place, np.arange(len(values)), values))
+def between(values: Float[np.ndarray, " sizes"], position: float) -> float:
+    """The value at a position that need not be whole, by linear interpolation."""
+    return float(np.interp(position, np.arange(len(values)), values))
 
 
 def first_minimum(test: Float[np.ndarray, " sizes"], low: int) -> int:
-    """The place of the lowest test value at sizes below the threshold window, whose first place is `low`."""
+    """The index of the lowest test value at sizes below the threshold window, whose first index is `low`."""
     return int(np.argmin(test[: max(low, 1)]))
 
 
 def peak(test: Float[np.ndarray, " sizes"], low: int) -> float:
-    """The place of the highest test value beyond the first minimum, by a parabola through it and its neighbours."""
+    """The position of the highest test value beyond the first minimum, by a parabola through it and its neighbours."""
     start = first_minimum(test, low)
     top = start + int(np.argmax(test[start:]))
     if not 0 < top < len(test) - 1:

@@ -76,10 +76,10 @@ class Grid:
 
     def rows(self, setting: Setting, networks: Sequence[Trained]) -> list[dict[str, Any]]:
         """Accuracy, NLL and CNLL of every ensemble, from the networks of `request` in their order."""
-        predictions, found, place = _Remembered(), [], 0
+        predictions, found, first = _Remembered(), [], 0
         for seed, budget, part, arm, members in self._cells(setting):
-            own = networks[place : place + len(members)]
-            place += len(members)
+            own = networks[first : first + len(members)]
+            first += len(members)
             common = {"seed": seed, "arm": arm, "budget": budget, "parts": part, "split": "test", "step": own[0].step}
             common |= {"width": own[0].spec.model["width"], "key": ensembles.key_of([network.key for network in own])}
             values = predictions.scores(own)

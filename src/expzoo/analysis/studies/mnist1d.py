@@ -40,7 +40,7 @@ _DRAWINGS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class SignalRecipe:
     """The package's arguments, by its names, except for the seed and the split."""
 
     num_samples: int
@@ -96,7 +96,7 @@ def templates() -> Float[np.ndarray, "10 12"]:
     return x / 6.0
 
 
-def generate(recipe: Recipe, seed: int, positions: Int[np.ndarray, " positions"] | None = None) -> Signals:
+def generate(recipe: SignalRecipe, seed: int, positions: Int[np.ndarray, " positions"] | None = None) -> Signals:
     """The examples of `seed` (modulo 2**32) in the package's order, before they are standardised.
 
     With `shuffle_seq` the positions have the order given, or else one of this seed's own.
@@ -115,7 +115,7 @@ def generate(recipe: Recipe, seed: int, positions: Int[np.ndarray, " positions"]
 
 
 def _examples(
-    recipe: Recipe, template: Float[np.ndarray, " 12"], count: int, stream: np.random.RandomState
+    recipe: SignalRecipe, template: Float[np.ndarray, " 12"], count: int, stream: np.random.RandomState
 ) -> Float[np.ndarray, "count positions"]:
     """`count` examples of one class, the next ones of the stream."""
     length = recipe.dilated_length
@@ -131,7 +131,7 @@ def _examples(
 
 
 def _numbers(
-    recipe: Recipe, count: int, stream: np.random.RandomState
+    recipe: SignalRecipe, count: int, stream: np.random.RandomState
 ) -> tuple[Float[np.ndarray, "count 3"], Int[np.ndarray, " count"], Float[np.ndarray, "count 2 length"]]:
     """The random numbers of `count` examples, in the package's order within each.
 
@@ -165,13 +165,13 @@ def _dilated(
 
 
 def _sampled(x: Float[np.ndarray, "n positions"], length: int) -> Float[np.ndarray, "n length"]:
-    """Each row of x linearly interpolated at `length` even places, with the roundings of np.interp."""
+    """Each row of x linearly interpolated at `length` even positions, with the roundings of np.interp."""
     have, want = np.linspace(0, 1, x.shape[1]), np.linspace(0, 1, length)
-    place = np.searchsorted(have, want, side="right") - 1
-    left = np.minimum(place, len(have) - 2)
+    index = np.searchsorted(have, want, side="right") - 1
+    left = np.minimum(index, len(have) - 2)
     x_left = x[:, left]
     slope = (x[:, left + 1] - x_left) / (have[left + 1] - have[left])
     sampled = slope * (want - have[left]) + x_left
-    exact = have[place] == want
-    sampled[:, exact] = x[:, place[exact]]
+    exact = have[index] == want
+    sampled[:, exact] = x[:, index[exact]]
     return sampled

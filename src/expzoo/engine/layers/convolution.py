@@ -53,8 +53,8 @@ def fold_calls(columns: Tensor, windows: Sequence[int], batch: int, *, out: Tens
         if not taps:
             calls.append(elements.zero_)
         for index, (tap, inside, positions) in enumerate(taps):
-            place, values = elements[:, :, *inside], source[:, :, tap][:, :, *positions]
-            calls.append(partial(place.add_ if index else place.copy_, values))
+            sums, values = elements[:, :, *inside], source[:, :, tap][:, :, *positions]
+            calls.append(partial(sums.add_ if index else sums.copy_, values))
             if index == 0:
                 calls += [elements[:, :, *gap].zero_ for gap in outside(inside, size)]
     return calls
@@ -65,8 +65,8 @@ def unfold(images: Tensor, windows: Sequence[int]) -> Tensor:
     """(members, batch, channels, *image) -> (members, channels * taps, windows * batch)."""
     geometry = Windows.unpack(windows)
     members, batch, channels = images.shape[:3]
-    rows, places = torch.Size(geometry.kernel).numel(), torch.Size(geometry.positions).numel()
-    out = images.new_empty(members, channels * rows, places * batch)
+    rows, columns = torch.Size(geometry.kernel).numel(), torch.Size(geometry.positions).numel()
+    out = images.new_empty(members, channels * rows, columns * batch)
     run(unfold_calls(images, windows, out=out))
     return out
 

@@ -94,9 +94,9 @@ def recurrent(
 def _windows(images: Tensor, axis: int, size: int, step: int, apart: int) -> Tensor:
     """The windows along an axis; their elements are one more axis, the last."""
     starts = torch.arange(0, images.shape[axis] - apart * (size - 1), step)
-    places = starts.unsqueeze(1) + apart * torch.arange(size)
-    chosen = images.index_select(axis, places.flatten().to(images.device))
-    return chosen.unflatten(axis, places.shape).movedim(axis + 1, -1)
+    indices = starts.unsqueeze(1) + apart * torch.arange(size)
+    chosen = images.index_select(axis, indices.flatten().to(images.device))
+    return chosen.unflatten(axis, indices.shape).movedim(axis + 1, -1)
 
 
 def max_pool(

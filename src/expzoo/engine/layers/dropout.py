@@ -38,10 +38,10 @@ def keep_calls(counters: Counters, p: float, call: int, *, out: Tensor) -> list[
 
 def _draw(counters: Counters, p: float, call: int, out: Tensor) -> None:
     count, threshold = out[0].numel(), round(p * 2**32)
-    for seed, place in zip(counters.seeds, out, strict=True):
+    for seed, member in zip(counters.seeds, out, strict=True):
         drawn = randomness.words(seed, "dropout", (counters.step, call), -(-count // 2)).view(np.uint32)[:count]
-        kept = torch.from_numpy(drawn >= threshold).view(place.shape)
-        place.copy_(kept).mul_(1 / (1 - p) if p < 1 else 0)
+        kept = torch.from_numpy(drawn >= threshold).view(member.shape)
+        member.copy_(kept).mul_(1 / (1 - p) if p < 1 else 0)
 
 
 def dropout(x: Tensor, p: float, *, call: int, by_channel: bool = False) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from expzoo.engine.layers.pixels import is_by_pixel, is_laid, normalise
+from expzoo.engine.layers.pixels import is_by_pixel, normalise, stands_for_interleaved
 from expzoo.engine.members.crowd import Unadoptable
 
 
@@ -86,7 +86,7 @@ def batch_norm(
     """As torch.nn.functional.batch_norm, of (batch, channels, ...)."""
     if training and x.numel() == x.shape[1]:
         raise ValueError(f"batch normalisation needs more than one value for each channel, not inputs {tuple(x.shape)}")
-    by_pixel = is_by_pixel(x) or is_laid(x)
+    by_pixel = is_by_pixel(x) or stands_for_interleaved(x)
     if training and running_mean is None and by_pixel and (weight is None) == (bias is None):
         return normalise(x, weight, bias, eps)
     axes = (0, *range(2, x.dim())) if training else None

@@ -1,19 +1,19 @@
-"""Kernels for images whose channels lie innermost: torch's own, once for all members that lie beside one another.
+"""Kernels for images whose channels lie innermost: torch's own, once for all interleaved members.
 
-A narrow network has few channels: a pixel of one fills no vector of the processor, a pixel of a whole crowd does. Where
-members do not lie so they are normalised and pooled one after the other.
+A narrow network has few channels: a pixel of one fills no vector of the processor, a pixel of a
+whole crowd does. Members that are not interleaved are normalised and pooled one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from expzoo.engine.members.memory import beside_layout, lies_beside, pixels_of_all, room_beside
+from expzoo.engine.members.memory import are_interleaved_images, interleaved_layout, interleaved_room, pixels_of_all
 
 if TYPE_CHECKING:
     from expzoo.engine.members.crowd import Call
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 aten = torch.ops.aten
 
 
-def empty_beside(one: Tensor, members: int) -> Tensor:
-    """Zeros for the images of all members, each like `one`, beside one another."""
-    shape, stride = beside_layout(one, members)
-    room = torch.zeros(one.numel() * room_beside(members), dtype=one.dtype, device=one.device)
+def empty_interleaved(one: Tensor, members: int) -> Tensor:
+    """Zeros for the images of all members, each like `one`, interleaved."""
+    shape, stride = interleaved_layout(one, members)
+    room = torch.zeros(one.numel() * interleaved_room(members), dtype=one.dtype, device=one.device)
     return room.as_strided(shape, stride)
 
 
-def _beside(value: Tensor, calls: list[Call]) -> Tensor:
-    """All members' images as one of many channels; if they do not lie so, `calls` lay them first."""
-    if not lies_beside(value):
-        turned = empty_beside(value[0], len(value))
+def _interleaved(value: Tensor, calls: list[Call]) -> Tensor:
+    """All members' images as one of many channels; if they are not interleaved, `calls` do it first."""
+    if not are_interleaved_images(value):
+        turned = empty_interleaved(value[0], len(value))
         calls.append(partial(turned.copy_, value))
         value = turned
     return pixels_of_all(value)
@@ -39,45 +39,68 @@ def _beside(value: Tensor, calls: list[Call]) -> Tensor:
 
 def _gathered(value: Tensor, calls: list[Call]) -> Tensor:
     """(members, n, ...) -> (room * n, ...): one axis for what belongs to the channels of all members."""
-    whole = value.new_zeros(room_beside(len(value)), *value.shape[1:])
+    whole = value.new_zeros(interleaved_room(len(value)), *value.shape[1:])
     calls.append(partial(whole[: len(value)].copy_, value))
     return whole.flatten(0, 1)
 
 
 def _of_members(whole: Tensor, members: int) -> Tensor:
     """The inverse of `_gathered`, a view."""
-    return whole.unflatten(0, (room_beside(members), -1))[:members]
+    return whole.unflatten(0, (interleaved_room(members), -1))[:members]
 
 
 def _store(compute: Callable[[], Tensor], out: Tensor) -> Call:
     """A call that lays one image of many channels out as the members' images."""
-    if lies_beside(out):
+    if are_interleaved_images(out):
         whole = pixels_of_all(out)
         return lambda: whole.copy_(compute())
     return lambda: out.copy_(_of_members(compute().movedim(1, 0), len(out)).movedim(1, 2))
 
 
-def beside_calls(images: Tensor, *, out: Tensor) -> list[Call]:
-    """Calls that lay the members' images beside one another, and zeros where there is room for more."""
-    calls: list[Call] = [] if room_beside(len(images)) == len(images) else [pixels_of_all(out).zero_]
+def interleave_calls(images: Tensor, *, out: Tensor) -> list[Call]:
+    """Calls that interleave the members' images, with zeros where there is room for more."""
+    calls: list[Call] = [] if interleaved_room(len(images)) == len(images) else [pixels_of_all(out).zero_]
     pairs = list(zip(out, images, strict=True))
     if not images[0].is_contiguous(memory_format=torch.channels_last):  # one copy would jump from channel to channel
         pairs = [(to[:, c], one[:, c]) for to, one in pairs for c in range(images.shape[2])]
     return [*calls, *(partial(to.copy_, one) for to, one in pairs)]
 
 
-# Convolution; `geometry` is stride, padding and dilation, two numbers each.
+class Geometry(NamedTuple):
+    """How a kernel slides over an image, two numbers each; flat, as the schema of an operation has it, when packed."""
+
+    kernel: list[int]
+    stride: list[int]
+    padding: list[int]
+    dilation: list[int]
+
+    @classmethod
+    def unpack(cls, numbers: Sequence[int]) -> Geometry:
+        """The inverse of `pack`."""
+        return cls(*(list(numbers[start : start + 2]) for start in range(0, 8, 2)))
+
+    def pack(self) -> list[int]:
+        """As one list of numbers, which an operation of torch can take."""
+        return [*self.kernel, *self.stride, *self.padding, *self.dilation]
+
+    def positions(self, size: Sequence[int]) -> list[int]:
+        """How many windows there are along each axis of an image of this size."""
+        axes = zip(size, *self, strict=True)
+        return [(n + 2 * pad - d * (k - 1) - 1) // s + 1 for n, k, s, pad, d in axes]
+
+
+# Convolution.
 
 
 def _options(geometry: Sequence[int], members: int) -> tuple[Any, ...]:
-    numbers = list(geometry)
-    return None, numbers[:2], numbers[2:4], numbers[4:], False, [0, 0], room_beside(members)
+    _, stride, padding, dilation = Geometry.unpack(geometry)
+    return None, stride, padding, dilation, False, [0, 0], interleaved_room(members)
 
 
 def convolution_calls(images: Tensor, weight: Tensor, geometry: Sequence[int], *, out: Tensor) -> list[Call]:
     """Calls that convolve each member's images (batch, channels, ...) with its filters (filters, channels, ...)."""
     calls: list[Call] = []
-    x, taps = _beside(images, calls), _gathered(weight, calls)
+    x, taps = _interleaved(images, calls), _gathered(weight, calls)
     no_bias, stride, padding, *rest = _options(geometry, len(images))
     compute = partial(aten.convolution.default, x, taps, no_bias, stride, padding, *rest)
     return [*calls, _store(compute, out)]
@@ -87,7 +110,15 @@ def _gradient(which: int, calls: list[Call], *of: Any) -> Callable[[], Tensor]:
     """The gradient of a convolution by its images, which = 0, or by its weights, which = 1."""
     images, grad, weight, geometry = of
     no_bias, stride, padding, dilation, *rest = _options(geometry, len(images))
-    fixed = (_beside(grad, calls), _beside(images, calls), _gathered(weight, calls), no_bias, stride, padding, dilation)
+    fixed = (
+        _interleaved(grad, calls),
+        _interleaved(images, calls),
+        _gathered(weight, calls),
+        no_bias,
+        stride,
+        padding,
+        dilation,
+    )
     wanted = [which == 0, which == 1, False]
     return lambda: aten.convolution_backward.default(*fixed, *rest, wanted)[which]
 
@@ -126,7 +157,7 @@ def norm_calls(
 ) -> list[Call]:
     """Calls for the normalised images, their means and inverse deviations (members, channels)."""
     members, fixed = len(images), (None, None, True, 0.0, eps)
-    if not lies_beside(images):
+    if not are_interleaved_images(images):
         affine = _of_each(weight, members), _of_each(bias, members)
         return [
             partial(aten.native_batch_norm.out, x, w, b, *fixed, out=y, save_mean=mean, save_invstd=scale)
@@ -138,7 +169,7 @@ def norm_calls(
     x = pixels_of_all(images)
     calls.append(partial(aten.native_batch_norm.out, x, w, b, *fixed, out=y, save_mean=mean, save_invstd=scale))
     kept = zip(out[1:], (mean, scale), strict=True)
-    return [*calls, *(partial(place.copy_, _of_members(value, members)) for place, value in kept)]
+    return [*calls, *(partial(target.copy_, _of_members(value, members)) for target, value in kept)]
 
 
 def norm_gradient_calls(
@@ -158,17 +189,17 @@ def norm_gradient_calls(
     members, fixed = len(images), (True, eps, [True, weight is not None, weight is not None])
     operation = aten.native_batch_norm_backward.default
 
-    def of_member(place: int, w: Tensor | None) -> None:
-        x, g = _pixels(images[place]), _pixels(grad[place])
-        results = operation(g, x, w, None, None, mean[place], scale[place], *fixed)
+    def of_member(index: int, w: Tensor | None) -> None:
+        x, g = _pixels(images[index]), _pixels(grad[index])
+        results = operation(g, x, w, None, None, mean[index], scale[index], *fixed)
         for result, target in zip(results, out, strict=True):
             if result is not None:
-                target[place].copy_(result)
+                target[index].copy_(result)
 
-    if not lies_beside(images) or room_beside(images.shape[2]) != images.shape[2]:
-        return [partial(of_member, place, w) for place, w in enumerate(_of_each(weight, members))]
+    if not are_interleaved_images(images) or interleaved_room(images.shape[2]) != images.shape[2]:
+        return [partial(of_member, index, w) for index, w in enumerate(_of_each(weight, members))]
     calls: list[Call] = []
-    g, x = _beside(grad, calls), pixels_of_all(images)
+    g, x = _interleaved(grad, calls), pixels_of_all(images)
     w, m, s = (None if value is None else _gathered(value, calls) for value in (weight, mean, scale))
 
     def of_all() -> None:
@@ -181,41 +212,40 @@ def norm_gradient_calls(
     return [*calls, of_all]
 
 
-# Pooling; `geometry` is kernel, stride, padding and dilation, two numbers each.
+# Pooling.
 
 
 def _window(geometry: Sequence[int]) -> tuple[Any, ...]:
-    numbers = list(geometry)
-    return numbers[:2], numbers[2:4], numbers[4:6], numbers[6:], False
+    return *Geometry.unpack(geometry), False
 
 
 def _as_images(*values: Tensor) -> list[tuple[Tensor, ...]]:
     """What one call of a kernel takes: all members as one image of many channels, or one member each."""
-    if all(map(lies_beside, values)):
+    if all(map(are_interleaved_images, values)):
         return [tuple(map(pixels_of_all, values))]
     return list(zip(*values, strict=True))
 
 
 def largest_calls(images: Tensor, geometry: Sequence[int], *, out: tuple[Tensor, Tensor]) -> list[Call]:
-    """Calls for each window's largest element, and its place in the image."""
+    """Calls for each window's largest element, and its index in the image."""
     operation = aten.max_pool2d_with_indices.out
     return [
-        partial(operation, x, *_window(geometry), out=largest, indices=places)
-        for x, largest, places in _as_images(images, *out)
+        partial(operation, x, *_window(geometry), out=largest, indices=indices)
+        for x, largest, indices in _as_images(images, *out)
     ]
 
 
 def to_largest_calls(
-    images: Tensor, grad: Tensor, places: Tensor, geometry: Sequence[int], *, out: Tensor
+    images: Tensor, grad: Tensor, indices: Tensor, geometry: Sequence[int], *, out: Tensor
 ) -> list[Call]:
     """Calls for the gradient of `largest_calls` by the images."""
     calls: list[Call] = []
-    if lies_beside(images) and not lies_beside(grad):
-        turned = empty_beside(grad[0], len(grad))
+    if are_interleaved_images(images) and not are_interleaved_images(grad):
+        turned = empty_interleaved(grad[0], len(grad))
         calls.append(partial(turned.copy_, grad))
         grad = turned
     operation = aten.max_pool2d_with_indices_backward.grad_input
     return calls + [
-        partial(operation, g, x, *_window(geometry), at, grad_input=result)
-        for x, g, at, result in _as_images(images, grad, places, out)
+        partial(operation, g, x, *_window(geometry), index, grad_input=result)
+        for x, g, index, result in _as_images(images, grad, indices, out)
     ]

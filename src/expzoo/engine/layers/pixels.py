@@ -1,7 +1,8 @@
 """Layers of images whose channels lie innermost, as functions that a crowd can run; differentiable once.
 
-The first convolution of narrow images lays the members beside one another (`memory.beside_layout`), and one grouped
-convolution, one normalisation and one pooling serve them all, until an operation is met that knows nothing of this.
+The first convolution of narrow images interleaves the members (`memory.interleaved_layout`), and one
+grouped convolution, one normalisation and one pooling serve them all, until an operation is met
+that knows nothing of this.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.layers import pixel_kernels as kernels
-from expzoo.engine.members.crowd import BESIDE, KERNELS, Last, Linear, join_members, run
-from expzoo.engine.members.memory import lies_beside
+from expzoo.engine.layers.pixel_kernels import Geometry
+from expzoo.engine.members.crowd import INTERLEAVED, KERNELS, Last, Linear, join_members, run
+from expzoo.engine.members.memory import are_interleaved_images
 
 if TYPE_CHECKING:
     from expzoo.engine.layers.windows import Windows
 
-FIRST = 4, 8  # channels and filters up to which a convolution lays members beside one another (LOG.md)
+FIRST = 4, 8  # channels and filters up to which a convolution interleaves members (LOG.md)
 LATER = 32, 64  # and those up to which they stay so
 
 
@@ -28,8 +30,8 @@ def is_by_pixel(images: Tensor) -> bool:
     return images.dim() == 4 and images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last)
 
 
-def is_laid(images: Tensor) -> bool:
-    """Whether (batch, channels, height, width) of one network stand for images of a crowd beside one another.
+def stands_for_interleaved(images: Tensor) -> bool:
+    """Whether (batch, channels, height, width) of one network stand for interleaved images of a crowd.
 
     While a network is traced, those have the batch inside, (height, width, batch, channels), which pointwise
     operations keep.
@@ -40,7 +42,7 @@ def is_laid(images: Tensor) -> bool:
 
 def is_narrow(images: Tensor, weight: Tensor) -> bool:
     """Whether one grouped convolution of these serves a crowd best: (batch, channels, ...) and (filters, ...)."""
-    channels, filters = LATER if is_laid(images) else FIRST
+    channels, filters = LATER if stands_for_interleaved(images) else FIRST
     return images.shape[1] <= channels and weight.shape[0] <= filters
 
 
@@ -50,19 +52,13 @@ def is_narrow(images: Tensor, weight: Tensor) -> bool:
 def _empty(shape: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """New memory (members, batch, channels, height, width) in the order of each member of `like`."""
     members, batch, channels, height, width = shape
-    if is_laid(like[0]):
+    if stands_for_interleaved(like[0]):
         return like.new_empty(members, height, width, batch, channels, dtype=dtype).permute(0, 3, 4, 1, 2)
     return like.new_empty(members, batch, height, width, channels, dtype=dtype).permute(0, 1, 4, 2, 3)
 
 
-def _places(size: Sequence[int], kernel: Sequence[int], geometry: Sequence[int]) -> list[int]:
-    """How many windows there are along each axis."""
-    axes = zip(size, kernel, *zip(*[iter(geometry)] * 2, strict=True), strict=True)
-    return [(n + 2 * pad - d * (k - 1) - 1) // s + 1 for n, k, s, pad, d in axes]
-
-
-@torch.library.custom_op("expzoo::lay_beside", mutates_args=())
-def lay_beside(images: Tensor) -> Tensor:
+@torch.library.custom_op("expzoo::interleave", mutates_args=())
+def interleave(images: Tensor) -> Tensor:
     """(members, batch, channels, height, width), the same, in another order in memory."""
     members, batch, channels, height, width = images.shape
     return images.new_empty(members, height, width, batch, channels).permute(0, 3, 4, 1, 2).copy_(images)
@@ -71,8 +67,8 @@ def lay_beside(images: Tensor) -> Tensor:
 @torch.library.custom_op("expzoo::pixel_convolution", mutates_args=())
 def pixel_convolution(images: Tensor, weight: Tensor, geometry: Sequence[int]) -> Tensor:
     """(members, batch, channels, height, width) by (members, filters, channels, ...) of the kernel."""
-    places = _places(images.shape[3:], weight.shape[3:], geometry)
-    out = _empty((*images.shape[:2], weight.shape[1], *places), images)
+    positions = Geometry.unpack(geometry).positions(images.shape[3:])
+    out = _empty((*images.shape[:2], weight.shape[1], *positions), images)
     run(kernels.convolution_calls(images, weight, geometry, out=out))
     return out
 
@@ -114,34 +110,34 @@ def pixel_norm_gradient(
 
 @torch.library.custom_op("expzoo::pixel_largest", mutates_args=())
 def pixel_largest(images: Tensor, geometry: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """(members, batch, channels, height, width) -> each window's largest element, and its place in the image."""
-    shape = (*images.shape[:3], *_places(images.shape[3:], geometry[:2], geometry[2:]))
+    """(members, batch, channels, height, width) -> each window's largest element, and its index in the image."""
+    shape = (*images.shape[:3], *Geometry.unpack(geometry).positions(images.shape[3:]))
     out = _empty(shape, images), _empty(shape, images, torch.int64)
     run(kernels.largest_calls(images, geometry, out=out))
     return out
 
 
 @torch.library.custom_op("expzoo::pixel_to_largest", mutates_args=())
-def pixel_to_largest(images: Tensor, grad: Tensor, places: Tensor, geometry: Sequence[int]) -> Tensor:
+def pixel_to_largest(images: Tensor, grad: Tensor, indices: Tensor, geometry: Sequence[int]) -> Tensor:
     """The gradient of `pixel_largest` by its images."""
     out = _empty(images.shape, images)
-    run(kernels.to_largest_calls(images, grad, places, geometry, out=out))
+    run(kernels.to_largest_calls(images, grad, indices, geometry, out=out))
     return out
 
 
-def _register(name: str, kernel: Any, lies: Callable[[Tensor], bool]) -> None:
+def _register(name: str, kernel: Any, is_interleaved: Callable[[Tensor], bool]) -> None:
     operation = getattr(torch.ops.expzoo, name).default
-    KERNELS[operation], BESIDE[operation] = kernel, lies
+    KERNELS[operation], INTERLEAVED[operation] = kernel, is_interleaved
 
 
-_register("lay_beside", kernels.beside_calls, lambda _: True)
+_register("interleave", kernels.interleave_calls, lambda _: True)
 _register("pixel_convolution", kernels.convolution_calls, lambda _: True)
 _register("pixel_convolution_to_images", kernels.to_images_calls, lambda _: True)
 _register("pixel_convolution_to_weight", kernels.to_weight_calls, lambda _: False)
-_register("pixel_norm", kernels.norm_calls, lies_beside)
-_register("pixel_norm_gradient", kernels.norm_gradient_calls, lies_beside)
-_register("pixel_largest", kernels.largest_calls, lies_beside)
-_register("pixel_to_largest", kernels.to_largest_calls, lies_beside)
+_register("pixel_norm", kernels.norm_calls, are_interleaved_images)
+_register("pixel_norm_gradient", kernels.norm_gradient_calls, are_interleaved_images)
+_register("pixel_largest", kernels.largest_calls, are_interleaved_images)
+_register("pixel_to_largest", kernels.to_largest_calls, are_interleaved_images)
 
 
 # As functions that are differentiable once.
@@ -205,20 +201,25 @@ class _Largest(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        images, places = ctx.saved_tensors
-        return Last.apply(pixel_to_largest, images, grads[0], places, ctx.geometry), None
+        images, indices = ctx.saved_tensors
+        return Last.apply(pixel_to_largest, images, grads[0], indices, ctx.geometry), None
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
         return join_members(_Largest, info, in_dims, args)
 
 
-def convolve_beside(images: Tensor, weight: Tensor, windows: Windows) -> Tensor:
+def _geometry(windows: Windows) -> Geometry:
+    """That of windows of two axes, whose padding is even."""
+    return Geometry(*map(list, (windows.kernel, windows.stride, windows.before, windows.dilation)))
+
+
+def convolve_interleaved(images: Tensor, weight: Tensor, windows: Windows) -> Tensor:
     """(batch, channels, height, width) -> (batch, filters, *windows) of one network; padding is even."""
     alone = images.unsqueeze(0)
-    if not is_laid(images):
-        alone = Linear.apply(alone, lay_beside, (), lay_beside, ())
-    geometry = [*windows.stride, *windows.before, *windows.dilation]
+    if not stands_for_interleaved(images):
+        alone = Linear.apply(alone, interleave, (), interleave, ())
+    geometry = _geometry(windows).pack()
     return _Convolve.apply(alone, weight.unsqueeze(0), geometry).squeeze(0)
 
 
@@ -230,5 +231,5 @@ def normalise(images: Tensor, weight: Tensor | None, bias: Tensor | None, eps: f
 
 def largest_of_pixels(images: Tensor, windows: Windows) -> Tensor:
     """(batch, channels, height, width) -> each window's largest element (batch, channels, *windows)."""
-    geometry = [*windows.kernel, *windows.stride, *windows.before, *windows.dilation]
+    geometry = _geometry(windows).pack()
     return _Largest.apply(images.unsqueeze(0), geometry)[0].squeeze(0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.layers.convolution import batch_last, each, windows_of
-from expzoo.engine.layers.pixels import is_by_pixel, is_laid, largest_of_pixels
+from expzoo.engine.layers.pixels import is_by_pixel, largest_of_pixels, stands_for_interleaved
 from expzoo.engine.layers.windows import Windows, outside
 from expzoo.engine.members.crowd import KERNELS, Call, Last, Linear, join_members, run
 from expzoo.engine.members.memory import empty_crowd
@@ -49,8 +49,8 @@ def spread_calls(pooled: Tensor, windows: Sequence[int], *, out: Tensor) -> list
         elements = target[:, :, *part]
         calls += [elements.zero_] if not taps else []
         for index, (_, inside, positions) in enumerate(taps):
-            place, values = elements[:, :, *inside], source[:, :, *positions]
-            calls.append(partial(place.add_ if index else place.copy_, values))
+            sums, values = elements[:, :, *inside], source[:, :, *positions]
+            calls.append(partial(sums.add_ if index else sums.copy_, values))
             calls += [elements[:, :, *gap].zero_ for gap in outside(inside, size)] if index == 0 else []
     return calls
 
@@ -162,7 +162,7 @@ def max_pool(
         return max_pool(axes, images.unsqueeze(0), kernel_size, stride, padding, dilation).squeeze(0)
     kernel = each(kernel_size, axes)
     windows = windows_of(tuple(images.shape[2:]), kernel, stride or kernel, padding, dilation)
-    if is_by_pixel(images) or is_laid(images):
+    if is_by_pixel(images) or stands_for_interleaved(images):
         return largest_of_pixels(images, windows)
     return _WindowLargest.apply(images.unsqueeze(0), windows.pack()).squeeze(0)
 

@@ -15,7 +15,7 @@ _NOTHING: Box = (slice(0, 0),)
 class Windows:
     """Windows of the shape `kernel` over an image of the shape `size`; each field has one entry for each axis.
 
-    A tap is a place in the kernel. The same tap of all windows that lie inside the image is a strided box of it.
+    A tap is a position in the kernel. The same tap of all windows that lie inside the image is a strided box of it.
     """
 
     size: tuple[int, ...]
@@ -57,14 +57,14 @@ class Windows:
         Both are empty for a tap that always lies in the padding.
         """
         for tap in itertools.product(*map(range, self.kernel)):
-            image, windows = zip(*(self._side(axis, place) for axis, place in enumerate(tap)), strict=True)
+            image, windows = zip(*(self._side(axis, index) for axis, index in enumerate(tap)), strict=True)
             is_empty = any(side.start >= side.stop for side in windows)
             yield (_NOTHING * len(tap), _NOTHING * len(tap)) if is_empty else (image, windows)
 
-    def _side(self, axis: int, place: int) -> tuple[slice, slice]:
+    def _side(self, axis: int, index: int) -> tuple[slice, slice]:
         """Along one axis: the elements that a tap touches, and the windows that touch them."""
         stride = self.stride[axis]
-        offset = place * self.dilation[axis] - self.before[axis]
+        offset = index * self.dilation[axis] - self.before[axis]
         first = max(0, -(offset // stride))
         last = min(self.positions[axis] - 1, (self.size[axis] - 1 - offset) // stride)
         start = first * stride + offset

@@ -17,7 +17,7 @@ from expzoo.engine.members.memory import is_dense
 
 aten = torch.ops.aten
 
-Rule = Callable[..., tuple[Any, tuple[Any, ...]] | None]
+BatchingRule = Callable[..., tuple[Any, tuple[Any, ...]] | None]
 
 
 def _later(axis: int) -> int:
@@ -30,7 +30,7 @@ def _axes(axes: Sequence[int] | None, rank: int) -> list[int]:
     return [_later(axis) for axis in axes] if axes else list(range(1, rank))
 
 
-def _reduction(target: Any) -> Rule:
+def _reduction(target: Any) -> BatchingRule:
     def rule(x: Tensor, axes: Any = None, *rest: Any) -> tuple[Any, tuple[Any, ...]] | None:
         if x.dim() == 1:
             return None
@@ -41,26 +41,26 @@ def _reduction(target: Any) -> Rule:
     return rule
 
 
-def _along(target: Any, place: int = 1) -> Rule:
-    """An operation along the axis that is its argument number `place`."""
+def _along(target: Any, number: int = 1) -> BatchingRule:
+    """An operation along the axis that is its argument `number`."""
 
     def rule(*args: Any) -> tuple[Any, tuple[Any, ...]] | None:
         ranks = [arg.dim() for arg in args if isinstance(arg, Tensor)]
-        if len(args) <= place or min(ranks, default=2) < 2:
+        if len(args) <= number or min(ranks, default=2) < 2:
             return None
-        return target, (*args[:place], _later(args[place]), *args[place + 1 :])
+        return target, (*args[:number], _later(args[number]), *args[number + 1 :])
 
     return rule
 
 
-def _joined(target: Any) -> Rule:
+def _joined(target: Any) -> BatchingRule:
     def rule(tensors: Sequence[Tensor], axis: int = 0) -> tuple[Any, tuple[Any, ...]]:
         return target, (tensors, _later(axis))
 
     return rule
 
 
-def _undone(target: Any) -> Rule:
+def _undone(target: Any) -> BatchingRule:
     """The gradient of a slice, whose second argument is the shape of what was sliced."""
 
     def rule(grad: Tensor, shape: Sequence[int], axis: int, *rest: int) -> tuple[Any, tuple[Any, ...]]:
@@ -86,7 +86,7 @@ def _product_and_bias(bias: Tensor, a: Tensor, b: Tensor) -> tuple[Any, tuple[An
     return aten.baddbmm.default, (bias.view(len(bias), *missing, *bias.shape[1:]), a, b)
 
 
-RULES: dict[Any, Rule] = {
+RULES: dict[Any, BatchingRule] = {
     aten.addmm.default: _product_and_bias,
     aten.amax.default: _reduction(aten.amax.default),
     aten.amin.default: _reduction(aten.amin.default),

@@ -16,8 +16,8 @@ from torch import Tensor
 Call = Callable[[], Any]
 Kernel = Callable[..., list[Call]]
 KERNELS: dict[Any, Kernel] = {}
-BESIDE: dict[Any, Callable[[Tensor], bool]] = {}
-"""Operations on images whose members may lie beside one another: whether their images do, by their first argument."""
+INTERLEAVED: dict[Any, Callable[[Tensor], bool]] = {}
+"""Operations on images that may be interleaved: whether their results are, by their first argument."""
 
 
 class Unadoptable(ValueError):

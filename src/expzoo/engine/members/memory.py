@@ -44,7 +44,7 @@ def of_all_members(of_first: Tensor, members: int, num_bytes: int) -> Tensor:
 
 
 def lies_as(tensor: Tensor, shape: Sequence[int], stride: Sequence[int]) -> bool:
-    """Whether equal positions in memory hold equal places of the tensor and of one with this shape and stride."""
+    """Whether equal positions in memory hold equal elements of the tensor and of one with this shape and stride."""
     steps = zip(shape, tensor.stride(), stride, strict=False)
     return tuple(tensor.shape) == tuple(shape) and all(size == 1 or one == other for size, one, other in steps)
 
@@ -58,37 +58,37 @@ def crowd_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tuple[int,
     return (members, *one.shape), (round_up(max(one.numel(), 1), ALIGN), *stride)
 
 
-def room_beside(members: int) -> int:
-    """For how many members there is room where they lie beside one another: they do so in fours.
+def interleaved_room(members: int) -> int:
+    """For how many members there is room where they are interleaved: they are so in fours.
 
     Channels that come in fours then fill whole vectors, at whose end some kernels round otherwise.
     """
     return round_up(members, 4)
 
 
-def beside_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shape and stride for images (..., batch, channels, height, width) of all members, beside one another.
+def interleaved_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and stride for images (..., batch, channels, height, width) of all members, interleaved.
 
     Every pixel has the channels of the first member, then those of the second.
     """
     batch, channels, height, width = one.shape[-4:]
-    pixel = room_beside(members) * channels
+    pixel = interleaved_room(members) * channels
     outer = (batch * height * width * pixel,) * (one.dim() - 4)
     return (members, *one.shape), (channels, *outer, height * width * pixel, 1, width * pixel, pixel)
 
 
-def lies_beside(value: Tensor) -> bool:
-    """Whether images of several members, (members, 1..., batch, channels, height, width), lie so."""
+def are_interleaved_images(value: Tensor) -> bool:
+    """Whether images of several members, (members, 1..., batch, channels, height, width), are interleaved."""
     if value.dim() < 5 or len(value) == 1:
         return False
     is_image = value.shape[-3] < value[0].numel() == value.shape[-4:].numel()  # not one number for each channel
-    return is_image and lies_as(value, *beside_layout(value[0], len(value)))
+    return is_image and lies_as(value, *interleaved_layout(value[0], len(value)))
 
 
 def pixels_of_all(value: Tensor) -> Tensor:
-    """Images that lie beside one another as one image, (batch, room * channels, height, width), a view."""
+    """Interleaved images as one image, (batch, room * channels, height, width), a view."""
     batch, channels, height, width = value.shape[-4:]
-    pixel = room_beside(len(value)) * channels
+    pixel = interleaved_room(len(value)) * channels
     stride = (height * width * pixel, 1, width * pixel, pixel)
     return value.as_strided((batch, pixel, height, width), stride, value.storage_offset())
 
@@ -122,7 +122,7 @@ def stretch(tensor: Tensor) -> Tensor | None:
     None if it has no room for that, or if there is more between members than what aligns them.
     """
     one, step = tensor[0], tensor.stride(0)
-    if lies_beside(tensor):
+    if are_interleaved_images(tensor):
         length = round_up(pixels_of_all(tensor).numel(), ROW)
     elif is_dense(one) and step == round_up(max(one.numel(), 1), ALIGN):
         length = round_up(len(tensor) * step, ROW)

@@ -39,7 +39,7 @@ CREATORS = frozenset(
 
 COPIES = frozenset({aten._to_copy.default, aten.clone.default, aten.copy.default})
 
-# Where an operation takes an absolute place in its operand's storage, which is another for each member.
+# Where an operation takes an absolute position in its operand's storage, which is another for each member.
 BY_STORAGE: dict[Any, int] = {aten.as_strided.default: 3, aten.as_strided_scatter.default: 4}
 
 # One rounding or none, so the vector body and the scalar tail of a kernel agree: exact at any shape, broadcast or not.
@@ -127,7 +127,7 @@ UNTAGGED_POINTWISE = frozenset(
 
 
 def is_pointwise(target: Any) -> bool:
-    """Whether each output element depends on the input elements at its own place only."""
+    """Whether each output element depends on the input elements at its own position only."""
     return target in ROUNDED_ONCE or target in UNTAGGED_POINTWISE or torch.Tag.pointwise in getattr(target, "tags", ())
 
 

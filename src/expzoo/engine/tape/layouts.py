@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from expzoo.engine.members import operations
-from expzoo.engine.members.crowd import BESIDE
-from expzoo.engine.members.memory import beside_layout, crowd_layout, is_dense, lies_beside
+from expzoo.engine.members.crowd import INTERLEAVED
+from expzoo.engine.members.memory import are_interleaved_images, crowd_layout, interleaved_layout, is_dense
 from expzoo.engine.tape.values import called
 
 if TYPE_CHECKING:
@@ -25,26 +25,26 @@ def result_layout(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shape and stride for what is to be like `result` for each member.
 
-    A pointwise operation goes on where members lie beside one another; else in the order of its first operand, not in
+    A pointwise operation goes on where members are interleaved; else in the order of its first operand, not in
     that of a gradient's constants.
     """
     if operations.is_pointwise(node.target) and node.target not in operations.COPIES:
         operands = [values[used] for used in node.all_input_nodes if not values.is_constant(used)]
         alike = [value for value in operands if value.shape[1:] == result.shape]
-        for value in filter(lies_beside, alike):
+        for value in filter(are_interleaved_images, alike):
             return value.shape, value.stride()
         for value in alike:
             if is_dense(value[0]):
                 return crowd_layout(value[0], members)
-    if result.dim() == IMAGES and _is_beside(node, values):
-        return beside_layout(result, members)
+    if result.dim() == IMAGES and _is_interleaved(node, values):
+        return interleaved_layout(result, members)
     return crowd_layout(result, members)
 
 
-def _is_beside(node: fx.Node, values: Values) -> bool:
-    """Whether the images that an operation makes are to lie beside one another."""
-    lies = BESIDE.get(node.target)
-    return lies is not None and lies(values[called(node)[1]][:, 0])
+def _is_interleaved(node: fx.Node, values: Values) -> bool:
+    """Whether the images that an operation makes are to be interleaved."""
+    is_interleaved = INTERLEAVED.get(node.target)
+    return is_interleaved is not None and is_interleaved(values[called(node)[1]][:, 0])
 
 
 def is_read_by_pixel(images: fx.Node) -> bool:
@@ -57,7 +57,7 @@ def is_read_by_pixel(images: fx.Node) -> bool:
         reader = readers.pop()
         if reader.target is aten.unsqueeze.default:
             readers += reader.users
-        elif reader.target is torch.ops.expzoo.lay_beside.default or _lays_by_pixel(reader):
+        elif reader.target is torch.ops.expzoo.interleave.default or _lays_by_pixel(reader):
             found = True
         else:
             return False

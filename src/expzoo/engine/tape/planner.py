@@ -15,7 +15,7 @@ from expzoo.components.layout import ALIGN
 from expzoo.engine.layers.dropout import Counters, keep_calls
 from expzoo.engine.members import operations
 from expzoo.engine.members.batching_rules import RULES
-from expzoo.engine.members.crowd import BESIDE, KERNELS, Call, Unadoptable
+from expzoo.engine.members.crowd import INTERLEAVED, KERNELS, Call, Unadoptable
 from expzoo.engine.members.memory import (
     Pool,
     crowd_layout,
@@ -28,7 +28,7 @@ from expzoo.engine.members.memory import (
 )
 from expzoo.engine.tape.layouts import result_layout
 from expzoo.engine.tape.lifetimes import Lifetimes
-from expzoo.engine.tape.slots import places
+from expzoo.engine.tape.slots import assign_slots
 from expzoo.engine.tape.values import Values, called, of_each
 from expzoo.system.errors import first_line
 
@@ -46,7 +46,7 @@ class Planner:
         self.members = inputs[0].shape[0]
         self.pool = Pool(inputs[0].device)
         self.lifetimes = Lifetimes(module.graph)
-        self.places = places(self.lifetimes.results, slots)
+        self.slots = assign_slots(self.lifetimes.results, slots)
         self.memory: dict[fx.Node, list[Tensor]] = {}  # root -> raw memory that goes back to the pool
         self.values = Values(self.members, self.lifetimes.root)
         self._reordered: dict[Any, Tensor] = {}
@@ -84,9 +84,9 @@ class Planner:
             return self.values.put_item(node, first)
         if operations.is_view(target):
             return self._view(node)
-        if target in BESIDE or operations.is_pointwise(target):
+        if target in INTERLEAVED or operations.is_pointwise(target):
             return self._compute(node)
-        turned, borrowed = self._apart(node)
+        turned, borrowed = self._separated(node)
         with self.values.instead(turned):
             self._compute(node)
         return self._give_back(borrowed)
@@ -104,8 +104,8 @@ class Planner:
         else:
             self._several(node, result)
 
-    def _apart(self, node: fx.Node) -> tuple[dict[fx.Node, Tensor], list[Tensor]]:
-        """Operands whose members lie beside one another, member by member; and the memory lent for that."""
+    def _separated(self, node: fx.Node) -> tuple[dict[fx.Node, Tensor], list[Tensor]]:
+        """Interleaved operands, member by member; and the memory lent for that."""
         turned: dict[fx.Node, Tensor] = {}
         borrowed: list[Tensor] = []
         for used in node.all_input_nodes:
@@ -149,16 +149,16 @@ class Planner:
         return copy
 
     def _buffer(self, node: fx.Node, result: Tensor) -> Tensor:
-        """A slot, or the place of an operand that dies here, or memory from the pool."""
-        if node in self.places:
-            return self.places[node]
+        """A slot, or the memory of an operand that dies here, or memory from the pool."""
+        if node in self.slots:
+            return self.slots[node]
         shape, stride = result_layout(node, result, self.values, self.members)
         for operand in node.all_input_nodes if operations.is_pointwise(node.target) else ():
-            place, root = self.values[operand], self.lifetimes.root[operand]
-            fits = root in self.memory and place.dtype == result.dtype and lies_as(place, shape, stride)
+            value, root = self.values[operand], self.lifetimes.root[operand]
+            fits = root in self.memory and value.dtype == result.dtype and lies_as(value, shape, stride)
             if fits and self.lifetimes.is_last_reader(node, operand):
                 self.memory[node] = self.memory.pop(root)
-                return place
+                return value
         raw, buffer = self.pool.get(shape, stride, result.dtype)
         self.memory[node] = [raw]
         return buffer
@@ -196,8 +196,8 @@ class Planner:
             for one in results
         ]
         for user in node.users:  # each takes one of them
-            place: Any = user.args[1]
-            if pair := lent[place]:
+            number: Any = user.args[1]
+            if pair := lent[number]:
                 self.memory[user] = [pair[0]]
         buffers = tuple(pair and pair[1] for pair in lent)
         self.values.put(node, buffers)

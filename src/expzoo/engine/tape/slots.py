@@ -1,4 +1,4 @@
-"""Results that are wanted at a certain place, and which operations can write them straight there."""
+"""Results that are wanted in certain memory, and which operations can write them straight there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from expzoo.engine.members.memory import of_all_members
 aten = torch.ops.aten
 
 
-def places(results: Sequence[fx.Node], slots: dict[int, Tensor]) -> dict[fx.Node, Tensor]:
+def assign_slots(results: Sequence[fx.Node], slots: dict[int, Tensor]) -> dict[fx.Node, Tensor]:
     """Nodes that can write their result straight into a slot, and the slot as that node sees it."""
     found: dict[fx.Node, Tensor] = {}
     for index, slot in slots.items():

@@ -40,7 +40,7 @@ class Tape:
         self.kinds: Counter[str] = planner.kinds
         self.member_by_member: list[str] = planner.member_by_member
         self.num_bytes = planner.pool.num_bytes
-        self.is_interleaved = any(node.target is torch.ops.expzoo.lay_beside.default for node in module.graph.nodes)
+        self.is_interleaved = any(node.target is torch.ops.expzoo.interleave.default for node in module.graph.nodes)
 
     def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
         """One step of all members. What they draw is a function of its number and of each member's seed."""

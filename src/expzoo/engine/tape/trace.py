@@ -159,14 +159,14 @@ def _refuse(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None
 
 
 def _by_numbers(indices: Sequence[Any]) -> bool:
-    """Whether an index holds places, not a mask."""
+    """Whether an index holds numbers, not a mask."""
     tensors = [index.meta["val"] if isinstance(index, fx.Node) else index for index in indices if index is not None]
     return all(tensor.dtype not in (torch.bool, torch.uint8) for tensor in tensors)
 
 
 def _argument(name: str, target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The value of an argument that an operation may have; None if it has not."""
-    for place, argument in enumerate(target._schema.arguments):
+    for index, argument in enumerate(target._schema.arguments):
         if argument.name == name:
-            return args[place] if place < len(args) else kwargs.get(name, argument.default_value)
+            return args[index] if index < len(args) else kwargs.get(name, argument.default_value)
     return None

@@ -35,7 +35,7 @@ class Values:
         self._constants.add(node)
 
     def put_input(self, node: fx.Node, value: Tensor, traced_offset: int) -> None:
-        """An input, which lay at this place of its storage when the graph was traced."""
+        """An input, which lay at this offset of its storage when the graph was traced."""
         self._values[node], self._offsets[node] = value, traced_offset
 
     def put_item(self, node: fx.Node, several: fx.Node) -> None:
@@ -75,10 +75,10 @@ class Values:
         both: Any = fx.node.map_arg((node.args, node.kwargs), lambda used: self.of_member(used, index))
         args, kwargs = both
         target, first = called(node)
-        if place := operations.BY_STORAGE.get(target):
+        if position := operations.BY_STORAGE.get(target):
             root = self._root[first]
             moved = self.of_member(root, index).storage_offset() - self._offsets.get(root, 0)
-            args = (*args[:place], (*args, 0)[place] + moved)
+            args = (*args[:position], (*args, 0)[position] + moved)
         return args, kwargs
 
 

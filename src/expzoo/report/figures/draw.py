@@ -109,11 +109,11 @@ def curve(
 
 
 def bars(
-    axes: Axes, groups: Sequence[str], values: np.ndarray, label: str, *, place: tuple[int, int] = (0, 1)
+    axes: Axes, groups: Sequence[str], values: np.ndarray, label: str, *, position: tuple[int, int] = (0, 1)
 ) -> Series:
     """Draw the means of `values` (seeds, groups) as bars from zero, with 95 % intervals and, to the right, the seeds.
 
-    `place` = (i, k) puts this arm i-th of k beside the others of its group.
+    `position` = (i, k) puts this arm i-th of k beside the others of its group.
 
     Raises:
         ValueError: `values` is not (seeds, groups).
@@ -121,7 +121,7 @@ def bars(
     values = np.asarray(values, float)
     if values.ndim != 2 or values.shape[1] != len(groups):
         raise ValueError(f"{label}: values have shape {values.shape}, not (seeds, {len(groups)}) as there are groups")
-    look, (index, count) = _look(axes, label), place
+    look, (index, count) = _look(axes, label), position
     width = 0.8 / count
     x = np.arange(len(groups)) + (index - (count - 1) / 2) * width
     mean, low, high = interval(values)
@@ -152,7 +152,7 @@ def name_curves(axes: Axes) -> None:
     figure = axes.get_figure(root=True)
     assert figure is not None
     gap = 14 / 72 / (figure.get_figheight() * axes.get_position().height)
-    for line, end, height in zip(lines, ends, _apart(heights, gap), strict=True):
+    for line, end, height in zip(lines, ends, _spread(heights, gap), strict=True):
         axes.annotate(
             _words(line),
             end,
@@ -230,7 +230,7 @@ def _words(line: Series) -> str:
     return str(line.get_label()).replace("_", " ")
 
 
-def _apart(heights: Sequence[float], gap: float) -> list[float]:
+def _spread(heights: Sequence[float], gap: float) -> list[float]:
     """The heights moved as little as needed to be `gap` apart, in their order: neighbours that meet share a block."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     blocks: list[tuple[float, int]] = []
@@ -240,5 +240,5 @@ def _apart(heights: Sequence[float], gap: float) -> list[float]:
             centre, size = blocks.pop()
             block = ((centre * size + block[0] * block[1]) / (size + block[1]), size + block[1])
         blocks.append(block)
-    places = [centre + gap * (i - (size - 1) / 2) for centre, size in blocks for i in range(size)]
-    return [place for _, place in sorted(zip(order, places, strict=True))]
+    moved = [centre + gap * (i - (size - 1) / 2) for centre, size in blocks for i in range(size)]
+    return [height for _, height in sorted(zip(order, moved, strict=True))]

@@ -66,7 +66,9 @@ def save_all(figures: Iterable[Figure], folder: Path | str) -> list[Path]:
 
 
 def readings(figure: Drawing) -> list[dict[str, Any]]:
-    """What a page needs to show values where the reader points; places are fractions of the figure from its top left.
+    """What a page needs to show values where the reader points.
+
+    Positions are fractions of the figure from its top left.
 
     One entry for each axes that has a `Series`: its box, its labels, and each series' points
     [across, down, name, value, low, high], where null is a number that does not exist.
@@ -79,7 +81,7 @@ def _panel(axes: Axes, lines: list[Series]) -> dict[str, Any]:
     (left, bottom), (right, top) = axes.get_position().get_points().tolist()
     across = lines[0].across
     return {
-        "box": [round(place, 5) for place in (left, 1 - top, right, 1 - bottom)],
+        "box": [round(fraction, 5) for fraction in (left, 1 - top, right, 1 - bottom)],
         "along": "y" if across else "x",
         "point": "" if across or lines[0].names else axes.get_xlabel(),
         "value": axes.get_xlabel() if across else axes.get_ylabel(),

@@ -29,7 +29,7 @@ _OF_CELLS = " Each cell has the mean and half of the interval's width."
 
 
 @dataclass(frozen=True)
-class Point:
+class SurfacePoint:
     """A mean with its interval, NaN where there is none; n values are behind it."""
 
     mean: float
@@ -46,12 +46,12 @@ class Surface:
     title: str
     unit: str
     axes: tuple[str, ...]
-    series: Mapping[str, Mapping[Setting, Point]]
+    series: Mapping[str, Mapping[Setting, SurfacePoint]]
     smallest: float | None = None  # the smallest effect that matters, where it is a claim
 
-    def values(self, place: int) -> list[Any]:
+    def values(self, axis: int) -> list[Any]:
         """The values of one axis, numbers in order before words."""
-        found = {setting[place] for points in self.series.values() for setting in points}
+        found = {setting[axis] for points in self.series.values() for setting in points}
         return sorted(found, key=lambda value: (not _is_number(value), value if _is_number(value) else str(value)))
 
 
@@ -70,7 +70,7 @@ def draw(surface: Surface) -> Figure | None:
 
 def _lines(surface: Surface) -> Any:
     """One panel for each setting that an analysis varies by itself, such as sparsity; one line for each arm."""
-    panels: dict[str, dict[str, Mapping[Setting, Point]]] = {}
+    panels: dict[str, dict[str, Mapping[Setting, SurfacePoint]]] = {}
     for label, points in surface.series.items():
         arm, _, rest = label.partition(", ")
         panels.setdefault(rest, {})[arm] = points
@@ -89,7 +89,7 @@ def _lines(surface: Surface) -> Any:
     return figure
 
 
-def _panel(axes: Axes, surface: Surface, arms: Mapping[str, Mapping[Setting, Point]]) -> None:
+def _panel(axes: Axes, surface: Surface, arms: Mapping[str, Mapping[Setting, SurfacePoint]]) -> None:
     values = surface.values(0)
     numbers = all(map(_is_number, values))
     shifts = np.linspace(-0.15, 0.15, len(arms)) if len(arms) > 1 else [0.0]
@@ -157,7 +157,7 @@ def _maps(surface: Surface) -> Any:
     return figure
 
 
-def _words(point: Point) -> str:
+def _words(point: SurfacePoint) -> str:
     half = (point.high - point.low) / 2
     return f"{point.mean:.3g}\n\N{PLUS-MINUS SIGN} {half:.2g}" if np.isfinite(half) else f"{point.mean:.3g}"
 

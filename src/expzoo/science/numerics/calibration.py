@@ -55,16 +55,16 @@ def fit_temperature(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarr
         return math.exp(low)
     if _slope(logits, labels, high)[0] <= 0:
         return math.exp(high)
-    place = 0.0
+    log_t = 0.0
     for _ in range(100):
-        slope, curvature = _slope(logits, labels, place)
-        low, high = (place, high) if slope < 0 else (low, place)
-        step = place - slope / curvature if curvature > 0 else math.inf
+        slope, curvature = _slope(logits, labels, log_t)
+        low, high = (log_t, high) if slope < 0 else (low, log_t)
+        step = log_t - slope / curvature if curvature > 0 else math.inf
         after = step if low < step < high else (low + high) / 2
-        if abs(after - place) < 1e-12:
+        if abs(after - log_t) < 1e-12:
             break
-        place = after
-    return math.exp(place)
+        log_t = after
+    return math.exp(log_t)
 
 
 def _slope(
@@ -85,7 +85,7 @@ def temperature_by_search(logits: Float[np.ndarray, "n classes"], labels: Int[np
 
     bound = math.log(HOTTEST)
     found = minimize_scalar(
-        lambda place: nll(log_softmax(logits, math.exp(place)), labels),
+        lambda log_t: nll(log_softmax(logits, math.exp(log_t)), labels),
         bounds=(-bound, bound),
         method="bounded",
         options={"xatol": 1e-9},
@@ -117,25 +117,25 @@ class Reliability:
 
 def reliability(confidence: Float[np.ndarray, " n"], correct: Float[np.ndarray, " n"], bins: int = BINS) -> Reliability:
     """By bins ((i - 1) / m, i / m] of equal width: a confidence of 1.0 falls into the last."""
-    places = np.clip(np.ceil(confidence * bins).astype(np.int64), 1, bins) - 1
-    return _binned(confidence, correct, places, bins)
+    bin_of = np.clip(np.ceil(confidence * bins).astype(np.int64), 1, bins) - 1
+    return _binned(confidence, correct, bin_of, bins)
 
 
 def reliability_by_mass(
     confidence: Float[np.ndarray, " n"], correct: Float[np.ndarray, " n"], bins: int = BINS
 ) -> Reliability:
     """By bins with equal numbers of examples, or one fewer (Nguyen & O'Connor 2015); ties go by their order."""
-    places = np.empty(len(confidence), np.int64)
-    places[np.argsort(confidence, kind="stable")] = np.arange(len(confidence)) * bins // len(confidence)
-    return _binned(confidence, correct, places, bins)
+    bin_of = np.empty(len(confidence), np.int64)
+    bin_of[np.argsort(confidence, kind="stable")] = np.arange(len(confidence)) * bins // len(confidence)
+    return _binned(confidence, correct, bin_of, bins)
 
 
 def _binned(
-    confidence: Float[np.ndarray, " n"], correct: Float[np.ndarray, " n"], places: Int[np.ndarray, " n"], bins: int
+    confidence: Float[np.ndarray, " n"], correct: Float[np.ndarray, " n"], bin_of: Int[np.ndarray, " n"], bins: int
 ) -> Reliability:
-    count = np.bincount(places, minlength=bins).astype(np.float64)
+    count = np.bincount(bin_of, minlength=bins).astype(np.float64)
     with np.errstate(invalid="ignore"):
-        sums = [np.bincount(places, weights=values, minlength=bins) / count for values in (confidence, correct)]
+        sums = [np.bincount(bin_of, weights=values, minlength=bins) / count for values in (confidence, correct)]
     return Reliability(count, *sums)
 
 

@@ -38,11 +38,11 @@ def fit_before(logits: Float[np.ndarray, "members n classes"], labels: Int[np.nd
     """
     from scipy.optimize import minimize_scalar
 
-    def error(place: float) -> float:
-        return nll(average(log_softmax(logits, np.exp(place))), labels)
+    def error(log_t: float) -> float:
+        return nll(average(log_softmax(logits, np.exp(log_t))), labels)
 
     grid = np.linspace(-np.log(HOTTEST), np.log(HOTTEST), 13)
-    best = int(np.argmin([error(place) for place in grid]))
+    best = int(np.argmin([error(log_t) for log_t in grid]))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
     return float(np.exp(minimize_scalar(error, bounds=(low, high), method="bounded", options={"xatol": 1e-4}).x))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def directions(seed: int, inputs: int, features: int) -> Float[np.ndarray, "inputs features"]:
     """Random directions of variance 1 / inputs; more features keep the first ones."""
-    drawn = [normals(seed, "random feature", place, inputs) for place in range(features)]
+    drawn = [normals(seed, "random feature", index, inputs) for index in range(features)]
     return np.stack(drawn, 1) / np.sqrt(inputs)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from expzoo.system.randomness import words
 
 
-class Estimate(NamedTuple):
+class TraceEstimate(NamedTuple):
     """A random estimate and its standard error."""
 
     value: float
@@ -26,7 +26,7 @@ def hutchinson_trace(
     *,
     seed: int = 0,
     dtype: torch.dtype = torch.float64,
-) -> Estimate:
+) -> TraceEstimate:
     """The trace of a symmetric matrix, estimated as the mean of v' A v over random signs v.
 
     Hutchinson 1990, "A stochastic estimator of the trace of the influence matrix": unbiased, since E[v v'] = I, with
@@ -47,7 +47,7 @@ def hutchinson_trace(
 
     >>> diagonal = torch.arange(5, dtype=torch.float64)
     >>> hutchinson_trace(lambda v: diagonal * v, 5, 3)
-    Estimate(value=10.0, standard_error=0.0)
+    TraceEstimate(value=10.0, standard_error=0.0)
     """
     if samples < 2:
         raise ValueError(f"{samples} samples give no standard error: it takes at least 2")
@@ -56,4 +56,4 @@ def hutchinson_trace(
         signs = (words(seed, "hutchinson", sample, size) >> np.uint64(63)).astype(np.float64) * 2 - 1
         vector = torch.from_numpy(signs).to(dtype)
         forms[sample] = float(vector.double() @ matvec(vector).double())
-    return Estimate(float(forms.mean()), float(forms.std(ddof=1) / np.sqrt(samples)))
+    return TraceEstimate(float(forms.mean()), float(forms.std(ddof=1) / np.sqrt(samples)))

@@ -115,10 +115,10 @@ def _draw(axes: Axes, drawn: Sequence[Curve], intervals: Sequence[Interval]) -> 
     """Curves with bands; of curves of one point each, points with bars side by side."""
     lines, looks = [], []
     if _is_one_point(drawn):
-        for place, (curve, (effect, low, high)) in enumerate(zip(drawn, intervals, strict=True)):
+        for index, (curve, (effect, low, high)) in enumerate(zip(drawn, intervals, strict=True)):
             looks.append(look := figures.style(curve.label, looks))
-            axes.vlines([place], low, high, color=look.colour, linewidth=2)
-            line = figures.Series(np.array([place]), effect, low=low, high=high, names=[curve.label], linestyle="none")
+            axes.vlines([index], low, high, color=look.colour, linewidth=2)
+            line = figures.Series(np.array([index]), effect, low=low, high=high, names=[curve.label], linestyle="none")
             line.set(color=look.colour, marker=look.marker, markersize=7, markeredgecolor=PAPER, label=curve.label)
             lines.append(line)
             axes.add_line(line)
@@ -138,7 +138,7 @@ def _draw(axes: Axes, drawn: Sequence[Curve], intervals: Sequence[Interval]) -> 
 
 def _rings(axes: Axes, line: figures.Series, curve: Curve, published: Mapping[float, float]) -> bool:
     """Rings at what was published, in percent, of the widths that were trained; whether there are any."""
-    x = dict(zip(curve.x, line.x, strict=True))  # a curve of one point has its place among the others
+    x = dict(zip(curve.x, line.x, strict=True))  # a curve of one point has its position among the others
     shown = {x[m]: 100 * rate for m, rate in published.items() if m in x}
     axes.plot([*shown], [*shown.values()], "o", color=line.get_color(), markerfacecolor="none", markersize=10)
     return bool(shown)

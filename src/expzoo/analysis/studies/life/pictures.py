@@ -34,9 +34,9 @@ def strip(
     """A row for each board of 0 and 1: what the network saw, said, and what is true; errors marked."""
     rows = len(boards)
     picture, grid = figures.canvas(3, rows, width=1.35 * rows + 0.9, height=4.5)
-    for place, (name, images) in enumerate((("board", boards), ("network", predicted), ("truth", truth))):
+    for index, (name, images) in enumerate((("board", boards), ("network", predicted), ("truth", truth))):
         for number in range(rows):
-            axes = grid[place * rows + number]
+            axes = grid[index * rows + number]
             board_axes(axes, images[number], truth[number] if name == "network" else None)
             if number == 0:
                 axes.set_ylabel(name)
@@ -136,7 +136,7 @@ def weights(parameters: Mapping[str, np.ndarray], title: str, caption: str) -> F
     panels[2].axis("off")
     panels[2].text(0.0, 0.55, "\n\n".join(said), color=INK, fontsize=10, va="center")
     flat = ((name, array.ravel().tolist()) for name, array in parameters.items())
-    rows = [(name, place, value) for name, values in flat for place, value in enumerate(values)]
+    rows = [(name, index, value) for name, values in flat for index, value in enumerate(values)]
     data = pl.DataFrame(rows, ["parameter", "place", "value"], orient="row")
     return Figure("minimal_network", title, caption, picture, data)
 

@@ -33,7 +33,7 @@ _NEARLY = re.compile(r"\s*B(\d*)\W*S(\d*)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Rule:
+class LifeRule:
     """With how many living neighbours a dead cell comes alive, and with how many a living one stays so."""
 
     birth: frozenset[int]
@@ -107,7 +107,7 @@ def _both_sides(
 class World:
     """A rule with all that decides what a board becomes."""
 
-    rule: Rule
+    rule: LifeRule
     neighbourhood: str
     edge: str
     steps: int
@@ -163,5 +163,5 @@ def _digits(density: float) -> Iterator[bool]:
     """The binary digits of a density after the point, the last that is 1 first; none of 0 and of 1."""
     whole = round(density * 2**DENSITY_BITS)
     shift = (whole & -whole).bit_length() - 1 if whole else DENSITY_BITS
-    for place in range(shift, DENSITY_BITS):
-        yield bool(whole >> place & 1)
+    for bit in range(shift, DENSITY_BITS):
+        yield bool(whole >> bit & 1)

@@ -115,11 +115,11 @@ class _Noisy(nn.Module):
 
 
 def _with_spline(model: nn.Module, units: int) -> nn.Module:
-    """The model, built with the identity for its activation, with one spline in each of its places."""
+    """The model, built with the identity for its activation, with one spline in place of each."""
     spline = _Noisy(units)
-    places = [name for name, module in model.named_modules(remove_duplicate=False) if type(module) is nn.Identity]
-    for place in places:
-        above, _, name = place.rpartition(".")
+    paths = [name for name, module in model.named_modules(remove_duplicate=False) if type(module) is nn.Identity]
+    for path in paths:
+        above, _, name = path.rpartition(".")
         model.get_submodule(above).register_module(name, spline)
     return model
 
@@ -195,11 +195,11 @@ class _Activations(OuterLoop[LearnActivation]):
         self._order(step)
         own = self.blueprints.layout(self.inner)
         states = self.layout.views(self.loops.start)
-        for place, seed in enumerate(self._seeds(step)):
+        for index, seed in enumerate(self._seeds(step)):
             module = self.blueprints.module(self.inner, randomness.stable_hash(seed, "init", 0))
             for name, value in own.view(own.row(module)).items():
-                states[name][place] = value
-                states[SQUARES + name][place] = 1.0
+                states[name][index] = value
+                states[SQUARES + name][index] = 1.0
         rows = torch.stack(self.rows).requires_grad_()
         with torch.enable_grad():
             tables = torch.stack([table_of(row) for row in rows])

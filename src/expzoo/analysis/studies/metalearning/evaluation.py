@@ -23,7 +23,7 @@ EVERY = 10  # steps whose losses are averaged to one point of an inner curve
 
 def seeds_of(purpose: str, index: int, count: int) -> list[int]:
     """Seeds that no other purpose has; more of them keep the first ones."""
-    return [stable_hash("activation", purpose, index, place) for place in range(count)]
+    return [stable_hash("activation", purpose, index, number) for number in range(count)]
 
 
 def means_by(table: pl.DataFrame, column: str, **chosen: Any) -> dict[int, float]:
@@ -75,7 +75,7 @@ class Contest:
         end = {"step": network.step, "split": "train", "metric": "training_loss", "end": True}
         found.append(common | end | {"value": self.training_loss(network)})
         losses = network.losses[: len(network.losses) // EVERY * EVERY].astype(np.float64).reshape(-1, EVERY).mean(1)
-        for place, loss in enumerate(losses):
-            step = {"step": (place + 1) * EVERY, "split": "train", "metric": "inner_loss", "end": False}
+        for index, loss in enumerate(losses):
+            step = {"step": (index + 1) * EVERY, "split": "train", "metric": "inner_loss", "end": False}
             found.append(common | step | {"value": float(loss)})
         return found

@@ -75,8 +75,8 @@ def unrolled(specs: Sequence[Any]) -> Unrolled:
     batches.at(0)
     of = objective(blueprints.module(crowd[0]), crowd[0].loss.build())
     loops = Unrolled(sgd_step(of), blueprints.layout(crowd[0]), RATE, batches)
-    for place, spec in enumerate(crowd):
-        loops.start[place] = torch.from_numpy(recipes.initial_row(spec, {}))
+    for index, spec in enumerate(crowd):
+        loops.start[index] = torch.from_numpy(recipes.initial_row(spec, {}))
     return loops
 
 
@@ -91,8 +91,8 @@ class _LearningRates(OuterLoop[LearnLearningRate]):
         return torch.tensor([lesson.start], dtype=self.loops.meta.dtype)
 
     def look(self, step: int) -> tuple[Tensor, Tensor]:
-        for place, row in zip(range(len(self.loops.meta)), itertools.cycle(self.rows), strict=False):
-            self.loops.meta[place, 0] = row[0]
+        for index, row in zip(range(len(self.loops.meta)), itertools.cycle(self.rows), strict=False):
+            self.loops.meta[index, 0] = row[0]
         losses, gradients = self.loops.gradient(self.weights, self.lessons[0].checkpoint_every)
         return losses.double().mean(1), gradients[:, :1]
 
