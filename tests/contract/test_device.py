@@ -43,7 +43,7 @@ def shapes_only():
 @pytest.mark.parametrize("setting", list(SETTINGS))
 def test_two_steps_of_a_population_mix_no_devices(base, model, setting):
     spec = base.replace(model=part("model", model), optimizer=part("optimizer", "sgd")).replace(**SETTINGS[setting])
-    assembler = Assembler(torch.device("meta"))
+    assembler = Assembler(device=torch.device("meta"))
     population = assembler.program([assembler.trainee(s, {}) for s in (spec, spec.replace(seed=1))])
     population.advance(0, 2)
     population.restore(population.snapshot().select([0], 2))
@@ -53,4 +53,4 @@ def test_two_steps_of_a_population_mix_no_devices(base, model, setting):
 def test_a_module_left_on_the_cpu_is_noticed_here(base, monkeypatch):
     monkeypatch.setattr(torch.nn.Module, "to", lambda self, *_, **__: self)
     with pytest.raises(RuntimeError, match="not on the expected device"):
-        Assembler(torch.device("meta")).probe([base, base.replace(seed=1)])
+        Assembler(device=torch.device("meta")).probe([base, base.replace(seed=1)])

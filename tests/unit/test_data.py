@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binomtest, chisquare
 
 from expzoo.components import datasets
+from expzoo.system.cache import Recent
 from expzoo.system.randomness import permutation
 
 
@@ -140,7 +141,7 @@ def test_faults_of_sizes():
 
 def test_recent_values_are_made_once_and_the_oldest_is_forgotten():
     made = []
-    recent = datasets.Recent(2)
+    recent = Recent(2)
 
     def value(key):
         return recent.get(key, lambda: made.append(key) or key * 10)

@@ -171,14 +171,14 @@ def cube(
 
 def best(
     values: Float[np.ndarray, "seeds *cells parts"], parts: Int[np.ndarray, " parts"]
-) -> Int[np.ndarray, "*cells"]:
+) -> Int[np.ndarray, "*cells"] | np.int64:
     """The number of networks of least mean CNLL, `values`, in each cell."""
     return parts[values.mean(0).argmin(-1)]
 
 
 def best_interval(
     values: Float[np.ndarray, "seeds *cells parts"], parts: Int[np.ndarray, " parts"], draws: int = 999
-) -> tuple[Int[np.ndarray, "*cells"], Int[np.ndarray, "*cells"]]:
+) -> tuple[Int[np.ndarray, "*cells"] | np.int64, Int[np.ndarray, "*cells"] | np.int64]:
     """Between which numbers of networks the best one lies in 95 % of resamples of the seeds: low and high."""
     count = len(values)
     drawn = integers(0, "best split", 0, draws * count, count).reshape(draws, count)
