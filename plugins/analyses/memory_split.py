@@ -164,7 +164,7 @@ def _best_number(table: pl.DataFrame) -> Figure:
     _, budgets, parts, values = cube(table, "cnll")
     if len(values):
         low, high = best_interval(values, parts)
-        figures.curve(axes, budgets, best(values, parts), "best split", low=low, high=high)
+        figures.curve(axes, budgets, np.asarray(best(values, parts)), "best split", low=low, high=high)
     axes.set(xscale="log", yscale="log", xlabel="parameters in all", ylabel="networks with the least CNLL")
     axes.set_xticks(budgets, [f"{budget:,}" for budget in budgets])
     axes.set_yticks(parts, [str(part) for part in parts])

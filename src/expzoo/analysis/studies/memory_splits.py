@@ -178,7 +178,7 @@ def best(
 
 def best_interval(
     values: Float[np.ndarray, "seeds *cells parts"], parts: Int[np.ndarray, " parts"], draws: int = 999
-) -> tuple[Int[np.ndarray, "*cells"] | np.int64, Int[np.ndarray, "*cells"] | np.int64]:
+) -> tuple[Int[np.ndarray, "*cells"], Int[np.ndarray, "*cells"]]:
     """Between which numbers of networks the best one lies in 95 % of resamples of the seeds: low and high."""
     count = len(values)
     drawn = integers(0, "best split", 0, draws * count, count).reshape(draws, count)
