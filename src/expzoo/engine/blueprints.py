@@ -14,7 +14,7 @@ from expzoo.spec.component import Component
 from expzoo.system.cache import Recent
 
 if TYPE_CHECKING:
-    from expzoo.components.contracts import Parametrisation
+    from expzoo.components.contracts import Dataset, Parametrisation
     from expzoo.spec.spec import Spec
 
 KEPT_SPLITS = 128
@@ -23,7 +23,7 @@ KEPT_SPLITS = 128
 class Blueprints:
     """The parts that specs name. What is kept here is what many members, or many looks at one, have in common."""
 
-    def __init__(self, datasets: Callable[[Component], Any] | None = None) -> None:
+    def __init__(self, datasets: Callable[[Component[Dataset]], Dataset] | None = None) -> None:
         """`datasets` gives the dataset of a component, such as those of other blueprints: none is made twice."""
         self.dataset = datasets or cache(Component.build)
         self.plugin = cache(Component.build)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from expzoo.lab.outer_loop import OuterLoop
     from expzoo.spec.spec import Spec
     from expzoo.store.network import Network
+    from expzoo.store.records import Cell, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,10 +130,10 @@ class Learned:
         """What was learned after so many outer steps, all by default: (size,)."""
         return self.network.rows[self.network.step if step is None else step]
 
-    def rows(self, *, arm: str, metric: str = "", **varied: Any) -> list[dict[str, Any]]:
+    def rows(self, *, arm: str, metric: str = "", **varied: Cell) -> list[Row]:
         """Tidy rows of the costs by outer step and, as `metric`, of what was learned if that is one number."""
-        common = {"key": self.key, "seed": self.lesson.seed, "arm": arm, **varied}
-        found = [
+        common: Row = {"key": self.key, "seed": self.lesson.seed, "arm": arm, **varied}
+        found: list[Row] = [
             common | {"step": step, "split": "train", "metric": "outer_loss", "value": float(cost)}
             for step, cost in enumerate(self.costs)
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
+    from expzoo.components.contracts import Dataset
     from expzoo.store.network import Network
+    from expzoo.store.records import Cell, Row
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Trained:
 
     spec: Spec
     network: Network = field(repr=False)
-    datasets: Callable[[Component], Any] = field(
+    datasets: Callable[[Component[Dataset]], Dataset] = field(
         default_factory=lambda: cache(Component.build), repr=False, compare=False
     )
 
@@ -83,13 +85,13 @@ class Trained:
         """A measure at one step; NaN for a network that diverged."""
         return float("nan") if self.diverged else self.curve(metric, split)[self.step_of(step)]
 
-    def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Any) -> list[dict[str, Any]]:
+    def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Cell) -> list[Row]:
         """Tidy rows of (metric, split) measures at the end, or at every step they were taken.
 
         The last row of each measure has `end` true; its value is NaN if the network diverged.
         """
-        common = {"key": self.key, "seed": self.spec.seed, "arm": arm, **varied}
-        found = []
+        common: Row = {"key": self.key, "seed": self.spec.seed, "arm": arm, **varied}
+        found: list[Row] = []
         for metric, split in measures:
             end = {self.step: self.value(metric, split)}
             for step, value in (self.curve(metric, split) | end if curve else end).items():

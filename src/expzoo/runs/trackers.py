@@ -36,7 +36,7 @@ def mirror(config: dict[str, Any], directory: Path) -> None:
     run_directory.seal(directory, facts | {MIRRORED: [*told, node]})
 
 
-def _log(node: dict[str, Any], directory: Path, sealed: dict[str, Any]) -> str | None:
+def _log(node: dict[str, Any], directory: Path, sealed: run_directory.Manifest) -> str | None:
     from expzoo.science.verdicts import load_verdicts
     from expzoo.store import records
 
@@ -44,4 +44,4 @@ def _log(node: dict[str, Any], directory: Path, sealed: dict[str, Any]) -> str |
     path = directory / run_directory.VERDICTS
     verdicts = [verdict.to_json() for verdict in load_verdicts(path.read_text(encoding="utf-8"), str(path))]
     summary = records.summary(records.read(directory / run_directory.RECORDS))
-    return logger.log(directory, sealed | {"verdicts": verdicts}, summary)
+    return logger.log(directory, {**sealed, "verdicts": verdicts}, summary)
