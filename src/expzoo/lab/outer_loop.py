@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +29,27 @@ class Learnable(Protocol):
 LessonType = TypeVar("LessonType", bound=Learnable)
 
 
-class OuterLoop(LightningModule, Generic[LessonType]):
+class Outer(LightningModule):
+    """An outer loop as whoever runs it sees it, whatever it learns: a network for each lesson, and which have ended."""
+
+    networks: list[Network]
+    ended: list[bool]
+    step_done: int
+
+    @abstractmethod
+    def begin(self, partials: Sequence[Partial | None]) -> None:
+        """Start every lesson, or go on where it was; all of them at the same step."""
+
+    @abstractmethod
+    def look(self, step: int) -> tuple[Tensor, Tensor]:
+        """The cost of every lesson (lessons,) at its row, and the gradients (lessons, size)."""
+
+    @abstractmethod
+    def partials(self) -> list[Partial]:
+        """Where every running lesson is, for the store."""
+
+
+class OuterLoop(Outer, Generic[LessonType]):
     """Learns several lessons side by side; what is learned of lesson i is `rows[i]` (size,).
 
     A subclass gives the first rows and what an outer step costs with its gradient; the update is its own too.
@@ -47,10 +67,6 @@ class OuterLoop(LightningModule, Generic[LessonType]):
     @abstractmethod
     def first_row(self, lesson: LessonType) -> Tensor:
         """What a lesson starts from, (size,)."""
-
-    @abstractmethod
-    def look(self, step: int) -> tuple[Tensor, Tensor]:
-        """The cost of every lesson (lessons,) at its row, and the gradients (lessons, size)."""
 
     @abstractmethod
     def updated(self, lesson: LessonType, row: Tensor, gradient: Tensor) -> Tensor:
@@ -116,6 +132,8 @@ class OuterLoop(LightningModule, Generic[LessonType]):
     def configure_optimizers(self) -> None:
         """The outer update is a subclass's own."""
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+    def transfer_batch_to_device(
+        self, batch: tuple[int, int], device: torch.device, dataloader_idx: int
+    ) -> tuple[int, int]:
         """A batch is two numbers."""
         return batch
