@@ -53,9 +53,16 @@ def plain_loop(spec: Spec, steps: int) -> Callable[[], None]:
     """Steps of one network as anybody would write them, channels innermost where that is faster."""
     dataset = spec.dataset.build()
     split = dataset.split("train", 0)
-    module: nn.Module = spec.model.build(dataset.inputs, dataset.outputs).to(memory_format=torch.channels_last)
-    options = {key: spec.optimizer[key] for key in ("lr", "momentum", "nesterov", "weight_decay")}
-    optimizer = torch.optim.SGD(module.parameters(), **options)
+    built: Any = spec.model.build(dataset.inputs, dataset.outputs)  # torch's own stubs know no such overload
+    module: nn.Module = built.to(memory_format=torch.channels_last)
+    own = spec.optimizer.option
+    optimizer = torch.optim.SGD(
+        module.parameters(),
+        lr=own("lr", float),
+        momentum=own("momentum", float),
+        nesterov=own("nesterov", bool),
+        weight_decay=own("weight_decay", float),
+    )
     x = torch.tensor(split.x).contiguous(memory_format=torch.channels_last)
     y, order = torch.tensor(split.y), torch.from_numpy(dataset.indices(0, 0, steps))
 

@@ -159,7 +159,7 @@ class DeepEnsembles:
         """One network and the whole of a small pool, against the width."""
         logits = {split: predictions.pool(networks, split) for split in ("validation", "test")}
         labels = {split: predictions.labels(networks[0], split) for split in logits}
-        rows, width = [], networks[0].spec.model["width"]
+        rows, width = [], networks[0].spec.model.option("width", int)
         for size in sorted({1, len(networks)}):
             members = np.arange(len(networks)).reshape(-1, size)
             means = _means([_scores(logits, labels, some) for some in members])

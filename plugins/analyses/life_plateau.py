@@ -152,7 +152,7 @@ def died_out(base: Spec) -> np.ndarray:
     found = []
     for neighbourhood in NEIGHBOURS:
         counted = base.dataset.replace(neighbourhood=neighbourhood, steps=1, test_size=BOARDS_COUNTED)
-        dataset = counted.build()
+        dataset: Any = counted.build()
         side = dataset.test_board
         boards = dataset.split("fresh", 0).x[:, 0].astype(np.uint8).reshape(-1, side, side).transpose(1, 2, 0)
         rates = []

@@ -177,7 +177,7 @@ def _game(trained: Networks) -> dict[str, np.ndarray]:
     if not usable:
         return {}
     cell, network = max(usable, key=lambda entry: (-entry[0].steps, entry[1].value(life.CELLS)))
-    dataset = network.spec.dataset.replace(test_board=SIDE, test_size=1).build()
+    dataset: Any = network.spec.dataset.replace(test_board=SIDE, test_size=1).build()
     own = true = dataset.split("fresh", 0).x[0, 0]
     module, games = network.module().eval(), [(own, true)]
     with torch.no_grad():

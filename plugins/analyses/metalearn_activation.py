@@ -231,7 +231,7 @@ class MetalearnActivation:
         for step in sorted({*records.select(chosen, seed=first)["step"]}):
             x, values = records.pivot(chosen, "x", seed=first, step=step)
             figures.curve(panels[0], x, values[0], f"outer step {step}", markers=4)
-        last = chosen["step"].max()
+        last = max({*chosen["step"]})
         x, values = records.pivot(chosen, "x", step=last)
         for row in values:
             panels[1].plot(x, row, color=figures.style(LEARNED).colour, linewidth=1.0, alpha=0.6)

@@ -111,7 +111,7 @@ class MetalearnLearningRate:
 
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Lessons from both starts, then ordinary networks at the grid and at what was learned on the way."""
-        if (own := setting.base.optimizer) != _plain(setting.base, own["lr"]).optimizer:
+        if (own := setting.base.optimizer) != _plain(setting.base, own.option("lr", float)).optimizer:
             log.warning("metalearn_learning_rate trains its networks by sgd without momentum, not by %s", own.name)
         lessons = [self._lesson(spec, start) for start in self.starts for spec in setting.specs()]
         learned: list[Learned] = yield Lessons(tuple(lessons))

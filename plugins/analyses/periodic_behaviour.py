@@ -108,7 +108,7 @@ class PeriodicBehaviour:
         for step in steps:
             if network.has_row(step):
                 square = float(np.square(network.row(step)[trained], dtype=np.float64).sum())
-                rate = network.spec.optimizer["lr"] / square if square else float("nan")
+                rate = network.spec.optimizer.option("lr", float) / square if square else float("nan")
                 yield common | {"step": step, "metric": RATE, "value": rate, "epoch": step / epoch}
         yield common | {"step": 0, "metric": DOUBLED, "value": change_when_doubled(network, data)}
 

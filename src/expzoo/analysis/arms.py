@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,17 +12,18 @@ from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.spec.measure import Measure
+from expzoo.spec.spec import Changes
 from expzoo.store import records
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
     import polars as pl
 
     from expzoo.analysis.contract import Setting
     from expzoo.lab.trained import Trained
 
-Arms = dict[str, dict[str, Any]]
+Arms = Mapping[str, Changes]
 """Name of an arm -> the changes of the base spec that make it, as `Setting.specs` takes them."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from expzoo.lab.trained import Trained
     from expzoo.report.figures.figure import Figure
     from expzoo.science.verdicts import Verdict
-    from expzoo.spec.spec import Spec
+    from expzoo.spec.spec import Changes, Spec
+    from expzoo.store.records import Row
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Setting:
     budget: str
     experiment: str = ""
 
-    def specs(self, **changes: Any) -> list[Spec]:
+    def specs(self, **changes: Unpack[Changes]) -> list[Spec]:
         """The base spec with these changes, once for each seed."""
         return [self.base.replace(seed=seed, **changes) for seed in self.seeds]
 
@@ -41,7 +42,7 @@ class Setting:
 class Findings:
     """What an analysis measured: tidy rows (see `records.COLUMNS`) and named arrays for its pictures."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 

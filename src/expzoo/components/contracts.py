@@ -35,6 +35,7 @@ class Dataset(Protocol):
     inputs: tuple[int, ...]
     outputs: int
     batch_size: int
+    redraws: bool  # false unless it says so: see `Redrawing`
 
     def identity(self, seed: int) -> int:
         """What a member with this seed draws its data from: equal identities mean equal splits."""
@@ -80,8 +81,6 @@ class Stream(Protocol):
 
 class Redrawing(Dataset, Protocol):
     """A finite dataset that `redraws` its batches at each step, false unless it says so: augmented, or drawn again."""
-
-    redraws: bool
 
     def source(self, seed: int) -> Split:
         """The examples as they are before: as many as in the training split, and in its order."""

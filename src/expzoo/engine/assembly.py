@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ LEAST_INTERLEAVED = 4  # of interleaved members, which fill whole vectors only t
 KEPT_PROGRAMS = 4
 KEPT_GRAPHS = 64
 
-Signature = tuple[Any, ...]
+Signature = tuple[Hashable, ...]
 
 
 class Assembler:

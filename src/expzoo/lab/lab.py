@@ -6,12 +6,12 @@ at one time are answered together.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from expzoo.lab.lesson import Learned, Lesson, Lessons
-from expzoo.lab.lockstep import Asking, Result, lockstep
+from expzoo.lab.lockstep import Analysing, Asking, Result, lockstep
 from expzoo.lab.lookup import Lookup
 from expzoo.lab.populations import Populations
 from expzoo.lab.progress import SILENT, Progress
@@ -52,7 +52,7 @@ class Lab:
     def train(self, specs: Request | Sequence[Spec]) -> list[Trained]:
         """The trained networks of these specs, in order; Interrupted if a signal asked to stop."""
         request = specs if isinstance(specs, Request) else Request(tuple(specs))
-        [answer] = self.answer([request])
+        [answer] = self._networks([request])
         return answer
 
     def fit(self, lessons: Sequence[Lesson]) -> list[Learned]:
@@ -61,21 +61,21 @@ class Lab:
 
         return learn(self.resources, lessons)
 
-    def run_together(self, analyses: Sequence[Generator[Any, Any, Any]]) -> list[Any]:
+    def run_together(self, analyses: Sequence[Analysing[Result]]) -> list[Result]:
         """Drive generators in lock-step until all have returned; their results, in order."""
         return self.drive(lockstep(analyses))
 
     def drive(self, asking: Asking[Result]) -> Result:
         """Answer what is asked until it returns; its result."""
-        reply: Any = None
+        reply: list[list[Trained] | list[Learned]] | None = None
         while True:
             try:
-                requests = asking.send(reply)
+                requests = next(asking) if reply is None else asking.send(reply)
             except StopIteration as stop:
                 return stop.value
             reply = self.answer(requests)
 
-    def answer(self, requests: Sequence[Request | Lessons]) -> list[list[Any]]:
+    def answer(self, requests: Sequence[Request | Lessons]) -> list[list[Trained] | list[Learned]]:
         """Everything that the requests want: found, or trained in waves of what is ready; lessons are learned."""
         networks = iter(self._networks([request for request in requests if isinstance(request, Request)]))
         return [self.fit(own.lessons) if isinstance(own, Lessons) else next(networks) for own in requests]

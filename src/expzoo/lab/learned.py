@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 from expzoo.components.learned_activations import KIND, PREFIX, names_of, parse, table
 from expzoo.system.checksummed import Corrupt
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
     from expzoo.store.network import Network
     from expzoo.store.store import Store
+    from expzoo.system.canonical import JSON
 
 log = logging.getLogger(__name__)
 
 
-def wholes(config: Any, store: Store, known: Any = None) -> dict[str, str]:
+def wholes(config: JSON, store: Store, known: JSON = None) -> dict[str, str]:
     """The whole name of every learned activation in a plain config; BadInput if one cannot be had.
 
     They are looked up in `known`, such as a finished run has in its manifest, then in the store.
@@ -28,7 +29,11 @@ def wholes(config: Any, store: Store, known: Any = None) -> dict[str, str]:
     return {text: _known(text, known) or resolve(text, store) for text in sorted(set(_names(config)))}
 
 
-def resolved(config: Any, names: Mapping[str, str]) -> Any:
+@overload
+def resolved(config: dict[str, JSON], names: Mapping[str, str]) -> dict[str, JSON]: ...
+@overload
+def resolved(config: JSON, names: Mapping[str, str]) -> JSON: ...
+def resolved(config: JSON, names: Mapping[str, str]) -> JSON:
     """A plain config in which names of learned activations are whole."""
     match config:
         case dict():
@@ -40,7 +45,7 @@ def resolved(config: Any, names: Mapping[str, str]) -> Any:
     return config
 
 
-def _names(config: Any) -> Iterator[str]:
+def _names(config: JSON) -> Iterator[str]:
     match config:
         case dict():
             yield from _names([*config.values()])
@@ -51,7 +56,7 @@ def _names(config: Any) -> Iterator[str]:
             yield config
 
 
-def _known(text: str, known: Mapping[str, Any]) -> str:
+def _known(text: str, known: Mapping[str, JSON]) -> str:
     """The whole form of a name from a file that says it, if it holds a function and is of that name; else nothing."""
     if not isinstance(whole := known.get(text), str):
         return ""

@@ -6,18 +6,20 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from expzoo.config.versions import ENGINE_VERSION
-from expzoo.system.canonical import canonical_json
+from expzoo.system.canonical import JSON, canonical_json
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Float
 
-    from expzoo.lab.outer_loop import OuterLoop
+    from expzoo.lab.outer_loop import Outer
     from expzoo.spec.spec import Spec
     from expzoo.store.network import Network
+    from expzoo.store.records import Cell, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +54,10 @@ class Lesson(ABC):
         """How long an inner network trains."""
         return self.inner.stop.build().at_most
 
-    def canonical(self) -> dict[str, Any]:
+    def canonical(self) -> dict[str, JSON]:
         """What is hashed: the inner spec as its key."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"inner", *self.NOT_IN_KEY}}
-        content = {"lesson": type(self).__name__, "version": self.VERSION, "engine": ENGINE_VERSION}
+        content: dict[str, JSON] = {"lesson": type(self).__name__, "version": self.VERSION, "engine": ENGINE_VERSION}
         return content | own | {"inner": self.inner.key}
 
     @property
@@ -67,7 +69,7 @@ class Lesson(ABC):
         """The short form of the key that a person types."""
         return self.key[:8]
 
-    def together(self) -> tuple[Any, ...]:
+    def together(self) -> tuple[type[Lesson], str, str]:
         """Lessons for which this is equal are learned in one program: they differ in seeds and starts only."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in {"inner", "start"}}
         return (type(self), self.inner.replace(seed=0).key, canonical_json(own))
@@ -77,13 +79,13 @@ class Lesson(ABC):
         return 32
 
     @abstractmethod
-    def loop(self, lessons: Sequence[Any]) -> OuterLoop[Any]:
+    def loop(self, lessons: Sequence[Self]) -> Outer:
         """The LightningModule that learns these lessons, which go together."""
 
 
 def crowds(lessons: Iterable[Lesson]) -> Iterator[list[Lesson]]:
     """Lessons that one program learns side by side."""
-    groups: dict[Any, list[Lesson]] = {}
+    groups: dict[tuple[type[Lesson], str, str], list[Lesson]] = {}
     for lesson in lessons:
         groups.setdefault(lesson.together(), []).append(lesson)
     for group in groups.values():
@@ -121,18 +123,18 @@ class Learned:
         return self.network.step
 
     @property
-    def costs(self) -> np.ndarray:
-        """What each outer step found before its update, (outer steps,)."""
+    def costs(self) -> Float[np.ndarray, " steps"]:
+        """What each outer step found before its update."""
         return self.network.losses
 
-    def row(self, step: int | None = None) -> np.ndarray:
-        """What was learned after so many outer steps, all by default: (size,)."""
+    def row(self, step: int | None = None) -> Float[np.ndarray, " size"]:
+        """What was learned after so many outer steps, all by default."""
         return self.network.rows[self.network.step if step is None else step]
 
-    def rows(self, *, arm: str, metric: str = "", **varied: Any) -> list[dict[str, Any]]:
+    def rows(self, *, arm: str, metric: str = "", **varied: Cell) -> list[Row]:
         """Tidy rows of the costs by outer step and, as `metric`, of what was learned if that is one number."""
-        common = {"key": self.key, "seed": self.lesson.seed, "arm": arm, **varied}
-        found = [
+        common: Row = {"key": self.key, "seed": self.lesson.seed, "arm": arm, **varied}
+        found: list[Row] = [
             common | {"step": step, "split": "train", "metric": "outer_loss", "value": float(cost)}
             for step, cost in enumerate(self.costs)
         ]

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Never, TypeAlias, TypeVar
 
 from expzoo.lab.lesson import Lessons
 from expzoo.lab.request import Request, expand
 
+if TYPE_CHECKING:
+    from expzoo.lab.lesson import Learned
+    from expzoo.lab.trained import Trained
+
 Result = TypeVar("Result")
 
-Asking = Generator[list[Request | Lessons], list[list[Any]], Result]
-"""Asks for several things at a time, and is sent as many answers."""
+Asking: TypeAlias = Generator[list[Request | Lessons], "list[list[Trained] | list[Learned]]", Result]
+"""Asks for several things at a time, and is sent as many answers: networks, or what was learned of lessons."""
+
+Analysing = Generator[Request | Lessons, Never, Result]
+"""Asks for one thing at a time; that the answer is of its kind is whoever answers to see to: no type can say it."""
 
 
-def lockstep(analyses: Sequence[Generator[Any, Any, Result]]) -> Asking[list[Result]]:
+def lockstep(analyses: Sequence[Analysing[Result]]) -> Asking[list[Result]]:
     """Many generators as one, until all have returned; their results, in order."""
     results: dict[int, Result] = {}
-    waiting: dict[int, Any] = {}
+    waiting: dict[int, Request | Lessons] = {}
+    own: Sequence[Generator[Request | Lessons, Any, Result]] = analyses
 
-    def resume(index: int, reply: list[Any] | None) -> None:
+    def resume(index: int, reply: list[Trained] | list[Learned] | None) -> None:
         try:
-            waiting[index] = analyses[index].send(reply)
+            waiting[index] = own[index].send(reply)
         except StopIteration as stop:
             results[index] = stop.value
 
@@ -36,10 +44,10 @@ def lockstep(analyses: Sequence[Generator[Any, Any, Result]]) -> Asking[list[Res
 
 def noting(asking: Asking[Result], keys: set[str]) -> Asking[Result]:
     """The same, while the keys of all networks that it needs are added to `keys`."""
-    reply: Any = None
+    reply: list[list[Trained] | list[Learned]] | None = None
     while True:
         try:
-            asked = asking.send(reply)
+            asked = next(asking) if reply is None else asking.send(reply)
         except StopIteration as stop:
             return stop.value
         keys.update(expand(request for request in asked if isinstance(request, Request)))

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypedDict
 
 from expzoo.lab.request import Want
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Recipe, Spec
 from expzoo.spec.when import When
-from expzoo.system.canonical import freeze
+from expzoo.system.canonical import JSON, freeze
 from expzoo.system.errors import BadInput
 
-Plain = dict[str, Any]
+Fields = dict[str, JSON]
 
 
-def dump(wants: Iterable[Want]) -> Plain:
+class SentWant(TypedDict):
+    """One network, what is wanted of it written as `_encode` does."""
+
+    key: str
+    steps: list[int]
+    measures: list[JSON]
+    events: list[JSON]
+
+
+class Sent(TypedDict):
+    """What one process tells another: the fields of every spec by key, and the wants."""
+
+    specs: dict[str, Fields]
+    wants: list[SentWant]
+
+
+def dump(wants: Iterable[Want]) -> Sent:
     """The wants, with every spec that they or their recipes refer to written once."""
-    specs: dict[str, Plain] = {}
-    listed = [
+    specs: dict[str, Fields] = {}
+    listed: list[SentWant] = [
         {
-            "key": _encode(want.spec, specs)["spec"],
+            "key": _key(want.spec, specs),
             "steps": sorted(want.steps),
             "measures": [_encode(measure, specs) for measure in sorted(want.measures, key=repr)],
             "events": [_encode(event, specs) for event in sorted(want.events, key=repr)],
@@ -32,23 +48,27 @@ def dump(wants: Iterable[Want]) -> Plain:
     return {"specs": specs, "wants": listed}
 
 
-def load(content: Plain) -> dict[str, Want]:
+def load(content: Sent) -> dict[str, Want]:
     """The wants by key; BadInput if a spec has another key here, as when two machines have other plugins."""
     reader = _Reader(content["specs"])
     wants = {}
     for entry in content["wants"]:
-        measures, events = (set(map(reader.read, entry[name])) for name in ("measures", "events"))
+        measures, events = (set(map(reader.read, sent)) for sent in (entry["measures"], entry["events"]))
         wants[entry["key"]] = Want(reader.spec(entry["key"]), set(entry["steps"]), measures, events)
     return wants
 
 
-def _encode(value: Any, specs: dict[str, Plain]) -> Any:
+def _key(spec: Spec, specs: dict[str, Fields]) -> str:
+    if spec.key not in specs:
+        specs[spec.key] = {}
+        specs[spec.key] = _fields(spec, specs)
+    return spec.key
+
+
+def _encode(value: Any, specs: dict[str, Fields]) -> JSON:
     match value:
         case Spec():
-            if value.key not in specs:
-                specs[value.key] = {}
-                specs[value.key] = _fields(value, specs)
-            return {"spec": value.key}
+            return {"spec": _key(value, specs)}
         case Component():
             return {"component": [value.kind, value.name, dict(value.options)]}
         case Recipe() | When() | Measure():
@@ -58,14 +78,14 @@ def _encode(value: Any, specs: dict[str, Plain]) -> Any:
     return value
 
 
-def _fields(value: Any, specs: dict[str, Plain]) -> Plain:
+def _fields(value: Any, specs: dict[str, Fields]) -> Fields:
     return {field.name: _encode(getattr(value, field.name), specs) for field in fields(value)}
 
 
 class _Reader:
     """Specs by key, each read once."""
 
-    def __init__(self, specs: Mapping[str, Plain]) -> None:
+    def __init__(self, specs: Mapping[str, Fields]) -> None:
         self._specs, self._read = specs, dict[str, Spec]()
         self._types = {cls.__name__: cls for base in (Recipe, When) for cls in _below(base)} | {"Measure": Measure}
 
@@ -77,7 +97,7 @@ class _Reader:
             self._read[key] = made
         return self._read[key]
 
-    def read(self, value: Any) -> Any:
+    def read(self, value: JSON) -> Any:
         match value:
             case {"spec": str(key)}:
                 return self.spec(key)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from expzoo.config import registry
 from expzoo.config.plugin_errors import plugins_are_blamed
@@ -16,6 +16,7 @@ from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
+    from expzoo.system.canonical import JSON
 
 
 class Trainer(Protocol):
@@ -27,11 +28,12 @@ class Trainer(Protocol):
 
 
 @plugins_are_blamed()
-def open_lab(config: dict[str, Any]) -> Lab:
+def open_lab(config: Mapping[str, JSON]) -> Lab:
     """A lab on the config's store, as its trainer has it; BadInput if there are no such devices."""
     node = config["trainer"]
+    assert isinstance(node, Mapping)
     trainer: Trainer = registry.build_node("trainer", node)
-    lab = trainer.open(Path(config["store"]).absolute())
+    lab = trainer.open(Path(str(config["store"])).absolute())
     lab.resources.progress = terminal_progress()
     return lab
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from expzoo.store.network import Network, Partial
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Learnable(Protocol):
@@ -29,7 +32,27 @@ class Learnable(Protocol):
 LessonType = TypeVar("LessonType", bound=Learnable)
 
 
-class OuterLoop(LightningModule, Generic[LessonType]):
+class Outer(LightningModule):
+    """An outer loop as whoever runs it sees it, whatever it learns: a network for each lesson, and which have ended."""
+
+    networks: list[Network]
+    ended: list[bool]
+    step_done: int
+
+    @abstractmethod
+    def begin(self, partials: Sequence[Partial | None]) -> None:
+        """Start every lesson, or go on where it was; all of them at the same step."""
+
+    @abstractmethod
+    def look(self, step: int) -> tuple[Float[Tensor, " lessons"], Float[Tensor, "lessons size"]]:
+        """The cost of every lesson at its row, and the gradients."""
+
+    @abstractmethod
+    def partials(self) -> list[Partial]:
+        """Where every running lesson is, for the store."""
+
+
+class OuterLoop(Outer, Generic[LessonType]):
     """Learns several lessons side by side; what is learned of lesson i is `rows[i]` (size,).
 
     A subclass gives the first rows and what an outer step costs with its gradient; the update is its own too.
@@ -45,18 +68,16 @@ class OuterLoop(LightningModule, Generic[LessonType]):
         self.ended = [False] * len(lessons)
 
     @abstractmethod
-    def first_row(self, lesson: LessonType) -> Tensor:
-        """What a lesson starts from, (size,)."""
+    def first_row(self, lesson: LessonType) -> Float[Tensor, " size"]:
+        """What a lesson starts from."""
 
     @abstractmethod
-    def look(self, step: int) -> tuple[Tensor, Tensor]:
-        """The cost of every lesson (lessons,) at its row, and the gradients (lessons, size)."""
-
-    @abstractmethod
-    def updated(self, lesson: LessonType, row: Tensor, gradient: Tensor) -> Tensor:
+    def updated(
+        self, lesson: LessonType, row: Float[Tensor, " size"], gradient: Float[Tensor, " size"]
+    ) -> Float[Tensor, " size"]:
         """The next row."""
 
-    def is_possible(self, row: Tensor) -> bool:
+    def is_possible(self, row: Float[Tensor, " size"]) -> bool:
         """Whether inner networks can be trained with this row; if not, the lesson has diverged."""
         return bool(row.isfinite().all())
 
@@ -116,6 +137,8 @@ class OuterLoop(LightningModule, Generic[LessonType]):
     def configure_optimizers(self) -> None:
         """The outer update is a subclass's own."""
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+    def transfer_batch_to_device(
+        self, batch: tuple[int, int], device: torch.device, dataloader_idx: int
+    ) -> tuple[int, int]:
         """A batch is two numbers."""
         return batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytorch_lightning import Callback
 
+    from expzoo.engine.assembly import Signature
     from expzoo.engine.session import Trainee
     from expzoo.lab.lookup import Lookup
     from expzoo.lab.request import Want
@@ -85,7 +86,7 @@ class Populations:
 
     def _ready(self, missing: Mapping[str, Want], networks: Networks) -> list[dict[Spec, Trainee]]:
         """What can be trained now, in groups that can be fused; what lacks a source for good ends here."""
-        groups: dict[Any, dict[Spec, Trainee]] = {}
+        groups: dict[tuple[Signature, int], dict[Spec, Trainee]] = {}
         for key, want in missing.items():
             sources = [networks.get(source.key) for source, _ in want.spec.sources()]
             if not self.resources.leases.is_free(key) or None in sources:

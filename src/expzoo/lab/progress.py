@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -53,12 +53,12 @@ class Silent:
 SILENT = Silent()
 
 
-def reporter(progress: Progress, session: Session) -> Callable[[Any, Session], None]:
+def reporter(progress: Progress, session: Session) -> Callable[[object, Session], None]:
     """A callback that tells the display what each block of a session added."""
     step, running = session.step, len(session.active)
     kept = step * running  # by the training that this one goes on from
 
-    def report(_: Any, session: Session) -> None:
+    def report(_: object, session: Session) -> None:
         nonlocal step, running, kept
         ended = running - len(session.active)
         progress.advance(ended, (session.step - step) * running, kept + (session.total - session.step) * ended)

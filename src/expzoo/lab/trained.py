@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
@@ -16,9 +16,12 @@ from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Bool, Float
     from torch import nn
 
+    from expzoo.components.contracts import Dataset
     from expzoo.store.network import Network
+    from expzoo.store.records import Cell, Row
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Trained:
 
     spec: Spec
     network: Network = field(repr=False)
-    datasets: Callable[[Component], Any] = field(
+    datasets: Callable[[Component[Dataset]], Dataset] = field(
         default_factory=lambda: cache(Component.build), repr=False, compare=False
     )
 
@@ -46,8 +49,8 @@ class Trained:
         """The number of updates that led to the final row."""
         return self.network.step
 
-    def row(self, step: Step | str = FINAL) -> np.ndarray:
-        """The weights (size,) after `step` updates or at an event; KeyError if not asked for or it never happened."""
+    def row(self, step: Step | str = FINAL) -> Float[np.ndarray, " size"]:
+        """The weights after `step` updates or at an event; KeyError if not asked for or it never happened."""
         return self.network.rows[self.step_of(step)]
 
     def has_row(self, step: Step | str) -> bool:
@@ -66,13 +69,13 @@ class Trained:
         return event if isinstance(event, int) else self.network.events[event]
 
     @property
-    def mask(self) -> np.ndarray | None:
-        """The mask (size,) of bool it was trained with."""
+    def mask(self) -> Bool[np.ndarray, " size"] | None:
+        """The mask it was trained with."""
         return self.network.mask
 
     @property
-    def losses(self) -> np.ndarray:
-        """The batch loss before each update, (steps,)."""
+    def losses(self) -> Float[np.ndarray, " steps"]:
+        """The batch loss before each update."""
         return self.network.losses
 
     def curve(self, metric: str = "accuracy", split: str = "test") -> dict[int, float]:
@@ -83,13 +86,13 @@ class Trained:
         """A measure at one step; NaN for a network that diverged."""
         return float("nan") if self.diverged else self.curve(metric, split)[self.step_of(step)]
 
-    def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Any) -> list[dict[str, Any]]:
+    def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Cell) -> list[Row]:
         """Tidy rows of (metric, split) measures at the end, or at every step they were taken.
 
         The last row of each measure has `end` true; its value is NaN if the network diverged.
         """
-        common = {"key": self.key, "seed": self.spec.seed, "arm": arm, **varied}
-        found = []
+        common: Row = {"key": self.key, "seed": self.spec.seed, "arm": arm, **varied}
+        found: list[Row] = []
         for metric, split in measures:
             end = {self.step: self.value(metric, split)}
             for step, value in (self.curve(metric, split) | end if curve else end).items():

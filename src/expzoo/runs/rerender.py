@@ -89,7 +89,7 @@ def draw(directory: Path, config: dict[str, Any]) -> None:
     results.write_page(directory)
 
 
-def _analyses(config: dict[str, Any], sealed: dict[str, Any]) -> dict[str, Analysis]:
+def _analyses(config: dict[str, Any], sealed: run_directory.Manifest) -> dict[str, Analysis]:
     """The analyses of a finished run, built again."""
     from expzoo.lab.learned import resolved, wholes
     from expzoo.runs import experiment

@@ -36,11 +36,11 @@ def mirror(config: dict[str, Any], directory: Path) -> None:
     run_directory.seal(directory, facts | {MIRRORED: [*told, node]})
 
 
-def _log(node: dict[str, Any], directory: Path, sealed: dict[str, Any]) -> str | None:
+def _log(node: dict[str, Any], directory: Path, sealed: run_directory.Manifest) -> str | None:
     from expzoo.science.verdicts import read_verdicts
     from expzoo.store import records
 
     logger = registry.build_node("logger", node)
     verdicts = [verdict.to_json() for verdict in read_verdicts(directory / run_directory.VERDICTS)]
     summary = records.summary(records.read(directory / run_directory.RECORDS))
-    return logger.log(directory, sealed | {"verdicts": verdicts}, summary)
+    return logger.log(directory, {**sealed, "verdicts": verdicts}, summary)

@@ -10,13 +10,13 @@ import ast
 import hashlib
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from expzoo.config import registry
 from expzoo.config.registry import LOOKED_UP, Home, homes, index, path
 from expzoo.spec.component import Component
 from expzoo.spec.when import END, When
-from expzoo.system.canonical import canonical_json
+from expzoo.system.canonical import Option, canonical_json
 from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Measure:
         return f"{self._full_name}/{self.split}/{looking}"
 
 
-def probe(name: str, split: str = "", when: When = END, **options: Any) -> Measure:
+def probe(name: str, split: str = "", when: When = END, **options: Option) -> Measure:
     """The measure of a probe: `probe("norm", when=every(50))`, `probe("sharpness", "train", examples=500)`.
 
     Its values are found by its metric and split, as those of every measure. BadInput if there is no such probe, or if
@@ -100,7 +100,7 @@ def _component(name: str, places: tuple[Home, ...]) -> Component:
     return Component.of(kinds[0], plugin, **options)
 
 
-def _parsed(name: str) -> tuple[str, dict[str, Any]]:
+def _parsed(name: str) -> tuple[str, dict[str, Option]]:
     try:
         match ast.parse(name, mode="eval").body:
             case ast.Name(id=plugin):

@@ -7,18 +7,29 @@ Specs refer to other specs by recipes that are data, so a chain of pruning and r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, cast
 
 from expzoo.config import versions
 from expzoo.config.registry import NOTHING
 from expzoo.spec.component import Component
-from expzoo.system.canonical import canonical_json
+from expzoo.system.canonical import JSON, Option, canonical_json
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+    from torch import nn
+
+    from expzoo.components.contracts import (
+        Constraint,
+        Dataset,
+        Loss,
+        Optimizer,
+        Parametrisation,
+        Schedule,
+        Stop,
+    )
 
 FINAL: Literal["final"] = "final"
 
@@ -33,9 +44,9 @@ class Recipe:
             if isinstance(value, Recipe):
                 yield from value.sources()
 
-    def canonical(self) -> dict[str, Any]:
+    def canonical(self) -> dict[str, JSON]:
         """Plain data, in which other specs stand as their keys."""
-        content: dict[str, Any] = {"recipe": type(self).__name__}
+        content: dict[str, JSON] = {"recipe": type(self).__name__}
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             match value:
@@ -168,6 +179,32 @@ def checked_sparsity(sparsity: float) -> float:
     return float(sparsity) + 0.0
 
 
+Options = Mapping[str, Option]
+
+
+class Changes(TypedDict, total=False):
+    """What can be changed of a spec besides its seed: options of a component change it, the rest is taken over."""
+
+    dataset: Component[Dataset] | Options
+    model: Component[nn.Module] | Options
+    optimizer: Component[Optimizer] | Options
+    schedule: Component[Schedule] | Options
+    loss: Component[Loss] | Options
+    stop: Component[Stop] | Options
+    init: Init
+    mask: Mask | None
+    constraint: Component[Constraint] | Options | None
+    parametrisation: Component[Parametrisation] | Options | None
+    fixed: tuple[Init, ...]
+    dtype: Literal["float32", "float64"]
+
+
+class AllChanges(Changes, total=False):
+    """What can be changed of a spec."""
+
+    seed: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Spec:
     """How one network is trained. Equal keys mean equal trajectories, bit for bit within a machine class.
@@ -176,32 +213,34 @@ class Spec:
     canonical form, so a new optional field leaves old keys as they are.
     """
 
-    dataset: Component
-    model: Component
-    optimizer: Component
-    schedule: Component
-    loss: Component
-    stop: Component
+    dataset: Component[Dataset]
+    model: Component[nn.Module]
+    optimizer: Component[Optimizer]
+    schedule: Component[Schedule]
+    loss: Component[Loss]
+    stop: Component[Stop]
     seed: int
     init: Init = Fresh()
     mask: Mask | None = None
-    constraint: Component | None = None
-    parametrisation: Component | None = None
+    constraint: Component[Constraint] | None = None
+    parametrisation: Component[Parametrisation] | None = None
     fixed: tuple[Init, ...] = ()
     dtype: Literal["float32", "float64"] = "float32"
 
     @classmethod
-    def from_config(cls, config: dict[str, Any] | DictConfig, seed: int = 0) -> Self:
+    def from_config(cls, config: dict[str, JSON] | DictConfig, seed: int = 0) -> Self:
         """The spec that a config describes, as `expzoo.compose` gives it or plain and resolved."""
+        plain: object = config
         if not isinstance(config, dict):
             from omegaconf import OmegaConf
 
-            config = cast("dict[str, Any]", OmegaConf.to_container(config, resolve=True))
-        kinds = [*COMPONENTS, *(kind for kind, nothing in NOTHING.items() if config[kind]["name"] != nothing)]
-        parts: dict[str, Any] = {kind: Component.from_config(kind, config[kind]) for kind in kinds}
+            plain = OmegaConf.to_container(config, resolve=True)
+        nodes = cast("dict[str, dict[str, Option]]", plain)
+        kinds = [*COMPONENTS, *(kind for kind, nothing in NOTHING.items() if nodes[kind]["name"] != nothing)]
+        parts: dict[str, Any] = {kind: Component.from_config(kind, nodes[kind]) for kind in kinds}
         return cls(seed=seed, **parts)
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: Unpack[AllChanges]) -> Self:
         """The same spec with some fields changed; a dict for a component changes its options only."""
         whole = {
             name: getattr(self, name).replace(**value) if isinstance(value, dict) else value
@@ -214,9 +253,9 @@ class Spec:
         recipes = [self.init, *([self.mask] if self.mask else []), *self.fixed]
         return [source for recipe in recipes for source in recipe.sources()]
 
-    def canonical(self) -> dict[str, Any]:
+    def canonical(self) -> dict[str, JSON]:
         """What is hashed: plain data with the recipes' specs as their keys."""
-        content: dict[str, Any] = {"engine": versions.ENGINE_VERSION, "seed": self.seed, "dtype": self.dtype}
+        content: dict[str, JSON] = {"engine": versions.ENGINE_VERSION, "seed": self.seed, "dtype": self.dtype}
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, (Component, Recipe)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,14 @@ import polars as pl
 from expzoo.system.errors import first_line, nearest
 from expzoo.system.files import write_atomically
 
-COLUMNS: Mapping[str, Any] = MappingProxyType(
+Cell = str | int | float | bool | np.generic | None
+Row = dict[str, Cell]
+"""One value of one metric of one network: `COLUMNS` and what was varied."""
+
+Wanted = Cell | Collection[Cell]
+"""What `select` compares a column with: a value, or several of which any may be meant."""
+
+COLUMNS: Mapping[str, type[pl.DataType]] = MappingProxyType(
     {
         "key": pl.String,
         "seed": pl.Int64,
@@ -33,11 +40,16 @@ MAX_BYTES = 256 * 2**20
 MAX_ROWS = 20_000_000
 MAX_COLUMNS = 100
 
-_VARIED: Mapping[type, Any] = MappingProxyType({str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean})
+_VARIED: Mapping[type, type[pl.DataType]] = MappingProxyType(
+    {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
+)
+_ALLOWED: Mapping[type[pl.DataType], set[type]] = MappingProxyType(
+    {pl.String: {str}, pl.Int64: {int}, pl.Float64: {int, float}}
+)
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
-def frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def frame(rows: Sequence[Mapping[str, Cell]]) -> pl.DataFrame:
     """The rows as a frame with `COLUMNS` first, then every varied setting by name, null where a row does not say it.
 
     Rows are sorted and a row said twice counts once, so equal content gives equal bytes in whatever order it was
@@ -87,7 +99,7 @@ def read(path: Path | str) -> pl.DataFrame:
     return table
 
 
-def select(table: pl.DataFrame, /, **equals: Any) -> pl.DataFrame:
+def select(table: pl.DataFrame, /, **equals: Wanted) -> pl.DataFrame:
     """The rows whose columns equal the given values.
 
     Floats are equal within 1e-9, relative; None selects null; a list, tuple or set selects any of its values.
@@ -104,7 +116,7 @@ def select(table: pl.DataFrame, /, **equals: Any) -> pl.DataFrame:
         raise ValueError(f"cannot compare the records with {equals!r}: {types}") from error
 
 
-def by_seed(table: pl.DataFrame, /, **equals: Any) -> dict[int, float]:
+def by_seed(table: pl.DataFrame, /, **equals: Wanted) -> dict[int, float]:
     """One value for each seed, in the order of the seeds, from the rows that `select` gives.
 
     Raises:
@@ -116,7 +128,7 @@ def by_seed(table: pl.DataFrame, /, **equals: Any) -> dict[int, float]:
     return dict(chosen.sort("seed").select("seed", "value").iter_rows())
 
 
-def pivot(table: pl.DataFrame, /, x: str = "sparsity", **equals: Any) -> tuple[np.ndarray, np.ndarray]:
+def pivot(table: pl.DataFrame, /, x: str = "sparsity", **equals: Wanted) -> tuple[np.ndarray, np.ndarray]:
     """The values of column `x` (points,) in order and a matrix (seeds, points) of values, NaN where one is missing.
 
     Raises:
@@ -134,7 +146,7 @@ def pivot(table: pl.DataFrame, /, x: str = "sparsity", **equals: Any) -> tuple[n
     return points.to_numpy(), matrix
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A NumPy scalar as Python's own; one zero and one NaN, since equal content must give equal bytes."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
@@ -142,19 +154,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _fixed(name: str, values: list[Any]) -> pl.Series:
+def _fixed(name: str, values: list[Cell]) -> pl.Series:
     dtype = COLUMNS[name]
-    allowed = {pl.String: {str}, pl.Int64: {int}, pl.Float64: {int, float}}[dtype]
+    allowed = _ALLOWED[dtype]
     plain = [_plain(value) for value in values]
     for number, value in enumerate(plain):
         if type(value) not in allowed:
             raise ValueError(f"row {number} has {name}={value!r}; it must be {' or '.join(sorted(_names(allowed)))}")
-        if name == "key" and not _KEY.fullmatch(value):
+        if name == "key" and not _KEY.fullmatch(str(value)):
             raise ValueError(f"row {number} has key={value!r}; a key is 64 hexadecimal digits")
     return _series(name, plain, dtype)
 
 
-def _varied(name: str, values: list[Any]) -> pl.Series:
+def _varied(name: str, values: list[Cell]) -> pl.Series:
     plain = [_plain(value) for value in values]
     kinds = {type(value) for value in plain if value is not None}
     if unknown := kinds - set(_VARIED):
@@ -168,7 +180,7 @@ def _varied(name: str, values: list[Any]) -> pl.Series:
     return _series(name, plain, _VARIED[kinds.pop()] if kinds else pl.String)
 
 
-def _series(name: str, values: list[Any], dtype: Any) -> pl.Series:
+def _series(name: str, values: list[Any], dtype: type[pl.DataType]) -> pl.Series:
     if dtype is pl.Float64:
         values = [None if value is None else float(value) for value in values]
     try:
@@ -192,7 +204,7 @@ def _refuse_contradictions(table: pl.DataFrame) -> None:
         raise ValueError(f"one measurement has two values, {values[0]!r} and {values[1]!r}: {said}")
 
 
-def _check_schema(schema: Mapping[str, Any]) -> None:
+def _check_schema(schema: Mapping[str, pl.DataType]) -> None:
     if len(schema) > MAX_COLUMNS:
         raise ValueError(f"{len(schema)} columns; there can be at most {MAX_COLUMNS}")
     if missing := [name for name in COLUMNS if name not in schema]:
@@ -217,15 +229,15 @@ def _check_column(table: pl.DataFrame, name: str) -> None:
         raise ValueError(f"the records have no column {name}; {nearest(name, table.columns)}")
 
 
-def _matches(name: str, wanted: Any) -> pl.Expr:
+def _matches(name: str, wanted: Wanted) -> pl.Expr:
     if isinstance(wanted, list | tuple | set | frozenset):
         return pl.any_horizontal([_matches(name, one) for one in wanted]) if wanted else pl.lit(value=False)
     if wanted is None:
         return pl.col(name).is_null()
-    wanted = _plain(wanted)
-    if isinstance(wanted, float):
-        return (pl.col(name) - wanted).abs() <= 1e-9 * max(1.0, abs(wanted))
-    return pl.col(name) == wanted
+    plain = _plain(wanted)
+    if isinstance(plain, float):
+        return (pl.col(name) - plain).abs() <= 1e-9 * max(1.0, abs(plain))
+    return pl.col(name).eq(plain)
 
 
 def summary(table: pl.DataFrame) -> pl.DataFrame:
@@ -245,7 +257,7 @@ def summary(table: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(rows, ["series", "step", "mean", "low", "high", "n"], orient="row")
 
 
-def _choose(table: pl.DataFrame, equals: Mapping[str, Any]) -> pl.DataFrame:
+def _choose(table: pl.DataFrame, equals: Mapping[str, Wanted]) -> pl.DataFrame:
     chosen = select(table, **equals)
     if len(chosen):
         return chosen

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 from expzoo.system.errors import BadInput
 from expzoo.system.files import sha256, write_atomically
+
+if TYPE_CHECKING:
+    from expzoo.system.canonical import JSON
 
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
@@ -23,12 +27,21 @@ FORMAT = 1
 MAX_BYTES = 2**20
 
 
-def json_bytes(content: Any) -> bytes:
+class Manifest(TypedDict):
+    """What a finished run says of itself: what `seal` was told, too, whatever else that is."""
+
+    format: int
+    files: dict[str, JSON]
+    rendered: NotRequired[bool]
+    learned: NotRequired[JSON]
+
+
+def json_bytes(content: object) -> bytes:
     """Plain data as readable JSON; ValueError for NaN."""
     return (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
-def seal(directory: Path, about: dict[str, Any]) -> None:
+def seal(directory: Path, about: Mapping[str, object]) -> None:
     """Write the manifest: what the run is, and the sha256 and size of each of its files but the report's.
 
     The report is rendered from the others, and from this, so it comes after; `is_page` looks at it.
@@ -52,7 +65,7 @@ def is_page(path: Path) -> bool:
         return False
 
 
-def manifest(directory: Path) -> dict[str, Any] | None:
+def manifest(directory: Path) -> Manifest | None:
     """The manifest of a finished run, None if there is none or it cannot be read as one."""
     path = directory / MANIFEST
     try:
@@ -67,7 +80,7 @@ def manifest(directory: Path) -> dict[str, Any] | None:
     return found if whole else None
 
 
-def damaged(directory: Path, sealed: dict[str, Any]) -> list[str]:
+def damaged(directory: Path, sealed: Manifest) -> list[str]:
     """The files of a finished run that are missing or not as they were written, one line each."""
     needed = (CONFIG, RECORDS, VERDICTS)
     faults = [f"{directory / MANIFEST} does not name {name}" for name in needed if name not in sealed["files"]]
@@ -82,7 +95,7 @@ def damaged(directory: Path, sealed: dict[str, Any]) -> list[str]:
     return faults
 
 
-def require(directory: Path) -> dict[str, Any]:
+def require(directory: Path) -> Manifest:
     """The manifest of a finished run; BadInput if there is none."""
     found = manifest(directory)
     if found is None:
@@ -90,12 +103,12 @@ def require(directory: Path) -> dict[str, Any]:
     return found
 
 
-def is_rendered(sealed: dict[str, Any]) -> bool:
+def is_rendered(sealed: Manifest) -> bool:
     """Whether a run with this manifest has its pictures."""
     return sealed.get("rendered", True)
 
 
-def config_of(directory: Path) -> dict[str, Any]:
+def config_of(directory: Path) -> dict[str, JSON]:
     """The config that a run was made with; BadInput if its file is damaged, too large or no config."""
     import yaml  # the terminal's summary needs no parser
 

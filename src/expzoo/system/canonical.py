@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+Plain = None | bool | int | float | str | tuple["Plain", ...]
+"""What can be hashed."""
+
+Listed = None | bool | int | float | str | list["Listed"] | tuple["Listed", ...]
+"""What can be frozen."""
+
+Option: TypeAlias = bool | int | float | str | Sequence["Option"] | None
+"""What an option of a component may be given as."""
+
+JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
+"""What can be written as JSON, where a tuple is a list."""
 
 
-def canonical_json(value: Any) -> str:
+def canonical_json(value: JSON) -> str:
     """The one text of plain data: sorted keys, no spaces, shortest floats; ValueError for NaN or infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
 
@@ -21,6 +33,6 @@ def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
-def freeze(value: Any) -> Any:
+def freeze(value: Listed) -> Plain:
     """Lists as tuples, all the way down, so that it can be hashed."""
     return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value

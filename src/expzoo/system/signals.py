@@ -7,7 +7,10 @@ import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Trainer
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,7 +40,7 @@ class Interruption:
         """
         self.asked = self.stopped = False
 
-        def note(*_: Any) -> None:
+        def note(*_: object) -> None:
             if self.asked and not self.stopped:
                 self.stopped = True
                 raise Stopped
@@ -48,7 +51,7 @@ class Interruption:
         with _handled(note):
             yield
 
-    def after_block(self, trainer: Any, session: Any) -> None:
+    def after_block(self, trainer: Trainer, session: object) -> None:
         """Stop if asked to."""
         if self.asked:
             trainer.should_stop = True
@@ -58,7 +61,7 @@ class Interruption:
 def interruptible() -> Iterator[None]:
     """Inside, SIGTERM ends a command as SIGINT does, by a KeyboardInterrupt. After one, no other signal is heard."""
 
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: object) -> None:
         ignore()
         raise KeyboardInterrupt
 

@@ -76,7 +76,7 @@ def rows(
     steps = _steps_of_an_epoch(plan[0][1])
     for (arm, _), network in zip(plan, networks, strict=True):
         for split in splits:
-            own = network.rows(("accuracy", split), arm=arm, curve=True)
+            own: list[dict[str, Any]] = network.rows(("accuracy", split), arm=arm, curve=True)
             if not any(row["step"] == before for row in own):
                 own.append(own[-1] | {"step": before, "value": float("nan"), "end": False})
             found += [row | {"epoch": row["step"] / steps, "before": row["step"] == before} for row in own]

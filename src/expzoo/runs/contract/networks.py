@@ -78,7 +78,7 @@ def candidates(base: Spec) -> Iterator[Component]:
 
 def check_crowd(spec: Spec) -> None:
     """A member has the same bits alone as beside two others, whose seeds and learning rates differ."""
-    rates = [spec.optimizer["lr"] * factor for factor in (1.0, 0.5, 2.0)]
+    rates = [spec.optimizer.option("lr", float) * factor for factor in (1.0, 0.5, 2.0)]
     crowd = [spec.replace(seed=member_seed(0, i), optimizer={"lr": rate}) for i, rate in enumerate(rates)]
     whole = trained(crowd)
     require(all(np.isfinite(row).all() for row in whole), "its weights are not finite after a few steps")
@@ -111,8 +111,14 @@ def plain_loop(spec: Spec) -> np.ndarray:
     """The row after STEPS steps of an ordinary module under torch's own SGD."""
     blueprints, dataset, loss = Blueprints(), spec.dataset.build(), spec.loss.build()
     module: nn.Module = blueprints.module(spec, stable_hash(spec.seed, "init", 0))
-    options = {key: spec.optimizer[key] for key in ("lr", "momentum", "weight_decay", "nesterov")}
-    optimizer = torch.optim.SGD(module.parameters(), **options)
+    own = spec.optimizer.option
+    optimizer = torch.optim.SGD(
+        module.parameters(),
+        lr=own("lr", float),
+        momentum=own("momentum", float),
+        weight_decay=own("weight_decay", float),
+        nesterov=own("nesterov", bool),
+    )
     for step, (x, y) in enumerate(seen(dataset, spec.seed)):
         optimizer.zero_grad()
         with CountedDropout(spec.seed, step):

@@ -110,7 +110,7 @@ def is_essays(base: Spec) -> bool:
 
 def can_be_enumerated(cell: Cell, spec: Spec) -> bool:
     """Whether every state of what decides a cell can be tried: a block for each step, and few enough steps."""
-    return cell.steps == math.floor(cell.steps * cell.d) <= MOST_ENUMERATED[spec.dataset["neighbourhood"]]
+    return cell.steps == math.floor(cell.steps * cell.d) <= MOST_ENUMERATED[spec.dataset.option("neighbourhood", str)]
 
 
 def hand_set_control(table: pl.DataFrame) -> Control | None:

@@ -157,13 +157,13 @@ class _Activations(OuterLoop[LearnActivation]):
         self.inner, self.dataset = inner, self.blueprints.dataset(inner.dataset)
         splits = [self.dataset.split("train", lesson.seed) for lesson in lessons]
         crowd = [split for split in splits for _ in range(self.kind.inner_networks)]
-        self.units = inner.model["width"] if self.kind.noise else 1
+        self.units = inner.model.option("width", int) if self.kind.noise else 1
         batches = Batches(crowd, self.dataset.batch_size, getattr(torch, inner.dtype), (self.units,))
         self.batches = batches
         self._order(0)
-        optimizer = inner.optimizer
+        own = inner.optimizer.option
         module = without_statistics(_with_spline(self.blueprints.module(inner), self.units))
-        rule = rmsprop_step(module, inner.loss.build(), optimizer["lr"], optimizer["alpha"], optimizer["eps"])
+        rule = rmsprop_step(module, inner.loss.build(), own("lr", float), own("alpha", float), own("eps", float))
         self.loops = Unrolled(rule, self.layout, TABLE, batches)
         steps, last = self.kind.inner_steps, self.kind.last_losses
         self.weights = torch.cat([torch.zeros(steps - last), torch.full((last,), 1.0 / last)])
