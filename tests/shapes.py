@@ -24,7 +24,20 @@ from beartype import BeartypeConf, beartype
 if TYPE_CHECKING:
     from types import ModuleType
 
-PACKAGES = ["expzoo.science", "expzoo.analysis.studies", "expzoo.analysis.cohort", "expzoo.analysis.predictions"]
+PACKAGES = [
+    "expzoo.science",
+    "expzoo.analysis.studies",
+    "expzoo.analysis.cohort",
+    "expzoo.analysis.predictions",
+    "expzoo.engine.blueprints",
+    "expzoo.engine.evaluation",
+    "expzoo.engine.program",
+    "expzoo.engine.recipes",
+    "expzoo.engine.unrolled",
+    "expzoo.lab.lesson",
+    "expzoo.lab.outer_loop",
+    "expzoo.lab.trained",
+]
 _BEARTYPE = beartype(conf=BeartypeConf(is_pep484_tower=True))  # type checkers take an int for a float, too
 
 

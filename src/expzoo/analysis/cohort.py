@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -34,6 +34,14 @@ if TYPE_CHECKING:
 
 class _Data(NamedTuple):
     """Examples of a split: x (n, ...) and y (n, ...) if shared, else each with an axis of members first."""
+
+    x: Tensor
+    y: Tensor
+    shared: bool
+
+
+class _Seen(TypedDict):
+    """The same, as keywords of `EmpiricalLoss`."""
 
     x: Tensor
     y: Tensor
@@ -253,7 +261,7 @@ class Cohort:
             raise ValueError(f"rows of shape {tuple(rows.shape)} must have the shape (k, {self.layout.size})")
         return rows.to(self.dtype)
 
-    def _seen(self, rows: Tensor, split: str, examples: Sequence[int] | None) -> dict[str, Any]:
+    def _seen(self, rows: Tensor, split: str, examples: Sequence[int] | None) -> _Seen:
         """The examples that these rows see, as `EmpiricalLoss` takes them."""
         self._require_data(rows, split)
         x, y, shared = self._data(split)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from expzoo.spec.component import Component
 from expzoo.system.cache import Recent
 
 if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
     from expzoo.components.contracts import Dataset, Parametrisation
     from expzoo.spec.spec import Spec
 
@@ -27,9 +29,9 @@ class Blueprints:
         """`datasets` gives the dataset of a component, such as those of other blueprints: none is made twice."""
         self.dataset = datasets or cache(Component.build)
         self.plugin = cache(Component.build)
-        self._layouts: dict[tuple[Component, Component], Layout] = {}
-        self._splits: Recent[tuple[Any, ...], tuple[Tensor, Tensor]] = Recent(KEPT_SPLITS)
-        self._evaluated: dict[tuple[Any, ...], tuple[nn.Module, Layout]] = {}
+        self._layouts: dict[tuple[Component[nn.Module], Component[Dataset]], Layout] = {}
+        self._splits: Recent[tuple[Component[Dataset], int, str], tuple[Tensor, Tensor]] = Recent(KEPT_SPLITS)
+        self._evaluated: dict[tuple[Hashable, ...], tuple[nn.Module, Layout]] = {}
 
     def module(self, spec: Spec, seed: int = 0) -> nn.Module:
         """The module of a spec, initialised from this seed; ValueError if the model does not fit the data."""
@@ -66,7 +68,7 @@ class Blueprints:
         parametrisation, layout = self.parametrisation(spec), self.layout(spec)
         return parametrisation.size(layout) if parametrisation and parametrisation.maps else layout.size
 
-    def split(self, spec: Spec, name: str) -> tuple[Tensor, Tensor]:
+    def split(self, spec: Spec, name: str) -> tuple[Shaped[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
         """The examples x and y of a split as the network sees them; ValueError if the dataset has none of this name."""
         dataset = self.dataset(spec.dataset)
 

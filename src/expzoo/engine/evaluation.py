@@ -20,6 +20,8 @@ from expzoo.system.errors import BadInput, PluginError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jaxtyping import Float
+
     from expzoo.components.contracts import Loss
     from expzoo.spec.measure import Measure
     from expzoo.spec.spec import Spec
@@ -34,8 +36,10 @@ class Evaluator:
     def __init__(self, blueprints: Blueprints | None = None) -> None:
         self.blueprints = blueprints or Blueprints()
 
-    def values(self, spec: Spec, row: Tensor, measures: list[Measure], network: Network | None = None) -> list[float]:
-        """One number for each measure of the network with this row (size,) of weights.
+    def values(
+        self, spec: Spec, row: Float[Tensor, " size"], measures: list[Measure], network: Network | None = None
+    ) -> list[float]:
+        """One number for each measure of the network with this row of weights.
 
         `network` is what has been kept of it: some probes compare the row with the first one, or need the mask.
         """
@@ -51,13 +55,13 @@ class Evaluator:
             numbers.append(self._number(spec, measure, seen))
         return numbers
 
-    def outputs(self, spec: Spec, row: Tensor, split: str) -> Tensor:
-        """What the network with this row gives on a split: (n, outputs) of the row's dtype."""
+    def outputs(self, spec: Spec, row: Float[Tensor, " size"], split: str) -> Float[Tensor, "n outputs"]:
+        """What the network with this row gives on a split, of the row's dtype."""
         module = self.network(spec, row)
         with torch.no_grad():
             return torch.cat([module(part) for part in self._inputs(spec, split, row.dtype)])
 
-    def network(self, spec: Spec, row: Tensor) -> nn.Module:
+    def network(self, spec: Spec, row: Float[Tensor, " size"]) -> nn.Module:
         """The network with this row, in evaluation mode; it is the same module for the next row.
 
         Averages that it keeps over batches, as those of nn.BatchNorm, are made again over the training data.
@@ -68,8 +72,8 @@ class Evaluator:
             estimate_statistics(module, self._inputs(spec, "train", row.dtype))
         return module
 
-    def statistics(self, spec: Spec, row: Tensor) -> Tensor:
-        """The averages over batches that the network with this row keeps, one after the other: (k,)."""
+    def statistics(self, spec: Spec, row: Float[Tensor, " size"]) -> Float[Tensor, " averages"]:
+        """The averages over batches that the network with this row keeps, one after the other."""
         return torch.cat([value.flatten() for value in statistics(self.network(spec, row)).values()])
 
     def _inputs(self, spec: Spec, split: str, dtype: torch.dtype) -> tuple[Tensor, ...]:

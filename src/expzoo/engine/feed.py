@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 import torch
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.components.contracts import Dataset, Split, Stream
+    from expzoo.components.contracts import Dataset, Redrawing, Split, Stream
 
 BLOCK_BYTES = 2**21  # of a stream's examples made at a time: many steps share a call, and what they see stays in cache
 
@@ -136,13 +136,19 @@ class StreamFeed:
             target.copy_(torch.from_numpy(made[step - self._start]))
 
 
-def feed(datasets: Sequence[Any], seeds: Sequence[int], *rest: Any) -> IndexFeed:
-    """The feed of these members, each with its dataset and seed; `rest` as `IndexFeed` takes it."""
+def feed(
+    datasets: Sequence[Dataset],
+    seeds: Sequence[int],
+    owners: Sequence[Hashable],
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | None = None,
+) -> IndexFeed:
+    """The feed of these members, each with its dataset and seed; the rest as `IndexFeed` takes it."""
     kind = RedrawingFeed if any(map(_redraws, datasets)) else IndexFeed
-    return kind(datasets, seeds, *rest)
+    return kind(datasets, seeds, owners, dtype, device)
 
 
-def _redraws(dataset: Any) -> bool:
+def _redraws(dataset: Dataset) -> TypeGuard[Redrawing]:
     return getattr(dataset, "redraws", False)
 
 
@@ -152,11 +158,18 @@ class RedrawingFeed(IndexFeed):
     For members whose dataset has an attribute `redraws` that is true; `interfaces.Redrawing` says what it has.
     """
 
-    def __init__(self, datasets: Sequence[Any], seeds: Sequence[int], *rest: Any) -> None:
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        seeds: Sequence[int],
+        owners: Sequence[Hashable],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | None = None,
+    ) -> None:
         self._members = list(zip(datasets, seeds, strict=True))
-        super().__init__(datasets, seeds, *rest)
+        super().__init__(datasets, seeds, owners, dtype, device)
 
-    def examples(self, dataset: Any, seed: int) -> Any:
+    def examples(self, dataset: Dataset, seed: int) -> Split:
         """What is looked up: the examples before they are redrawn."""
         return dataset.source(seed) if _redraws(dataset) else super().examples(dataset, seed)
 

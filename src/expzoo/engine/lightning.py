@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lightning_fabric.plugins.environments import LightningEnvironment
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -56,7 +56,9 @@ class PopulationModule(LightningModule):
     def configure_optimizers(self) -> None:
         """The program has its own, on the rows of theta."""
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+    def transfer_batch_to_device(
+        self, batch: tuple[int, int], device: torch.device, dataloader_idx: int
+    ) -> tuple[int, int]:
         """A block is two numbers; the data are on the device already."""
         return batch
 
@@ -68,7 +70,7 @@ class AfterBlock(Callback):
         self.function = function
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: object, batch: object, batch_idx: int
     ) -> None:
         """A block is done, at a step boundary."""
         if isinstance(pl_module, PopulationModule):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from expzoo.engine.tape.trace import objective, trace
 from expzoo.system import randomness
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from expzoo.components.contracts import Constraint, Loss, Optimizer, Parametrisation, Schedule
     from expzoo.engine.feed import Feed
 
@@ -208,8 +210,8 @@ class Program:
         size = torch.Size(shape).numel()
         return torch.zeros(round_up(size, ROW), dtype=dtype, device=self.theta.device)[:size].view(shape)
 
-    def advance(self, start: int, stop: int) -> Tensor:
-        """Run optimizer steps start..stop-1; the batch losses (members, stop - start), each before its update."""
+    def advance(self, start: int, stop: int) -> Float[Tensor, "members steps"]:
+        """Run optimizer steps start..stop-1; the batch losses, each before its update."""
         losses = torch.empty(len(self.theta), stop - start, dtype=self.theta.dtype, device=self.theta.device)
         self.feed.prepare(start, stop)
         for step in range(start, stop):
@@ -225,8 +227,8 @@ class Program:
             self._update(step)
         return losses[: len(self.members)]
 
-    def look(self, step: int) -> Tensor:
-        """The batch losses (members,) of the rows as they are, on the batch of this step; nothing is updated."""
+    def look(self, step: int) -> Float[Tensor, " members"]:
+        """The batch losses of the rows as they are, on the batch of this step; nothing is updated."""
         self.feed.prepare(step, step + 1)
         self.feed.load(step, self.x, self.y)
         if self.parametrised:
@@ -255,8 +257,8 @@ class Program:
         noise = noise.to(self.device)
         return noise if self.mask is None else noise.mul_(self.mask[rows])
 
-    def weights(self, index: int, row: Tensor) -> Tensor:
-        """What is evaluated of member `index` where `row` (size,) is trained: (size of a row of weights,)."""
+    def weights(self, index: int, row: Float[Tensor, " size"]) -> Float[Tensor, " weights"]:
+        """What is evaluated of member `index` where `row` is trained: a row of weights."""
         return self.parametrised.middle(index, row) if self.parametrised else row
 
     def snapshot(self) -> Snapshot:
@@ -275,7 +277,7 @@ class Program:
         return Row(self.theta[index].clone().cpu(), state)
 
 
-def _runs(settings: Sequence[tuple[Any, Any]]) -> Iterator[tuple[Any, Any, slice]]:
+def _runs(settings: Sequence[tuple[Optimizer, Schedule]]) -> Iterator[tuple[Optimizer, Schedule, slice]]:
     """Consecutive rows with the same optimizer and schedule objects: each run is one update."""
     start = 0
     for index in range(1, len(settings) + 1):

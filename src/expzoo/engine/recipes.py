@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,8 +26,10 @@ from expzoo.system import randomness
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
-    from torch import nn
+    from jaxtyping import Bool, Float
+    from torch import Tensor, nn
 
+    from expzoo.components.contracts import Dataset
     from expzoo.components.layout import Layout
     from expzoo.engine.blueprints import Blueprints
     from expzoo.spec.spec import Spec, Step
@@ -40,8 +42,8 @@ class Recipes:
     def __init__(self, blueprints: Blueprints) -> None:
         self.blueprints = blueprints
 
-    def initial_row(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray:
-        """The row (size,) a spec starts from: its recipe's, with pruned entries at zero, mapped and projected."""
+    def initial_row(self, spec: Spec, networks: Mapping[str, Network]) -> Float[np.ndarray, " size"]:
+        """The row a spec starts from: its recipe's, with pruned entries at zero, mapped and projected."""
         row = self._first_row(spec, spec.init, networks)
         mask = self.mask(spec, networks)
         row = row if mask is None else np.where(mask, row, np.zeros_like(row))
@@ -56,12 +58,12 @@ class Recipes:
             row = theta[0].numpy()
         return row
 
-    def fixed(self, spec: Spec, networks: Mapping[str, Network]) -> tuple[torch.Tensor, ...]:
+    def fixed(self, spec: Spec, networks: Mapping[str, Network]) -> tuple[Float[Tensor, " size"], ...]:
         """The rows that the spec's parametrisation is built on."""
         return tuple(torch.from_numpy(self._first_row(spec, recipe, networks)) for recipe in spec.fixed)
 
-    def mask(self, spec: Spec, networks: Mapping[str, Network]) -> np.ndarray | None:
-        """The mask (size,) of bool of a spec, of its recipe and its parametrisation; None if it has none."""
+    def mask(self, spec: Spec, networks: Mapping[str, Network]) -> Bool[np.ndarray, " size"] | None:
+        """The mask of a spec, of its recipe and its parametrisation; None if it has none."""
         parametrisation = self.blueprints.parametrisation(spec)
         pruned = (
             parametrisation.trainable(self.blueprints.layout(spec))
@@ -78,8 +80,8 @@ class Recipes:
         mask = resolved(spec.mask, spec.seed, self.blueprints.layout(spec), read)
         return mask if pruned is None else mask & pruned
 
-    def trained(self, spec: Spec) -> np.ndarray | None:
-        """What is trained of a row, (size,) of bool, if the rest keeps its initial values; None if not so."""
+    def trained(self, spec: Spec) -> Bool[np.ndarray, " size"] | None:
+        """What is trained of a row, if the rest keeps its initial values; None if not so."""
         parametrisation = self.blueprints.parametrisation(spec)
         if parametrisation is None or prunes(parametrisation):
             return None
@@ -103,16 +105,16 @@ class Recipes:
                 return flipped(row_at(networks[source.key], step), self.blueprints.layout(spec), k, seed)
 
 
-def row_at(network: Network, step: Step) -> np.ndarray:
+def row_at(network: Network, step: Step) -> Float[np.ndarray, " size"]:
     """The row that a recipe names; of a network that diverged or ended before it, the last."""
     if isinstance(step, Event):
         return network.rows[network.events.get(step.name, network.step)]
     return network.rows[min(step, network.step) if isinstance(step, int) else network.step]
 
 
-def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) -> nn.Module:
+def solved(module: nn.Module, name: str, dataset: Dataset, layers: tuple[int, ...]) -> nn.Module:
     """The module with the weights it knows for the problem `name`, in place; BadInput if it knows none."""
-    solve: Any = getattr(module, "solve", None)
+    solve = getattr(module, "solve", None)
     if solve is None:
         raise BadInput(f"{type(module).__name__} knows no solution of {name!r}: it has no method solve")
     try:
@@ -122,7 +124,7 @@ def solved(module: nn.Module, name: str, dataset: Any, layers: tuple[int, ...]) 
     return module
 
 
-def flipped(row: np.ndarray, layout: Layout, k: int, seed: int) -> np.ndarray:
+def flipped(row: Float[np.ndarray, " size"], layout: Layout, k: int, seed: int) -> Float[np.ndarray, " size"]:
     """The row with the signs of `k` weights flipped, biases left alone; BadInput if there are not so many."""
     places = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
     if not 0 <= k <= len(places):
@@ -138,9 +140,15 @@ def num_removed(size: int, sparsity: float) -> int:
 
 
 def by_magnitude(
-    row: np.ndarray, kept: np.ndarray | None, layout: Layout, *, sparsity: float, scope: Scope, biases: bool
-) -> np.ndarray:
-    """The mask (size,) of bool that removes the smallest entries of `row`; what `kept` removed goes first.
+    row: Float[np.ndarray, " size"],
+    kept: Bool[np.ndarray, " size"] | None,
+    layout: Layout,
+    *,
+    sparsity: float,
+    scope: Scope,
+    biases: bool,
+) -> Bool[np.ndarray, " size"]:
+    """The mask that removes the smallest entries of `row`; what `kept` removed goes first.
 
     Frankle & Carbin 2019, section 2: "prune the lowest-magnitude weights". Of equal entries the earlier goes first.
     """
@@ -157,8 +165,8 @@ def by_magnitude(
     return mask
 
 
-def at_random(seed: int, recipe: RandomMask, layout: Layout) -> np.ndarray:
-    """The mask (size,) of bool that removes entries at random in each tensor, with the counts of layer-wise pruning."""
+def at_random(seed: int, recipe: RandomMask, layout: Layout) -> Bool[np.ndarray, " size"]:
+    """The mask that removes entries at random in each tensor, with the counts of layer-wise pruning."""
     within = at_random(seed, recipe.within, layout) if recipe.within else np.ones(layout.size, bool)
     mask = np.ones(layout.size, bool)
     for name, places in layout.weights(biases=recipe.biases):
@@ -169,7 +177,7 @@ def at_random(seed: int, recipe: RandomMask, layout: Layout) -> np.ndarray:
     return mask
 
 
-def permuted(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarray:
+def permuted(seed: int, mask: Bool[np.ndarray, " size"], draw: int, layout: Layout) -> Bool[np.ndarray, " size"]:
     """The mask with its entries in another order within each tensor."""
     shuffled = mask.copy()
     for name, places in layout.weights(biases=True):
@@ -179,8 +187,11 @@ def permuted(seed: int, mask: np.ndarray, draw: int, layout: Layout) -> np.ndarr
 
 
 def resolved(
-    recipe: Mask, seed: int, layout: Layout, source: tuple[np.ndarray, np.ndarray | None] | None
-) -> np.ndarray:
+    recipe: Mask,
+    seed: int,
+    layout: Layout,
+    source: tuple[Float[np.ndarray, " size"], Bool[np.ndarray, " size"] | None] | None,
+) -> Bool[np.ndarray, " size"]:
     """The mask of a recipe; `source` holds the row and the own mask of the network that a magnitude recipe reads."""
     match recipe:
         case RandomMask():

@@ -8,7 +8,7 @@ rounding: sums over a batch are taken in another order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class SharedStep:
         self.module, self.loss, self.x, self.y, self.prepare = module, loss, x[0], y[0], prepare
         self.part, self.processes = slice(rank, None, processes), processes
         self.outputs = [torch.zeros(1, dtype=next(module.parameters()).dtype, device=x.device)]
-        self.backward: Any = Tensor.backward
+        self.backward: Callable[[Tensor], None] = Tensor.backward
         self._is_checked = False
 
     def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:

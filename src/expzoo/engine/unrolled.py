@@ -27,6 +27,7 @@ from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Float
 
     from expzoo.components.contracts import Split
     from expzoo.components.layout import Layout
@@ -116,12 +117,14 @@ class Unrolled:
         """What one state of all members takes."""
         return self._state.nbytes
 
-    def losses(self, steps: int) -> Tensor:
-        """The batch loss before each update, (members, steps)."""
+    def losses(self, steps: int) -> Float[Tensor, "members steps"]:
+        """The batch loss before each update."""
         return self._run(steps, every=steps)[0]
 
-    def gradient(self, weights: Tensor, checkpoint_every: int | None = None) -> tuple[Tensor, Tensor]:
-        """The losses (members, steps), and the gradient (members, size of meta) of their sum weighted by (steps,).
+    def gradient(
+        self, weights: Float[Tensor, " steps"], checkpoint_every: int | None = None
+    ) -> tuple[Float[Tensor, "members steps"], Float[Tensor, "members size"]]:
+        """The losses, and the gradient with respect to meta of their sum weighted by `weights`.
 
         A state is kept every `checkpoint_every` steps, by default the root of their number; 1 keeps all and computes
         nothing twice.

@@ -14,6 +14,7 @@ from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Float
 
     from expzoo.lab.outer_loop import Outer
     from expzoo.spec.spec import Spec
@@ -122,12 +123,12 @@ class Learned:
         return self.network.step
 
     @property
-    def costs(self) -> np.ndarray:
-        """What each outer step found before its update, (outer steps,)."""
+    def costs(self) -> Float[np.ndarray, " steps"]:
+        """What each outer step found before its update."""
         return self.network.losses
 
-    def row(self, step: int | None = None) -> np.ndarray:
-        """What was learned after so many outer steps, all by default: (size,)."""
+    def row(self, step: int | None = None) -> Float[np.ndarray, " size"]:
+        """What was learned after so many outer steps, all by default."""
         return self.network.rows[self.network.step if step is None else step]
 
     def rows(self, *, arm: str, metric: str = "", **varied: Cell) -> list[Row]:

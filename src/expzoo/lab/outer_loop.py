@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from pytorch_lightning import LightningModule
 from torch import Tensor
 
 from expzoo.store.network import Network, Partial
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class Learnable(Protocol):
@@ -41,8 +44,8 @@ class Outer(LightningModule):
         """Start every lesson, or go on where it was; all of them at the same step."""
 
     @abstractmethod
-    def look(self, step: int) -> tuple[Tensor, Tensor]:
-        """The cost of every lesson (lessons,) at its row, and the gradients (lessons, size)."""
+    def look(self, step: int) -> tuple[Float[Tensor, " lessons"], Float[Tensor, "lessons size"]]:
+        """The cost of every lesson at its row, and the gradients."""
 
     @abstractmethod
     def partials(self) -> list[Partial]:
@@ -65,14 +68,16 @@ class OuterLoop(Outer, Generic[LessonType]):
         self.ended = [False] * len(lessons)
 
     @abstractmethod
-    def first_row(self, lesson: LessonType) -> Tensor:
-        """What a lesson starts from, (size,)."""
+    def first_row(self, lesson: LessonType) -> Float[Tensor, " size"]:
+        """What a lesson starts from."""
 
     @abstractmethod
-    def updated(self, lesson: LessonType, row: Tensor, gradient: Tensor) -> Tensor:
+    def updated(
+        self, lesson: LessonType, row: Float[Tensor, " size"], gradient: Float[Tensor, " size"]
+    ) -> Float[Tensor, " size"]:
         """The next row."""
 
-    def is_possible(self, row: Tensor) -> bool:
+    def is_possible(self, row: Float[Tensor, " size"]) -> bool:
         """Whether inner networks can be trained with this row; if not, the lesson has diverged."""
         return bool(row.isfinite().all())
 

@@ -16,6 +16,7 @@ from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Bool, Float
     from torch import nn
 
     from expzoo.components.contracts import Dataset
@@ -48,8 +49,8 @@ class Trained:
         """The number of updates that led to the final row."""
         return self.network.step
 
-    def row(self, step: Step | str = FINAL) -> np.ndarray:
-        """The weights (size,) after `step` updates or at an event; KeyError if not asked for or it never happened."""
+    def row(self, step: Step | str = FINAL) -> Float[np.ndarray, " size"]:
+        """The weights after `step` updates or at an event; KeyError if not asked for or it never happened."""
         return self.network.rows[self.step_of(step)]
 
     def has_row(self, step: Step | str) -> bool:
@@ -68,13 +69,13 @@ class Trained:
         return event if isinstance(event, int) else self.network.events[event]
 
     @property
-    def mask(self) -> np.ndarray | None:
-        """The mask (size,) of bool it was trained with."""
+    def mask(self) -> Bool[np.ndarray, " size"] | None:
+        """The mask it was trained with."""
         return self.network.mask
 
     @property
-    def losses(self) -> np.ndarray:
-        """The batch loss before each update, (steps,)."""
+    def losses(self) -> Float[np.ndarray, " steps"]:
+        """The batch loss before each update."""
         return self.network.losses
 
     def curve(self, metric: str = "accuracy", split: str = "test") -> dict[int, float]:
