@@ -1,7 +1,7 @@
 """What decoding CIFAR-10 takes, of an archive of its size and format with random pixels.
 
-They compress no better than photographs do. At most 2 seconds and 400 MB, the checksum of the archive and the
-verified, memory-mapped file that it is decoded into included; exit code 1 beyond.
+They compress no better than photographs do. At most 2 seconds and 400 MB, the checksum of the
+archive and the verified, memory-mapped file that it is decoded into included; exit code 1 beyond.
 """
 
 from __future__ import annotations

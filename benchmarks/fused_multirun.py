@@ -2,9 +2,10 @@
 
     python benchmarks/fused_multirun.py [--quick]
 
-Bar: 2.5 times. Also trials a minute of a hyperparameter search in batches of 16 against one by one, and 64 networks on
-two processes against one (bar: 1.7 times): for as many steps as the commands above, of which imports and writing are a
-large part, and for more. Equal results are checked, not assumed.
+Bar: 2.5 times. Also trials a minute of a hyperparameter search in batches of 16 against one by one,
+and 64 networks on two processes against one (bar: 1.7 times): for as many steps as the commands
+above, of which imports and writing are a large part, and for more. Equal results are checked, not
+assumed.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Image networks against a plain PyTorch loop; one process, one thread.
 
-One epoch of ResNet-20 on textures, alone, and 8 narrow networks cnn2d together: milliseconds for one training step of
-one network (batch, forward, backward, SGD with momentum). Both sides run in turn and the median of each counts, since
-new pages of memory are part of the time of a loop, and not in every round alike. Bars: ResNet-20 at most 1.05 times the
-loop, cnn2d at least 1.7 times faster; exit code 1 below.
+One epoch of ResNet-20 on textures, alone, and 8 narrow networks cnn2d together: milliseconds for
+one training step of one network (batch, forward, backward, SGD with momentum). Both sides run in
+turn and the median of each counts, since new pages of memory are part of the time of a loop, and
+not in every round alike. Bars: ResNet-20 at most 1.05 times the loop, cnn2d at least 1.7 times
+faster; exit code 1 below.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Populations of 32 networks with convolutions or recurrent layers against a plain PyTorch loop over one network.
 
-One process, one thread, each network with its own order of the data; milliseconds for one training step of one network:
-batch, forward, backward and Adam. All 32 are trained, in populations as large as the lab would make them. Both sides
-run in turn, 20 steps at a time, and the best of each counts. The bars are for torch's default Adam; exit code 1 below.
+One process, one thread, each network with its own order of the data; milliseconds for one training
+step of one network: batch, forward, backward and Adam. All 32 are trained, in populations as large
+as the lab would make them. Both sides run in turn, 20 steps at a time, and the best of each counts.
+The bars are for torch's default Adam; exit code 1 below.
 """
 
 from __future__ import annotations

@@ -2,11 +2,12 @@
 
     python benchmarks/life_speed.py [--rounds 5]
 
-One process, one thread, data generation on both sides: the loop makes each batch as the script does, by convolutions,
-and trains one network with `torch.optim.Adam`; 32 networks are trained in populations as large as the lab makes them.
-m = 1 is the script's default (ReLU, clamp, batch 32), m = 5 and 20 what made the published curves (leaky units, a
-sigmoid, batch 128). Milliseconds a step of one network, the best of rounds that alternate; the share of the data in a
-step; the ratio and its bar. Exit code 1 below a bar, or if data take more than 15 % of a step.
+One process, one thread, data generation on both sides: the loop makes each batch as the script
+does, by convolutions, and trains one network with `torch.optim.Adam`; 32 networks are trained in
+populations as large as the lab makes them. m = 1 is the script's default (ReLU, clamp, batch 32), m
+= 5 and 20 what made the published curves (leaky units, a sigmoid, batch 128). Milliseconds a step
+of one network, the best of rounds that alternate; the share of the data in a step; the ratio and
+its bar. Exit code 1 below a bar, or if data take more than 15 % of a step.
 """
 
 from __future__ import annotations

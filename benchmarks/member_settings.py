@@ -2,11 +2,11 @@
 
     python benchmarks/member_settings.py [--seconds 20] [--widths 100]
 
-MLPs of MNIST-1D, as many as the lab puts into one population of 32, batches of 100, Adam, one thread. All variants
-advance in turns of 50 steps, so that each ratio is of neighbouring moments; printed are milliseconds of processor time
-for a step of one network, the median ratio to the plain program, and its quartiles. `contained` is the session that
-stops what diverges, against the bare program; in `one diverged` one member has NaN weights. Exit code 1 if a ratio is
-above its bar.
+MLPs of MNIST-1D, as many as the lab puts into one population of 32, batches of 100, Adam, one
+thread. All variants advance in turns of 50 steps, so that each ratio is of neighbouring moments;
+printed are milliseconds of processor time for a step of one network, the median ratio to the plain
+program, and its quartiles. `contained` is the session that stops what diverges, against the bare
+program; in `one diverged` one member has NaN weights. Exit code 1 if a ratio is above its bar.
 """
 
 from __future__ import annotations

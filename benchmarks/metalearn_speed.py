@@ -2,10 +2,11 @@
 
     python benchmarks/metalearn_speed.py [--repeats 3]
 
-One process and one thread each. The learning rate: one outer step of 200 inner steps of a 40-50-10 network, eight seeds
-at once from both starts, against the notebook's loop for each seed and start. The activation: one outer step of eight
-inner networks, 40-128-10, whose activation has 100 units, against the notebook's loop for each network; fewer inner
-steps than there, since its graph takes gigabytes. Best of the repeats; ratios of the same run. Exit code 1 below a bar.
+One process and one thread each. The learning rate: one outer step of 200 inner steps of a 40-50-10
+network, eight seeds at once from both starts, against the notebook's loop for each seed and start.
+The activation: one outer step of eight inner networks, 40-128-10, whose activation has 100 units,
+against the notebook's loop for each network; fewer inner steps than there, since its graph takes
+gigabytes. Best of the repeats; ratios of the same run. Exit code 1 below a bar.
 """
 
 from __future__ import annotations

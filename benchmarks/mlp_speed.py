@@ -2,9 +2,10 @@
 
     python benchmarks/mlp_speed.py [--seconds 10] [--widths 50,100,256,500]
 
-Both sides train on the same data with batches of 100 in an order of their own for each network, Adam, no evaluation but
-the lab's one at the end. Columns: the lab, its bare tensor program, a loop with `torch.optim.Adam` as a user types it,
-and with `fused=True`; milliseconds for one step of one network, and ratios of the same run. Exit code 1 below a bar.
+Both sides train on the same data with batches of 100 in an order of their own for each network,
+Adam, no evaluation but the lab's one at the end. Columns: the lab, its bare tensor program, a loop
+with `torch.optim.Adam` as a user types it, and with `fused=True`; milliseconds for one step of one
+network, and ratios of the same run. Exit code 1 below a bar.
 """
 
 from __future__ import annotations

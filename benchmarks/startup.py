@@ -1,7 +1,8 @@
 """How long the command line takes until it has an answer, against a bare Hydra application of one YAML file.
 
-Both sides run in turn and the smallest CPU time counts: on a busy machine it repeats within a few percent, which the
-clock on the wall does not. Reading a signature never imports a plugin, so torch has no part in any of these commands.
+Both sides run in turn and the smallest CPU time counts: on a busy machine it repeats within a few
+percent, which the clock on the wall does not. Reading a signature never imports a plugin, so torch
+has no part in any of these commands.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What this machine cannot test is said at the end of the output, never left out in silence.
 
-A test that lacks its system, such as a GPU or SLURM, calls `not_run("needs a GPU")`; the fixture `not_run` is the same
-function. A skip of any other kind counts as a failure, and so does a file of tests that skips itself as a whole.
+A test that lacks its system, such as a GPU or SLURM, calls `not_run("needs a GPU")`; the fixture
+`not_run` is the same function. A skip of any other kind counts as a failure, and so does a file of
+tests that skips itself as a whole.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Shapes in annotations hold while tests run: jaxtyping's import hook, with beartype, on these packages.
 
-Importing jaxtyping takes longer than some commands do in all, so a module imports it, and whatever else only its
-annotations name, under `if TYPE_CHECKING`. jaxtyping takes an annotation with an unknown name for `Any`; so that none
-is, those names are put into the module before it runs.
+Importing jaxtyping takes longer than some commands do in all, so a module imports it, and whatever
+else only its annotations name, under `if TYPE_CHECKING`. jaxtyping takes an annotation with an
+unknown name for `Any`; so that none is, those names are put into the module before it runs.
 """
 
 from __future__ import annotations

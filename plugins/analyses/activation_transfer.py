@@ -73,15 +73,15 @@ MIDDLE_OF_PACK = Claim(
 class ActivationTransfer:
     """Trains convolutional networks on images with learned activations and with those made by hand.
 
-    Each activation has the learning rate with the lowest training loss in the last epoch on other seeds. The unit of
-    the intervals is the learned function (the mean over its evaluation seeds), or the seed if there is one function
-    only. Without `learned` the functions are those that metalearn_activation learns at this budget; they are learned
-    now if the store has none.
+    Each activation has the learning rate with the lowest training loss in the last epoch on other
+    seeds. The unit of the intervals is the learned function (the mean over its evaluation seeds),
+    or the seed if there is one function only. Without `learned` the functions are those that
+    metalearn_activation learns at this budget; they are learned now if the store has none.
 
     Args:
         learned: names of learned activations, such as learned:3f2a9c1b.
-        datasets: what to train on. digits is always there; the files of the others are fetched, or must be put where
-            the message says.
+        datasets: what to train on. digits is always there; the files of the others are fetched, or
+            must be put where the message says.
         baselines: activations made by hand.
         rates: learning rates of which each activation gets its best.
         tune_seeds: networks that choose a learning rate.

@@ -82,8 +82,8 @@ FORETELLS_CNLL = Claim(
 class DeepEnsembles:
     """Ensembles of all sizes from one pool of networks that differ in initialisation and order only.
 
-    Every number is a mean over ensembles drawn from the pool without replacement; the uncertainty is that of the
-    members, not of the draws. The dataset needs draw=frozen and a validation split.
+    Every number is a mean over ensembles drawn from the pool without replacement; the uncertainty
+    is that of the members, not of the draws. The dataset needs draw=frozen and a validation split.
 
     Args:
         sizes: of ensembles, increasing, the first of them 1.

@@ -101,11 +101,11 @@ POSITION = Claim(
 class DoubleDescent:
     """Trains perceptrons and convolutional networks of many sizes, with and without label noise, one population a size.
 
-    The perceptron has two hidden layers without residual connections, h^2 + 52 h + 10 parameters on MNIST-1D; the
-    convolutional network is cnn1d, 6 c^2 + 58 c + 10. The base spec's label noise is that of the noisy arm. A peak is
-    two contrasts that are fixed beforehand: the value at the threshold, interpolated between the two sizes around the
-    place where the training error falls to 10 %, minus the mean of the two largest, and minus the lowest at smaller
-    sizes.
+    The perceptron has two hidden layers without residual connections, h^2 + 52 h + 10 parameters on
+    MNIST-1D; the convolutional network is cnn1d, 6 c^2 + 58 c + 10. The base spec's label noise is
+    that of the noisy arm. A peak is two contrasts that are fixed beforehand: the value at the
+    threshold, interpolated between the two sizes around the place where the training error falls to
+    10 %, minus the mean of the two largest, and minus the lowest at smaller sizes.
 
     Args:
         widths: units of the perceptron's hidden layers, increasing (notebook: 20 from 2 to 300).

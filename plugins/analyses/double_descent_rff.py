@@ -74,9 +74,9 @@ SECOND_DESCENT = Claim(
 class DoubleDescentRff:
     """Solves regression on random ReLU features exactly, from a tenth of the examples in features to eight times them.
 
-    The known answer of double descent: the minimum-norm solution fits n examples from n features on, where its test
-    loss peaks; ridge regression on the same features has no peak (Nakkiran et al. 2020, arXiv:2003.01897). It trains
-    nothing and takes seconds.
+    The known answer of double descent: the minimum-norm solution fits n examples from n features
+    on, where its test loss peaks; ridge regression on the same features has no peak (Nakkiran et
+    al. 2020, arXiv:2003.01897). It trains nothing and takes seconds.
 
     Args:
         ridge: weight of the squared norm in the arm that must have no peak, for each example.

@@ -93,12 +93,14 @@ class _Cell(NamedTuple):
 class InterpolationThreshold:
     """Seeks the smallest perceptron that fits n examples of K classes, on a grid of widths and by bisection.
 
-    Two criteria are reported, since the criterion decides the verdict: no training error at some look, and a training
-    loss below `epsilon` times that of the best constant (log K nats; (K - 1) / K^2 for one-hot squared error). A third
-    position is the highest test loss on the grid. A network trains until its loss is there, at most for the steps of
-    the base spec's stop rule; whether twice as many would fit the size just below the threshold is reported. Each seed
-    gives exponents of its own by least squares over all n and K. The first K classes are not only fewer but also
-    easier to tell apart, which adds to the exponent of K under either loss; their difference is free of that.
+    Two criteria are reported, since the criterion decides the verdict: no training error at some
+    look, and a training loss below `epsilon` times that of the best constant (log K nats; (K - 1) /
+    K^2 for one-hot squared error). A third position is the highest test loss on the grid. A network
+    trains until its loss is there, at most for the steps of the base spec's stop rule; whether
+    twice as many would fit the size just below the threshold is reported. Each seed gives exponents
+    of its own by least squares over all n and K. The first K classes are not only fewer but also
+    easier to tell apart, which adds to the exponent of K under either loss; their difference is
+    free of that.
 
     Args:
         sizes: numbers of training examples.

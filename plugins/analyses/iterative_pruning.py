@@ -87,9 +87,9 @@ LEARNS_FASTER = Claim(
 class IterativePruning:
     """Train, prune the smallest weights, rewind what is left, train again; against random masks and re-initialisation.
 
-    Frankle & Carbin 2019, section 2. The notebook of Greydanus 2020 prunes layer-wise, biases included, and rewinds to
-    step 0. The level at which claims are decided is fixed by `decide_at` before anything is trained: picking the best
-    level on test data inflates the gain.
+    Frankle & Carbin 2019, section 2. The notebook of Greydanus 2020 prunes layer-wise, biases
+    included, and rewinds to step 0. The level at which claims are decided is fixed by `decide_at`
+    before anything is trained: picking the best level on test data inflates the gain.
 
     Args:
         keep: fraction of the remaining weights that a level keeps (Frankle & Carbin: 0.8).

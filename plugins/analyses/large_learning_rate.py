@@ -58,8 +58,8 @@ ANNEALING_HELPS = Claim(
 class LargeLearningRate:
     """Trains the same network with a small, a large, and a large then annealed learning rate.
 
-    Everything else is held equal: data, initialisation, order, momentum and weight decay. The paper has 0.004 and 0.1,
-    annealed by 0.2 at 30 %, 60 % and 75 % of 200 epochs.
+    Everything else is held equal: data, initialisation, order, momentum and weight decay. The paper
+    has 0.004 and 0.1, annealed by 0.2 at 30 %, 60 % and 75 % of 200 epochs.
 
     Args:
         small: the small learning rate, kept throughout.

@@ -47,9 +47,10 @@ FORMS = ("firner", "springer")
 class LifeExact:
     """Both forms of the network with hand-set weights, for both neighbourhoods, many steps and spare filters.
 
-    What is finite is enumerated: 512 neighbourhoods for one step, 8192 diamonds for two von Neumann steps. Beyond that
-    a step follows from the one before, since the answers are 0 and 1 exactly; random boards are tried as well. The
-    networks are then trained, to see whether the loss starts at 0 and stays there.
+    What is finite is enumerated: 512 neighbourhoods for one step, 8192 diamonds for two von Neumann
+    steps. Beyond that a step follows from the one before, since the answers are 0 and 1 exactly;
+    random boards are tried as well. The networks are then trained, to see whether the loss starts
+    at 0 and stays there.
 
     Args:
         steps: the numbers of game steps.

@@ -51,9 +51,10 @@ PERMUTED = "permuted"  # the control: the end itself with its filters in another
 class LifePath:
     """Loss along the straight line from the known solution, trained on for some batches, to trained networks.
 
-    The loss is that of 1000 boards that all lines share. Each line is walked twice: to the trained network as it is,
-    and with its filters permuted to match the known ones (Hungarian algorithm, weight matching). Two global minima
-    that differ by a permutation have a barrier between them too, so the first line alone says nothing about bad minima.
+    The loss is that of 1000 boards that all lines share. Each line is walked twice: to the trained
+    network as it is, and with its filters permuted to match the known ones (Hungarian algorithm,
+    weight matching). Two global minima that differ by a permutation have a barrier between them
+    too, so the first line alone says nothing about bad minima.
 
     Args:
         widths: multiples m of the smallest width.

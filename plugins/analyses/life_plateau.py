@@ -54,8 +54,9 @@ BOARDS_COUNTED = 20_000  # for the base rates: their standard error is below .4 
 class LifePlateau:
     """Trains networks for many steps and compares the boards they get right with those that are all dead by then.
 
-    The script counts a board as right if every cell is, so the answer "all dead" scores the share of boards that die
-    out, on the same 1000 boards of 5 x 5. That share is shown for both neighbourhoods.
+    The script counts a board as right if every cell is, so the answer "all dead" scores the share
+    of boards that die out, on the same 1000 boards of 5 x 5. That share is shown for both
+    neighbourhoods.
 
     Args:
         steps: the numbers of game steps.

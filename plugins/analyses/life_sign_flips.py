@@ -46,8 +46,9 @@ REPEATED = "again"  # the control: the same start and the same order of the data
 class LifeSignFlips:
     """Looks for starts that lead to success, flips signs of their weights at random and trains again.
 
-    Each trial has its own choice of signs and its own order of the data; with no flip the order alone is new. Success
-    rates are means over starts, with whole starts resampled. The smallest smooth network is used, for one step.
+    Each trial has its own choice of signs and its own order of the data; with no flip the order
+    alone is new. Success rates are means over starts, with whole starts resampled. The smallest
+    smooth network is used, for one step.
 
     Args:
         searched: how many starts are tried to find lucky ones.

@@ -37,19 +37,20 @@ SET_BY = {
 class LifeSuccess:
     """Trains the network in every cell of a grid of settings and counts how often it gets every board right.
 
-    Success is Firner's: every cell of 1000 boards of 5 x 5; boards and cells that are right stand beside it, with what
-    the answer "all dead" gets. Where one block is asked for one step, all 512 neighbourhoods are tried too, which
-    proves that a network is right; for two von Neumann steps all 8192 diamonds, which does not. The plain
-    configuration's networks are looked at before training: whether they answer all dead, and whether any gradient
-    reaches their first two convolutions. Which claims are judged follows from the grid.
+    Success is Firner's: every cell of 1000 boards of 5 x 5; boards and cells that are right stand
+    beside it, with what the answer "all dead" gets. Where one block is asked for one step, all 512
+    neighbourhoods are tried too, which proves that a network is right; for two von Neumann steps
+    all 8192 diamonds, which does not. The plain configuration's networks are looked at before
+    training: whether they answer all dead, and whether any gradient reaches their first two
+    convolutions. Which claims are judged follows from the grid.
 
     Args:
         steps: the numbers of game steps.
         widths: multiples m of the smallest width.
         depths: multiples d of the smallest depth.
         densities: how many cells of the training boards live, () for the dataset's own; the test boards stay.
-        arms: smooth is the configured network, normalized the same with the script's option --normalize, plain the
-            script's default with half as many batches, of 32.
+        arms: smooth is the configured network, normalized the same with the script's option
+            --normalize, plain the script's default with half as many batches, of 32.
     """
 
     CACHE_VERSION = 2  # 2: two steps are enumerated too

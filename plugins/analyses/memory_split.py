@@ -62,8 +62,9 @@ MORE_FOR_MORE = Claim(
 class MemorySplit:
     """Trains ensembles of 1, 2, 4, ... networks for each budget of parameters, the model's `width` making them fit.
 
-    Networks of one replicate see the same data. CNLL is the NLL of the averaged prediction at a temperature fitted on
-    the validation split. Learning rates are the same at all widths, unlike in the paper.
+    Networks of one replicate see the same data. CNLL is the NLL of the averaged prediction at a
+    temperature fitted on the validation split. Learning rates are the same at all widths, unlike in
+    the paper.
 
     Args:
         budgets: parameters in all, biases included, increasing.

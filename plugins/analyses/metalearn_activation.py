@@ -86,10 +86,11 @@ PIECES_SUFFICE = Claim(
 class MetalearnActivation:
     """Learns activation functions through whole inner trainings, then trains ordinary networks with them.
 
-    Each seed is a meta-training of its own, with its own data; it is evaluated on networks, orders and data it never
-    saw, and so is every activation made by hand, each at the learning rate with the lowest training loss on other
-    seeds, all with RMSprop. The unit of the intervals is the meta-training: the mean over its evaluation seeds. The
-    base spec is an inner network. The functions stay in the store, and their names can be given to any model.
+    Each seed is a meta-training of its own, with its own data; it is evaluated on networks, orders
+    and data it never saw, and so is every activation made by hand, each at the learning rate with
+    the lowest training loss on other seeds, all with RMSprop. The unit of the intervals is the
+    meta-training: the mean over its evaluation seeds. The base spec is an inner network. The
+    functions stay in the store, and their names can be given to any model.
 
     Args:
         outer_steps: updates of the activation function (notebook: 301).
@@ -103,8 +104,8 @@ class MetalearnActivation:
         rates: learning rates of which each activation gets its best.
         tune_seeds: networks that choose a learning rate.
         evaluation_seeds: networks on which a meta-training is judged.
-        checkpoint_every: inner steps between two states that are kept for the gradient, null for the root of their
-            number. It changes memory and time, not the result.
+        checkpoint_every: inner steps between two states that are kept for the gradient, null for
+            the root of their number. It changes memory and time, not the result.
     """
 
     CACHE_VERSION = 1

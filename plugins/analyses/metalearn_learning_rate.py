@@ -73,8 +73,9 @@ AS_PUBLISHED = Claim(
 class MetalearnLearningRate:
     """Learns the learning rate of plain SGD by differentiating the mean training loss of whole inner trainings.
 
-    Two starts for each seed; a grid search with ordinary networks is the oracle: at the learned rates they must be no
-    worse than at the best of the grid. The base spec with plain SGD is an inner network, its stop rule the horizon.
+    Two starts for each seed; a grid search with ordinary networks is the oracle: at the learned
+    rates they must be no worse than at the best of the grid. The base spec with plain SGD is an
+    inner network, its stop rule the horizon.
 
     Args:
         starts: the first learning rates, the higher one first (notebook: 1.5 and 0.15).
@@ -83,8 +84,9 @@ class MetalearnLearningRate:
         grid: learning rates of the grid search.
         grid_low: the lowest of them; the others follow at equal ratios.
         grid_high: the highest of them.
-        checkpoint_every: inner steps between two states that are kept for the gradient, 1 for all of them and null for
-            the root of their number. It changes memory and time, not the result.
+        checkpoint_every: inner steps between two states that are kept for the gradient, 1 for all
+            of them and null for the root of their number. It changes memory and time, not the
+            result.
     """
 
     CACHE_VERSION = 1

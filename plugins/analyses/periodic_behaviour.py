@@ -56,10 +56,11 @@ PERIODIC = Claim(
 class PeriodicBehaviour:
     """Trains a scale-invariant network with weight decay and without, and counts how often its training loss jumps.
 
-    A destabilisation is a passage of the mean training loss of an epoch from below `below` to above `factor` times
-    that. Weight decay shrinks the weights, which a scale-invariant network feels as a growing effective learning rate,
-    lr / |w|^2, until a step throws it out; the large gradient there makes the weights long again. That the network is
-    scale-invariant is a control: the weights that are trained, doubled, must give the same outputs.
+    A destabilisation is a passage of the mean training loss of an epoch from below `below` to above
+    `factor` times that. Weight decay shrinks the weights, which a scale-invariant network feels as
+    a growing effective learning rate, lr / |w|^2, until a step throws it out; the large gradient
+    there makes the weights long again. That the network is scale-invariant is a control: the
+    weights that are trained, doubled, must give the same outputs.
 
     Args:
         below: training loss, in nats, below which a network counts as fitted.
@@ -166,8 +167,8 @@ def crossings(losses: np.ndarray, below: float, above: float) -> list[int]:
 def change_when_doubled(network: Trained, data: Any) -> float:
     """How much outputs on a batch change when the weights that training moved are doubled, relative to the largest.
 
-    At the start of training and with the batch's own statistics: where weights have become tiny, the epsilon of batch
-    normalisation is felt.
+    At the start of training and with the batch's own statistics: where weights have become tiny,
+    the epsilon of batch normalisation is felt.
     """
     import torch
 

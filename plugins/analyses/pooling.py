@@ -107,9 +107,10 @@ MAX_WORSE = Claim(
 class Pooling:
     """Trains pooled_cnn1d without pooling, with stride and with three kinds of pooling, on few and on many examples.
 
-    The gap is the mean accuracy of the three kinds minus that without pooling; the claim is about its change from the
-    fewest to the most examples, the interaction. Without pooling the network is wider: a width-matched arm has fewer
-    channels and as many parameters. Each seed has its own draw of the data.
+    The gap is the mean accuracy of the three kinds minus that without pooling; the claim is about
+    its change from the fewest to the most examples, the interaction. Without pooling the network is
+    wider: a width-matched arm has fewer channels and as many parameters. Each seed has its own draw
+    of the data.
 
     Args:
         train_sizes: numbers of training examples, increasing (notebook: 1000 to 50,000).

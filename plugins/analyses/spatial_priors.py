@@ -95,8 +95,8 @@ SHUFFLING_SPARES = Claim(
 class SpatialPriors:
     """Trains logistic regression, an MLP, a GRU and a CNN on signals as they are and with their positions permuted.
 
-    The permutation is made after generation, is the same for training and test, and is new for each seed where each
-    draws its own data. The dataset must have the option `view`.
+    The permutation is made after generation, is the same for training and test, and is new for each
+    seed where each draws its own data. The dataset must have the option `view`.
     """
 
     CACHE_VERSION = 2

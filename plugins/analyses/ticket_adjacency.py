@@ -58,8 +58,8 @@ def adjacent_runs(masks: np.ndarray, length: int) -> np.ndarray:
 def expected_runs(masks: np.ndarray, length: int) -> np.ndarray:
     """The mean of `adjacent_runs` over all orders of each row, exactly: masks (n, units, inputs) -> (n,).
 
-    A row of m inputs with k kept has m - length + 1 places, each all kept with probability C(m - length, k - length) /
-    C(m, k), a product of (k - i) / (m - i).
+    A row of m inputs with k kept has m - length + 1 places, each all kept with probability C(m -
+    length, k - length) / C(m, k), a product of (k - i) / (m - i).
     """
     kept, inputs = masks.astype(float).sum(-1), masks.shape[-1]
     chance = np.ones_like(kept)
@@ -82,9 +82,9 @@ def excess(masks: np.ndarray, length: int = 2) -> np.ndarray:
 class TicketAdjacency:
     """Counts neighbouring inputs among the first-layer weights that a ticket keeps, against permuted rows.
 
-    The null permutes each hidden unit's mask by itself, which keeps how many inputs it has: iterative pruning keeps
-    many weights of a few units, and a uniformly random mask would take that for locality. Random masks are the control
-    whose right answer is zero.
+    The null permutes each hidden unit's mask by itself, which keeps how many inputs it has:
+    iterative pruning keeps many weights of a few units, and a uniformly random mask would take that
+    for locality. Random masks are the control whose right answer is zero.
 
     Args:
         keep: as in iterative_pruning.

@@ -93,9 +93,10 @@ FLIP = _claim(
 class TicketTransfer:
     """Trains tickets, their masks with new weights, random masks and dense networks on data the mask has not seen.
 
-    The mask was selected on the data it was found on, so its accuracy there is that of a selection. Here everything is
-    trained and tested on a fresh draw of the same generator: plain, with positions shuffled, mirrored, or shuffled in
-    chunks. The dataset must have the options `fresh` and `view`.
+    The mask was selected on the data it was found on, so its accuracy there is that of a selection.
+    Here everything is trained and tested on a fresh draw of the same generator: plain, with
+    positions shuffled, mirrored, or shuffled in chunks. The dataset must have the options `fresh`
+    and `view`.
 
     Args:
         keep: as in iterative_pruning.

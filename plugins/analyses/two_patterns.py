@@ -61,8 +61,8 @@ ORDER = Claim(
 class TwoPatternsOrder:
     """Trains on two patterns with a small, a large, and a large then annealed learning rate.
 
-    The dataset must be two_patterns. Everything but the rate is held equal, weight decay and normalisation among it.
-    The paper has 0.004 and 0.1, annealed by 0.04 at epoch 30 of 60.
+    The dataset must be two_patterns. Everything but the rate is held equal, weight decay and
+    normalisation among it. The paper has 0.004 and 0.1, annealed by 0.04 at epoch 30 of 60.
 
     Args:
         small: the small learning rate, kept throughout.

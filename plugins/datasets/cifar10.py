@@ -27,8 +27,9 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 class Cifar10(StoredImages):
     """60000 photographs of 32 x 32 pixels in ten classes: 50000 for training and validation, 10000 for testing.
 
-    Krizhevsky 2009, "Learning multiple layers of features from tiny images". Channels are standardised by the mean and
-    deviation of the training images. The binary version is downloaded once, 162 MiB.
+    Krizhevsky 2009, "Learning multiple layers of features from tiny images". Channels are
+    standardised by the mean and deviation of the training images. The binary version is downloaded
+    once, 162 MiB.
 
     Args:
         train_size: use only the first so many of the training images.

@@ -24,8 +24,9 @@ MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 class Cifar100(StoredImages):
     """60000 photographs of 32 x 32 pixels in 100 classes of 20 kinds: 50000 for training, 10000 for testing.
 
-    Krizhevsky 2009, "Learning multiple layers of features from tiny images". Channels are standardised by the mean and
-    deviation of the training images. The binary version is downloaded once, 161 MiB.
+    Krizhevsky 2009, "Learning multiple layers of features from tiny images". Channels are
+    standardised by the mean and deviation of the training images. The binary version is downloaded
+    once, 161 MiB.
 
     Args:
         labels: the 100 classes (fine) or the 20 kinds that they are grouped into (coarse).

@@ -38,8 +38,9 @@ _LEVELS = 16  # grey levels above 0
 class Digits:
     """1797 handwritten digits of 8 x 8 pixels in ten classes, as (1, 8, 8) with values in [-1, 1].
 
-    Alpaydin & Kaynak 1998, UCI repository, test set, as shipped with scikit-learn (`load_digits`): nothing is
-    downloaded. A draw is a random division into 1297 images for training and validation and 500 for testing.
+    Alpaydin & Kaynak 1998, UCI repository, test set, as shipped with scikit-learn (`load_digits`):
+    nothing is downloaded. A draw is a random division into 1297 images for training and validation
+    and 500 for testing.
 
     Args:
         seed: of the division that all members see with draw=frozen.
@@ -103,8 +104,8 @@ class Digits:
     def split(self, name: str, seed: int) -> Split:
         """The split called train, validation, test or fresh: x (n, 1, 8, 8) float32, y (n,) int64, read-only.
 
-        There are no more images than 1797, so `fresh` is the test split of the next division: some of its images may
-        have been trained on.
+        There are no more images than 1797, so `fresh` is the test split of the next division: some
+        of its images may have been trained on.
         """
         refuse_unknown("split", name, SPLITS)
         identity = self.identity(seed)

@@ -30,8 +30,9 @@ MEAN, STD = (0.2860,), (0.3530,)
 class FashionMnist(StoredImages):
     """70000 pictures of clothes of 28 x 28 pixels in ten classes: 60000 for training, 10000 for testing.
 
-    Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms".
-    Standardised by the mean and deviation of the training images. Four files are downloaded once, 30 MiB.
+    Xiao, Rasul & Vollgraf 2017, "Fashion-MNIST: a novel image dataset for benchmarking machine
+    learning algorithms". Standardised by the mean and deviation of the training images. Four files
+    are downloaded once, 30 MiB.
 
     Args:
         train_size: use only the first so many of the training images.

@@ -19,13 +19,14 @@ TRAIN_SAMPLE = 1000  # boards in the train split: it is looked at, never trained
 class Life:
     """Random boards x (1, height, width) of 0 and 1 and, flattened, the boards y that they become after `steps`.
 
-    Every member has its own stream of boards, a function of its seed and the step alone. All members see the same
-    splits: train is a sample of 1000 boards as they are trained on, test and fresh are two draws of test boards, and
-    all holds every state of what one cell sees (see `World.patterns` of the study of Life). They overlap where
-    small boards repeat themselves.
+    Every member has its own stream of boards, a function of its seed and the step alone. All
+    members see the same splits: train is a sample of 1000 boards as they are trained on, test and
+    fresh are two draws of test boards, and all holds every state of what one cell sees (see
+    `World.patterns` of the study of Life). They overlap where small boards repeat themselves.
 
-    Firner's script trains on boards of 10 x 10, half of whose cells live, and tests on 1000 boards of 5 x 5; Springer &
-    Kenyon 2020 use 32 x 32 and Conway's rule (github.com/bfirner/dnn_game_of_life; arXiv 2009.01398).
+    Firner's script trains on boards of 10 x 10, half of whose cells live, and tests on 1000 boards
+    of 5 x 5; Springer & Kenyon 2020 use 32 x 32 and Conway's rule
+    (github.com/bfirner/dnn_game_of_life; arXiv 2009.01398).
 
     Args:
         neighbourhood: the 4 cells beside a cell, as in Firner's essay, or the 8 around it, as in Conway's game.

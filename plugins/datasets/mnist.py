@@ -30,8 +30,9 @@ MEAN, STD = (0.1307,), (0.3081,)
 class Mnist(StoredImages):
     """70000 handwritten digits of 28 x 28 pixels in ten classes: 60000 for training, 10000 for testing.
 
-    LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition". Standardised by the
-    mean and deviation of the training images. Four files are downloaded once, 11 MiB.
+    LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition".
+    Standardised by the mean and deviation of the training images. Four files are downloaded once,
+    11 MiB.
 
     Args:
         train_size: use only the first so many of the training images.

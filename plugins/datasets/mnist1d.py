@@ -50,17 +50,19 @@ class _Draw(NamedTuple):
 class Mnist1d:
     """MNIST-1D: ten classes of 40 positions, equal in float32 to the package mnist1d at any of its options.
 
-    num_samples to seed are the arguments of `mnist1d.data.make_dataset`, by the same names. The templates always have
-    12 points; `template_len` only sets the length of the padded signal, template_len + padding[1], as in the package.
+    num_samples to seed are the arguments of `mnist1d.data.make_dataset`, by the same names. The
+    templates always have 12 points; `template_len` only sets the length of the padded signal,
+    template_len + padding[1], as in the package.
 
-    draw: whether all members see the draw of `seed` (frozen) or each its own (member).
-    fresh: 0 is the draw itself, k the k-th independent draw of the same generator; a draw and its fresh draws share
+    draw: whether all members see the draw of `seed` (frozen) or each its own (member). fresh: 0 is
+    the draw itself, k the k-th independent draw of the same generator; a draw and its fresh draws
+    share
         everything that is no example: the view's order and that of `shuffle_seq`.
     view, chunk_size: the positions as they are, in random order, backwards, or with whole chunks in random order; the
         last chunk is shorter if chunk_size does not divide the length. One order for all splits of an identity.
     train_size, test_size: how many examples, null for the package's own share. Fewer are its first ones; more come from
-        further blocks of the generator, standardised with the mean and deviation of the draw itself, so that neither
-        size changes an example of the other split.
+        further blocks of the generator, standardised with the mean and deviation of the draw
+        itself, so that neither size changes an example of the other split.
     validation_size: taken from the end of the training share, which then has so many fewer, unless train_size and
         validation_size together exceed the share: then both are extended and do not overlap.
     label_noise, noise_labels: how likely the label of a training example is replaced, by a wrong one (other) or by any,

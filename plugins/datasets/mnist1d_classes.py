@@ -32,8 +32,9 @@ _SPARE = 1.3  # of the expected number of examples of the wanted classes, so tha
 class Mnist1dClasses:
     """The first `classes` classes of MNIST-1D, with so many training examples whatever their number.
 
-    For questions in which the number of outputs varies and the number of examples does not. The examples are the first
-    of their classes in a draw of mnist1d with its own default options; statistics of that draw standardise them.
+    For questions in which the number of outputs varies and the number of examples does not. The
+    examples are the first of their classes in a draw of mnist1d with its own default options;
+    statistics of that draw standardise them.
 
     Args:
         classes: how many of the ten classes, the digits from 0 on.

@@ -31,9 +31,9 @@ _BLOCK = 256  # images that are drawn together: so many more leave the first one
 class Textures(Images):
     """Ten classes of random colour textures of 3 x 32 x 32, told apart by the direction and the width of their waves.
 
-    A texture is the sum of 3 plane waves whose direction and frequency scatter about those of its class, with random
-    phases and colours, in noise: classes overlap, and no pixel by itself says anything. Values have mean 0 and
-    deviation 1.
+    A texture is the sum of 3 plane waves whose direction and frequency scatter about those of its
+    class, with random phases and colours, in noise: classes overlap, and no pixel by itself says
+    anything. Values have mean 0 and deviation 1.
 
     Args:
         train_size: training images.
@@ -45,8 +45,9 @@ class Textures(Images):
         draw: whether all members see the draw of `seed` (frozen), or each its own (member).
         label_noise: how likely the label of a training image is replaced.
         noise_labels: by a wrong one (other) or by any, which may be the true one.
-        augment: whether each training image is cropped from a border of 4 pixels, and mirrored, anew at each step;
-            mirrored textures are of another class, so flips are a test of what augmentation can break.
+        augment: whether each training image is cropped from a border of 4 pixels, and mirrored,
+            anew at each step; mirrored textures are of another class, so flips are a test of what
+            augmentation can break.
         border: of zeros or the image's own reflection.
         batch_size: images in a batch.
         order: shuffled permutes every epoch, fixed never, full takes all images at every step.

@@ -43,19 +43,22 @@ class _Draw(NamedTuple):
 class TwoPatterns:
     """Examples of another dataset, most of which carry a patch of low amplitude that depends on their class.
 
-    Li, Wei & Ma 2019, "Towards explaining the regularization effect of initial large learning rate in training neural
-    networks", section 5.1, and their code (github.com/cwein3/large-lr-code, `data_util.py`). In the middle of an
-    example, a patch z + s zeta_y replaces what was there: z is common to all, zeta_y the pattern of class y, and the
-    sign s is drawn anew in each epoch, so that no linear map reads the class off the patch. Where the patch is alone,
-    everything else is zero and the pattern is scaled by a random factor. A fifth of the examples never has a patch.
+    Li, Wei & Ma 2019, "Towards explaining the regularization effect of initial large learning rate
+    in training neural networks", section 5.1, and their code (github.com/cwein3/large-lr-code,
+    `data_util.py`). In the middle of an example, a patch z + s zeta_y replaces what was there: z is
+    common to all, zeta_y the pattern of class y, and the sign s is drawn anew in each epoch, so
+    that no linear map reads the class off the patch. Where the patch is alone, everything else is
+    zero and the pattern is scaled by a random factor. A fifth of the examples never has a patch.
 
-    The split `test` is clean; `patch` has the labels of `test`, and patches alone, as the code validates: of full
-    amplitude with probability 0.8, else scaled. `train` is the first epoch's mixture. There is no validation split.
+    The split `test` is clean; `patch` has the labels of `test`, and patches alone, as the code
+    validates: of full amplitude with probability 0.8, else scaled. `train` is the first epoch's
+    mixture. There is no validation split.
 
     Args:
         of: the dataset underneath, with its own defaults for everything that is not said here.
-        groups: document, 20 % clean, 20 % patch alone, 60 % both, each example in one group; code, 20 % clean, and of
-            the others a fifth, drawn anew in each epoch, with the patch alone: 20 %, 16 %, 64 %.
+        groups: document, 20 % clean, 20 % patch alone, 60 % both, each example in one group; code,
+            20 % clean, and of the others a fifth, drawn anew in each epoch, with the patch alone:
+            20 %, 16 %, 64 %.
         redraw: whether signs, and with groups=code who is alone, are drawn anew in each epoch, or once.
         size: of the patch: pixels along each side of an image, positions of a signal; 7 is the paper's.
         common: deviation of z; 1.25 is the code's.

@@ -1,7 +1,8 @@
 """The jobs of a multirun as tasks of Ray.
 
-The published launcher for Hydra 1.3 needs cloudpickle below 3, which Ray and others have left behind, so Ray is
-driven directly. A task gets the frozen config as plain data; one whose node is lost is run again and goes on.
+The published launcher for Hydra 1.3 needs cloudpickle below 3, which Ray and others have left
+behind, so Ray is driven directly. A task gets the frozen config as plain data; one whose node is
+lost is run again and goes on.
 """
 
 from __future__ import annotations

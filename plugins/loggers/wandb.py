@@ -24,9 +24,9 @@ class Wandb:
 
     The figures are those that are drawn by then: of a multirun's jobs, `expzoo report` draws them when it opens them.
 
-    One call for each step that was evaluated. Without a login, or with mode=offline, the run is kept in the run's
-    directory, for `wandb sync`. Its id is the run id, so that syncing twice gives one run. Local results come first:
-    if W&B fails, that is said and nothing else changes.
+    One call for each step that was evaluated. Without a login, or with mode=offline, the run is
+    kept in the run's directory, for `wandb sync`. Its id is the run id, so that syncing twice gives
+    one run. Local results come first: if W&B fails, that is said and nothing else changes.
 
     Args:
         project: the project's name.

@@ -13,9 +13,9 @@ from expzoo.plugin import register
 class BceOfProbabilities:
     """Mean binary cross-entropy of probabilities over examples and outputs, in nats; labels are taken as one-hot.
 
-    It is `torch.nn.BCELoss` on outputs clamped to [0, 1], as Firner's script has it: a logarithm is at least -100, and
-    an output that is 0 or 1 exactly has no gradient through a sigmoid or a clamped ReLU. For networks that end in
-    logits `bce` is the better choice.
+    It is `torch.nn.BCELoss` on outputs clamped to [0, 1], as Firner's script has it: a logarithm is
+    at least -100, and an output that is 0 or 1 exactly has no gradient through a sigmoid or a
+    clamped ReLU. For networks that end in logits `bce` is the better choice.
     """
 
     CACHE_VERSION = 1

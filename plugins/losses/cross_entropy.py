@@ -12,8 +12,9 @@ from expzoo.plugin import Fraction, register
 class CrossEntropy:
     """Mean negative log-likelihood of the true class under softmax, in nats.
 
-    The classes are laid out first: the sums over ten classes then run over whole vectors of examples, which took a
-    sixth of the time of a softmax over the last axis. It is ordinary differentiable torch code, to any order.
+    The classes are laid out first: the sums over ten classes then run over whole vectors of
+    examples, which took a sixth of the time of a softmax over the last axis. It is ordinary
+    differentiable torch code, to any order.
 
     Args:
         label_smoothing: weight of the uniform distribution in the target (Szegedy et al. 2016, section 7).

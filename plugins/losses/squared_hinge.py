@@ -12,8 +12,9 @@ from expzoo.plugin import register
 class SquaredHinge:
     """Mean over examples of half the squared margin violations, max(0, 1 - y f)**2 / 2, summed over outputs.
 
-    Spigler et al. 2019, "A jamming transition from under- to over-parametrization", eq. 2, with margin 1. Labels are
-    taken as -1 and +1: of one output, label 0 is -1; of several outputs, the true class is +1 and the others -1.
+    Spigler et al. 2019, "A jamming transition from under- to over-parametrization", eq. 2, with
+    margin 1. Labels are taken as -1 and +1: of one output, label 0 is -1; of several outputs, the
+    true class is +1 and the others -1.
     """
 
     CACHE_VERSION = 1

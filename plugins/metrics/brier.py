@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class Brier:
     """Mean over examples of the squared distance between softmax and the one-hot label, from 0 to 2.
 
-    Brier 1950, "Verification of forecasts expressed in terms of probability", eq. 2: the sum over all classes, two of
-    them included.
+    Brier 1950, "Verification of forecasts expressed in terms of probability", eq. 2: the sum over
+    all classes, two of them included.
     """
 
     CACHE_VERSION = 1

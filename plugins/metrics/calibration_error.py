@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class CalibrationError:
     """Expected calibration error in percent: mean distance between confidence and accuracy over bins of confidence.
 
-    Guo et al. 2017, "On calibration of modern neural networks", eq. 3: bins ((i - 1) / m, i / m] of equal width, each
-    weighted by its examples. The estimate is biased upwards, the more so with many bins and few examples.
+    Guo et al. 2017, "On calibration of modern neural networks", eq. 3: bins ((i - 1) / m, i / m] of
+    equal width, each weighted by its examples. The estimate is biased upwards, the more so with
+    many bins and few examples.
 
     Args:
         bins: how many; 15 is the paper's.

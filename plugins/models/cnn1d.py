@@ -12,8 +12,8 @@ from expzoo.plugin import activation as activation_function
 class Cnn1d(nn.Module):
     """Three convolutions of stride 2 and a linear layer, as `ConvBase` of github.com/greydanus/mnist1d.
 
-    Kernels of 5, 3 and 3, padding 1. With 25 channels it has 5210 parameters for MNIST-1D's 40 inputs and 10 classes.
-    Initialisation is `nn.Conv1d`'s and `nn.Linear`'s own.
+    Kernels of 5, 3 and 3, padding 1. With 25 channels it has 5210 parameters for MNIST-1D's 40
+    inputs and 10 classes. Initialisation is `nn.Conv1d`'s and `nn.Linear`'s own.
 
     Args:
         channels: filters of each convolution.

@@ -12,8 +12,9 @@ from expzoo.plugin import activation as activation_function
 class Cnn2d(nn.Module):
     """Stages of 3 x 3 convolutions, each stage with twice the channels at half the resolution, then a linear layer.
 
-    Simonyan & Zisserman 2015 as it is used for CIFAR: batch normalisation, one linear layer. stages=[2,2,3,3,3] and
-    width 64 is VGG16; Nakkiran et al. 2019 have stages=[1,1,1,1]. Channels grow up to 8 times the width.
+    Simonyan & Zisserman 2015 as it is used for CIFAR: batch normalisation, one linear layer.
+    stages=[2,2,3,3,3] and width 64 is VGG16; Nakkiran et al. 2019 have stages=[1,1,1,1]. Channels
+    grow up to 8 times the width.
 
     Args:
         width: channels of the first stage; 64 is VGG's.

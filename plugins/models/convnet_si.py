@@ -12,10 +12,11 @@ from expzoo.plugin import activation as activation_function
 class ConvnetSi(nn.Module):
     """Convolutions without bias, each followed by normalisation without parameters, and a last layer of given norm.
 
-    ConvNetSI of Lobacheva et al. 2021, "On the periodic behavior of neural network training with batch normalization
-    and weight decay", and of Kodryan et al. 2022. Every weight before the last layer is scale-invariant: f(c w) = f(w)
-    up to the epsilon of batch normalisation. The last layer is to stay as it is: parametrisation=frozen with
-    parametrisation.parameters=[last.*]. Channels double from layer to layer.
+    ConvNetSI of Lobacheva et al. 2021, "On the periodic behavior of neural network training with
+    batch normalization and weight decay", and of Kodryan et al. 2022. Every weight before the last
+    layer is scale-invariant: f(c w) = f(w) up to the epsilon of batch normalisation. The last layer
+    is to stay as it is: parametrisation=frozen with parametrisation.parameters=[last.*]. Channels
+    double from layer to layer.
 
     Args:
         channels: of the first convolution; 32 is the papers'.

@@ -11,8 +11,9 @@ from expzoo.plugin import Count, register
 class Gru(nn.Module):
     """Gated recurrent units over a sequence, and a linear layer on their states at all steps.
 
-    As `GRUBase` of github.com/greydanus/mnist1d, which reads the sequence both ways with 6 units: 5134 parameters for
-    MNIST-1D's 40 inputs and 10 classes. Initialisation is `nn.GRU`'s and `nn.Linear`'s own.
+    As `GRUBase` of github.com/greydanus/mnist1d, which reads the sequence both ways with 6 units:
+    5134 parameters for MNIST-1D's 40 inputs and 10 classes. Initialisation is `nn.GRU`'s and
+    `nn.Linear`'s own.
 
     Args:
         hidden: units of each layer and direction.

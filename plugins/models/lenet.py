@@ -12,9 +12,9 @@ from expzoo.plugin import activation as activation_function
 class Lenet(nn.Module):
     """Two convolutions of 5 x 5, each followed by average pooling over 2 x 2, and three linear layers.
 
-    LeNet-5 of LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document recognition", figure
-    2, with 6 and 16 channels and 120 and 84 units; every convolution is padded, so that images from 4 x 4 on fit.
-    Initialisation is `nn.Conv2d`'s and `nn.Linear`'s own.
+    LeNet-5 of LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied to document
+    recognition", figure 2, with 6 and 16 channels and 120 and 84 units; every convolution is
+    padded, so that images from 4 x 4 on fit. Initialisation is `nn.Conv2d`'s and `nn.Linear`'s own.
 
     Args:
         maps: channels of both convolutions.

@@ -20,10 +20,11 @@ DROPOUT = 0.4
 class LifeNet(nn.Module):
     """For each step a convolution of 3 x 3 with 2m filters, one of 1 x 1 with m, and one of 1 x 1 that gives the board.
 
-    With m = 1 these are 25 parameters a step, and hand-set weights compute Conway's and the essay's rule exactly
-    (`solve`). Firner 2023, "Large DNNs look good, but they may be fooling us"; github.com/bfirner/dnn_game_of_life,
-    `gameoflifemodels.py`. Springer & Kenyon 2020 (arXiv 2009.01398) have the last convolution once only, after all
-    steps: 2n + 1 layers, 23n + 2 parameters.
+    With m = 1 these are 25 parameters a step, and hand-set weights compute Conway's and the essay's
+    rule exactly (`solve`). Firner 2023, "Large DNNs look good, but they may be fooling us";
+    github.com/bfirner/dnn_game_of_life, `gameoflifemodels.py`. Springer & Kenyon 2020 (arXiv
+    2009.01398) have the last convolution once only, after all steps: 2n + 1 layers, 23n + 2
+    parameters.
 
     Args:
         steps: steps of the game to predict.
@@ -33,9 +34,9 @@ class LifeNet(nn.Module):
         output: the script's plain output, an activation whose result is clamped to [0, 1], or a sigmoid instead.
         form: three layers a step, or two and one more.
         edge: zeros around the board, or a torus.
-        normalize: the script's option of this name as it really is: weights N(0, 0.02), biases U(-1, 1), channel-wise
-            dropout after the wide convolution of every block but the last, and a sigmoid. The shift by 0.5 that its
-            text announces is never run there.
+        normalize: the script's option of this name as it really is: weights N(0, 0.02), biases
+            U(-1, 1), channel-wise dropout after the wide convolution of every block but the last,
+            and a sigmoid. The shift by 0.5 that its text announces is never run there.
     """
 
     CACHE_VERSION = 1
@@ -100,8 +101,9 @@ class LifeNet(nn.Module):
         """Set the weights of these blocks, by default of all, to the known solution; filters in excess become zero.
 
         Raises:
-            ValueError: nothing of this name is known, or the dataset is another game than B3/S23, or asks for another
-                number of steps than the network has blocks, or there is no such block.
+            ValueError: nothing of this name is known, or the dataset is another game than B3/S23,
+                or asks for another number of steps than the network has blocks, or there is no such
+                block.
         """
         world = getattr(dataset, "world", None)
         if name != "life" or world is None:

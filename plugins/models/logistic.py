@@ -13,8 +13,8 @@ from expzoo.plugin import register
 class Logistic(nn.Module):
     """One linear layer on the flattened input: multinomial logistic regression, the linear baseline of MNIST-1D.
 
-    As `LinearBase` of github.com/greydanus/mnist1d; 410 parameters for its 40 inputs and 10 classes. Initialisation is
-    `nn.Linear`'s own.
+    As `LinearBase` of github.com/greydanus/mnist1d; 410 parameters for its 40 inputs and 10
+    classes. Initialisation is `nn.Linear`'s own.
     """
 
     CACHE_VERSION = 1

@@ -14,9 +14,10 @@ from expzoo.plugin import activation as activation_function
 class Mlp(nn.Module):
     """Hidden layers of equal width, by default two with ReLU, as in the MNIST-1D notebooks.
 
-    With `residual` every hidden layer after the first adds its input, h + f(W h + b), which is the notebook's form
-    (github.com/greydanus/mnist1d, `models.py::MLPBase` and the lottery notebook's `SparseMLP`). Width 100 is the
-    benchmark's, 500 the lottery notebook's. Initialisation is `nn.Linear`'s own.
+    With `residual` every hidden layer after the first adds its input, h + f(W h + b), which is the
+    notebook's form (github.com/greydanus/mnist1d, `models.py::MLPBase` and the lottery notebook's
+    `SparseMLP`). Width 100 is the benchmark's, 500 the lottery notebook's. Initialisation is
+    `nn.Linear`'s own.
 
     Args:
         width: units in each hidden layer.

@@ -18,14 +18,14 @@ _WINDOW = 2
 class PooledCnn1d(nn.Module):
     """Two convolutions with an activation, each followed by pooling over pairs, and a linear layer.
 
-    As `ConvPooling` of the notebook "Benchmarking pooling methods" (github.com/greydanus/mnist1d): kernels of 3,
-    padding 1, 20 channels. On MNIST-1D it has 3310 parameters, 9310 without pooling or stride. Initialisation is
-    `nn.Conv1d`'s and `nn.Linear`'s own.
+    As `ConvPooling` of the notebook "Benchmarking pooling methods" (github.com/greydanus/mnist1d):
+    kernels of 3, padding 1, 20 channels. On MNIST-1D it has 3310 parameters, 9310 without pooling
+    or stride. Initialisation is `nn.Conv1d`'s and `nn.Linear`'s own.
 
     Args:
         channels: filters of each convolution.
-        pooling: what follows each convolution; stride takes every second window instead, l2 is the root of the sum of
-            squares, and none leaves the sequence as long as it is.
+        pooling: what follows each convolution; stride takes every second window instead, l2 is the
+            root of the sum of squares, and none leaves the sequence as long as it is.
         activation: what follows each convolution, before the pooling.
     """
 

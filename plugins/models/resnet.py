@@ -45,9 +45,10 @@ class Block(nn.Module):
 class Resnet(nn.Module):
     """ResNet-20 of He et al. 2015, section 4.2, with 3 stages, or ResNet-18 with 4, of any width.
 
-    Depth 20 has shortcuts without parameters (option A: every other pixel, new channels zero) and is 16 wide as
-    published; depth 18 has projections and is 64 wide, here with a first convolution of 3 x 3 and no pooling, as it is
-    used for 32 x 32 images (Nakkiran et al. 2019, appendix B.1, whose k is this width).
+    Depth 20 has shortcuts without parameters (option A: every other pixel, new channels zero) and
+    is 16 wide as published; depth 18 has projections and is 64 wide, here with a first convolution
+    of 3 x 3 and no pooling, as it is used for 32 x 32 images (Nakkiran et al. 2019, appendix B.1,
+    whose k is this width).
 
     Args:
         depth: 20 for three stages of three blocks, 18 for four of two.

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Sgld:
     """theta <- theta - lr (gradient + weight_decay theta) + sqrt(2 lr temperature) noise.
 
-    Welling & Teh 2011, eq. 4, with step size 2 lr and the gradient of the mean loss: at a constant learning rate it
-    samples from exp(-loss / temperature), up to discretisation and batch noise. The posterior of n examples is
-    temperature 1 / n, the default that of the 4000 of MNIST-1D.
+    Welling & Teh 2011, eq. 4, with step size 2 lr and the gradient of the mean loss: at a constant
+    learning rate it samples from exp(-loss / temperature), up to discretisation and batch noise.
+    The posterior of n examples is temperature 1 / n, the default that of the 4000 of MNIST-1D.
 
     Args:
         lr: learning rate, half of the paper's step size.

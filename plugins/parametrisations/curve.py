@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class Curve:
     """Trains the bend z of a quadratic Bezier curve between two fixed networks a and b, at a random place in each step.
 
-    w(t) = (1 - t)**2 a + 2 t (1 - t) z + t**2 b with t uniform in [0, 1): Garipov et al. 2018, "Loss surfaces, mode
-    connectivity, and fast ensembling of DNNs", eq. 2 and section 3.1. It starts at the middle of the chord.
+    w(t) = (1 - t)**2 a + 2 t (1 - t) z + t**2 b with t uniform in [0, 1): Garipov et al. 2018,
+    "Loss surfaces, mode connectivity, and fast ensembling of DNNs", eq. 2 and section 3.1. It
+    starts at the middle of the chord.
     """
 
     CACHE_VERSION = 1

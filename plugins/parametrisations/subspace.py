@@ -22,8 +22,9 @@ ROW = 64
 class Subspace:
     """Trains `dimension` numbers z; the weights are w = w0 + z P with a random P whose rows have unit length.
 
-    Li et al. 2018, "Measuring the intrinsic dimension of objective landscapes", eq. 2. w0 is the one fixed row. P has
-    normal entries and is the same for all members; another `draw` is an independent one.
+    Li et al. 2018, "Measuring the intrinsic dimension of objective landscapes", eq. 2. w0 is the
+    one fixed row. P has normal entries and is the same for all members; another `draw` is an
+    independent one.
 
     Args:
         dimension: how many numbers are trained.

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Sharpness:
     """The largest eigenvalue of the Hessian of the training loss on a split, by Lanczos in float64.
 
-    It is that of the loss without the optimizer's weight decay, over the weights that the mask leaves. It costs 20 to
-    60 products with the Hessian, each about four passes over the examples. NaN if the loss overflows.
+    It is that of the loss without the optimizer's weight decay, over the weights that the mask
+    leaves. It costs 20 to 60 products with the Hessian, each about four passes over the examples.
+    NaN if the loss overflows.
 
     Args:
         examples: how many of the split, from its start; null for all.

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Ddp:
     """Lightning's `ddp`: networks one by one, each batch shared by several processes, gradients averaged.
 
-    For networks that are too slow for one device. Results equal those of one process within rounding, not in every bit,
-    so they are kept as another machine class. No batch normalisation, dropout or parametrisation.
+    For networks that are too slow for one device. Results equal those of one process within
+    rounding, not in every bit, so they are kept as another machine class. No batch normalisation,
+    dropout or parametrisation.
 
     Args:
         processes: how many; null is one for each CUDA device, or for each processor.

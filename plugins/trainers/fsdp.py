@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Fsdp:
     """Lightning's FSDP (`ModelParallelStrategy`): networks one by one, each batch shared, and the parameters cut.
 
-    For networks that are too big for one device: parameters, gradients and optimizer state are cut over the processes.
-    Results equal those of one process within rounding, and are kept as another machine class. No batch normalisation,
-    dropout, parametrisation or constraint.
+    For networks that are too big for one device: parameters, gradients and optimizer state are cut
+    over the processes. Results equal those of one process within rounding, and are kept as another
+    machine class. No batch normalisation, dropout, parametrisation or constraint.
 
     Args:
         processes: how many; null is one for each CUDA device, or for each processor.

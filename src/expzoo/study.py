@@ -3,8 +3,8 @@
     from expzoo.study import Claim, Findings, Measure, Request, Setting, paired, records, register
 
 It holds requests for networks, claims and their statistics, figures, and what an analysis needs of
-`expzoo.plugin`; what analyses of one subject share is in `expzoo.analysis.studies`. CONTRIBUTING.md lists the
-names by subject. Nothing is imported before it is used.
+`expzoo.plugin`; what analyses of one subject share is in `expzoo.analysis.studies`. CONTRIBUTING.md
+lists the names by subject. Nothing is imported before it is used.
 """
 
 from __future__ import annotations

@@ -33,8 +33,9 @@ def plugin_cases() -> list[tuple[str, str]]:
 def check_plugin(kind: str, name: str, base: Spec | None = None, /, **options: Any) -> None:
     """Check that the plugin `kind=name` with these options is what its kind must be; it takes seconds.
 
-    `base` is the network that an analysis starts from, and that gives a model its data, a probe its network and so on;
-    without one it is a small network on MNIST-1D. Give few steps and options that make little work.
+    `base` is the network that an analysis starts from, and that gives a model its data, a probe its
+    network and so on; without one it is a small network on MNIST-1D. Give few steps and options
+    that make little work.
 
     Raises:
         AssertionError: the plugin breaks the contract, or raises; the message says where and how.

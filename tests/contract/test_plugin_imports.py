@@ -1,7 +1,7 @@
 """What plugins import of the package: expzoo.plugin and expzoo.study, and what a subject's analyses share.
 
-The names of these two modules resolve, are of use to somebody, and are there for type checkers; everything else may be
-moved without a plugin being touched.
+The names of these two modules resolve, are of use to somebody, and are there for type checkers;
+everything else may be moved without a plugin being touched.
 """
 
 from __future__ import annotations

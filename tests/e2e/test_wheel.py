@@ -42,8 +42,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ended = run(*command, folder=folder)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     [packages] = folder.glob("lib/python*/site-packages")
-    # A line of a .pth file adds a folder to the path and does not read that folder's own .pth files: the editable
-    # installation of this checkout stays out.
+    # A line of a .pth file adds a folder to the path and does not read that folder's own .pth
+    # files: the editable installation of this checkout stays out.
     (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder / "bin"
 

@@ -1,8 +1,8 @@
 """Keys of networks that stores already hold.
 
 A literal here may change only together with the numbers of its network, that is when ENGINE_VERSION
-(`config/versions.py`) or the CACHE_VERSION of a plugin in it is raised, or when such a plugin gains or loses an option.
-Any other change makes every stored network worthless in silence.
+(`config/versions.py`) or the CACHE_VERSION of a plugin in it is raised, or when such a plugin gains
+or loses an option. Any other change makes every stored network worthless in silence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The run id of every experiment at every budget: users find finished runs in `outputs/` by it.
 
-An id of `run_ids.json` may change only together with what it stands for, that is when a value of the experiment, the
-CACHE_VERSION of a plugin, ENGINE_VERSION or RESULTS_FORMAT changes. Moving a value to another file changes none.
+An id of `run_ids.json` may change only together with what it stands for, that is when a value of
+the experiment, the CACHE_VERSION of a plugin, ENGINE_VERSION or RESULTS_FORMAT changes. Moving a
+value to another file changes none.
 """
 
 from __future__ import annotations

@@ -51,14 +51,16 @@ class _Seen(TypedDict):
 class Cohort:
     """Networks of one model, one loss and one kind of data, seen together. A member is a network's index, from 0.
 
-    Predictions, losses and metrics are computed network by network, exactly as while training, and do not depend on
-    the company. Derivatives are batched over members: their last bits may. All of it runs in `dtype`, on the CPU, and
-    in evaluation mode; the mask is not looked at, so derivatives are those of all weights. Averages over batches, as
-    those of nn.BatchNorm, are made again at each row, over the training data of its member, and held in place while
-    the loss is differentiated.
+    Predictions, losses and metrics are computed network by network, exactly as while training, and
+    do not depend on the company. Derivatives are batched over members: their last bits may. All of
+    it runs in `dtype`, on the CPU, and in evaluation mode; the mask is not looked at, so
+    derivatives are those of all weights. Averages over batches, as those of nn.BatchNorm, are made
+    again at each row, over the training data of its member, and held in place while the loss is
+    differentiated.
 
-    Where a method takes `rows`, they are weights as in `rows`, by default the members' own. Each is seen with
-    the data that the members share; if the members have their own data there must be one row for each of them.
+    Where a method takes `rows`, they are weights as in `rows`, by default the members' own. Each is
+    seen with the data that the members share; if the members have their own data there must be one
+    row for each of them.
     """
 
     def __init__(
@@ -70,8 +72,9 @@ class Cohort:
     ) -> None:
         """The networks after `step` updates or at an event, in `dtype`, by default that of their training.
 
-        Raises ValueError if there are none, if they differ in model, loss, shape of data or dtype, if a row was not
-        kept at this step, or if what was trained is not the weights themselves (a parametrisation such as a curve).
+        Raises ValueError if there are none, if they differ in model, loss, shape of data or dtype,
+        if a row was not kept at this step, or if what was trained is not the weights themselves (a
+        parametrisation such as a curve).
         """
         self.networks = tuple(networks)
         if faults := list(cohort_faults(self.networks, step, dtype)):
@@ -168,9 +171,9 @@ class Cohort:
     ) -> Float[Tensor, "n outputs"]:
         """The weighted mean of the members' predictions, as outputs that a metric takes.
 
-        `probabilities` averages softmax (Lakshminarayanan, Pritzel & Blundell 2017, "Simple and scalable predictive
-        uncertainty estimation using deep ensembles", section 2.4) and gives its logarithm, whose softmax it is;
-        `outputs` averages the outputs themselves.
+        `probabilities` averages softmax (Lakshminarayanan, Pritzel & Blundell 2017, "Simple and
+        scalable predictive uncertainty estimation using deep ensembles", section 2.4) and gives its
+        logarithm, whose softmax it is; `outputs` averages the outputs themselves.
         """
         outputs = self.predict(split).double()
         if of == "outputs":
@@ -228,8 +231,9 @@ class Cohort:
     def align(self, to: int = 0) -> Float[Tensor, "members size"]:
         """The rows with hidden units permuted to be as near as possible to those of member `to`.
 
-        Each network stays the same function. Weight matching as in `numerics.alignment.match_weights`; for chains of
-        `nn.Linear`, residual ones included, as `numerics.symmetry.hidden_units` finds them. ValueError for others.
+        Each network stays the same function. Weight matching as in
+        `numerics.alignment.match_weights`; for chains of `nn.Linear`, residual ones included, as
+        `numerics.symmetry.hidden_units` finds them. ValueError for others.
         """
         units = hidden_units(self._blueprints.evaluated(self.specs[0], self.dtype)[0])
         reference = self.layout.view(self.rows[to])

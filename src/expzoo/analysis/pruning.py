@@ -14,8 +14,9 @@ NESTED = -1  # the draw of nested random masks; those drawn anew at each level a
 class Pruning:
     """How tickets are found: the sparsity of each level, in increasing order, and what is pruned and rewound.
 
-    Frankle & Carbin 2019 ("The Lottery Ticket Hypothesis", section 2), with rewinding to a later step as in Frankle et
-    al. 2020 ("Linear Mode Connectivity and the Lottery Ticket Hypothesis", section 3).
+    Frankle & Carbin 2019 ("The Lottery Ticket Hypothesis", section 2), with rewinding to a later
+    step as in Frankle et al. 2020 ("Linear Mode Connectivity and the Lottery Ticket Hypothesis",
+    section 3).
     """
 
     sparsities: tuple[float, ...]

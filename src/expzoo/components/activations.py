@@ -1,8 +1,8 @@
 """Activation functions by name, each an ordinary module of torch.
 
-A population goes through pointwise functions on padded memory, so that each of them gives a member the same bits in any
-crowd, whatever its kernel does at the end of a vector. A plugin takes one by name with the annotation
-`expzoo.config.options.Activation`.
+A population goes through pointwise functions on padded memory, so that each of them gives a member
+the same bits in any crowd, whatever its kernel does at the end of a vector. A plugin takes one by
+name with the annotation `expzoo.config.options.Activation`.
 """
 
 from __future__ import annotations

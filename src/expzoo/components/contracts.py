@@ -28,8 +28,9 @@ class Split:
 class Dataset(Protocol):
     """A finite dataset, a function of counters: nothing of order or noise is ever stored.
 
-    `inputs` is the shape of one example, `outputs` the number of classes. Equal `identity` means shared data. The class
-    of one that may have to fetch files says so by `DOWNLOADS = True`; then its constructor does, before any training.
+    `inputs` is the shape of one example, `outputs` the number of classes. Equal `identity` means
+    shared data. The class of one that may have to fetch files says so by `DOWNLOADS = True`; then
+    its constructor does, before any training.
     """
 
     inputs: tuple[int, ...]
@@ -54,8 +55,8 @@ class Dataset(Protocol):
 class Stream(Protocol):
     """Data without end: a batch is a function of (seed, step), and no example is seen twice but by chance.
 
-    Its splits are finite; train is a sample of what members are trained on. `batch_last` says that the examples of
-    a batch lie innermost in memory, as convolutions want them.
+    Its splits are finite; train is a sample of what members are trained on. `batch_last` says that
+    the examples of a batch lie innermost in memory, as convolutions want them.
     """
 
     inputs: tuple[int, ...]
@@ -138,9 +139,10 @@ class Constraint(Protocol):
 class Parametrisation(Protocol):
     """What is trained is a row z; what is evaluated is w = weights(z, fixed, place).
 
-    `maps` says whether w differs from z; if not, `weights` and `pull_back` are never called. `num_fixed` is how many
-    rows of other networks it is built on, `middle` the place at which a network is evaluated. What is not trainable
-    keeps its initial values, or is zero if it `prunes`, false unless it says so.
+    `maps` says whether w differs from z; if not, `weights` and `pull_back` are never called.
+    `num_fixed` is how many rows of other networks it is built on, `middle` the place at which a
+    network is evaluated. What is not trainable keeps its initial values, or is zero if it `prunes`,
+    false unless it says so.
     """
 
     maps: bool
@@ -172,9 +174,10 @@ class Parametrisation(Protocol):
 class Stop(Protocol):
     """When training ends: after `at_most` steps, or earlier if `done` says so at a multiple of `every` steps.
 
-    `every` of 0 means never asked. `watches` is the (metric, split) it looks at. `must_end` says whether a network that
-    gets to `at_most` is one that did not make it, with the status not_fitted. A rule with a method `best(history)`, the
-    index of the best look so far, has the row of that look kept as the event "best"; without one it is None.
+    `every` of 0 means never asked. `watches` is the (metric, split) it looks at. `must_end` says
+    whether a network that gets to `at_most` is one that did not make it, with the status
+    not_fitted. A rule with a method `best(history)`, the index of the best look so far, has the row
+    of that look kept as the event "best"; without one it is None.
     """
 
     best: Callable[[list[float]], int] | None

@@ -40,8 +40,9 @@ def frozen_split(x: np.ndarray, y: np.ndarray, *, tokens: bool = False) -> Split
 def training_sizes(share: int, train_size: int | None, validation_size: int) -> tuple[int, int]:
     """The number of training examples and of the pool they come from, given a dataset's own training share.
 
-    Training takes the first examples of the pool and validation its last `validation_size`; the pool is longer than the
-    share only if both do not fit. A `train_size` of None means all that validation leaves.
+    Training takes the first examples of the pool and validation its last `validation_size`; the
+    pool is longer than the share only if both do not fit. A `train_size` of None means all that
+    validation leaves.
     """
     size = share - validation_size if train_size is None else train_size
     return size, max(share, size + validation_size)
@@ -69,9 +70,10 @@ def memory_faults(examples: int, inputs: int) -> Iterator[str]:
 def batches(order: str, seed: int, start: int, stop: int, batch_size: int, size: int) -> np.ndarray:
     """Which of `size` training examples steps start..stop-1 see: shape (stop - start, batch_size), int64.
 
-    The batches cut an endless stream of epochs, so that `size` need not be a multiple of `batch_size`: `shuffled`
-    epochs are independent permutations, `fixed` ones are all 0..size-1; `full` is the whole set at every step (and
-    batch_size is `size`). A row depends on (seed, step) only, not on where the call starts.
+    The batches cut an endless stream of epochs, so that `size` need not be a multiple of
+    `batch_size`: `shuffled` epochs are independent permutations, `fixed` ones are all 0..size-1;
+    `full` is the whole set at every step (and batch_size is `size`). A row depends on (seed, step)
+    only, not on where the call starts.
     """
     if not 0 <= start <= stop:
         raise ValueError(f"steps {start} to {stop} are no range of steps")
@@ -93,9 +95,10 @@ def shuffled_epochs(seed: int, start: int, stop: int, size: int) -> np.ndarray:
 class Arrays:
     """A base for datasets that fit into memory: every member sees the same splits, in shuffled epochs of its own.
 
-    A plugin's constructor makes its arrays and hands them over, `super().__init__(batch_size, train=(x, y), ...)`: of
-    each split x (n, *inputs), kept as float32, and y (n,), labels from 0. There are as many outputs as labels. With
-    `tokens`, x are whole numbers and stay so, for models that begin with an nn.Embedding.
+    A plugin's constructor makes its arrays and hands them over, `super().__init__(batch_size,
+    train=(x, y), ...)`: of each split x (n, *inputs), kept as float32, and y (n,), labels from 0.
+    There are as many outputs as labels. With `tokens`, x are whole numbers and stay so, for models
+    that begin with an nn.Embedding.
     """
 
     def __init__(self, batch_size: int, *, tokens: bool = False, **splits: tuple[np.ndarray, np.ndarray]) -> None:
@@ -135,8 +138,9 @@ def _array_faults(name: str, x: np.ndarray, y: np.ndarray, train: np.ndarray) ->
 def noisy_labels(y: np.ndarray, rate: float, classes: int, labels: str, seed: int) -> np.ndarray:
     """Labels of which each is replaced with probability `rate`, independently: shape (n,), int64.
 
-    `other` draws uniformly from the wrong classes (Nakkiran et al. 2019, "Deep double descent"), `any` from all, so
-    that only rate * (1 - 1 / classes) of them become wrong. More examples or a higher rate keep the noise there was.
+    `other` draws uniformly from the wrong classes (Nakkiran et al. 2019, "Deep double descent"),
+    `any` from all, so that only rate * (1 - 1 / classes) of them become wrong. More examples or a
+    higher rate keep the noise there was.
     """
     refuse_unknown("noise_labels", labels, ("other", "any"))
     replaced = uniforms(seed, "label noise", 0, len(y)) < rate
@@ -158,9 +162,9 @@ def view_faults(view: str, length: int, chunk_size: int) -> Iterator[str]:
 def view_positions(view: str, length: int, chunk_size: int, seed: int) -> np.ndarray:
     """Which position of the plain signal the view shows at each of its own: shape (length,), int64.
 
-    `plain` shows them as they are, `flipped` backwards, `shuffled` in random order; `chunk_shuffled` puts whole chunks
-    of `chunk_size` neighbours in random order (the last is shorter if chunk_size does not divide the length). A random
-    order is never the plain one.
+    `plain` shows them as they are, `flipped` backwards, `shuffled` in random order;
+    `chunk_shuffled` puts whole chunks of `chunk_size` neighbours in random order (the last is
+    shorter if chunk_size does not divide the length). A random order is never the plain one.
     """
     refuse_unknown("view", view, ("plain", "shuffled", "flipped", "chunk_shuffled"))
     refuse(view_faults(view, length, chunk_size))

@@ -48,8 +48,8 @@ def fetch(remote: Remote) -> Path:
 def fetch_all(remotes: Sequence[Remote]) -> list[Path]:
     """The files, downloaded now if they are not there; BadInput if one cannot be had or is another than it should be.
 
-    The refusal names all files that are missing, or wrong, at once. A wrong file is never taken, replaced or used in
-    part: what the user has put there stays for the user to look at.
+    The refusal names all files that are missing, or wrong, at once. A wrong file is never taken,
+    replaced or used in part: what the user has put there stays for the user to look at.
     """
     paths = [folder() / remote.name for remote in remotes]
     for remote, path in zip(remotes, paths, strict=True):

@@ -1,7 +1,8 @@
 """Images in files of fixed-size records, parsed from bytes, and the memory-mapped file they are decoded into once.
 
-A record is one or more label bytes, then the pixels, channel by channel. The decoded file is named by the checksum of
-what it was made from and by its own, so that a file that is cut short, changed or of other data is never taken.
+A record is one or more label bytes, then the pixels, channel by channel. The decoded file is named
+by the checksum of what it was made from and by its own, so that a file that is cut short, changed
+or of other data is never taken.
 """
 
 from __future__ import annotations

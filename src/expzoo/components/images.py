@@ -32,8 +32,9 @@ SCALES = 256
 class Images:
     """A base for datasets of images (channels, height, width) in float32, whose training part is a pool of `share`.
 
-    Training takes the first images of the pool and validation its last `validation_size`. A subclass gives the pool and
-    the test images by `part(name, seed)` and says by `identity(seed)` which members share them.
+    Training takes the first images of the pool and validation its last `validation_size`. A
+    subclass gives the pool and the test images by `part(name, seed)` and says by `identity(seed)`
+    which members share them.
     """
 
     def __init__(
@@ -135,8 +136,9 @@ def _size_faults(
 def crop_and_flip(x: Tensor, top: Tensor, left: Tensor, flip: Tensor, margin: int, border: str) -> Tensor:
     """Each image of x (n, channels, height, width) moved and mirrored by itself, one gather for all of them.
 
-    It is set into a border of `margin` pixels, zeros or its own reflection, and cut out again `top` and `left` (n,)
-    pixels from the corner; where `flip` (n,) of bool is true, left and right are exchanged.
+    It is set into a border of `margin` pixels, zeros or its own reflection, and cut out again `top`
+    and `left` (n,) pixels from the corner; where `flip` (n,) of bool is true, left and right are
+    exchanged.
     """
     import torch
     from torch.nn import functional

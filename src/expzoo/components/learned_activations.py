@@ -1,8 +1,9 @@
 """Learned activation functions as components: named by the short form of the key of the lesson that learned them.
 
-A person types `learned:3f2a9c1b`, the first digits of the key, or `learned:3f2a9c1b/linear` for its fit by straight
-pieces. Before anything is trained the name is resolved from the store into one that holds the whole key and the
-function itself, so that a network's spec says what it computes and needs no file to be built again, in any process.
+A person types `learned:3f2a9c1b`, the first digits of the key, or `learned:3f2a9c1b/linear` for its
+fit by straight pieces. Before anything is trained the name is resolved from the store into one that
+holds the whole key and the function itself, so that a network's spec says what it computes and
+needs no file to be built again, in any process.
 """
 
 from __future__ import annotations

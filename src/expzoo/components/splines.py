@@ -1,7 +1,8 @@
 """Activation functions given by their values and slopes at 65 knots from -8 to 8: cubic between, straight beyond.
 
-Hermite's interpolation is exact in value and slope at every knot and of fourth order between, and it costs the same
-whatever function it stands for; 0 is a knot, so that functions with a kink there are no worse.
+Hermite's interpolation is exact in value and slope at every knot and of fourth order between, and
+it costs the same whatever function it stands for; 0 is a knot, so that functions with a kink there
+are no worse.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ _RESERVED = frozenset({"name", "defaults"})  # the name of the plugin, and Hydra
 class Declaration:
     """The class of a plugin file, the options of its constructor, and its other literal promises.
 
-    `added` are options that the plugin gained: at their default, which is what was before, they are in no key.
-    `version` is its CACHE_VERSION; `rules_version` that of an analysis's decision rules.
+    `added` are options that the plugin gained: at their default, which is what was before, they are
+    in no key. `version` is its CACHE_VERSION; `rules_version` that of an analysis's decision rules.
     """
 
     class_name: str
@@ -55,8 +55,8 @@ class Declaration:
 def read(file: Path, given: tuple[str, ...] = ()) -> Declaration:
     """What `file` declares; `given` are the positional parameters its constructor must have besides `self`.
 
-    Raises BadInput "file:line: why" if the file cannot be parsed, or is not one registered class with a keyword-only
-    annotated constructor and literal defaults that their annotations allow.
+    Raises BadInput "file:line: why" if the file cannot be parsed, or is not one registered class
+    with a keyword-only annotated constructor and literal defaults that their annotations allow.
     """
     try:
         tree = ast.parse(file.read_bytes(), file)

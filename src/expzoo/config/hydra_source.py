@@ -78,8 +78,9 @@ class PluginSource(ConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         """`settings`, the top level; `closed`, which ends the shared kinds; or the options of `kind/name`.
 
-        An experiment is served without its presets, each of which is served as if it had a file of its own. Of a
-        launcher or a sweeper the node also says the class, as Hydra wants it; nobody can change that.
+        An experiment is served without its presets, each of which is served as if it had a file of
+        its own. Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody
+        can change that.
         """
         chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
         kind, package = _KIND_OF.get(chosen_in, ""), None

@@ -1,8 +1,8 @@
 """Launchers and sweepers under names that Hydra accepts: each is imported when Hydra makes it, and not before.
 
-Hydra 1.3 takes them from a package called `hydra_plugins` alone, which every Hydra application of an environment
-imports. These names are made by expzoo itself: found in a checkout as in an installation, and unknown to everybody
-else.
+Hydra 1.3 takes them from a package called `hydra_plugins` alone, which every Hydra application of
+an environment imports. These names are made by expzoo itself: found in a checkout as in an
+installation, and unknown to everybody else.
 """
 
 from __future__ import annotations

@@ -46,8 +46,9 @@ def chosen(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def run_id(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) -> str:
     """12 hexadecimal digits of the sha256 of a plain config, of the versions of its plugins and of its decision rules.
 
-    Where results are kept, how they are computed and what is said about them does not matter: `store`, `dry_run`,
-    `trainer`, `logger`, `about`. `rules` are other decision rules than those of today, as `rules_of` gives them.
+    Where results are kept, how they are computed and what is said about them does not matter:
+    `store`, `dry_run`, `trainer`, `logger`, `about`. `rules` are other decision rules than those of
+    today, as `rules_of` gives them.
     """
     plugins = {
         f"{kind}={name}": declared(kind, name).version for kind, name in chosen(config) if kind not in OF_NO_EFFECT

@@ -1,7 +1,8 @@
 """Presets and experiments: the YAML files of every home, and what a group can be given.
 
-A preset is a file `conf/<group>/NAME.yaml`, or, if only one experiment has a use for it, the part `presets.<group>` of
-`conf/experiment/NAME.yaml`: it is then called as the experiment, which chooses it like any other, and no list shows it.
+A preset is a file `conf/<group>/NAME.yaml`, or, if only one experiment has a use for it, the part
+`presets.<group>` of `conf/experiment/NAME.yaml`: it is then called as the experiment, which chooses
+it like any other, and no list shows it.
 """
 
 from __future__ import annotations

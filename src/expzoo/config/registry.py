@@ -146,8 +146,9 @@ def load(kind: str, name: str) -> type:
 def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
     """The plugin, constructed from checked options and from what the framework gives by position.
 
-    Raises BadInput for an option that is unknown, missing or out of range and for a ValueError of the constructor or of
-    another of its kind that it builds, and PluginError for any other exception of the plugin.
+    Raises BadInput for an option that is unknown, missing or out of range and for a ValueError of
+    the constructor or of another of its kind that it builds, and PluginError for any other
+    exception of the plugin.
     """
     values = complete(kind, name, options)
     made = load(kind, name)

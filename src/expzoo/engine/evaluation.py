@@ -83,8 +83,9 @@ class Evaluator:
     def loss(self, spec: Spec, dtype: torch.dtype, held: Callable[[Tensor], Tensor] | None = None) -> EmpiricalLoss:
         """The spec's training loss, in evaluation mode, as a differentiable function of rows of weights.
 
-        Averages over batches that a module keeps are those at each row, held in place while it is differentiated:
-        `held` gives them for rows (k, size), by default with `statistics` of this spec.
+        Averages over batches that a module keeps are those at each row, held in place while it is
+        differentiated: `held` gives them for rows (k, size), by default with `statistics` of this
+        spec.
         """
         module, layout = self.blueprints.evaluated(spec, dtype)
         of, averages = objective(module, self.blueprints.plugin(spec.loss)), statistics(module)

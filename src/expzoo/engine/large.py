@@ -1,8 +1,9 @@
 """Large networks, one after the other by torch's own kernels: what a tape is to a population of small ones.
 
-A network whose every operation fills the processor gains nothing from company, and unfolded or repeated work costs it.
-Parameters are views of a row, so optimizers, masks and constraints are those of a population; and since members never
-meet in one call, a member's bits cannot depend on the crowd. Which path a network takes follows from its spec alone.
+A network whose every operation fills the processor gains nothing from company, and unfolded or
+repeated work costs it. Parameters are views of a row, so optimizers, masks and constraints are
+those of a population; and since members never meet in one call, a member's bits cannot depend on
+the crowd. Which path a network takes follows from its spec alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One network by plain PyTorch kernels under one of Lightning's own strategies: its batch is split over processes.
 
-With ddp each process holds the network's row, and its parameters are views of it, so that optimizers, masks and
-constraints are those of a population; with fsdp each holds a part (see `sharded`). Equal to a population within
-rounding: sums over a batch are taken in another order.
+With ddp each process holds the network's row, and its parameters are views of it, so that
+optimizers, masks and constraints are those of a population; with fsdp each holds a part (see
+`sharded`). Equal to a population within rounding: sums over a batch are taken in another order.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Inner training loops of many networks as one function that can be differentiated, with bounded memory.
 
-One inner step of ONE network is a pure function; it is traced twice, as it is and as its own reverse, and both tapes
-are replayed for all members. So no graph of the whole loop is ever held: reverse mode needs the states at which the
-steps began, and those between two kept ones are computed again (Griewank & Walther 2000, checkpointing with one level:
-2 sqrt(T) states instead of T). What is computed again has the same bits, so memory never changes a result.
+One inner step of ONE network is a pure function; it is traced twice, as it is and as its own
+reverse, and both tapes are replayed for all members. So no graph of the whole loop is ever held:
+reverse mode needs the states at which the steps began, and those between two kept ones are computed
+again (Griewank & Walther 2000, checkpointing with one level: 2 sqrt(T) states instead of T). What
+is computed again has the same bits, so memory never changes a result.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def static(shape: Sequence[int], dtype: torch.dtype) -> Tensor:
 class Batches:
     """What the steps of one inner loop see: batches by index, and numbers that are drawn beforehand.
 
-    `splits` has one entry a member; members with one split share its copy. `drawn` is (steps, members, ...), added as a
-    third input if it is given.
+    `splits` has one entry a member; members with one split share its copy. `drawn` is (steps,
+    members, ...), added as a third input if it is given.
     """
 
     splits: Sequence[Split]
@@ -126,8 +127,8 @@ class Unrolled:
     ) -> tuple[Float[Tensor, "members steps"], Float[Tensor, "members size"]]:
         """The losses, and the gradient with respect to meta of their sum weighted by `weights`.
 
-        A state is kept every `checkpoint_every` steps, by default the root of their number; 1 keeps all and computes
-        nothing twice.
+        A state is kept every `checkpoint_every` steps, by default the root of their number; 1 keeps
+        all and computes nothing twice.
         """
         steps = len(weights)
         every = math.ceil(math.sqrt(steps)) if checkpoint_every is None else checkpoint_every

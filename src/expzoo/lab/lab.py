@@ -1,7 +1,7 @@
 """The lab: knows what is stored, fuses the rest into populations, trains them and commits each network as it ends.
 
-It drives one or many analyses in lock-step: each is a generator that asks for networks, and all questions that are open
-at one time are answered together.
+It drives one or many analyses in lock-step: each is a generator that asks for networks, and all
+questions that are open at one time are answered together.
 """
 
 from __future__ import annotations

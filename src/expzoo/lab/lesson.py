@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 class Lesson(ABC):
     """How something is learned from inner networks like `inner`, whose seed is the lesson's.
 
-    The key names the trajectory of the outer loop, as a spec's key that of a network. `checkpoint_every` says how many
-    inner steps lie between two states that are kept, null for the root of their number: it changes memory and time and
-    no bit of the result, so it is not in the key.
+    The key names the trajectory of the outer loop, as a spec's key that of a network.
+    `checkpoint_every` says how many inner steps lie between two states that are kept, null for the
+    root of their number: it changes memory and time and no bit of the result, so it is not in the
+    key.
     """
 
     KIND: ClassVar[str]  # the measure under which what each outer step cost is stored: it says what was learned

@@ -113,8 +113,8 @@ class Trained:
     def module(self, step: Step = FINAL) -> nn.Module:
         """An ordinary module with its weights, to take away, in evaluation mode.
 
-        Averages over batches, as those of nn.BatchNorm, are made again over its training data. ValueError if its rows
-        are not weights, because of a parametrisation such as a curve.
+        Averages over batches, as those of nn.BatchNorm, are made again over its training data.
+        ValueError if its rows are not weights, because of a parametrisation such as a curve.
         """
         import torch
 

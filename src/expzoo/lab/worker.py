@@ -1,7 +1,7 @@
 """`python -m expzoo.lab.worker`: trains the networks that come as lines of JSON, and puts them into the shared store.
 
-The first line holds the settings. Each further line is answered by one, with what went wrong, empty if nothing did.
-What training needs is imported before there is anything to train.
+The first line holds the settings. Each further line is answered by one, with what went wrong, empty
+if nothing did. What training needs is imported before there is anything to train.
 """
 
 from __future__ import annotations

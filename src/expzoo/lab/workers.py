@@ -1,8 +1,8 @@
 """Worker processes that live as long as the process that needs them: each trains its own rows, or its share of one row.
 
-A worker is `python -m expzoo.lab.worker`, whatever started this process: everything that it has to know is sent to it
-as JSON, the frozen settings first. A command line is never run a second time. Workers start before torch is imported
-here, so that all processes import at the same time.
+A worker is `python -m expzoo.lab.worker`, whatever started this process: everything that it has to
+know is sent to it as JSON, the frozen settings first. A command line is never run a second time.
+Workers start before torch is imported here, so that all processes import at the same time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The report model: what a run asked, found and took, apart from how it is told.
 
-A run directory may come from anybody: every file has a size limit and a schema, names cannot leave the directory, and
-nothing in it is run. What the files say is text until a renderer has escaped it.
+A run directory may come from anybody: every file has a size limit and a schema, names cannot leave
+the directory, and nothing in it is run. What the files say is text until a renderer has escaped it.
 """
 
 from __future__ import annotations

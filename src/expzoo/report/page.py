@@ -1,7 +1,7 @@
 """The report as one web page: offline, in one file, every text escaped, readable on a phone, in the dark and on paper.
 
-The page's content security policy allows its own script by hash and nothing else: even a text that escaped the escaping
-could neither run nor fetch.
+The page's content security policy allows its own script by hash and nothing else: even a text that
+escaped the escaping could neither run nor fetch.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class Said(logging.Handler):
 def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None = None, lab: Lab | None = None) -> int:
     """Run the experiment of a plain, resolved config; the exit code. BadInput before anything is trained.
 
-    `overrides` are what it was composed from; if they are not given, those of the job that Hydra runs now. `lab` is
-    the config's, if it was opened already; it is closed.
+    `overrides` are what it was composed from; if they are not given, those of the job that Hydra
+    runs now. `lab` is the config's, if it was opened already; it is closed.
     """
     lab = lab or open_lab(config)
     try:
@@ -74,8 +74,8 @@ def conduct(
 ) -> Asking[int]:
     """An experiment that asks `lab`, or whoever drives it, for its networks; the exit code.
 
-    Without `render` there are no pictures and no page, which are made from the results when they are opened, and
-    nothing is shown.
+    Without `render` there are no pictures and no page, which are made from the results when they
+    are opened, and nothing is shown.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Said()])
 

@@ -1,7 +1,8 @@
 """Jobs that the published submitit launcher sends to SLURM, or to processes, and that are waited for one by one.
 
-The launcher itself gives up all jobs at the first one that is lost, and waits forever for a lost one on a SLURM that
-keeps no accounts. So it only describes the jobs here: submitit is driven directly.
+The launcher itself gives up all jobs at the first one that is lost, and waits forever for a lost
+one on a SLURM that keeps no accounts. So it only describes the jobs here: submitit is driven
+directly.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """What a paper claims, and the rule that turns an estimate into a verdict.
 
-For an effect and a smallest effect of interest that are fixed before the run: `supported` if the whole interval lies
-beyond the smallest effect in the claimed direction, `not supported` if all of it lies on the other side, `inconclusive`
-otherwise, with the n that would settle it. "No difference" needs equivalence: the 90 % interval between the bounds.
-A verdict whose control failed is `withheld`.
+For an effect and a smallest effect of interest that are fixed before the run: `supported` if the
+whole interval lies beyond the smallest effect in the claimed direction, `not supported` if all of
+it lies on the other side, `inconclusive` otherwise, with the n that would settle it. "No
+difference" needs equivalence: the 90 % interval between the bounds. A verdict whose control failed
+is `withheld`.
 """
 
 from __future__ import annotations
@@ -60,8 +61,9 @@ class Pairs:
 class Claim:
     """A statement that can fail, and the rule by which it does, both fixed before anything is trained.
 
-    The effect (in `unit`) is claimed to lie above reference + smallest_effect ("greater"), below reference -
-    smallest_effect ("less") or between the two ("equivalent"). `rule` is the method of its estimate.
+    The effect (in `unit`) is claimed to lie above reference + smallest_effect ("greater"), below
+    reference - smallest_effect ("less") or between the two ("equivalent"). `rule` is the method of
+    its estimate.
     """
 
     name: str
@@ -99,8 +101,9 @@ class Claim:
 def decide(claim: Claim, estimate: Estimate, *, control: Control | None = None, dropped: int = 0) -> Verdict:
     """The verdict on a claim from one estimate; `dropped` counts the seeds that it had to leave out.
 
-    Also inconclusive: too few seeds for the method, more than a fifth dropped, or a test whose p value (Estimate.p) is
-    above (1 - level) / 2. ValueError if the estimate was made by another rule than the claim's, or at a lower level.
+    Also inconclusive: too few seeds for the method, more than a fifth dropped, or a test whose p
+    value (Estimate.p) is above (1 - level) / 2. ValueError if the estimate was made by another rule
+    than the claim's, or at a lower level.
     """
     _check_choice(f"{claim.name}: the estimate's method", estimate.method, [claim.rule])
     if estimate.level < claim.level - 1e-9:
@@ -152,8 +155,9 @@ def decide_each(
 ) -> dict[str, Verdict]:
     """One verdict for each condition, by Holm's step-down: the chance of any error among them stays that of one.
 
-    `dropped` counts the units that each condition left out; `Pairs` know it themselves. Of m conditions still open,
-    those that an interval at 1 - (1 - level) / m decides are decided; then m shrinks.
+    `dropped` counts the units that each condition left out; `Pairs` know it themselves. Of m
+    conditions still open, those that an interval at 1 - (1 - level) / m decides are decided; then m
+    shrinks.
     """
     verdicts: dict[str, Verdict] = {}
     while still_open := [name for name in measures if name not in verdicts]:
@@ -175,8 +179,9 @@ def decide_all(
 ) -> Verdict:
     """The verdict on a claim that must hold under every condition (intersection-union test).
 
-    Supported if every condition is, each at the claim's own level; not supported if one is not at 1 - (1 - level) / m,
-    since one of m is sought. The effect is that of the condition that decides, or that is furthest from its bound.
+    Supported if every condition is, each at the claim's own level; not supported if one is not at 1
+    - (1 - level) / m, since one of m is sought. The effect is that of the condition that decides,
+    or that is furthest from its bound.
     """
     if not measures:
         raise ValueError(f"{claim.name}: no conditions to decide")

@@ -1,7 +1,8 @@
 """Intervals and tests by resampling seeds, clusters, rows or signs. Deterministic: equal values, equal answer.
 
-The bootstrap's intervals are BCa (Efron 1987) at a level expanded for small n, as in Hesterberg (2014, "What Teachers
-Should Know about the Bootstrap", arXiv:1411.5279); without that a nominal 95 % covers about 88 % at n = 8.
+The bootstrap's intervals are BCa (Efron 1987) at a level expanded for small n, as in Hesterberg
+(2014, "What Teachers Should Know about the Bootstrap", arXiv:1411.5279); without that a nominal 95
+% covers about 88 % at n = 8.
 """
 
 from __future__ import annotations
@@ -66,8 +67,9 @@ def row_permutation(
 ) -> Estimate:
     """How far the statistic exceeds its mean when every row is permuted by itself, and the one-sided p value of that.
 
-    `statistic` maps tables to one number for each unit. The p value is that of the mean over
-    units; the interval is Student's over the units' excesses. So neither rows of uneven density nor one unit decide.
+    `statistic` maps tables to one number for each unit. The p value is that of the mean over units;
+    the interval is Student's over the units' excesses. So neither rows of uneven density nor one
+    unit decide.
     """
     units = len(tables)
     if not units:

@@ -1,8 +1,9 @@
 """Intervals and tests over seeds: numbers in, an `Estimate` out. What it means for a claim is decided in `claims`.
 
-The unit is one seed (or cluster, or trial). Diverged values are refused: `complete` drops and counts them, and whoever
-calls reports the count. An interval that the values cannot carry is NaN: fewer than two values, or too few equal ones.
-SciPy and statsmodels are imported inside the functions: they take seconds, which reading a verdict must not cost.
+The unit is one seed (or cluster, or trial). Diverged values are refused: `complete` drops and
+counts them, and whoever calls reports the count. An interval that the values cannot carry is NaN:
+fewer than two values, or too few equal ones. SciPy and statsmodels are imported inside the
+functions: they take seconds, which reading a verdict must not cost.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ OUT_OF_REACH = 1e6  # an interval that must shrink more than this many times set
 class Estimate:
     """An effect and its two-sided interval at `level`.
 
-    `n` counts independent units (of the smaller group, where there are two). `p` is the one-sided p value of the test
-    that the method names, NaN where there is only an interval. `low` and `high` are both NaN if there is no interval.
+    `n` counts independent units (of the smaller group, where there are two). `p` is the one-sided p
+    value of the test that the method names, NaN where there is only an interval. `low` and `high`
+    are both NaN if there is no interval.
     """
 
     effect: float

@@ -1,7 +1,7 @@
 """What is measured of a network, by name: metrics see its outputs on a split, probes its weights.
 
-`accuracy`, `calibration_error(bins=30)` and `sharpness(examples=500)` are names; the plugins are in plugins/metrics and
-plugins/probes.
+`accuracy`, `calibration_error(bins=30)` and `sharpness(examples=500)` are names; the plugins are in
+plugins/metrics and plugins/probes.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ TRAINED_WITH = ("train", "validation")  # splits that the key determines: option
 class Measure:
     """A metric on a split, at some steps besides the end; or a probe, see `probe`.
 
-    The metric "loss" is the training loss of the spec; every other is named as `metrics.component` takes it, such as
-    "accuracy" or "calibration_error(bins=30)". BadInput if there is none of this name or if the split does not suit it.
+    The metric "loss" is the training loss of the spec; every other is named as `metrics.component`
+    takes it, such as "accuracy" or "calibration_error(bins=30)". BadInput if there is none of this
+    name or if the split does not suit it.
     """
 
     metric: str = "accuracy"
@@ -71,8 +72,8 @@ class Measure:
 def probe(name: str, split: str = "", when: When = END, **options: Option) -> Measure:
     """The measure of a probe: `probe("norm", when=every(50))`, `probe("sharpness", "train", examples=500)`.
 
-    Its values are found by its metric and split, as those of every measure. BadInput if there is no such probe, or if
-    it has no such options.
+    Its values are found by its metric and split, as those of every measure. BadInput if there is no
+    such probe, or if it has no such options.
     """
     given = ", ".join(f"{key}={value!r}" for key, value in options.items())
     return Measure(f"{name}({given})" if options else name, split, when)

@@ -1,7 +1,8 @@
 """The frozen spec of ONE network, the recipes it may refer to, its canonical JSON and its key.
 
-The key names the trajectory: everything that changes what is trained is in it, and nothing that only looks at it.
-Specs refer to other specs by recipes that are data, so a chain of pruning and rewinding has keys before it is trained.
+The key names the trajectory: everything that changes what is trained is in it, and nothing that
+only looks at it. Specs refer to other specs by recipes that are data, so a chain of pruning and
+rewinding has keys before it is trained.
 """
 
 from __future__ import annotations
@@ -209,8 +210,8 @@ class AllChanges(Changes, total=False):
 class Spec:
     """How one network is trained. Equal keys mean equal trajectories, bit for bit within a machine class.
 
-    `fixed` are the rows that a parametrisation such as a curve is built on. What a spec does not have is not in its
-    canonical form, so a new optional field leaves old keys as they are.
+    `fixed` are the rows that a parametrisation such as a curve is built on. What a spec does not
+    have is not in its canonical form, so a new optional field leaves old keys as they are.
     """
 
     dataset: Component[Dataset]

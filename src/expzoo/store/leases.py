@@ -1,8 +1,9 @@
 """Who trains what in a store that several processes or machines share: a network is leased, and so trained once.
 
-A lease is a file beside the network, made by exclusive creation and touched every few seconds by its holder. Whoever
-finds one that was not touched for a while, or whose process on this machine is no more, takes it over. Nothing rests on
-a lease but time: two that train one network end with the same bits.
+A lease is a file beside the network, made by exclusive creation and touched every few seconds by
+its holder. Whoever finds one that was not touched for a while, or whose process on this machine is
+no more, takes it over. Nothing rests on a lease but time: two that train one network end with the
+same bits.
 """
 
 from __future__ import annotations

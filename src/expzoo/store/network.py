@@ -14,9 +14,9 @@ Status = Literal["finished", "diverged", "not_fitted"]
 class Network:
     """What is kept of one trained network.
 
-    `rows` are weights (size,) by step, among them step 0 and the last; `measured` maps a label such as "accuracy/test"
-    to {step: value}; `losses` are the batch losses before each update; `mask` (size,) of bool where there is one;
-    `events` are named steps, such as "best".
+    `rows` are weights (size,) by step, among them step 0 and the last; `measured` maps a label such
+    as "accuracy/test" to {step: value}; `losses` are the batch losses before each update; `mask`
+    (size,) of bool where there is one; `events` are named steps, such as "best".
     """
 
     key: str

@@ -52,8 +52,8 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 def frame(rows: Sequence[Mapping[str, Cell]]) -> pl.DataFrame:
     """The rows as a frame with `COLUMNS` first, then every varied setting by name, null where a row does not say it.
 
-    Rows are sorted and a row said twice counts once, so equal content gives equal bytes in whatever order it was
-    measured. A value may be NaN (a diverged network).
+    Rows are sorted and a row said twice counts once, so equal content gives equal bytes in whatever
+    order it was measured. A value may be NaN (a diverged network).
 
     Raises:
         ValueError: a column is missing, of the wrong or of mixed types, or two rows give one measurement two values.

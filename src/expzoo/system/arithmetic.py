@@ -19,8 +19,8 @@ ALONE = RLock()
 def exact_arithmetic() -> Iterator[None]:
     """One intra-op thread and flushed denormals inside, what the caller had set outside.
 
-    The number of threads decides how long sums are split, hence their last bits; denormals slow a CPU tenfold. Other
-    threads of the process that come here wait until it is left.
+    The number of threads decides how long sums are split, hence their last bits; denormals slow a
+    CPU tenfold. Other threads of the process that come here wait until it is left.
     """
     with ALONE:
         yield from _exact_arithmetic()

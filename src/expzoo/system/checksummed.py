@@ -30,8 +30,8 @@ class Corrupt(ValueError):
 def pack(arrays: dict[str, np.ndarray], about: dict[str, str]) -> bytes:
     """An ordinary safetensors file whose metadata hold `about` and the sha256 of the file with that field blank.
 
-    The metadata are one entry, a JSON text: of several the format does not fix the order, and equal content should give
-    equal bytes.
+    The metadata are one entry, a JSON text: of several the format does not fix the order, and equal
+    content should give equal bytes.
     """
     contiguous = {name: np.ascontiguousarray(array) for name, array in sorted(arrays.items())}
     blank = save(contiguous, {"expzoo": json.dumps({**about, "sha256": _BLANK}, sort_keys=True)})

@@ -1,8 +1,9 @@
 """What of the machine decides a result's last bits: its class. And the BLAS that multiplies matrices on this CPU.
 
-MKL, torch's BLAS on x86, runs its AVX2 kernels on AMD processors; the OpenBLAS inside NumPy's wheels is faster there at
-every size a small network uses: 0.4 to 0.6 of the time with its AVX-512 kernels, 0.8 to 0.9 with its AVX2 kernels
-(LOG.md). Which library multiplies is a property of the machine, never of a stopwatch, and part of the machine class.
+MKL, torch's BLAS on x86, runs its AVX2 kernels on AMD processors; the OpenBLAS inside NumPy's
+wheels is faster there at every size a small network uses: 0.4 to 0.6 of the time with its AVX-512
+kernels, 0.8 to 0.9 with its AVX2 kernels (LOG.md). Which library multiplies is a property of the
+machine, never of a stopwatch, and part of the machine class.
 """
 
 from __future__ import annotations

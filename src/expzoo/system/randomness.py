@@ -1,7 +1,8 @@
 """Random numbers as a function of (seed, purpose, counter): never of a global generator or of a row's index.
 
-Philox4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") through NumPy's raw words, the layer
-whose stream NumPy keeps stable (NEP 19); everything above the words is written here, so that it stays stable too.
+Philox4x64-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") through NumPy's
+raw words, the layer whose stream NumPy keeps stable (NEP 19); everything above the words is written
+here, so that it stays stable too.
 """
 
 import hashlib

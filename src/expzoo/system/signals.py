@@ -72,8 +72,9 @@ def interruptible() -> Iterator[None]:
 def forget() -> None:
     """Let the command end with a code of its own after a KeyboardInterrupt that it has caught.
 
-    CPython notes one that passes through code made of a string, as dataclasses are while a library is imported, and
-    `python -m` then ends by SIGINT whatever the code (Modules/main.c, Py_RunMain). The next such code clears the note.
+    CPython notes one that passes through code made of a string, as dataclasses are while a library
+    is imported, and `python -m` then ends by SIGINT whatever the code (Modules/main.c, Py_RunMain).
+    The next such code clears the note.
     """
     namedtuple("Forgotten", ())
 

@@ -1,8 +1,8 @@
 """What is asked of a curve of error against size: a peak beside the interpolation threshold, and a second descent.
 
-All rules are fixed before a network is trained. The threshold is read from the training error alone, so that no test
-value chooses where it is looked for; a bootstrap over seeds repeats the whole procedure, threshold and first minimum
-included, since both are found in the data.
+All rules are fixed before a network is trained. The threshold is read from the training error
+alone, so that no test value chooses where it is looked for; a bootstrap over seeds repeats the
+whole procedure, threshold and first minimum included, since both are found in the data.
 """
 
 from __future__ import annotations

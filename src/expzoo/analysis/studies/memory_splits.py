@@ -52,8 +52,9 @@ class Grid:
     def request(self, setting: Setting) -> Request:
         """All networks of all replicates; cells whose networks have one width share them, but for the largest budget.
 
-        Networks of the largest budget are in no other cell, so that what is foretold about it was not fitted to.
-        BadInput if there is no validation split, or if a budget cannot be spent on so many networks.
+        Networks of the largest budget are in no other cell, so that what is foretold about it was
+        not fitted to. BadInput if there is no validation split, or if a budget cannot be spent on
+        so many networks.
         """
         require_validation(setting.base)
         specs = [spec for *_, members in self._cells(setting) for spec in members]
@@ -129,8 +130,8 @@ def num_parameters(model: Component, inputs: tuple[int, ...], outputs: int) -> i
 def widest(model: Component, inputs: tuple[int, ...], outputs: int, budget: int, parts: int) -> int:
     """The largest width at which so many networks have at most `budget` parameters; BadInput if there is none.
 
-    Parameters grow with the square of the width where layers are square, so a k-th of the budget is a width of about
-    1 / sqrt(k), not 1 / k.
+    Parameters grow with the square of the width where layers are square, so a k-th of the budget is
+    a width of about 1 / sqrt(k), not 1 / k.
     """
 
     def size(width: int) -> int:

@@ -1,8 +1,9 @@
 """The signals of MNIST-1D: what `mnist1d.data.make_dataset` draws, bit for bit, for all examples at once.
 
-Greydanus & Kobak, "Scaling down deep learning with MNIST-1D" (ICML 2024), package mnist1d 0.0.2. The package draws one
-example after another from NumPy's legacy generator (MT19937 with the polar method). Here the numbers are drawn in the
-same order, and the arithmetic is done on whole classes with the same roundings.
+Greydanus & Kobak, "Scaling down deep learning with MNIST-1D" (ICML 2024), package mnist1d 0.0.2.
+The package draws one example after another from NumPy's legacy generator (MT19937 with the polar
+method). Here the numbers are drawn in the same order, and the arithmetic is done on whole classes
+with the same roundings.
 """
 
 from __future__ import annotations
@@ -135,8 +136,8 @@ def _numbers(
 ) -> tuple[Float[np.ndarray, "count 3"], Int[np.ndarray, " count"], Float[np.ndarray, "count 2 length"]]:
     """The random numbers of `count` examples, in the package's order within each.
 
-    Uniform numbers for padding, scale and shear; translations; normal numbers for the correlated and the independent
-    noise at each position of the dilated signal.
+    Uniform numbers for padding, scale and shear; translations; normal numbers for the correlated
+    and the independent noise at each position of the dilated signal.
     """
     length = recipe.dilated_length
     draws, shift = np.empty((count, 3)), np.empty(count, np.int64)
@@ -153,8 +154,9 @@ def _dilated(
     template: Float[np.ndarray, " 12"], padding: Int[np.ndarray, " n"], length: int
 ) -> Float[np.ndarray, "n length"]:
     """The template with so many zeros after it, stretched to `length` positions."""
-    # Whether a value is exactly 0 decides about its noise, so this step leaves the rounding to np.interp, as does the
-    # package; there are only as many different signals as amounts of padding.
+    # Whether a value is exactly 0 decides about its noise, so this step leaves the rounding to
+    # np.interp, as does the package; there are only as many different signals as amounts of
+    # padding.
     amounts, which = np.unique(padding, return_inverse=True)
     grid = np.linspace(0, 1, length)
     signals = [

@@ -1,7 +1,8 @@
 """Convolutions of any number of axes as matrix products: windows are unfolded into columns, which filters multiply.
 
-The examples of a batch lie innermost, (channels, *image, batch), so that unfolding moves whole runs of them. Unfolding
-and folding are each other's adjoint; everything else is ordinary torch, differentiable to any order.
+The examples of a batch lie innermost, (channels, *image, batch), so that unfolding moves whole runs
+of them. Unfolding and folding are each other's adjoint; everything else is ordinary torch,
+differentiable to any order.
 """
 
 from __future__ import annotations

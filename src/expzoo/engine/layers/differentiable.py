@@ -1,10 +1,11 @@
 # ruff: noqa: FBT001, FBT002 - the signatures are those of torch.nn.functional
 """Layers that `torch.func` can batch and differentiate to any order and in both modes, where torch's own it cannot.
 
-torch.gru, lstm and rnn have no batching rule and no forward mode, pooling no batching rule of its second derivative,
-and a convolution over rows of weights becomes a grouped one. Recurrence is unrolled here, a pool is a largest element
-of windows, and a convolution is a product of unfolded columns. What trains populations is another set, `functions`,
-which is quicker and differentiable once.
+torch.gru, lstm and rnn have no batching rule and no forward mode, pooling no batching rule of its
+second derivative, and a convolution over rows of weights becomes a grouped one. Recurrence is
+unrolled here, a pool is a largest element of windows, and a convolution is a product of unfolded
+columns. What trains populations is another set, `functions`, which is quicker and differentiable
+once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which way the convolutions of a population go, by the size of their images and by how narrow they are.
 
-Small images are unfolded, large ones left to torch, channels innermost, and of narrow large ones all members are
-convolved at once, interleaved. The first way alone can be batched and differentiated more than once.
+Small images are unfolded, large ones left to torch, channels innermost, and of narrow large ones
+all members are convolved at once, interleaved. The first way alone can be batched and
+differentiated more than once.
 """
 
 from __future__ import annotations

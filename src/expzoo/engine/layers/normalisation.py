@@ -1,9 +1,9 @@
 # ruff: noqa: FBT001, FBT002 - the signatures are those of torch.nn.functional
 """Normalisation in operations that a crowd can share; and the averages over batches that nn.BatchNorm keeps.
 
-In training each member is normalised by its own batch. The running averages that nn.BatchNorm keeps meanwhile are no
-part of a row. They are made again when a row is looked at, as means over the training data, which is what Izmailov et
-al. (2018), section 3.2, do after averaging rows.
+In training each member is normalised by its own batch. The running averages that nn.BatchNorm keeps
+meanwhile are no part of a row. They are made again when a row is looked at, as means over the
+training data, which is what Izmailov et al. (2018), section 3.2, do after averaging rows.
 """
 
 from __future__ import annotations

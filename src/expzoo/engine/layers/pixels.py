@@ -1,7 +1,7 @@
 """Layers of images whose channels lie innermost, as functions that a crowd can run; differentiable once.
 
-The first convolution of narrow images interleaves the members (`memory.interleaved_layout`), and one
-grouped convolution, one normalisation and one pooling serve them all, until an operation is met
+The first convolution of narrow images interleaves the members (`memory.interleaved_layout`), and
+one grouped convolution, one normalisation and one pooling serve them all, until an operation is met
 that knows nothing of this.
 """
 
@@ -33,8 +33,8 @@ def is_by_pixel(images: Tensor) -> bool:
 def stands_for_interleaved(images: Tensor) -> bool:
     """Whether (batch, channels, height, width) of one network stand for interleaved images of a crowd.
 
-    While a network is traced, those have the batch inside, (height, width, batch, channels), which pointwise
-    operations keep.
+    While a network is traced, those have the batch inside, (height, width, batch, channels), which
+    pointwise operations keep.
     """
     inside = images.dim() == 4 and images.shape[1] > 1 and images.permute(2, 3, 0, 1).is_contiguous()
     return inside and not images.is_contiguous()

@@ -73,8 +73,8 @@ class Windows:
     def phases(self) -> Iterator[tuple[Box, tuple[int, ...], list[tuple[int, Box, Box]]]]:
         """The image cut into interleaved parts, one element of each stride, with the taps that touch each part.
 
-        Of each part: the box that it is, its size, and of each tap its number, its box within the part and the box of
-        the windows. A tap touches an element of its part at most once.
+        Of each part: the box that it is, its size, and of each tap its number, its box within the
+        part and the box of the windows. A tap touches an element of its part at most once.
         """
         taps = [(tap, *boxes) for tap, boxes in enumerate(self.taps())]
         for phase in itertools.product(*map(range, self.stride)):

@@ -1,8 +1,9 @@
 """Rules that turn an operation on one network into the same operation on all members, who lie along a first axis.
 
-A rule takes the arguments, with a member axis first in every tensor, and gives the operation and arguments to call
-instead, or None where it does not apply. An operation without a rule is run one member at a time, always rightly.
-Every rule was measured to give each member the same bits in crowds of any size of two or more, on one thread.
+A rule takes the arguments, with a member axis first in every tensor, and gives the operation and
+arguments to call instead, or None where it does not apply. An operation without a rule is run one
+member at a time, always rightly. Every rule was measured to give each member the same bits in
+crowds of any size of two or more, on one thread.
 """
 
 from __future__ import annotations

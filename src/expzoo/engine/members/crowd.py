@@ -1,8 +1,8 @@
 """Differentiable functions on a whole crowd: every tensor has an axis of members first.
 
-Inside such a function members are never mixed, so `vmap` can only add to that axis. Each is made of operations of the
-library "expzoo", which a tape runs by their kernels: `KERNELS[operation](*arguments, out=...)` gives calls that
-write the result into static memory.
+Inside such a function members are never mixed, so `vmap` can only add to that axis. Each is made of
+operations of the library "expzoo", which a tape runs by their kernels:
+`KERNELS[operation](*arguments, out=...)` gives calls that write the result into static memory.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ LARGE_FOR_WIDE = 5_000_000  # the same for OpenBLAS's AVX-512 kernels
 def product(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
     """Calls for out = bias + a @ b: (members, m, k) @ (members, k, n) -> (members, m, n), with a bias that fits.
 
-    A network may have several products, (members, several, m, k). OpenBLAS and oneDNN multiply one member after the
-    other, so they are exact in a crowd of any size; torch's own batched product is exact for two or more members that
-    all lie on cache lines.
+    A network may have several products, (members, several, m, k). OpenBLAS and oneDNN multiply one
+    member after the other, so they are exact in a crowd of any size; torch's own batched product is
+    exact for two or more members that all lie on cache lines.
     """
     if a.dim() > 3:
         return _several(a, b, out, bias)

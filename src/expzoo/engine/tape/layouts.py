@@ -25,8 +25,8 @@ def result_layout(
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shape and stride for what is to be like `result` for each member.
 
-    A pointwise operation goes on where members are interleaved; else in the order of its first operand, not in
-    that of a gradient's constants.
+    A pointwise operation goes on where members are interleaved; else in the order of its first
+    operand, not in that of a gradient's constants.
     """
     if operations.is_pointwise(node.target) and node.target not in operations.COPIES:
         operands = [values[used] for used in node.all_input_nodes if not values.is_constant(used)]

@@ -65,9 +65,9 @@ def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Ob
 def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> fx.GraphModule:
     """The graph of (gradients..., loss) of ONE network over placeholders (parameters..., x, y).
 
-    The arguments are those of all members, with a member axis first; the first member is the example. Raises
-    Unadoptable, naming the operation, if the forward draws random numbers, keeps something in buffers, changes
-    parameters, or does what depends on the values of tensors.
+    The arguments are those of all members, with a member axis first; the first member is the
+    example. Raises Unadoptable, naming the operation, if the forward draws random numbers, keeps
+    something in buffers, changes parameters, or does what depends on the values of tensors.
     """
     names = list(parameters)
 

@@ -14,8 +14,8 @@ from expzoo.engine.members import operations
 class Values:
     """`values[node]` has an axis of members first, except for constants.
 
-    A constant is the same for all members, computed once, and of the shape it has in one network. Which nodes are
-    constants follows from what they are computed from, never from their shapes.
+    A constant is the same for all members, computed once, and of the shape it has in one network.
+    Which nodes are constants follows from what they are computed from, never from their shapes.
     """
 
     def __init__(self, members: int, root: Mapping[fx.Node, fx.Node]) -> None:

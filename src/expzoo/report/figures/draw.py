@@ -25,8 +25,8 @@ _GOLDEN = 0.618034
 class Series(Line2D):
     """A line that remembers its interval, so that a page can show values where the reader points.
 
-    `low` and `high` bound the value of each point, NaN where there is no interval; `names` say the points in words.
-    `across` means that values run along x and points along y, as in a forest plot.
+    `low` and `high` bound the value of each point, NaN where there is no interval; `names` say the
+    points in words. `across` means that values run along x and points along y, as in a forest plot.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """How every figure looks: colours, markers and dashes of the arms, and a plain canvas.
 
-Colours are safe for colour-blind readers, and every arm has a marker and a dash of its own, so that a figure can be
-read printed in grey. No state is shared: figures are `matplotlib.figure.Figure` objects, never pyplot's.
+Colours are safe for colour-blind readers, and every arm has a marker and a dash of its own, so that
+a figure can be read printed in grey. No state is shared: figures are `matplotlib.figure.Figure`
+objects, never pyplot's.
 """
 
 from __future__ import annotations

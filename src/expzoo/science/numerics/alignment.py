@@ -31,16 +31,18 @@ def permuted(
 def match_weights(units: Sequence[HiddenUnits], reference: Parameters, other: Parameters) -> list[Int[Tensor, " _"]]:
     """The order of each group of hidden units in which the weights of `other` are nearest to those of `reference`.
 
-    Maximises the sum over parameters of <reference, permuted other>, which is the same as minimising the L2 distance,
-    by coordinate ascent over groups, each step a linear assignment: algorithm 1 of Ainsworth, Hayase & Srinivasa 2023,
-    "Git Re-Basin: merging models modulo permutation symmetries". The problem is NP-hard, the result a local optimum.
+    Maximises the sum over parameters of <reference, permuted other>, which is the same as
+    minimising the L2 distance, by coordinate ascent over groups, each step a linear assignment:
+    algorithm 1 of Ainsworth, Hayase & Srinivasa 2023, "Git Re-Basin: merging models modulo
+    permutation symmetries". The problem is NP-hard, the result a local optimum.
 
-    Differences from the paper: groups are visited in order, not at random, so that the result is reproducible. A group
-    on both axes of a weight (a residual stream) makes its step a quadratic assignment, which is solved approximately,
-    see `_quadratic`. Besides the identity, the ascent starts from a greedy pass that matches each group by what is
-    settled before it, which finds every permuted copy. The better end is returned, and a step is taken only if the sum
-    grows, so that the networks never end further apart than they were. A step costs width**3: well below a second for
-    100 units, some for 500.
+    Differences from the paper: groups are visited in order, not at random, so that the result is
+    reproducible. A group on both axes of a weight (a residual stream) makes its step a quadratic
+    assignment, which is solved approximately, see `_quadratic`. Besides the identity, the ascent
+    starts from a greedy pass that matches each group by what is settled before it, which finds
+    every permuted copy. The better end is returned, and a step is taken only if the sum grows, so
+    that the networks never end further apart than they were. A step costs width**3: well below a
+    second for 100 units, some for 500.
 
     Args:
         units: the groups, as `hidden_units` finds them.
@@ -102,8 +104,9 @@ def _quadratic(
 ) -> Int[Tensor, " width"]:
     """The order of the permutation matrix P at which <gains, P> + sum of <A, P B P'> over `pairs` is large.
 
-    Vogelstein et al. 2015, "Fast approximate quadratic programming for graph matching", section 3: Frank-Wolfe over
-    doubly stochastic matrices from `start`, with exact line search, and the nearest permutation in the end.
+    Vogelstein et al. 2015, "Fast approximate quadratic programming for graph matching", section 3:
+    Frank-Wolfe over doubly stochastic matrices from `start`, with exact line search, and the
+    nearest permutation in the end.
     """
     p = start
     for _ in range(FRANK_WOLFE_STEPS):

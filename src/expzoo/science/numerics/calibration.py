@@ -1,7 +1,7 @@
 """Calibration: one temperature by maximum likelihood, and how far confidence and accuracy are apart.
 
-Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks" (arXiv 1706.04599), sections 2 and 4.2.
-Logits are float64, labels int64; calibration errors are in percent.
+Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks" (arXiv 1706.04599),
+sections 2 and 4.2. Logits are float64, labels int64; calibration errors are in percent.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def brier(log_probabilities: Float[np.ndarray, "n classes"], labels: Int[np.ndar
 def fit_temperature(logits: Float[np.ndarray, "n classes"], labels: Int[np.ndarray, " n"]) -> float:
     """The temperature T with the highest likelihood of softmax(logits / T), from 0.01 to 100.
 
-    Newton's method for log T with bisection where it would leave the bracket: the likelihood is concave in 1 / T, so
-    in log T it has one maximum. Without a maximum inside (labels that the logits separate), the nearer bound.
+    Newton's method for log T with bisection where it would leave the bracket: the likelihood is
+    concave in 1 / T, so in log T it has one maximum. Without a maximum inside (labels that the
+    logits separate), the nearer bound.
 
     Raises:
         ValueError: there is no example, or shapes do not fit.

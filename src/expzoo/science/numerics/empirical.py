@@ -24,13 +24,15 @@ HEADROOM = 4  # a derivative needs about so much more than what the forward pass
 class EmpiricalLoss:
     """L(w) = mean over examples of l(w; x, y), for many rows w at once.
 
-    `function(row, x, y)` takes one row (size,) and a batch and returns the batch's mean loss, a 0-d tensor; it is plain
-    differentiable torch. A mean is linear in its examples, so every derivative is the weighted mean of those of parts
-    of the data. How the data are cut depends on `memory_bytes` and the function, never on how many rows there are.
+    `function(row, x, y)` takes one row (size,) and a batch and returns the batch's mean loss, a 0-d
+    tensor; it is plain differentiable torch. A mean is linear in its examples, so every derivative
+    is the weighted mean of those of parts of the data. How the data are cut depends on
+    `memory_bytes` and the function, never on how many rows there are.
 
-    Wherever `x` and `y` stand, all rows see the same examples, x (n, ...) and y (n, ...), or with `shared=False` each
-    its own, x (k, n, ...) and y (k, n, ...). Rows are batched by `torch.func.vmap`, so the last bits of a
-    derivative may depend on how many rows are computed together.
+    Wherever `x` and `y` stand, all rows see the same examples, x (n, ...) and y (n, ...), or with
+    `shared=False` each its own, x (k, n, ...) and y (k, n, ...). Rows are batched by
+    `torch.func.vmap`, so the last bits of a derivative may depend on how many rows are computed
+    together.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Ensembles drawn from one pool of networks: predictions averaged, curves against their size, temperature.
 
-`pool` is log-probabilities or logits in float64. Lakshminarayanan, Pritzel & Blundell 2017,
-"Deep ensembles", section 2.4; Ashukha et al. 2020, "Pitfalls of in-domain uncertainty estimation", section 4;
-Lobacheva et al. 2020, "On power laws in deep ensembles", section 3.
+`pool` is log-probabilities or logits in float64. Lakshminarayanan, Pritzel & Blundell 2017, "Deep
+ensembles", section 2.4; Ashukha et al. 2020, "Pitfalls of in-domain uncertainty estimation",
+section 4; Lobacheva et al. 2020, "On power laws in deep ensembles", section 3.
 """
 
 from __future__ import annotations

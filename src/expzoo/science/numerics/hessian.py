@@ -17,9 +17,10 @@ def hvp(
 ) -> Float[Tensor, " size"]:
     """The Hessian of `function` at `point` times `vector`: d/de grad f(w + e v) at e = 0.
 
-    Pearlmutter 1994, "Fast exact multiplication by the Hessian": exact up to rounding, at the cost of about two
-    gradients; forward mode over reverse mode, so that memory is that of a gradient. `function` maps (size,) to a 0-d
-    tensor. At a kink, as of ReLU, it is that of the linear piece torch takes.
+    Pearlmutter 1994, "Fast exact multiplication by the Hessian": exact up to rounding, at the cost
+    of about two gradients; forward mode over reverse mode, so that memory is that of a gradient.
+    `function` maps (size,) to a 0-d tensor. At a kink, as of ReLU, it is that of the linear piece
+    torch takes.
 
     >>> import torch
     >>> cubic = lambda w: (w**3).sum()

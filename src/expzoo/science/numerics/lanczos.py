@@ -51,10 +51,10 @@ def top_eigenpairs(
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, "k size"]]:
     """The k algebraically largest eigenvalues, largest first, and their eigenvectors of unit length.
 
-    Implicitly restarted Lanczos of ARPACK (Lehoucq, Sorensen & Yang 1998, "ARPACK Users' Guide", chapter 4), through
-    `scipy.sparse.linalg.eigsh`: typically 20 to 60 products for the outliers of a Hessian, and max(2 k + 1, 20) vectors
-    of memory. A Ritz value never exceeds the largest eigenvalue, so an early end biases it downwards, by about the
-    square of the residual.
+    Implicitly restarted Lanczos of ARPACK (Lehoucq, Sorensen & Yang 1998, "ARPACK Users' Guide",
+    chapter 4), through `scipy.sparse.linalg.eigsh`: typically 20 to 60 products for the outliers of
+    a Hessian, and max(2 k + 1, 20) vectors of memory. A Ritz value never exceeds the largest
+    eigenvalue, so an early end biases it downwards, by about the square of the residual.
 
     Args:
         matvec: v (size,) -> A v (size,) for a symmetric A.

@@ -1,8 +1,8 @@
 """Power laws c + b x^a and what else could have made such a curve, fitted by least squares.
 
-Every law is linear in c and b once its exponent or rate is known, so a fit is a search over one number: there is no
-starting point that could decide it. Small curves of few parameters always fit; only what lies outside the fitted range
-tells laws apart, which is why `Law.__call__` extrapolates.
+Every law is linear in c and b once its exponent or rate is known, so a fit is a search over one
+number: there is no starting point that could decide it. Small curves of few parameters always fit;
+only what lies outside the fitted range tells laws apart, which is why `Law.__call__` extrapolates.
 """
 
 from __future__ import annotations

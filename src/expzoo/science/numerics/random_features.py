@@ -1,7 +1,8 @@
 """Regression on random features: a network whose first layer is random and whose last is solved for exactly.
 
-Rahimi & Recht 2007 (features); Belkin, Hsu, Ma & Mandal 2019 (arXiv:1812.11118, section 2), where the minimum-norm
-solution shows double descent with its peak at as many features as examples, whatever the data.
+Rahimi & Recht 2007 (features); Belkin, Hsu, Ma & Mandal 2019 (arXiv:1812.11118, section 2), where
+the minimum-norm solution shows double descent with its peak at as many features as examples,
+whatever the data.
 """
 
 from __future__ import annotations

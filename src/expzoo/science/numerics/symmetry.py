@@ -51,9 +51,10 @@ class _Group:
 def hidden_units(module: nn.Module) -> tuple[HiddenUnits, ...]:
     """The groups of hidden units of `module` whose permutation leaves its function as it is, in order of the forward.
 
-    Supported are chains of `nn.Linear` on the last axis with pointwise activations between them. Sums and products of
-    hidden values tie their units: the layers of a residual stream share one group. Whatever is done to the input before
-    the first layer does not matter. Units that meet the input or the output unit by unit stay fixed.
+    Supported are chains of `nn.Linear` on the last axis with pointwise activations between them.
+    Sums and products of hidden values tie their units: the layers of a residual stream share one
+    group. Whatever is done to the input before the first layer does not matter. Units that meet the
+    input or the output unit by unit stay fixed.
 
     Raises:
         ValueError: the forward pass cannot be read, or does anything else with hidden units; the operation is named.

@@ -29,8 +29,9 @@ def hutchinson_trace(
 ) -> TraceEstimate:
     """The trace of a symmetric matrix, estimated as the mean of v' A v over random signs v.
 
-    Hutchinson 1990, "A stochastic estimator of the trace of the influence matrix": unbiased, since E[v v'] = I, with
-    variance 2 sum over i != j of A_ij**2 for each sample, so exact for a diagonal matrix. One product a sample.
+    Hutchinson 1990, "A stochastic estimator of the trace of the influence matrix": unbiased, since
+    E[v v'] = I, with variance 2 sum over i != j of A_ij**2 for each sample, so exact for a diagonal
+    matrix. One product a sample.
 
     Args:
         matvec: v (size,) -> A v (size,) for a symmetric A.

@@ -38,9 +38,9 @@ KNOWN = "known"
 class Cell:
     """One cell of a grid of settings: so many game steps, m times as wide, d times as deep, in one configuration.
 
-    `plain` is the script's default: ReLU throughout, the output clamped, batches of 32 and half as many of them as the
-    base has; `smooth` is the base itself, `normalized` the base with the script's option of that name. `density` is
-    that of the training boards, None for the base's own.
+    `plain` is the script's default: ReLU throughout, the output clamped, batches of 32 and half as
+    many of them as the base has; `smooth` is the base itself, `normalized` the base with the
+    script's option of that name. `density` is that of the training boards, None for the base's own.
     """
 
     arm: str

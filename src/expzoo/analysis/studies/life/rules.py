@@ -1,7 +1,7 @@
 """The Game of Life and its relatives: outer-totalistic rules, applied to many boards at once.
 
-Boards are arrays of 0 and 1 of type uint8 with the n boards on the last axis: neighbours are then whole runs
-of memory, and a step of all boards is a dozen sums.
+Boards are arrays of 0 and 1 of type uint8 with the n boards on the last axis: neighbours are then
+whole runs of memory, and a step of all boards is a dozen sums.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ class LifeRule:
     def parse(cls, text: str, neighbourhood: str) -> Self:
         """The rule written as B3/S23; ValueError if it is written otherwise or counts more neighbours than there are.
 
-        In the neighbourhood of Firner's essay, of 4 cells, B3/S23 is alive next = 3 neighbours, or 2 and alive. A rule
-        has one text, since a network's key holds it: each number stands once, and in order.
+        In the neighbourhood of Firner's essay, of 4 cells, B3/S23 is alive next = 3 neighbours, or
+        2 and alive. A rule has one text, since a network's key holds it: each number stands once,
+        and in order.
         """
         most, found = NEIGHBOURS[neighbourhood], _RULE.fullmatch(text)
         if found is None or text != _in_order(found) or any(int(digit) > most for digit in "".join(found.groups())):
@@ -123,12 +124,13 @@ class World:
     def patterns(self) -> UInt8[np.ndarray, "side side patterns"]:
         """Every state of what a cell sees in all steps, on otherwise dead boards.
 
-        The cell is the middle one, the side 2 steps + 1: 512 squares for one step, whatever the neighbourhood, since a
-        3 x 3 kernel sees the corners too; 8192 diamonds of 13 cells for two von Neumann steps. ValueError beyond.
+        The cell is the middle one, the side 2 steps + 1: 512 squares for one step, whatever the
+        neighbourhood, since a 3 x 3 kernel sees the corners too; 8192 diamonds of 13 cells for two
+        von Neumann steps. ValueError beyond.
 
-        One step is tried in full, edges and corners of a board included. The diamonds are all that decides a cell two
-        or more from a dead edge; two kernels of 3 x 3 see twelve cells more, so a network that was not built by hand
-        may be right on every diamond and wrong elsewhere.
+        One step is tried in full, edges and corners of a board included. The diamonds are all that
+        decides a cell two or more from a dead edge; two kernels of 3 x 3 see twelve cells more, so
+        a network that was not built by hand may be right on every diamond and wrong elsewhere.
         """
         side = 2 * self.steps + 1
         across = np.abs(np.arange(side) - self.steps)
@@ -147,8 +149,8 @@ def coin_flips(
     """For each of the steps start..stop-1, `count` independent cells that live with this probability.
 
     Packed as by `np.packbits`, a row a step. The density is rounded to a multiple of 2**-16: its
-    binary digits say how words of fair bits are combined, last digit first, by "or" for 1 and by "and" for 0, so that
-    a half takes one bit a cell and 0.38 all sixteen.
+    binary digits say how words of fair bits are combined, last digit first, by "or" for 1 and by
+    "and" for 0, so that a half takes one bit a cell and 0.38 all sixteen.
     """
     digits = list(_digits(density))
     size = -(-count // 256) * 4  # words for one digit of one step

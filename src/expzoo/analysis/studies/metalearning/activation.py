@@ -1,9 +1,9 @@
 """Learning an activation function: a small network of one input, differentiated through whole inner trainings.
 
-Greydanus 2020, "Metalearning an activation function": f(x) = ELU(x) + 0.2 g(x) with g a perceptron of one hidden layer
-of tanh units. Inside an inner loop f stands as a cubic spline through its values and slopes (see
-`components.splines`), so that an inner step costs the same whatever the size of g; the gradient goes through the 65
-knots back into g exactly.
+Greydanus 2020, "Metalearning an activation function": f(x) = ELU(x) + 0.2 g(x) with g a perceptron
+of one hidden layer of tanh units. Inside an inner loop f stands as a cubic spline through its
+values and slopes (see `components.splines`), so that an inner step costs the same whatever the size
+of g; the gradient goes through the 65 knots back into g exactly.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ SQUARES = "square."
 class LearnActivation(Lesson):
     """Learns the activation function of `inner`'s model from `inner_networks` fresh networks in each outer step.
 
-    Every outer step has initialisations and orders of its own; all see the data of the lesson's seed. The cost is the
-    mean training loss of the last `last_losses` steps. Inner optimizer: rmsprop whose mean squares start at 1; uniform
-    noise of +-`noise` on what the units give; outer: SGD with gradients clamped to +-`clamp` (all: notebook).
+    Every outer step has initialisations and orders of its own; all see the data of the lesson's
+    seed. The cost is the mean training loss of the last `last_losses` steps. Inner optimizer:
+    rmsprop whose mean squares start at 1; uniform noise of +-`noise` on what the units give; outer:
+    SGD with gradients clamped to +-`clamp` (all: notebook).
     """
 
     KIND: ClassVar[str] = KIND

@@ -30,8 +30,9 @@ RATE = Layout(("lr",), ((),))
 class LearnLearningRate(Lesson):
     """Greydanus 2020, "Metalearning a learning rate": plain SGD outside and inside, on the mean inner training loss.
 
-    The inner spec's optimizer says what kind it is (sgd without momentum); its learning rate is what is learned, from
-    `start`. The same initialisation and order are used in every outer step, as in the notebook.
+    The inner spec's optimizer says what kind it is (sgd without momentum); its learning rate is
+    what is learned, from `start`. The same initialisation and order are used in every outer step,
+    as in the notebook.
     """
 
     KIND: ClassVar[str] = "learning_rate"
