@@ -24,10 +24,10 @@ import torch  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from expzoo.components.layout import Layout, construct  # noqa: E402
 from expzoo.config.registry import build  # noqa: E402
 from expzoo.engine.assembly import CHUNK_BYTES  # noqa: E402
 from expzoo.engine.program import Member, Program, Row, Structure  # noqa: E402
+from expzoo.spec.layout import Layout, construct  # noqa: E402
 from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402
 
 NETWORKS, STEPS, ROUNDS = 32, 20, 5

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from expzoo.components.layout import Layout, construct
 from expzoo.config.registry import build
 from expzoo.engine.program import Member, Program, Row, Structure
+from expzoo.spec.layout import Layout, construct
 from expzoo.system.arithmetic import exact_arithmetic
 
 STEPS = 4

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
     from omegaconf import DictConfig
 
-    from expzoo.components.contracts import Split
     from expzoo.science.verdicts import Verdict
+    from expzoo.spec.contracts import Split
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,6 @@ from expzoo.system.lazy import lazy
 
 if TYPE_CHECKING:
     from expzoo.components.activations import activation as activation
-    from expzoo.components.contracts import Constraint as Constraint
-    from expzoo.components.contracts import Dataset as Dataset
-    from expzoo.components.contracts import Loss as Loss
-    from expzoo.components.contracts import Model as Model
-    from expzoo.components.contracts import Optimizer as Optimizer
-    from expzoo.components.contracts import Parametrisation as Parametrisation
-    from expzoo.components.contracts import Redrawing as Redrawing
-    from expzoo.components.contracts import Schedule as Schedule
-    from expzoo.components.contracts import Split as Split
-    from expzoo.components.contracts import Stop as Stop
-    from expzoo.components.contracts import Stream as Stream
     from expzoo.components.datasets import SPLITS as SPLITS
     from expzoo.components.datasets import Arrays as Arrays
     from expzoo.components.datasets import batches as batches
@@ -46,7 +35,6 @@ if TYPE_CHECKING:
     from expzoo.components.image_layers import require_images as require_images
     from expzoo.components.images import Images as Images
     from expzoo.components.images import StoredImages as StoredImages
-    from expzoo.components.layout import Layout as Layout
     from expzoo.components.metrics import Metric as Metric
     from expzoo.components.metrics import class_logits as class_logits
     from expzoo.components.metrics import log_probabilities as log_probabilities
@@ -77,6 +65,18 @@ if TYPE_CHECKING:
     from expzoo.runs.sweep_configs import SweepLoader as SweepLoader
     from expzoo.science.numerics.lanczos import top_eigenvalues as top_eigenvalues
     from expzoo.science.numerics.trace import hutchinson_trace as hutchinson_trace
+    from expzoo.spec.contracts import Constraint as Constraint
+    from expzoo.spec.contracts import Dataset as Dataset
+    from expzoo.spec.contracts import Loss as Loss
+    from expzoo.spec.contracts import Model as Model
+    from expzoo.spec.contracts import Optimizer as Optimizer
+    from expzoo.spec.contracts import Parametrisation as Parametrisation
+    from expzoo.spec.contracts import Redrawing as Redrawing
+    from expzoo.spec.contracts import Schedule as Schedule
+    from expzoo.spec.contracts import Split as Split
+    from expzoo.spec.contracts import Stop as Stop
+    from expzoo.spec.contracts import Stream as Stream
+    from expzoo.spec.layout import Layout as Layout
     from expzoo.spec.spec import RandomMask as RandomMask
     from expzoo.store import run_directory as run_directory
     from expzoo.store import sweep_record as sweep_record

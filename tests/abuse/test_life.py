@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from expzoo.components.layout import Layout
 from expzoo.config import registry
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.recipes import Recipes, flip_signs
 from expzoo.spec.component import Component
+from expzoo.spec.layout import Layout
 from expzoo.spec.spec import Known, Spec
 from expzoo.system.errors import BadInput
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo.components.layout import Layout, construct
 from expzoo.config.registry import build
 from expzoo.engine.members.crowd import Unadoptable
 from expzoo.engine.program import Member, Program, Row, Structure
+from expzoo.spec.layout import Layout, construct
 from expzoo.system.arithmetic import exact_arithmetic
 
 INPUTS, HIDDEN, CLASSES = 8, 25, 3

@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 from expzoo.components.activations import ACTIVATIONS, activation
-from expzoo.components.layout import construct
 from expzoo.config.registry import build
 from expzoo.engine.layers import image_convolution
 from expzoo.engine.members.crowd import Unadoptable
+from expzoo.spec.layout import construct
 from expzoo.system.arithmetic import exact_arithmetic
 
 LENGTH, CLASSES = 24, 5

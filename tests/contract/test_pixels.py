@@ -9,13 +9,13 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from expzoo.components.layout import Layout, construct
 from expzoo.engine.assembly import LEAST_INTERLEAVED, Assembler
 from expzoo.engine.layers import image_convolution
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
 from expzoo.engine.members.memory import are_interleaved_images, interleaved_layout
 from expzoo.science.numerics.empirical import EmpiricalLoss
 from expzoo.spec.component import Component
+from expzoo.spec.layout import Layout, construct
 from expzoo.system.arithmetic import exact_arithmetic
 
 SIZE, CLASSES = (3, 9, 8), 4

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo.components.layout import Layout
 from expzoo.config import registry
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.recipes import Recipes
 from expzoo.lab.request import Request
 from expzoo.spec.component import Component
+from expzoo.spec.layout import Layout
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Event, Rewind
 from expzoo.store import records

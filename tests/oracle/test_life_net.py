@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo.components.layout import own_generator
 from expzoo.config.registry import build
 from expzoo.engine.assembly import Assembler
 from expzoo.lab.request import Request
 from expzoo.spec.component import Component
+from expzoo.spec.layout import own_generator
 from expzoo.spec.measure import Measure, component
 from expzoo.spec.spec import Known, Rewind, SignFlip, Spec
 from expzoo.store.network import Network

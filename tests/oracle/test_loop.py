@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo.components.contracts import Split
 from expzoo.config.registry import build
 from expzoo.engine import large as loop
 from expzoo.engine.large import Loop, is_large
 from expzoo.engine.members.crowd import Unadoptable
 from expzoo.runs.contract.networks import check_plain_loop, trained
 from expzoo.spec.component import Component
+from expzoo.spec.contracts import Split
 
 if TYPE_CHECKING:
     from expzoo.spec.spec import Spec

@@ -9,9 +9,9 @@ import pytest
 from torch import nn
 
 from expzoo.analysis.pruning import Pruning
-from expzoo.components.layout import Layout
 from expzoo.engine import recipes
 from expzoo.lab.request import Request
+from expzoo.spec.layout import Layout
 from expzoo.spec.spec import Fresh, Magnitude, Permuted, RandomMask, Rewind
 from expzoo.system.randomness import member_seed
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from expzoo.components.layout import Layout
 from expzoo.science.numerics.empirical import EmpiricalLoss
 from expzoo.science.numerics.hessian import hvp
 from expzoo.science.numerics.lanczos import top_eigenpairs, top_eigenvalues
 from expzoo.science.numerics.trace import hutchinson_trace
+from expzoo.spec.layout import Layout
 
 WIDE = torch.float64
 

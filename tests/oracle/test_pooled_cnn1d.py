@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from expzoo.components.layout import Layout, construct
 from expzoo.config.registry import build
+from expzoo.spec.layout import Layout, construct
 
 POOLS = {
     "none": lambda h: h,

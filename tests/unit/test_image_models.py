@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from expzoo.analysis.studies.memory_splits import num_parameters
-from expzoo.components.layout import construct
 from expzoo.config.registry import build
 from expzoo.spec.component import Component
+from expzoo.spec.layout import construct
 
 SIZES = {
     "ResNet-20": ("resnet", {}, 269_722),

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expzoo.analysis.pruning import Pruning, geometric, schedule
-from expzoo.components.layout import Layout
 from expzoo.engine import recipes
 from expzoo.lab.lab import Lab, Request
 from expzoo.spec.component import Component
+from expzoo.spec.layout import Layout
 from expzoo.spec.spec import Fresh, Magnitude, Permuted, RandomMask, Rewind, Spec
 from expzoo.store.store import Store
 

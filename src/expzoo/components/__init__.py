@@ -1,1 +1,1 @@
-"""The kit of plugin files: what each kind must be, and what datasets, models, metrics and probes are made of."""
+"""The kit of plugin files: what datasets, models, optimizers, metrics and probes are made of."""

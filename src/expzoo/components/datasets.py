@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from expzoo.components.contracts import Split
+from expzoo.spec.contracts import Split
 from expzoo.system.errors import nearest
 from expzoo.system.machine import memory
 from expzoo.system.randomness import integers, permutation, uniforms

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from expzoo.components.contracts import Stream
-from expzoo.components.layout import Layout
 from expzoo.config.registry import available, build
+from expzoo.spec.contracts import Stream
+from expzoo.spec.layout import Layout
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.machine import memory
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.components.contracts import Loss
+    from expzoo.spec.contracts import Loss
     from expzoo.spec.spec import Spec
 
 COPIES = 4  # of its weights that a member in training has at least: theta, its gradient, two rows of optimizer state

@@ -22,8 +22,8 @@ from expzoo.system.randomness import integers, stable_hash
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.components.contracts import Split
     from expzoo.components.image_files import Source
+    from expzoo.spec.contracts import Split
 
 MARGIN = 4  # pixels on each side before cropping: He et al. 2015, "Deep residual learning", section 4.2
 SCALES = 256

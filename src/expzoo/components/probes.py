@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.components.layout import Layout
     from expzoo.science.numerics.empirical import EmpiricalLoss
+    from expzoo.spec.layout import Layout
 
 
 class Probe(Protocol):

@@ -56,7 +56,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
     "parametrisation": {"prunes": False},
     "stop": {"best": None},
 }
-"""What a class of a kind may say (see `components.contracts`), and what it has said if it does not."""
+"""What a class of a kind may say (see `spec.contracts`), and what it has said if it does not."""
 
 GIVEN = {"model": ("inputs", "outputs")}
 """The positional parameters that the framework supplies, by kind."""

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from expzoo.components.contracts import Stream
-from expzoo.components.layout import drawn_buffer
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.feed import Feed, StreamFeed, feed
 from expzoo.engine.large import Loop, is_large
@@ -22,6 +20,8 @@ from expzoo.engine.members.crowd import Unadoptable
 from expzoo.engine.program import MINIMUM, Member, Program, Row, StepMaker, Structure
 from expzoo.engine.recipes import Recipes
 from expzoo.engine.session import Trainee
+from expzoo.spec.contracts import Stream
+from expzoo.spec.layout import drawn_buffer
 from expzoo.store.network import Network, Partial
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.canonical import canonical_json

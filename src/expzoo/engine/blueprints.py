@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from expzoo.components.layout import Layout, construct
 from expzoo.spec.component import Component
+from expzoo.spec.layout import Layout, construct
 from expzoo.system.cache import Recent
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
-    from expzoo.components.contracts import Dataset, Parametrisation
+    from expzoo.spec.contracts import Dataset, Parametrisation
     from expzoo.spec.spec import Spec
 
 KEPT_SPLITS = 128

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jaxtyping import Float
 
-    from expzoo.components.contracts import Loss
+    from expzoo.spec.contracts import Loss
     from expzoo.spec.measure import Measure
     from expzoo.spec.spec import Spec
     from expzoo.store.network import Network

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from expzoo.components.contracts import Dataset, Redrawing, Split, Stream
+    from expzoo.spec.contracts import Dataset, Redrawing, Split, Stream
 
 BLOCK_BYTES = 2**21  # of a stream's examples made at a time: many steps share a call, and what they see stays in cache
 

@@ -23,7 +23,7 @@ from expzoo.engine.tape.trace import objective, try_once
 from expzoo.system import machine
 
 if TYPE_CHECKING:
-    from expzoo.components.contracts import Dataset, Stream
+    from expzoo.spec.contracts import Dataset, Stream
 
 LARGE = 10**9  # multiplications in the forward pass of one batch from which a network is trained by itself (LOG.md)
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from expzoo.components.contracts import Parametrisation
-    from expzoo.components.layout import Layout
+    from expzoo.spec.contracts import Parametrisation
+    from expzoo.spec.layout import Layout
 
 
 class Parametrised:

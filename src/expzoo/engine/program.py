@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from expzoo.components.layout import ROW, Layout, round_up
 from expzoo.engine.parametrised import Parametrised
 from expzoo.engine.tape.layouts import is_read_by_pixel
 from expzoo.engine.tape.tape import Tape
 from expzoo.engine.tape.trace import objective, trace
+from expzoo.spec.layout import ROW, Layout, round_up
 from expzoo.system import randomness
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-    from expzoo.components.contracts import Constraint, Loss, Optimizer, Parametrisation, Schedule
     from expzoo.engine.feed import Feed
+    from expzoo.spec.contracts import Constraint, Loss, Optimizer, Parametrisation, Schedule
 
 Item = TypeVar("Item")
 MINIMUM = 2  # with one member, products take another path through the BLAS and round differently

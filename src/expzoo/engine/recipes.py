@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from torch import Tensor, nn
 
-    from expzoo.components.contracts import Dataset
-    from expzoo.components.layout import Layout
     from expzoo.engine.blueprints import Blueprints
+    from expzoo.spec.contracts import Dataset
+    from expzoo.spec.layout import Layout
     from expzoo.spec.spec import Spec, Step
     from expzoo.store.network import Network
 

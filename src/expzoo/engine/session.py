@@ -16,9 +16,9 @@ from expzoo.store.network import Network, Partial, Status
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.components.contracts import Stop
     from expzoo.engine.evaluation import Evaluator
     from expzoo.engine.program import Member, Program, Row, Snapshot
+    from expzoo.spec.contracts import Stop
     from expzoo.spec.spec import Event, Spec
 
 LONGEST = 50  # optimizer steps in one Lightning step at most: what a signal may have to wait for

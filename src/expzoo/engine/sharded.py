@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from expzoo.components.layout import Layout
 from expzoo.engine.program import Member, Row, Step
+from expzoo.spec.layout import Layout
 
 if TYPE_CHECKING:
     from expzoo.engine.feed import Feed

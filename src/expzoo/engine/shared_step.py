@@ -17,8 +17,8 @@ from expzoo.engine.lightning import PopulationModule
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
-    from expzoo.components.contracts import Loss
     from expzoo.engine.session import Session
+    from expzoo.spec.contracts import Loss
 
 SAME = 1e-3  # relative: beyond, the loss of a batch is not the mean of its parts' losses
 

@@ -18,20 +18,20 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from expzoo.components.layout import ROW, round_up
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
 from expzoo.engine.program import MINIMUM
 from expzoo.engine.tape.simplify import simplify
 from expzoo.engine.tape.tape import Tape
 from expzoo.engine.tape.trace import DECOMPOSED
+from expzoo.spec.layout import ROW, round_up
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
     from jaxtyping import Float
 
-    from expzoo.components.contracts import Split
-    from expzoo.components.layout import Layout
+    from expzoo.spec.contracts import Split
+    from expzoo.spec.layout import Layout
 
 Values = dict[str, Tensor]
 InnerStep = Callable[..., tuple[Values, Tensor]]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float
     from torch import nn
 
-    from expzoo.components.contracts import Dataset
+    from expzoo.spec.contracts import Dataset
     from expzoo.store.network import Network
     from expzoo.store.records import Cell, Row
 

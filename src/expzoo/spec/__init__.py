@@ -1,1 +1,1 @@
-"""One network as data: how it is trained, what is looked at, and its key."""
+"""One network as data: its components and what each kind must be, how it is trained and looked at, and its key."""

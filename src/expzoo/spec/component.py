@@ -13,7 +13,7 @@ from expzoo.system.canonical import JSON, Option, Plain, freeze
 if TYPE_CHECKING:
     from torch import nn
 
-    from expzoo.components.contracts import (
+    from expzoo.spec.contracts import (
         Constraint,
         Dataset,
         Loss,

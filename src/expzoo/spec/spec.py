@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from torch import nn
 
-    from expzoo.components.contracts import (
+    from expzoo.spec.contracts import (
         Constraint,
         Dataset,
         Loss,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from expzoo.components.layout import ALIGN, ROW, round_up
+from expzoo.spec.layout import ALIGN, ROW, round_up
 
 
 class Pool:

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from expzoo.components.layout import ALIGN
 from expzoo.engine.layers.dropout import Counters, keep_calls
 from expzoo.engine.members import operations
 from expzoo.engine.members.batching_rules import RULES
@@ -30,6 +29,7 @@ from expzoo.engine.tape.layouts import result_layout
 from expzoo.engine.tape.lifetimes import Lifetimes
 from expzoo.engine.tape.slots import assign_slots
 from expzoo.engine.tape.values import Values, called, of_each
+from expzoo.spec.layout import ALIGN
 from expzoo.system.errors import first_line
 
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.components.contracts import Stream
 from expzoo.runs.contract.require import require
+from expzoo.spec.contracts import Stream
 from expzoo.system.randomness import member_seed
 
 if TYPE_CHECKING:
-    from expzoo.components.contracts import Dataset, Split
     from expzoo.spec.component import Component
+    from expzoo.spec.contracts import Dataset, Split
     from expzoo.spec.spec import Spec
 
 SEEDS = (member_seed(0, 0), member_seed(0, 1))

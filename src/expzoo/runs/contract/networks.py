@@ -11,13 +11,13 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from expzoo.components.contracts import Stream
-from expzoo.components.layout import ROW
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.blueprints import Blueprints
 from expzoo.runs.contract.require import require
 from expzoo.spec.component import Component
+from expzoo.spec.contracts import Stream
+from expzoo.spec.layout import ROW
 from expzoo.spec.spec import Fresh, Spec
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import member_seed, normals, stable_hash, words
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from expzoo.components.contracts import Dataset, Parametrisation
-    from expzoo.components.layout import Layout
+    from expzoo.spec.contracts import Dataset, Parametrisation
+    from expzoo.spec.layout import Layout
 
 BATCHES = (7, 33)
 STEPS = 10

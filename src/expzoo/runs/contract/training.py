@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from expzoo.components.contracts import Loss, Optimizer
     from expzoo.spec.component import Component
+    from expzoo.spec.contracts import Loss, Optimizer
     from expzoo.spec.spec import Spec
 
 EXAMPLES, CLASSES = 6, 3

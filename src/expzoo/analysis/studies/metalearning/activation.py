@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from expzoo.components import splines
-from expzoo.components.layout import Layout, own_generator
 from expzoo.components.learned_activations import KIND, small_network
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.layers.normalisation import without_statistics
@@ -27,6 +26,7 @@ from expzoo.engine.unrolled import Batches, InnerStep, Unrolled, Values
 from expzoo.lab.lesson import Lesson
 from expzoo.lab.outer_loop import OuterLoop
 from expzoo.spec.component import Component
+from expzoo.spec.layout import Layout, own_generator
 from expzoo.spec.spec import Spec
 from expzoo.system import randomness
 from expzoo.system.errors import BadInput

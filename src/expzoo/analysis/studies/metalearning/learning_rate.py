@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from expzoo.components.layout import Layout
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.program import MINIMUM
 from expzoo.engine.recipes import Recipes
@@ -18,6 +17,7 @@ from expzoo.engine.tape.trace import objective
 from expzoo.engine.unrolled import Batches, InnerStep, Unrolled
 from expzoo.lab.lesson import Lesson
 from expzoo.lab.outer_loop import OuterLoop
+from expzoo.spec.layout import Layout
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:

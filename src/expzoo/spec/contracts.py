@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from expzoo.components.layout import Layout
+    from expzoo.spec.layout import Layout
 
 
 @dataclass(frozen=True)
