@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
     from torch import Tensor
 
     from expzoo.science.numerics.empirical import EmpiricalLoss
@@ -26,7 +27,7 @@ class Probe(Protocol):
 class Point:
     """One network at one moment, all in float64. A row has the padding of `layout`, whose entries are zero."""
 
-    row: Tensor  # (size,)
+    row: Float[Tensor, " size"]
     layout: Layout
     loss: EmpiricalLoss
     _data: Callable[[], tuple[Tensor, Tensor]] = field(repr=False)
@@ -34,28 +35,28 @@ class Point:
     _mask: Callable[[], Tensor | None] = field(repr=False)
 
     @cached_property
-    def first(self) -> Tensor:
-        """The row (size,) it was initialised at."""
+    def first(self) -> Float[Tensor, " size"]:
+        """The row it was initialised at."""
         return self._first()
 
     @cached_property
-    def mask(self) -> Tensor | None:
-        """1 where a weight can be other than zero, else 0: (size,); None if all can."""
+    def mask(self) -> Float[Tensor, " size"] | None:
+        """1 where a weight can be other than zero, else 0; None if all can."""
         return self._mask()
 
-    def data(self, examples: int | None = None) -> tuple[Tensor, Tensor]:
+    def data(self, examples: int | None = None) -> tuple[Shaped[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
         """The first `examples` x and y of the split, all if None; ValueError if it has fewer."""
         x, y = self._data()
         if examples is not None and examples > len(x):
             raise ValueError(f"{examples} examples are more than the {len(x)} of the split")
         return x[:examples], y[:examples]
 
-    def grad(self, examples: int | None = None) -> Tensor:
-        """The gradient (size,) of the training loss on the split, of what the mask leaves."""
+    def grad(self, examples: int | None = None) -> Float[Tensor, " size"]:
+        """The gradient of the training loss on the split, of what the mask leaves."""
         return self._masked(self.loss.grad(self.row.unsqueeze(0), *self.data(examples))[0])
 
-    def hessian(self, examples: int | None = None) -> Callable[[Tensor], Tensor]:
-        """Products with the Hessian of the training loss on the split, of what the mask leaves: (size,) -> (size,)."""
+    def hessian(self, examples: int | None = None) -> Callable[[Float[Tensor, " size"]], Float[Tensor, " size"]]:
+        """Products with the Hessian of the training loss on the split, of what the mask leaves."""
         x, y = self.data(examples)
         row = self.row.unsqueeze(0)
         return lambda vector: self._masked(self.loss.hvp(row, self._masked(vector).unsqueeze(0), x, y)[0])

@@ -7,20 +7,27 @@ are no worse.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 LOW, HIGH, INTERVALS = -8.0, 8.0, 64
 STEP = (HIGH - LOW) / INTERVALS  # a quarter: positions between knots are exact in binary
 
 
-def knots(dtype: torch.dtype = torch.float64) -> Tensor:
-    """Where values and slopes are given, (65,)."""
+def knots(dtype: torch.dtype = torch.float64) -> Float[Tensor, " 65"]:
+    """Where values and slopes are given."""
     return torch.linspace(LOW, HIGH, INTERVALS + 1, dtype=dtype)
 
 
-def cubic(values: Tensor, slopes: Tensor) -> Tensor:
-    """Coefficients (..., 4, 66) of the pieces, from values and slopes (..., 65); differentiable."""
+def cubic(
+    values: Float[Tensor, "*functions 65"], slopes: Float[Tensor, "*functions 65"]
+) -> Float[Tensor, "*functions 4 66"]:
+    """Coefficients of the pieces, from values and slopes; differentiable."""
     start, end = values[..., :-1], values[..., 1:]
     rise, slope, slope_end = end - start, STEP * slopes[..., :-1], STEP * slopes[..., 1:]
     inner = [start, slope, 3 * rise - 2 * slope - slope_end, slope + slope_end - 2 * rise]
@@ -30,8 +37,8 @@ def cubic(values: Tensor, slopes: Tensor) -> Tensor:
     return torch.stack([torch.cat(parts, -1) for parts in zip(before, inner, after, strict=True)], -2)
 
 
-def linear(values: Tensor) -> Tensor:
-    """Coefficients (..., 4, 66) of straight pieces through values (..., 65), the outer ones continued."""
+def linear(values: Float[Tensor, "*functions 65"]) -> Float[Tensor, "*functions 4 66"]:
+    """Coefficients of straight pieces through values, the outer ones continued."""
     rise = values[..., 1:] - values[..., :-1]
     rises = torch.cat([rise[..., :1], rise, rise[..., -1:]], -1)
     starts = torch.cat([values[..., :1], values], -1)
@@ -39,8 +46,8 @@ def linear(values: Tensor) -> Tensor:
     return torch.stack([starts, rises, nothing, nothing], -2)
 
 
-def evaluate(table: Tensor, x: Tensor) -> Tensor:
-    """The function with coefficients `table` (4, 66) at every element of x; differentiable in both, twice."""
+def evaluate(table: Float[Tensor, "4 66"], x: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
+    """The function with coefficients `table` at every element of x; differentiable in both, twice."""
     position = (x - LOW) * (1 / STEP)
     cell = position.detach().floor().clamp(-1, INTERVALS)
     t = position - cell.clamp(min=0)
@@ -50,14 +57,14 @@ def evaluate(table: Tensor, x: Tensor) -> Tensor:
 
 
 class SplineActivation(nn.Module):
-    """An activation function without parameters of its own, from its table of coefficients (4, 66)."""
+    """An activation function without parameters of its own, from its table of coefficients."""
 
-    table: Tensor
+    table: Float[Tensor, "4 66"]
 
-    def __init__(self, table: Tensor) -> None:
+    def __init__(self, table: Float[Tensor, "4 66"]) -> None:
         super().__init__()
         self.register_buffer("table", table)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "*axes"]) -> Float[Tensor, "*axes"]:
         """The function of every element."""
         return evaluate(self.table, x)

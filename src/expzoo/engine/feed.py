@@ -10,6 +10,7 @@ import torch
 
 if TYPE_CHECKING:
     import numpy as np
+    from jaxtyping import Shaped
     from torch import Tensor
 
     from expzoo.spec.contracts import Dataset, Redrawing, Split, Stream
@@ -37,8 +38,8 @@ class Feed(Protocol):
         """Get ready for these steps."""
         ...
 
-    def load(self, step: int, x: Tensor, y: Tensor) -> None:
-        """Write the batch of this step into x (members, batch, ...) and y (members, batch, ...)."""
+    def load(self, step: int, x: Shaped[Tensor, "members batch ..."], y: Shaped[Tensor, "members batch ..."]) -> None:
+        """Write the batch of this step into x and y."""
         ...
 
 
@@ -90,7 +91,7 @@ class IndexFeed:
         ]
         self._start, self._indices = start, torch.stack(own, 1).flatten(1).to(self._x.device)
 
-    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+    def load(self, step: int, x: Shaped[Tensor, "members batch ..."], y: Shaped[Tensor, "members batch ..."]) -> None:
         """Gather the examples of this step; a twin gets the first member's."""
         indices = self._indices[step - self._start]
         if len(self._seeds) < len(x):  # a lone member's twin
@@ -127,7 +128,7 @@ class StreamFeed:
         """Nothing beyond `stop` is made."""
         self._last = stop
 
-    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+    def load(self, step: int, x: Shaped[Tensor, "members batch ..."], y: Shaped[Tensor, "members batch ..."]) -> None:
         """Copy the batch of this step; a lone member's twin gets the same one."""
         if not self._start <= step < self._stop:
             self._start, self._stop = step, max(min(step + self._ahead, self._last), step + 1)
@@ -173,7 +174,7 @@ class RedrawingFeed(IndexFeed):
         """What is looked up: the examples before they are redrawn."""
         return dataset.source(seed) if _redraws(dataset) else super().examples(dataset, seed)
 
-    def load(self, step: int, x: Tensor, y: Tensor) -> None:
+    def load(self, step: int, x: Shaped[Tensor, "members batch ..."], y: Shaped[Tensor, "members batch ..."]) -> None:
         """Write the batch of this step, each member's redrawn by its own counters."""
         super().load(step, x, y)
         chosen = self._indices[step - self._start].view(len(self._members), -1).cpu()

@@ -23,6 +23,8 @@ from expzoo.engine.tape.trace import objective, try_once
 from expzoo.system import machine
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
     from expzoo.spec.contracts import Dataset, Stream
 
 LARGE = 10**9  # multiplications in the forward pass of one batch from which a network is trained by itself (LOG.md)
@@ -48,12 +50,12 @@ class Loop:
         self,
         module: nn.Module,
         loss: Callable[[Tensor, Tensor], Tensor],
-        parameters: Mapping[str, Tensor],
-        gradients: Mapping[str, Tensor],
-        x: Tensor,
-        y: Tensor,
+        parameters: Mapping[str, Float[Tensor, "members ..."]],
+        gradients: Mapping[str, Float[Tensor, "members ..."]],
+        x: Shaped[Tensor, "members batch ..."],
+        y: Shaped[Tensor, "members batch ..."],
     ) -> None:
-        """The `parameters`, `gradients` (members, *shape) and batches (members, batch, ...) are a program's memory.
+        """The `parameters`, `gradients` and batches are a program's memory.
 
         Unadoptable, naming the operation, if the forward draws random numbers or keeps something in buffers.
         """

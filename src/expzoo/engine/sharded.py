@@ -16,6 +16,8 @@ from expzoo.engine.program import Member, Row, Step
 from expzoo.spec.layout import Layout
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
     from expzoo.engine.feed import Feed
 
 Parts = dict[str, dict[str, Tensor]]
@@ -29,12 +31,14 @@ class ShardedProgram:
         module: nn.Module,
         member: Member,
         feed: Feed,
-        share: Callable[[nn.Module, Tensor, Tensor, Callable[[], None]], Step],
+        share: Callable[
+            [nn.Module, Shaped[Tensor, "1 batch ..."], Shaped[Tensor, "1 batch ..."], Callable[[], None]], Step
+        ],
         *,
         total: int,
         device: torch.device,
     ) -> None:
-        """`share(module, x, y, prepare)` makes the step on the static batch x, y (1, batch, ...)."""
+        """`share(module, x, y, prepare)` makes the step on the static batch x, y."""
         self.module = module
         self.member = member
         self.feed = feed
@@ -49,8 +53,8 @@ class ShardedProgram:
         self.state: Parts = {}
 
     @property
-    def theta(self) -> Tensor:
-        """The whole row (1, size), gathered; every process has to ask for it at the same time."""
+    def theta(self) -> Float[Tensor, "1 size"]:
+        """The whole row, gathered; every process has to ask for it at the same time."""
         return self._gathered({name: value.detach() for name, value in self.module.named_parameters()}).unsqueeze(0)
 
     def _gathered(self, parts: dict[str, Tensor]) -> Tensor:
@@ -60,8 +64,8 @@ class ShardedProgram:
             target.copy_(part.full_tensor() if isinstance(part, DTensor) else part)
         return row
 
-    def advance(self, start: int, stop: int) -> Tensor:
-        """Run optimizer steps start..stop-1; the batch losses (1, stop - start), each before its update."""
+    def advance(self, start: int, stop: int) -> Float[Tensor, "1 steps"]:
+        """Run optimizer steps start..stop-1; the batch losses, each before its update."""
         losses = torch.empty(1, stop - start, dtype=self.member.row.theta.dtype, device=self.device)
         self.feed.prepare(start, stop)
         for step in range(start, stop):
@@ -71,8 +75,8 @@ class ShardedProgram:
             self._update(step)
         return losses
 
-    def look(self, step: int) -> Tensor:
-        """The batch loss (1,) of the row as it is, on the batch of this step."""
+    def look(self, step: int) -> Float[Tensor, " 1"]:
+        """The batch loss of the row as it is, on the batch of this step."""
         self.feed.prepare(step, step + 1)
         self.feed.load(step, self.x, self.y)
         self.tape.run(step, [])
@@ -105,7 +109,7 @@ class ShardedProgram:
         for name, parameter in self.module.named_parameters():
             self.state[name] = {key: _part_like(parameter, view[name]) for key, view in views.items()}
 
-    def weights(self, index: int, row: Tensor) -> Tensor:
+    def weights(self, index: int, row: Float[Tensor, " size"]) -> Float[Tensor, " size"]:
         """What is evaluated where `row` is trained: the same."""
         return row
 

@@ -17,6 +17,8 @@ from expzoo.engine.lightning import PopulationModule
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
+
     from expzoo.engine.session import Session
     from expzoo.spec.contracts import Loss
 
@@ -35,11 +37,11 @@ class SharedStep:
         rank: int,
         processes: int,
         module: nn.Module,
-        x: Tensor,
-        y: Tensor,
+        x: Shaped[Tensor, "1 batch ..."],
+        y: Shaped[Tensor, "1 batch ..."],
         prepare: Callable[[], None],
     ) -> None:
-        """The batch `x`, `y` (1, batch, ...) is memory of a program; `prepare` makes gradients ready to be added to."""
+        """The batch `x`, `y` is memory of a program; `prepare` makes gradients ready to be added to."""
         self.module = module
         self.loss = loss
         self.x = x[0]
@@ -85,12 +87,12 @@ class SharedStep:
 def step_on_rows(
     make: Callable[..., SharedStep],
     module: nn.Module,
-    parameters: Mapping[str, Tensor],
-    gradients: Mapping[str, Tensor],
-    x: Tensor,
-    y: Tensor,
+    parameters: Mapping[str, Float[Tensor, "1 ..."]],
+    gradients: Mapping[str, Float[Tensor, "1 ..."]],
+    x: Shaped[Tensor, "1 batch ..."],
+    y: Shaped[Tensor, "1 batch ..."],
 ) -> SharedStep:
-    """A step whose parameters and gradients are views of a program's rows, each (1, *shape)."""
+    """A step whose parameters and gradients are views of a program's rows."""
     pairs = [(parameter, gradients[name][0]) for name, parameter in module.named_parameters()]
     for name, parameter in module.named_parameters():
         parameter.data = parameters[name][0]

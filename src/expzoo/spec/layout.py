@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
 
 from expzoo.system.arithmetic import ALONE
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
 
 ALIGN = 16  # floats in 64 bytes: each parameter starts on a cache line
 ROW = 64  # a row is a multiple of this, so that no vector operation over theta ever has a tail
@@ -65,30 +68,30 @@ class Layout:
         """How many numbers the module has, without the padding."""
         return sum(map(math.prod, self.shapes))
 
-    def places(self) -> Tensor:
-        """Where in a row the parameters are, without the padding: (num_parameters,) int64."""
+    def places(self) -> Int[Tensor, " parameters"]:
+        """Where in a row the parameters are, without the padding."""
         ends = zip(self.shapes, self.offsets, strict=True)
         return torch.cat([torch.arange(start, start + math.prod(shape)) for shape, start in ends])
 
-    def views(self, rows: Tensor) -> dict[str, Tensor]:
-        """Each parameter of all rows: `rows` (members, size) -> name: (members, *shape), sharing memory."""
+    def views(self, rows: Shaped[Tensor, "members size"]) -> dict[str, Shaped[Tensor, "members ..."]]:
+        """Each parameter of all rows by its name, sharing memory."""
         return {
             name: rows[:, start : start + math.prod(shape)].unflatten(1, shape) if shape else rows[:, start]
             for name, shape, start in zip(self.names, self.shapes, self.offsets, strict=True)
         }
 
-    def view(self, row: Tensor) -> dict[str, Tensor]:
-        """Each parameter of one row, (size,) -> name: (*shape), sharing memory."""
+    def view(self, row: Shaped[Tensor, " size"]) -> dict[str, Shaped[Tensor, " ..."]]:
+        """Each parameter of one row by its name, sharing memory."""
         return {name: value[0] for name, value in self.views(row.unsqueeze(0)).items()}
 
-    def row(self, module: nn.Module) -> Tensor:
-        """The parameters of a module as a row (size,) of its own dtype."""
+    def row(self, module: nn.Module) -> Float[Tensor, " size"]:
+        """The parameters of a module as a row of its own dtype."""
         row = torch.zeros(self.size, dtype=next(module.parameters()).dtype)
         for name, value in self.view(row).items():
             value.copy_(module.get_parameter(name).detach())
         return row
 
-    def load(self, module: nn.Module, row: Tensor) -> nn.Module:
+    def load(self, module: nn.Module, row: Float[Tensor, " size"]) -> nn.Module:
         """Copy a row into the module, in place; returns it."""
         with torch.no_grad():
             for name, value in self.view(row).items():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -16,9 +17,14 @@ from torch import Tensor
 from expzoo.engine.layers.windows import Windows, outside
 from expzoo.engine.members.crowd import KERNELS, Call, Linear, run
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def batch_last(images: Tensor) -> Tensor:
-    """(members, batch, channels, *image) -> (members, channels, *image, batch), a view."""
+
+def batch_last(
+    images: Float[Tensor, "members batch channels *image"],
+) -> Float[Tensor, "members channels *image batch"]:
+    """The same with the examples innermost, a view."""
     return images.movedim(1, -1)
 
 
@@ -28,7 +34,12 @@ def _columns(columns: Tensor, windows: Windows, batch: int) -> Tensor:
     return columns.view(len(columns), -1, taps, *windows.positions, batch)
 
 
-def unfold_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> list[Call]:
+def unfold_calls(
+    images: Float[Tensor, "members batch channels *image"],
+    windows: Sequence[int],
+    *,
+    out: Float[Tensor, "members channels*taps windows*batch"],
+) -> list[Call]:
     """Calls that write each window of `images` into a column of `out`, with zeros for the padding."""
     geometry = Windows.unpack(windows)
     source, columns = batch_last(images), _columns(out, geometry, images.shape[1])
@@ -44,8 +55,14 @@ def unfold_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> list
     return calls
 
 
-def fold_calls(columns: Tensor, windows: Sequence[int], batch: int, *, out: Tensor) -> list[Call]:
-    """Calls that add up in `out` (members, batch, channels, *image) what all windows hold of each element."""
+def fold_calls(
+    columns: Float[Tensor, "members channels*taps windows*batch"],
+    windows: Sequence[int],
+    batch: int,
+    *,
+    out: Float[Tensor, "members batch channels *image"],
+) -> list[Call]:
+    """Calls that add up in `out` what all windows hold of each element."""
     geometry = Windows.unpack(windows)
     target, source = batch_last(out), _columns(columns, geometry, batch)
     calls: list[Call] = []
@@ -87,17 +104,17 @@ KERNELS[torch.ops.expzoo.fold.default] = fold_calls
 
 
 def convolve(
-    images: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
+    images: Float[Tensor, "batch channels *image"] | Float[Tensor, " channels *image"],
+    weight: Float[Tensor, "filters own_channels *kernel"],
+    bias: Float[Tensor, " filters"] | None = None,
     stride: int | Sequence[int] = 1,
     padding: int | str | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
-) -> Tensor:
-    """What torch.conv1d, conv2d and conv3d compute: (batch, channels, *image) -> (batch, filters, *windows).
+) -> Float[Tensor, "batch filters *windows"] | Float[Tensor, " filters *windows"]:
+    """What torch.conv1d, conv2d and conv3d compute, of one image without a batch axis too.
 
-    An image without a batch axis is taken as well. ValueError if the kernel does not fit into the image.
+    ValueError if the kernel does not fit into the image.
     """
     if images.dim() < weight.dim():
         return convolve(images.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)

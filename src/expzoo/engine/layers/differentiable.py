@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -22,6 +22,9 @@ from torch.overrides import TorchFunctionMode
 from expzoo.engine.layers.convolution import convolve, each
 from expzoo.engine.layers.pooling import avg_pool
 from expzoo.engine.layers.recurrent import of_each_direction
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 State = tuple[Tensor, ...]
 Cell = Callable[[Tensor, Tensor, State], State]
@@ -63,9 +66,9 @@ def _unrolled(
 
 def recurrent(
     cell: Cell,
-    x: Tensor,
-    state: Tensor | Sequence[Tensor],
-    weights: Sequence[Tensor],
+    x: Float[Tensor, "batch steps inputs"] | Float[Tensor, "steps batch inputs"],
+    state: Float[Tensor, "layers batch hidden"] | Sequence[Float[Tensor, "layers batch hidden"]],
+    weights: Sequence[Float[Tensor, "gates ..."]],
     has_biases: bool,
     num_layers: int,
     dropout: float,
@@ -102,14 +105,14 @@ def _windows(images: Tensor, axis: int, size: int, step: int, apart: int) -> Ten
 
 def max_pool(
     axes: int,
-    images: Tensor,
+    images: Float[Tensor, "batch channels *image"] | Float[Tensor, " channels *image"],
     kernel_size: Any,
     stride: Any = None,
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Tensor:
+) -> Float[Tensor, "batch channels *windows"] | Float[Tensor, " channels *windows"]:
     """What max_pool1d, max_pool2d and max_pool3d compute; NotImplemented if left to torch."""
     if ceil_mode or return_indices:
         return NotImplemented

@@ -14,6 +14,8 @@ from torch import Tensor
 from expzoo.system import randomness
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from expzoo.engine.members.crowd import Call
 
 
@@ -31,8 +33,8 @@ def keep(like: Tensor, p: float, call: int) -> Tensor:
     return torch.ones(like.shape, dtype=like.dtype, device=like.device)
 
 
-def keep_calls(counters: Counters, p: float, call: int, *, out: Tensor) -> list[Call]:
-    """Calls that draw what the step of `counters` keeps into `out` (members, ...)."""
+def keep_calls(counters: Counters, p: float, call: int, *, out: Float[Tensor, "members ..."]) -> list[Call]:
+    """Calls that draw what the step of `counters` keeps into `out`."""
     return [partial(_draw, counters, p, call, out)]
 
 
@@ -44,7 +46,7 @@ def _draw(counters: Counters, p: float, call: int, out: Tensor) -> None:
         member.copy_(kept).mul_(1 / (1 - p) if p < 1 else 0)
 
 
-def dropout(x: Tensor, p: float, *, call: int, by_channel: bool = False) -> Tensor:
+def dropout(x: Float[Tensor, "*axes"], p: float, *, call: int, by_channel: bool = False) -> Float[Tensor, "*axes"]:
     """`x` with elements, or whole channels of (batch, channels, ...), set to zero and the others scaled up."""
     like = x[(slice(None), slice(None), *(slice(0, 1),) * (x.dim() - 2))] if by_channel else x
     return x * keep(like.detach(), p, call)

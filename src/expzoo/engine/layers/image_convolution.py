@@ -17,20 +17,22 @@ from expzoo.engine.layers import convolution
 from expzoo.engine.layers.pixels import convolve_interleaved, is_narrow, stands_for_interleaved
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from expzoo.engine.layers.windows import Windows
 
 LARGE = 2 * 2**20  # bytes of columns from which torch's own convolution is faster, one member at a time (LOG.md)
 
 
 def convolve(
-    images: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
+    images: Float[Tensor, "batch channels *image"] | Float[Tensor, " channels *image"],
+    weight: Float[Tensor, "filters own_channels *kernel"],
+    bias: Float[Tensor, " filters"] | None = None,
     stride: int | Sequence[int] = 1,
     padding: int | str | Sequence[int] = 0,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
-) -> Tensor:
+) -> Float[Tensor, "batch filters *windows"] | Float[Tensor, " filters *windows"]:
     """As `convolution.convolve`, to rounding."""
     if images.dim() < weight.dim():
         return convolve(images.unsqueeze(0), weight, bias, stride, padding, dilation, groups).squeeze(0)

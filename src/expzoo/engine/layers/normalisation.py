@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,9 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from expzoo.engine.layers.pixels import is_by_pixel, normalise, stands_for_interleaved
 from expzoo.engine.members.crowd import Unadoptable
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 
 class _Normalise(torch.autograd.Function):
@@ -74,16 +77,16 @@ def _by_channel(
 
 
 def batch_norm(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
+    x: Float[Tensor, "batch channels *image"],
+    running_mean: Float[Tensor, " channels"] | None,
+    running_var: Float[Tensor, " channels"] | None,
+    weight: Float[Tensor, " channels"] | None = None,
+    bias: Float[Tensor, " channels"] | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-) -> Tensor:
-    """As torch.nn.functional.batch_norm, of (batch, channels, ...)."""
+) -> Float[Tensor, "batch channels *image"]:
+    """As torch.nn.functional.batch_norm."""
     if training and x.numel() == x.shape[1]:
         raise ValueError(f"batch normalisation needs more than one value for each channel, not inputs {tuple(x.shape)}")
     by_pixel = is_by_pixel(x) or stands_for_interleaved(x)
@@ -94,36 +97,40 @@ def batch_norm(
 
 
 def instance_norm(
-    x: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
+    x: Float[Tensor, "batch channels *image"],
+    running_mean: Float[Tensor, " channels"] | None = None,
+    running_var: Float[Tensor, " channels"] | None = None,
+    weight: Float[Tensor, " channels"] | None = None,
+    bias: Float[Tensor, " channels"] | None = None,
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-5,
-) -> Tensor:
-    """As torch.nn.functional.instance_norm, of (batch, channels, ...)."""
+) -> Float[Tensor, "batch channels *image"]:
+    """As torch.nn.functional.instance_norm."""
     axes = tuple(range(2, x.dim())) if use_input_stats else None
     return _by_channel(x, (running_mean, running_var), weight, bias, axes, eps)
 
 
 def layer_norm(
-    x: Tensor,
+    x: Float[Tensor, "*axes"],
     normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
+    weight: Float[Tensor, "*last"] | None = None,
+    bias: Float[Tensor, "*last"] | None = None,
     eps: float = 1e-5,
-) -> Tensor:
+) -> Float[Tensor, "*axes"]:
     """As torch.nn.functional.layer_norm, over the last axes."""
     axes = tuple(range(x.dim() - len(normalized_shape), x.dim()))
     return _affine(_Normalise.apply(x, axes, eps)[0], weight, bias, axes)
 
 
 def group_norm(
-    x: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor:
-    """As torch.nn.functional.group_norm, of (batch, channels, ...)."""
+    x: Float[Tensor, "batch channels *image"],
+    num_groups: int,
+    weight: Float[Tensor, " channels"] | None = None,
+    bias: Float[Tensor, " channels"] | None = None,
+    eps: float = 1e-5,
+) -> Float[Tensor, "batch channels *image"]:
+    """As torch.nn.functional.group_norm."""
     groups = x.unflatten(1, (num_groups, -1))
     normalised, _ = _Normalise.apply(groups, tuple(range(2, groups.dim())), eps)
     return _affine(normalised.flatten(1, 2), weight, bias, (1,))
@@ -133,7 +140,7 @@ def _with_statistics(module: nn.Module) -> Iterator[_NormBase]:
     return (part for part in module.modules() if isinstance(part, _NormBase) and part.running_mean is not None)
 
 
-def statistics(module: nn.Module) -> dict[str, Tensor]:
+def statistics(module: nn.Module) -> dict[str, Float[Tensor, " channels"]]:
     """The averages over batches that the module keeps, by the names of their buffers."""
     kept = {name for part in _with_statistics(module) for name in (id(part.running_mean), id(part.running_var))}
     return {name: value for name, value in module.named_buffers() if id(value) in kept}
@@ -154,7 +161,7 @@ def without_statistics(module: nn.Module) -> nn.Module:
     return module
 
 
-def estimate_statistics(module: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
+def estimate_statistics(module: nn.Module, batches: Iterable[Shaped[Tensor, "batch ..."]]) -> nn.Module:
     """Set the module's averages to the means over these batches of inputs, in place; its modes stay as they were."""
     parts = list(_with_statistics(module))
     before = [(part, part.momentum, part.training) for part in parts]

@@ -16,12 +16,16 @@ from torch import Tensor
 from expzoo.engine.members.memory import are_interleaved_images, interleaved_layout, interleaved_room, pixels_of_all
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped
+
     from expzoo.engine.members.crowd import Call
 
 aten = torch.ops.aten
 
 
-def empty_interleaved(one: Tensor, members: int) -> Tensor:
+def empty_interleaved(
+    one: Shaped[Tensor, "*rest batch channels height width"], members: int
+) -> Shaped[Tensor, "members *rest batch channels height width"]:
     """Zeros for the images of all members, each like `one`, interleaved."""
     shape, stride = interleaved_layout(one, members)
     room = torch.zeros(one.numel() * interleaved_room(members), dtype=one.dtype, device=one.device)
@@ -57,7 +61,11 @@ def _store(compute: Callable[[], Tensor], out: Tensor) -> Call:
     return lambda: out.copy_(_of_members(compute().movedim(1, 0), len(out)).movedim(1, 2))
 
 
-def interleave_calls(images: Tensor, *, out: Tensor) -> list[Call]:
+def interleave_calls(
+    images: Float[Tensor, "members batch channels height width"],
+    *,
+    out: Float[Tensor, "members batch channels height width"],
+) -> list[Call]:
     """Calls that interleave the members' images, with zeros where there is room for more."""
     calls: list[Call] = [] if interleaved_room(len(images)) == len(images) else [pixels_of_all(out).zero_]
     pairs = list(zip(out, images, strict=True))
@@ -97,8 +105,14 @@ def _options(geometry: Sequence[int], members: int) -> tuple[Any, ...]:
     return None, stride, padding, dilation, False, [0, 0], interleaved_room(members)
 
 
-def convolution_calls(images: Tensor, weight: Tensor, geometry: Sequence[int], *, out: Tensor) -> list[Call]:
-    """Calls that convolve each member's images (batch, channels, ...) with its filters (filters, channels, ...)."""
+def convolution_calls(
+    images: Float[Tensor, "members batch channels height width"],
+    weight: Float[Tensor, "members filters channels *kernel"],
+    geometry: Sequence[int],
+    *,
+    out: Float[Tensor, "members batch filters *windows"],
+) -> list[Call]:
+    """Calls that convolve each member's images with its filters."""
     calls: list[Call] = []
     x, taps = _interleaved(images, calls), _gathered(weight, calls)
     no_bias, stride, padding, *rest = _options(geometry, len(images))
@@ -124,7 +138,12 @@ def _gradient(which: int, calls: list[Call], *of: Any) -> Callable[[], Tensor]:
 
 
 def to_images_calls(
-    images: Tensor, grad: Tensor, weight: Tensor, geometry: Sequence[int], *, out: Tensor
+    images: Float[Tensor, "members batch channels height width"],
+    grad: Float[Tensor, "members batch filters *windows"],
+    weight: Float[Tensor, "members filters channels *kernel"],
+    geometry: Sequence[int],
+    *,
+    out: Float[Tensor, "members batch channels height width"],
 ) -> list[Call]:
     """Calls for the gradient of a convolution by its images."""
     calls: list[Call] = []
@@ -133,7 +152,12 @@ def to_images_calls(
 
 
 def to_weight_calls(
-    images: Tensor, grad: Tensor, weight: Tensor, geometry: Sequence[int], *, out: Tensor
+    images: Float[Tensor, "members batch channels height width"],
+    grad: Float[Tensor, "members batch filters *windows"],
+    weight: Float[Tensor, "members filters channels *kernel"],
+    geometry: Sequence[int],
+    *,
+    out: Float[Tensor, "members filters channels *kernel"],
 ) -> list[Call]:
     """Calls for the gradient of a convolution by its weights."""
     calls: list[Call] = []
@@ -153,9 +177,18 @@ def _of_each(value: Tensor | None, members: int) -> Sequence[Tensor | None]:
 
 
 def norm_calls(
-    images: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, *, out: tuple[Tensor, Tensor, Tensor]
+    images: Float[Tensor, "members batch channels height width"],
+    weight: Float[Tensor, "members channels"] | None,
+    bias: Float[Tensor, "members channels"] | None,
+    eps: float,
+    *,
+    out: tuple[
+        Float[Tensor, "members batch channels height width"],
+        Float[Tensor, "members channels"],
+        Float[Tensor, "members channels"],
+    ],
 ) -> list[Call]:
-    """Calls for the normalised images, their means and inverse deviations (members, channels)."""
+    """Calls for the normalised images, their means and inverse deviations."""
     members, fixed = len(images), (None, None, True, 0.0, eps)
     if not are_interleaved_images(images):
         affine = _of_each(weight, members), _of_each(bias, members)
@@ -173,16 +206,20 @@ def norm_calls(
 
 
 def norm_gradient_calls(
-    images: Tensor,
-    grad: Tensor,
-    weight: Tensor | None,
-    mean: Tensor,
-    scale: Tensor,
+    images: Float[Tensor, "members batch channels height width"],
+    grad: Float[Tensor, "members batch channels height width"],
+    weight: Float[Tensor, "members channels"] | None,
+    mean: Float[Tensor, "members channels"],
+    scale: Float[Tensor, "members channels"],
     eps: float,
     *,
-    out: tuple[Tensor, Tensor, Tensor],
+    out: tuple[
+        Float[Tensor, "members batch channels height width"],
+        Float[Tensor, "members channels"],
+        Float[Tensor, "members channels"],
+    ],
 ) -> list[Call]:
-    """Calls for the gradient by the images, and by weight and bias (members, channels).
+    """Calls for the gradient by the images, and by weight and bias.
 
     Its last digits at the end of a pixel differ where channels do not fill vectors: such members are taken one by one.
     """
@@ -226,7 +263,12 @@ def _as_images(*values: Tensor) -> list[tuple[Tensor, ...]]:
     return list(zip(*values, strict=True))
 
 
-def largest_calls(images: Tensor, geometry: Sequence[int], *, out: tuple[Tensor, Tensor]) -> list[Call]:
+def largest_calls(
+    images: Float[Tensor, "members batch channels height width"],
+    geometry: Sequence[int],
+    *,
+    out: tuple[Float[Tensor, "members batch channels *windows"], Int[Tensor, "members batch channels *windows"]],
+) -> list[Call]:
     """Calls for each window's largest element, and its index in the image."""
     operation = aten.max_pool2d_with_indices.out
     return [
@@ -236,7 +278,12 @@ def largest_calls(images: Tensor, geometry: Sequence[int], *, out: tuple[Tensor,
 
 
 def to_largest_calls(
-    images: Tensor, grad: Tensor, indices: Tensor, geometry: Sequence[int], *, out: Tensor
+    images: Float[Tensor, "members batch channels height width"],
+    grad: Float[Tensor, "members batch channels *windows"],
+    indices: Int[Tensor, "members batch channels *windows"],
+    geometry: Sequence[int],
+    *,
+    out: Float[Tensor, "members batch channels height width"],
 ) -> list[Call]:
     """Calls for the gradient of `largest_calls` by the images."""
     calls: list[Call] = []

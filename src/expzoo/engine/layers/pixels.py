@@ -19,19 +19,21 @@ from expzoo.engine.members.crowd import INTERLEAVED, KERNELS, Last, Linear, join
 from expzoo.engine.members.memory import are_interleaved_images
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from expzoo.engine.layers.windows import Windows
 
 FIRST = 4, 8  # channels and filters up to which a convolution interleaves members (LOG.md)
 LATER = 32, 64  # and those up to which they stay so
 
 
-def is_by_pixel(images: Tensor) -> bool:
-    """Whether channels of (batch, channels, height, width) lie innermost."""
+def is_by_pixel(images: Float[Tensor, "batch channels *image"]) -> bool:
+    """Whether these are images of two axes whose channels lie innermost."""
     return images.dim() == 4 and images.shape[1] > 1 and images.is_contiguous(memory_format=torch.channels_last)
 
 
-def stands_for_interleaved(images: Tensor) -> bool:
-    """Whether (batch, channels, height, width) of one network stand for interleaved images of a crowd.
+def stands_for_interleaved(images: Float[Tensor, "batch channels *image"]) -> bool:
+    """Whether images of one network stand for interleaved images of a crowd.
 
     While a network is traced, those have the batch inside, (height, width, batch, channels), which
     pointwise operations keep.
@@ -40,8 +42,10 @@ def stands_for_interleaved(images: Tensor) -> bool:
     return inside and not images.is_contiguous()
 
 
-def is_narrow(images: Tensor, weight: Tensor) -> bool:
-    """Whether one grouped convolution of these serves a crowd best: (batch, channels, ...) and (filters, ...)."""
+def is_narrow(
+    images: Float[Tensor, "batch channels *image"], weight: Float[Tensor, "filters channels *kernel"]
+) -> bool:
+    """Whether one grouped convolution of these serves a crowd best."""
     channels, filters = LATER if stands_for_interleaved(images) else FIRST
     return images.shape[1] <= channels and weight.shape[0] <= filters
 
@@ -214,8 +218,12 @@ def _geometry(windows: Windows) -> Geometry:
     return Geometry(*map(list, (windows.kernel, windows.stride, windows.before, windows.dilation)))
 
 
-def convolve_interleaved(images: Tensor, weight: Tensor, windows: Windows) -> Tensor:
-    """(batch, channels, height, width) -> (batch, filters, *windows) of one network; padding is even."""
+def convolve_interleaved(
+    images: Float[Tensor, "batch channels height width"],
+    weight: Float[Tensor, "filters channels *kernel"],
+    windows: Windows,
+) -> Float[Tensor, "batch filters *windows"]:
+    """The convolution of one network's images; padding is even."""
     alone = images.unsqueeze(0)
     if not stands_for_interleaved(images):
         alone = Linear.apply(alone, interleave, (), interleave, ())
@@ -223,13 +231,20 @@ def convolve_interleaved(images: Tensor, weight: Tensor, windows: Windows) -> Te
     return _Convolve.apply(alone, weight.unsqueeze(0), geometry).squeeze(0)
 
 
-def normalise(images: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """(batch, channels, height, width) of one network by its own batch; times weight plus bias (channels,)."""
+def normalise(
+    images: Float[Tensor, "batch channels height width"],
+    weight: Float[Tensor, " channels"] | None,
+    bias: Float[Tensor, " channels"] | None,
+    eps: float,
+) -> Float[Tensor, "batch channels height width"]:
+    """The images of one network normalised by its own batch; times weight plus bias."""
     w, b = (None if value is None else value.unsqueeze(0) for value in (weight, bias))
     return _Normalise.apply(images.unsqueeze(0), w, b, eps)[0].squeeze(0)
 
 
-def largest_of_pixels(images: Tensor, windows: Windows) -> Tensor:
-    """(batch, channels, height, width) -> each window's largest element (batch, channels, *windows)."""
+def largest_of_pixels(
+    images: Float[Tensor, "batch channels height width"], windows: Windows
+) -> Float[Tensor, "batch channels *windows"]:
+    """Each window's largest element."""
     geometry = _geometry(windows).pack()
     return _Largest.apply(images.unsqueeze(0), geometry)[0].squeeze(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,6 +15,9 @@ from expzoo.engine.layers.pixels import is_by_pixel, largest_of_pixels, stands_f
 from expzoo.engine.layers.windows import Windows, outside
 from expzoo.engine.members.crowd import KERNELS, Call, Last, Linear, join_members, run
 from expzoo.engine.members.memory import empty_crowd
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 def _pooled(images: Tensor, geometry: Windows) -> Tensor:
@@ -30,7 +33,12 @@ def _images(pooled: Tensor, geometry: Windows) -> Tensor:
     return empty_crowd(pooled.new_empty(channels, *geometry.size, batch).movedim(-1, 0), len(pooled))
 
 
-def sum_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> list[Call]:
+def sum_calls(
+    images: Float[Tensor, "members batch channels *image"],
+    windows: Sequence[int],
+    *,
+    out: Float[Tensor, "members batch channels *windows"],
+) -> list[Call]:
     """Calls that write the sum over each window into `out`."""
     geometry = Windows.unpack(windows)
     source, target = batch_last(images), batch_last(out)
@@ -40,7 +48,12 @@ def sum_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> list[Ca
     return calls
 
 
-def spread_calls(pooled: Tensor, windows: Sequence[int], *, out: Tensor) -> list[Call]:
+def spread_calls(
+    pooled: Float[Tensor, "members batch channels *windows"],
+    windows: Sequence[int],
+    *,
+    out: Float[Tensor, "members batch channels *image"],
+) -> list[Call]:
     """Calls that add up in `out` what all windows of an element have."""
     geometry = Windows.unpack(windows)
     source, target = batch_last(pooled), batch_last(out)
@@ -55,7 +68,12 @@ def spread_calls(pooled: Tensor, windows: Sequence[int], *, out: Tensor) -> list
     return calls
 
 
-def largest_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> list[Call]:
+def largest_calls(
+    images: Float[Tensor, "members batch channels *image"],
+    windows: Sequence[int],
+    *,
+    out: Float[Tensor, "members batch channels *windows"],
+) -> list[Call]:
     """Calls that write each window's largest element into `out`."""
     geometry = Windows.unpack(windows)
     source, largest = batch_last(images), batch_last(out)
@@ -67,7 +85,12 @@ def largest_calls(images: Tensor, windows: Sequence[int], *, out: Tensor) -> lis
 
 
 def to_largest_calls(
-    pooled: Tensor, images: Tensor, largest: Tensor, windows: Sequence[int], *, out: Tensor
+    pooled: Float[Tensor, "members batch channels *windows"],
+    images: Float[Tensor, "members batch channels *image"],
+    largest: Float[Tensor, "members batch channels *windows"],
+    windows: Sequence[int],
+    *,
+    out: Float[Tensor, "members batch channels *image"],
 ) -> list[Call]:
     """Calls that add up in `out` what windows have, each at the first of its largest elements, and zeros elsewhere.
 
@@ -147,14 +170,14 @@ class _WindowLargest(torch.autograd.Function):
 
 def max_pool(
     axes: int,
-    images: Tensor,
+    images: Float[Tensor, "batch channels *image"] | Float[Tensor, " channels *image"],
     kernel_size: Any,
     stride: Any = None,
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Tensor:
+) -> Float[Tensor, "batch channels *windows"] | Float[Tensor, " channels *windows"]:
     """What max_pool1d, max_pool2d and max_pool3d compute; NotImplemented if left to torch."""
     if ceil_mode or return_indices:
         return NotImplemented
@@ -169,14 +192,14 @@ def max_pool(
 
 def avg_pool(
     axes: int,
-    images: Tensor,
+    images: Float[Tensor, "batch channels *image"] | Float[Tensor, " channels *image"],
     kernel_size: Any,
     stride: Any = None,
     padding: Any = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
-) -> Tensor:
+) -> Float[Tensor, "batch channels *windows"] | Float[Tensor, " channels *windows"]:
     """What avg_pool1d, avg_pool2d and avg_pool3d compute; NotImplemented if left to torch."""
     if ceil_mode or is_by_pixel(images):
         return NotImplemented

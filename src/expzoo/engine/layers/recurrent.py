@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from torch import Tensor
 from expzoo.engine.members.crowd import KERNELS, Call, Unadoptable, join_members, run
 from expzoo.engine.members.memory import empty_crowd
 from expzoo.engine.members.products import product
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 aten = torch.ops.aten
 
@@ -30,7 +33,13 @@ def _thirds(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def forward_calls(
-    gates: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, order: Sequence[int], *, out: tuple[Tensor, Tensor]
+    gates: Float[Tensor, "members steps 3*hidden batch"],
+    hidden: Float[Tensor, "members hidden batch"],
+    weight: Float[Tensor, "members 3*hidden hidden"],
+    bias: Float[Tensor, "members 3*hidden"],
+    order: Sequence[int],
+    *,
+    out: tuple[Float[Tensor, "members steps hidden batch"], Float[Tensor, "members steps 4*hidden batch"]],
 ) -> list[Call]:
     """See `gru_forward`."""
     states, kept = out
@@ -52,14 +61,18 @@ def forward_calls(
 
 
 def backward_calls(
-    grad: Tensor,
-    states: Tensor,
-    kept: Tensor,
-    hidden: Tensor,
-    weight: Tensor,
+    grad: Float[Tensor, "members steps hidden batch"],
+    states: Float[Tensor, "members steps hidden batch"],
+    kept: Float[Tensor, "members steps 4*hidden batch"],
+    hidden: Float[Tensor, "members hidden batch"],
+    weight: Float[Tensor, "members 3*hidden hidden"],
     order: Sequence[int],
     *,
-    out: tuple[Tensor, Tensor, Tensor],
+    out: tuple[
+        Float[Tensor, "members steps 4*hidden batch"],
+        Float[Tensor, "members hidden batch"],
+        Float[Tensor, "members 3*hidden hidden"],
+    ],
 ) -> list[Call]:
     """See `gru_backward`."""
     changes, d_hidden, d_weight = out
@@ -191,7 +204,9 @@ def _one_direction(
     return _Recurrence.apply(*arguments, order)[0].squeeze(0)
 
 
-def of_each_direction(weights: Sequence[Tensor], has_biases: bool) -> Iterator[tuple[Tensor, ...]]:
+def of_each_direction(
+    weights: Sequence[Float[Tensor, "gates ..."]], has_biases: bool
+) -> Iterator[tuple[Float[Tensor, "gates ..."], ...]]:
     """Weights of inputs and state, biases of inputs and state, of each layer and direction in torch's order."""
     length = 4 if has_biases else 2
     for start in range(0, len(weights), length):
@@ -200,16 +215,18 @@ def of_each_direction(weights: Sequence[Tensor], has_biases: bool) -> Iterator[t
 
 
 def gru(
-    x: Tensor,
-    hidden: Tensor,
-    weights: Sequence[Tensor],
+    x: Float[Tensor, "batch steps inputs"] | Float[Tensor, "steps batch inputs"],
+    hidden: Float[Tensor, "layers batch hidden"],
+    weights: Sequence[Float[Tensor, "gates ..."]],
     has_biases: bool,
     num_layers: int,
     dropout: float,
     training: bool,
     bidirectional: bool,
     batch_first: bool,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[
+    Float[Tensor, "batch steps outputs"] | Float[Tensor, "steps batch outputs"], Float[Tensor, "layers batch hidden"]
+]:
     """What torch.gru computes for a batch of sequences of one length: the last layer's states and all final ones."""
     if not isinstance(weights, list | tuple):
         raise Unadoptable("nn.GRU over a PackedSequence cannot be trained in a population; pad the sequences instead")

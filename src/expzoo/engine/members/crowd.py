@@ -8,10 +8,13 @@ operations of the library "expzoo", which a tape runs by their kernels:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 Call = Callable[[], Any]
 Kernel = Callable[..., list[Call]]
@@ -50,7 +53,9 @@ class Linear(torch.autograd.Function):
     """`operation(x, *options)`, linear in x, whose gradient is `adjoint(grad, *adjoint_options)`; to any order."""
 
     @staticmethod
-    def forward(x: Tensor, operation: Any, options: Any, adjoint: Any, adjoint_options: Any) -> Tensor:
+    def forward(
+        x: Shaped[Tensor, "members ..."], operation: Any, options: Any, adjoint: Any, adjoint_options: Any
+    ) -> Shaped[Tensor, "members ..."]:
         return operation(x, *options)
 
     @staticmethod
@@ -58,7 +63,7 @@ class Linear(torch.autograd.Function):
         _, *ctx.operation, ctx.adjoint, ctx.adjoint_options = inputs
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+    def jvp(ctx: Any, *tangents: Any) -> Shaped[Tensor, "members ..."]:
         return Linear.apply(tangents[0], *ctx.operation, ctx.adjoint, ctx.adjoint_options)
 
     @staticmethod

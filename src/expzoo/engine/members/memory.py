@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from expzoo.spec.layout import ALIGN, ROW, round_up
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped, UInt8
 
 
 class Pool:
@@ -18,7 +22,9 @@ class Pool:
         self.num_bytes = 0
         self._free: list[Tensor] = []
 
-    def get(self, shape: Sequence[int], stride: Sequence[int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    def get(
+        self, shape: Sequence[int], stride: Sequence[int], dtype: torch.dtype
+    ) -> tuple[UInt8[Tensor, " bytes"], Shaped[Tensor, " ..."]]:
         """Raw memory, and a tensor in it."""
         extent = max([1, *(n * s for n, s in zip(shape, stride, strict=True))])
         need = round_up(extent, ROW) * dtype.itemsize
@@ -32,12 +38,12 @@ class Pool:
         room = raw[: raw.numel() // dtype.itemsize * dtype.itemsize].view(dtype)
         return raw, room.as_strided(shape, stride)
 
-    def put(self, raw: Tensor) -> None:
+    def put(self, raw: UInt8[Tensor, " bytes"]) -> None:
         """The memory may be used again."""
         self._free.append(raw)
 
 
-def of_all_members(of_first: Tensor, members: int, num_bytes: int) -> Tensor:
+def of_all_members(of_first: Shaped[Tensor, "*one"], members: int, num_bytes: int) -> Shaped[Tensor, " members *one"]:
     """What all members have where the first has `of_first`, if each member lies so many bytes after the last."""
     stride = (num_bytes // of_first.element_size(), *of_first.stride())
     return of_first.as_strided((members, *of_first.shape), stride, of_first.storage_offset())
@@ -66,8 +72,10 @@ def interleaved_room(members: int) -> int:
     return round_up(members, 4)
 
 
-def interleaved_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Shape and stride for images (..., batch, channels, height, width) of all members, interleaved.
+def interleaved_layout(
+    one: Shaped[Tensor, "*rest batch channels height width"], members: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Shape and stride for images of all members, interleaved.
 
     Every pixel has the channels of the first member, then those of the second.
     """
@@ -77,7 +85,7 @@ def interleaved_layout(one: Tensor, members: int) -> tuple[tuple[int, ...], tupl
     return (members, *one.shape), (channels, *outer, height * width * pixel, 1, width * pixel, pixel)
 
 
-def are_interleaved_images(value: Tensor) -> bool:
+def are_interleaved_images(value: Shaped[Tensor, "members ..."]) -> bool:
     """Whether images of several members, (members, 1..., batch, channels, height, width), are interleaved."""
     if value.dim() < 5 or len(value) == 1:
         return False
@@ -85,22 +93,24 @@ def are_interleaved_images(value: Tensor) -> bool:
     return is_image and lies_as(value, *interleaved_layout(value[0], len(value)))
 
 
-def pixels_of_all(value: Tensor) -> Tensor:
-    """Interleaved images as one image, (batch, room * channels, height, width), a view."""
+def pixels_of_all(
+    value: Shaped[Tensor, "members *rest batch channels height width"],
+) -> Shaped[Tensor, "batch room*channels height width"]:
+    """Interleaved images as one image, a view."""
     batch, channels, height, width = value.shape[-4:]
     pixel = interleaved_room(len(value)) * channels
     stride = (height * width * pixel, 1, width * pixel, pixel)
     return value.as_strided((batch, pixel, height, width), stride, value.storage_offset())
 
 
-def is_interleaved(value: Tensor) -> bool:
+def is_interleaved(value: Shaped[Tensor, "members ..."]) -> bool:
     """Whether another member's elements lie between those of a member."""
     one = value[0]
     extent = 1 + sum((n - 1) * s for n, s in zip(one.shape, one.stride(), strict=True))
     return len(value) > 1 and 0 < value.stride(0) < extent
 
 
-def empty_crowd(one: Tensor, members: int) -> Tensor:
+def empty_crowd(one: Shaped[Tensor, "*one"], members: int) -> Shaped[Tensor, " members *one"]:
     """Memory for all members, each like `one`."""
     shape, stride = crowd_layout(one, members)
     return torch.empty_strided(shape, stride, dtype=one.dtype, device=one.device)
@@ -116,7 +126,7 @@ def is_dense(tensor: Tensor) -> bool:
     return True
 
 
-def stretch(tensor: Tensor) -> Tensor | None:
+def stretch(tensor: Shaped[Tensor, "members ..."]) -> Shaped[Tensor, " length"] | None:
     """The memory of all members as one flat stretch up to the next multiple of 64.
 
     None if it has no room for that, or if there is more between members than what aligns them.

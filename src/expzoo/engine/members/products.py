@@ -15,6 +15,8 @@ from torch import Tensor
 from expzoo.system import machine
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from expzoo.engine.members.crowd import Call
 
 FEW = 8
@@ -23,12 +25,16 @@ LARGE = 2_500_000  # multiplications from which oneDNN beats OpenBLAS in spite o
 LARGE_FOR_WIDE = 5_000_000  # the same for OpenBLAS's AVX-512 kernels
 
 
-def product(a: Tensor, b: Tensor, out: Tensor, bias: Tensor | None = None) -> list[Call]:
-    """Calls for out = bias + a @ b: (members, m, k) @ (members, k, n) -> (members, m, n), with a bias that fits.
+def product(
+    a: Float[Tensor, "members *several m k"],
+    b: Float[Tensor, "members *several k n"],
+    out: Float[Tensor, "members *several m n"],
+    bias: Float[Tensor, "members *#several #m #n"] | None = None,
+) -> list[Call]:
+    """Calls for out = bias + a @ b, one product of each network or several.
 
-    A network may have several products, (members, several, m, k). OpenBLAS and oneDNN multiply one
-    member after the other, so they are exact in a crowd of any size; torch's own batched product is
-    exact for two or more members that all lie on cache lines.
+    OpenBLAS and oneDNN multiply one member after the other, so they are exact in a crowd of any
+    size; torch's own batched product is exact for two or more members that all lie on cache lines.
     """
     if a.dim() > 3:
         return _several(a, b, out, bias)

@@ -6,7 +6,7 @@ import operator
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
@@ -32,12 +32,19 @@ from expzoo.engine.tape.values import Values, called, of_each
 from expzoo.spec.layout import ALIGN
 from expzoo.system.errors import first_line
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 
 class Planner:
     """`calls` compute the graph on static buffers; `outputs` are where its results then lie, (members, ...) each."""
 
     def __init__(
-        self, module: fx.GraphModule, inputs: Sequence[Tensor], slots: dict[int, Tensor], counters: Counters
+        self,
+        module: fx.GraphModule,
+        inputs: Sequence[Shaped[Tensor, "members ..."]],
+        slots: dict[int, Shaped[Tensor, "members ..."]],
+        counters: Counters,
     ) -> None:
         self.counters = counters
         self.calls: list[Call] = []

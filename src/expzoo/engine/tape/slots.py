@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx
@@ -12,10 +12,15 @@ from expzoo.engine.members import operations
 from expzoo.engine.members.batching_rules import RULES
 from expzoo.engine.members.memory import of_all_members
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 aten = torch.ops.aten
 
 
-def assign_slots(results: Sequence[fx.Node], slots: dict[int, Tensor]) -> dict[fx.Node, Tensor]:
+def assign_slots(
+    results: Sequence[fx.Node], slots: dict[int, Shaped[Tensor, "members ..."]]
+) -> dict[fx.Node, Shaped[Tensor, "members ..."]]:
     """Nodes that can write their result straight into a slot, and the slot as that node sees it."""
     found: dict[fx.Node, Tensor] = {}
     for index, slot in slots.items():

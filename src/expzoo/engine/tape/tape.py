@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
+    from jaxtyping import Shaped
     from torch import Tensor, fx
 
     from expzoo.engine.members.crowd import Call
@@ -28,8 +29,13 @@ if TYPE_CHECKING:
 class Tape:
     """The calls that compute a graph's outputs. `outputs[i]` (members, ...) is where the i-th lies after `run()`."""
 
-    def __init__(self, module: fx.GraphModule, inputs: Sequence[Tensor], slots: dict[int, Tensor]) -> None:
-        """Plan the graph of one network for these static inputs of all members, (members, ...) each.
+    def __init__(
+        self,
+        module: fx.GraphModule,
+        inputs: Sequence[Shaped[Tensor, "members ..."]],
+        slots: dict[int, Shaped[Tensor, "members ..."]],
+    ) -> None:
+        """Plan the graph of one network for these static inputs of all members.
 
         The i-th output is written straight into `slots[i]` if given.
         """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -19,6 +19,9 @@ from expzoo.engine.layers.normalisation import without_statistics
 from expzoo.engine.members.crowd import Unadoptable
 from expzoo.engine.tape.simplify import simplify
 from expzoo.system.errors import first_line
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
 
 aten = torch.ops.aten
 
@@ -51,8 +54,13 @@ class Objective:
     module: nn.Module
     loss: Callable[[Tensor, Tensor], Tensor]
 
-    def __call__(self, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-        """The loss, a 0-d tensor. `parameters` may hold buffers too; what it lacks is as in the module."""
+    def __call__(
+        self,
+        parameters: dict[str, Float[Tensor, " ..."]],
+        x: Shaped[Tensor, "batch ..."],
+        y: Shaped[Tensor, "batch ..."],
+    ) -> Float[Tensor, ""]:
+        """The loss. `parameters` may hold buffers too; what it lacks is as in the module."""
         buffers = {name: value.clone() for name, value in self.module.named_buffers()}  # a forward may write there
         return self.loss(functional_call(self.module, buffers | parameters, (x,)), y)
 
@@ -62,12 +70,17 @@ def objective(module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor]) -> Ob
     return Objective(without_statistics(module), loss)
 
 
-def trace(of: Objective, parameters: dict[str, Tensor], x: Tensor, y: Tensor) -> fx.GraphModule:
+def trace(
+    of: Objective,
+    parameters: dict[str, Float[Tensor, "members ..."]],
+    x: Shaped[Tensor, "members batch ..."],
+    y: Shaped[Tensor, "members batch ..."],
+) -> fx.GraphModule:
     """The graph of (gradients..., loss) of ONE network over placeholders (parameters..., x, y).
 
-    The arguments are those of all members, with a member axis first; the first member is the
-    example. Raises Unadoptable, naming the operation, if the forward draws random numbers, keeps
-    something in buffers, changes parameters, or does what depends on the values of tensors.
+    The arguments are those of all members; the first member is the example. Raises Unadoptable,
+    naming the operation, if the forward draws random numbers, keeps something in buffers, changes
+    parameters, or does what depends on the values of tensors.
     """
     names = list(parameters)
 
@@ -100,7 +113,7 @@ class _Refusal(TorchDispatchMode):
         return result
 
 
-def try_once(of: Objective, x: Tensor, y: Tensor) -> None:
+def try_once(of: Objective, x: Shaped[Tensor, "batch ..."], y: Shaped[Tensor, "batch ..."]) -> None:
     """Run the forward and the loss once by themselves, so that what they raise is as their authors know it.
 
     What the forward keeps for its next run, it would keep for all members together.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, fx
 
 from expzoo.engine.members import operations
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 
 class Values:
@@ -34,7 +37,7 @@ class Values:
         self._values[node] = value
         self._constants.add(node)
 
-    def put_input(self, node: fx.Node, value: Tensor, traced_offset: int) -> None:
+    def put_input(self, node: fx.Node, value: Shaped[Tensor, "members ..."], traced_offset: int) -> None:
         """An input, which lay at this offset of its storage when the graph was traced."""
         self._values[node], self._offsets[node] = value, traced_offset
 
@@ -44,7 +47,7 @@ class Values:
         return self.put_constant(node, value) if several in self._constants else self.put(node, value)
 
     @contextmanager
-    def instead(self, others: Mapping[fx.Node, Tensor]) -> Iterator[None]:
+    def instead(self, others: Mapping[fx.Node, Shaped[Tensor, "members ..."]]) -> Iterator[None]:
         """Inside, these nodes have other values."""
         before = {node: self._values[node] for node in others}
         self._values.update(others)
@@ -60,7 +63,7 @@ class Values:
         """Whether it is the same for all members."""
         return node in self._constants
 
-    def of_all(self, node: fx.Node) -> Tensor:
+    def of_all(self, node: fx.Node) -> Shaped[Tensor, "members ..."]:
         """The value with an axis of members first, a constant's too."""
         value = self._values[node]
         return value.expand(self._members, *value.shape) if node in self._constants else value
