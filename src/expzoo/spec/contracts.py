@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from expzoo.spec.layout import Layout
+    from expzoo.system.canonical import Option
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Redrawing(Dataset, Protocol):
 class Model(Protocol):
     """An ordinary `nn.Module` class whose two positional arguments come from the dataset."""
 
-    def __call__(self, inputs: tuple[int, ...], outputs: int, **options: Any) -> nn.Module: ...
+    def __call__(self, inputs: tuple[int, ...], outputs: int, **options: Option) -> nn.Module: ...
 
 
 class Optimizer(Protocol):
