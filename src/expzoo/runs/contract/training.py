@@ -147,8 +147,8 @@ def check_stop(component: Component, base: Spec) -> None:
             require(type(answer) is bool, f"done is {answer!r}, not true or false, for a value that {what}")
             require(seen == values[:length], "done changes the history")
             require(answer == component.build().done(list(seen)), f"done depends on earlier questions, if it {what}")
-            if hasattr(stop, "best"):
-                require(stop.best(seen) in range(length), f"best is {stop.best(seen)!r}, no place in {length} looks")
+            if stop.best is not None:
+                require(stop.best(seen) in range(length), f"best is {stop.best(seen)!r}, not one of {length} looks")
 
 
 def check_trainer(component: Component, base: Spec) -> None:
