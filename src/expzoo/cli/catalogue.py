@@ -11,7 +11,7 @@ from typing import Any
 
 from expzoo.cli.arguments import FLAGS, VERBS
 from expzoo.config.options import REQUIRED, Option, describe, show
-from expzoo.config.presets import groups, listed, options, variants, yaml_file
+from expzoo.config.presets import all_listed, groups, listed, options, variants, yaml_file
 from expzoo.config.registry import FOLDERS, LOOKED_UP, OF_HYDRA, available, chosen_by, declared, node, path
 from expzoo.config.settings import BUDGETS, SETTINGS
 from expzoo.system.canonical import leaves
@@ -72,9 +72,10 @@ def help_text() -> str:
     width = max(map(len, FLAGS)) + 6
     settings = [(key, _meaning(option)) for key, option in leaves(SETTINGS) if not key.startswith("about")]
     flags = [(", ".join(filter(None, (short, flag))), _FLAG_TEXTS[flag]) for flag, short in FLAGS.items()]
+    names = all_listed()
     sections = {
         "choices (group=option)": [
-            (chosen_by(group), " ".join(listed(group))) for group in _listed() if group not in LOOKED_UP
+            (chosen_by(group), " ".join(names[group])) for group in _listed() if group not in LOOKED_UP
         ],
         "settings (key=value)": settings,
         "verbs": list(VERBS.items()),
@@ -165,7 +166,8 @@ def _default(option: Option) -> str:
 
 def _shown(name: str) -> Iterator[str]:
     """The lines of `expzoo show NAME`, for everything that has this name."""
-    found = [group for group in _listed() if name in listed(group)]
+    names = all_listed()
+    found = [group for group in _listed() if name in names[group]]
     if not found:
         known = {known for group in _listed() for known in options(group)}
         raise BadInput(f"there is nothing called {name}: {nearest(name, known)}")

@@ -71,8 +71,12 @@ def _installed() -> tuple[Home, ...]:
 
 def stamps(places: tuple[Home, ...]) -> tuple[int, ...]:
     """Other numbers once a file was added or removed, as from a notebook."""
-    roots = [root for home in places for root in (home.plugins, home.conf) if root and root.is_dir()]
-    return tuple(folder.stat().st_mtime_ns for root in roots for folder in sorted(root.iterdir()) if folder.is_dir())
+    found = []
+    for root in (root for home in places for root in (home.plugins, home.conf) if root and root.is_dir()):
+        with os.scandir(root) as entries:
+            folders = sorted((entry.name, entry.stat().st_mtime_ns) for entry in entries if entry.is_dir())
+        found += [changed for _, changed in folders]
+    return tuple(found)
 
 
 def owner(file: Path) -> str:

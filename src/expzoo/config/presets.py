@@ -40,8 +40,19 @@ def options(group: str) -> list[str]:
 
 def listed(group: str) -> list[str]:
     """The names without those of the presets that experiments keep to themselves."""
-    files = presets().get(group, {})
-    return [name for name in options(group) if group == EXPERIMENT or not _is_experiment(files.get(name))]
+    return all_listed().get(group, [])
+
+
+def all_listed() -> dict[str, list[str]]:
+    """Group -> its names, without those of the presets that experiments keep to themselves."""
+    plugins, files = index(), presets()
+    return {
+        group: sorted(
+            {*plugins.get(group, ())}
+            | {name for name, file in files.get(group, {}).items() if group == EXPERIMENT or not _is_experiment(file)}
+        )
+        for group in {EXPERIMENT, *plugins, *files}
+    }
 
 
 def hint(group: str, name: str) -> str:
