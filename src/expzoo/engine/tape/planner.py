@@ -57,6 +57,12 @@ class Planner:
         self.memory: dict[fx.Node, list[Tensor]] = {}  # root -> raw memory that goes back to the pool
         self.values = Values(self.members, self.lifetimes.root)
         self._reordered: dict[Any, Tensor] = {}
+        self._plan_graph(module, inputs)
+        self.outputs = [self.values.of_all(node) for node in self.lifetimes.results]
+        self._fill(slots)
+
+    def _plan_graph(self, module: fx.GraphModule, inputs: Sequence[Tensor]) -> None:
+        """Every node in turn; memory goes back as soon as its last reader is planned."""
         given = iter(inputs)
         for index, node in enumerate(self.lifetimes.nodes[:-1]):
             if node.op == "placeholder":
@@ -68,7 +74,9 @@ class Planner:
                 self._plan_or_refuse(node)
             for root in [root for root in self.memory if self.lifetimes.ends_at(index, root)]:
                 self._give_back(self.memory.pop(root))
-        self.outputs = [self.values.of_all(node) for node in self.lifetimes.results]
+
+    def _fill(self, slots: dict[int, Tensor]) -> None:
+        """Copy into its slot what could not be computed there."""
         for index, slot in slots.items():
             output = self.outputs[index]
             if output.data_ptr() != slot.data_ptr() or output.stride() != slot.stride():
