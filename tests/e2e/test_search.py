@@ -51,8 +51,11 @@ def test_a_search_goes_on_where_it_was_and_says_the_best(tmp_path: Path) -> None
     assert len({tuple(trial.params.values()) for trial in trials}) == 8  # the lost one was asked for again
     best = max(trial.value for trial in trials if trial.value is not None)
     assert f"accuracy/test {best:.6g}: optimizer.lr=" in second.out
-    [told] = [line.split()[-1] for line in second.out.splitlines() if line.startswith("    expzoo report ")]
-    assert objectives.value(place.folder / told, "accuracy/test") == best
+    shown = [line.split()[-1] for line in second.out.splitlines() if line.startswith("    expzoo report ")]
+    assert (
+        shown
+    )  # several where trials tie, which the parameters of the lost one, drawn without a seed, may bring about
+    assert {objectives.value(place.folder / report, "accuracy/test") for report in shown} == {best}
     third = place.type(*SEARCH, *SPACE, "hydra.sweeper.trials=8")
     assert (third.code, third.torch) == (0, False)
 
