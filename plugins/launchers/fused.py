@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.utils import JobReturn, JobStatus, configure_log, setup_globals
+from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
-from expzoo.plugin import SweepLoader, register
+from expzoo.plugin import SweepLoader, jobs, register
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext
     from omegaconf import DictConfig
 
-    from expzoo.plugin import Outcome, Task
+    from expzoo.plugin import Task
 
 
 @register
@@ -44,7 +44,7 @@ class Fused(Launcher):
         configs = [self._compose(number, list(job)) for number, job in enumerate(job_overrides, initial_job_idx)]
         outcomes = fused_jobs.run(configs)
         self.task_function.outcomes += outcomes
-        return [_returned(config, outcome) for config, outcome in zip(configs, outcomes, strict=True)]
+        return [jobs.job_return(outcome, config) for config, outcome in zip(configs, outcomes, strict=True)]
 
     def _compose(self, number: int, overrides: list[str]) -> DictConfig:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
@@ -53,10 +53,3 @@ class Fused(Launcher):
             directory = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
             config.hydra.runtime.output_dir = str(directory.absolute())
         return config
-
-
-def _returned(config: DictConfig, outcome: Outcome) -> JobReturn:
-    overrides = list(config.hydra.overrides.task)
-    done = JobReturn(overrides=overrides, cfg=config, hydra_cfg=config, status=JobStatus.COMPLETED)
-    done.return_value = outcome
-    return done

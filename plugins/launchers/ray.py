@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra.core.utils import JobReturn, setup_globals
 from hydra.plugins.launcher import Launcher
 from omegaconf import open_dict
 
@@ -66,7 +66,7 @@ class Ray(Launcher):
         finally:
             ray.shutdown()
         self._task.outcomes += outcomes
-        return [_returned(outcome) for outcome in outcomes]
+        return [jobs.job_return(outcome) for outcome in outcomes]
 
     def _compose(self, overrides: list[str]) -> tuple[dict[str, Any], str, list[str]]:
         """A job as plain data: its config, its directory and its overrides."""
@@ -108,9 +108,3 @@ class Ray(Launcher):
             outcome = Outcome(FAILED, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
             jobs.print_outcome(outcome)
             return outcome
-
-
-def _returned(outcome: Outcome) -> JobReturn:
-    done = JobReturn(status=JobStatus.COMPLETED)
-    done.return_value = outcome
-    return done

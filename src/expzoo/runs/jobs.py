@@ -18,6 +18,7 @@ from expzoo.system.garbage import no_collection
 from expzoo.system.signals import ignore
 
 if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
     from omegaconf import DictConfig
 
 GRACE_SECONDS = 900.0  # the longest that a scheduler may take to kill what it has asked to stop
@@ -135,6 +136,17 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
     config = identity.plain(cfg)
     config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)
     return config
+
+
+def job_return(outcome: Outcome, config: DictConfig | None = None) -> JobReturn:
+    """What a launcher gives Hydra for a job that has ended in this way; `config` is the job's, if it is here."""
+    from hydra.core.utils import JobReturn, JobStatus
+
+    done = JobReturn(status=JobStatus.COMPLETED)
+    if config is not None:
+        done.overrides, done.cfg, done.hydra_cfg = list(config.hydra.overrides.task), config, config
+    done.return_value = outcome
+    return done
 
 
 def run_plain(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str]:

@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.utils import JobReturn, JobStatus
-
+from expzoo.runs.jobs import job_return
 from expzoo.system.errors import first_line
 from expzoo.system.exit_codes import FAILED, Outcome
 
 if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
     from hydra.plugins.launcher import Launcher
 
 LOOK_SECONDS = 1.0  # between two looks for results
@@ -47,7 +47,7 @@ class Attended:
             lines = str(error).strip().splitlines()
             why = next((line for line in reversed(lines) if "error:" in line), lines[0])
             refused = Outcome(FAILED, f"the queue refuses the jobs: {why}")
-            return [_returned(refused) for _ in job_overrides]
+            return [job_return(refused) for _ in job_overrides]
         self._wait(submitted)
         return [self._result(job) for job in submitted]
 
@@ -89,13 +89,13 @@ class Attended:
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
         if self.cluster == "slurm" and not job.paths.result_pickle.exists():
-            return _returned(
+            return job_return(
                 Outcome(FAILED, f"SLURM's job {job.job_id} was lost: {fate(job.job_id)}; {job.paths.stderr}")
             )
         try:
             return job.results()[0]
         except (FailedJobError, UncompletedJobError) as error:
-            return _returned(Outcome(FAILED, f"job {job.job_id} was lost: {first_line(error)}; {job.paths.stderr}"))
+            return job_return(Outcome(FAILED, f"job {job.job_id} was lost: {first_line(error)}; {job.paths.stderr}"))
 
 
 def queued(jobs: Iterable[str]) -> set[str] | None:
@@ -116,9 +116,3 @@ def fate(job: str) -> str:
     facts = dict(word.split("=", 1) for word in told.split() if "=" in word)
     known = [facts[key] for key in ("JobState", "Reason") if facts.get(key, "None") != "None"]
     return ", ".join(known) or "it is not in the queue and has left no result"
-
-
-def _returned(outcome: Outcome) -> JobReturn:
-    done = JobReturn(status=JobStatus.COMPLETED)
-    done.return_value = outcome
-    return done
