@@ -56,6 +56,7 @@ class Digits:
         order: shuffled permutes every epoch, fixed never, full takes all images at every step.
     """
 
+    INPUTS, TARGETS, SCORES = "image", "classes", ("accuracy",)
     CACHE_VERSION = 1
     NOT_IN_KEY = ("test_size",)
 

@@ -42,6 +42,7 @@ class Life:
         seed: of the test boards.
     """
 
+    INPUTS, TARGETS, SCORES = "board", "cells", ("cell_accuracy", "board_success")
     CACHE_VERSION = 1
     NOT_IN_KEY = ("test_board", "test_size", "test_density", "seed")
 

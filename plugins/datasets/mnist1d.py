@@ -72,6 +72,7 @@ class Mnist1d:
     ValueError for combinations that are impossible. Source: Greydanus & Kobak, ICML 2024.
     """
 
+    INPUTS, TARGETS, SCORES = "sequence", "classes", ("accuracy",)
     CACHE_VERSION = 1
     NOT_IN_KEY = ("test_size",)
 

@@ -48,6 +48,7 @@ class Mnist1dClasses:
         order: shuffled permutes every epoch, fixed never, full takes all examples at every step.
     """
 
+    INPUTS, TARGETS, SCORES = "sequence", "classes", ("accuracy",)
     CACHE_VERSION = 1
     NOT_IN_KEY = ("test_size",)
 

@@ -95,6 +95,7 @@ class TwoPatterns:
         if of == "cifar10" and draw == "member":
             raise ValueError("cifar10 has one draw of images: give draw=frozen")
         self._base = build("dataset", of, batch_size=batch_size, **drawn, **sizes)
+        self.INPUTS, self.TARGETS, self.SCORES = self._base.INPUTS, self._base.TARGETS, self._base.SCORES
         self.inputs, self.outputs, self.batch_size = self._base.inputs, self._base.outputs, batch_size
         if size > min(self.inputs[-2:] if len(self.inputs) > 1 else self.inputs):
             raise ValueError(f"a patch of size {size} does not fit into examples of shape {self.inputs}")

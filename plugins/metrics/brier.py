@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from expzoo.plugin import log_probabilities, register
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -19,9 +20,14 @@ class Brier:
     """
 
     CACHE_VERSION = 1
+    UNIT, BETTER = "", "lower"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
         """The score of logits (n, classes) for labels (n,) int64."""
         distance = log_probabilities(outputs, targets).exp()
         distance[range(len(targets)), targets] -= 1
         return distance.square().sum(1).mean().item()
+
+    def chance(self, targets: np.ndarray, outputs: int) -> float:
+        """That of equal probabilities, 1 - 1 / classes."""
+        return 1.0 - 1.0 / max(outputs, 2)

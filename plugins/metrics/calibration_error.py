@@ -25,6 +25,7 @@ class CalibrationError:
     """
 
     CACHE_VERSION = 1
+    UNIT, BETTER = "%", "lower"
 
     def __init__(self, *, bins: Count = 15) -> None:
         self.bins = bins

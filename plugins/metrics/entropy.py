@@ -15,6 +15,7 @@ class Entropy:
     """Mean entropy of softmax in nats: 0 for a network that is sure, log(classes) for one that knows nothing."""
 
     CACHE_VERSION = 1
+    UNIT = "nats"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
         """The mean entropy of logits (n, classes), in nats."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from expzoo.plugin import class_logits, register
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -15,7 +16,12 @@ class Error:
     """Percentage of examples whose largest output is not that of the true class: 100 - accuracy."""
 
     CACHE_VERSION = 1
+    UNIT, BETTER = "%", "lower"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
         """The error of outputs (n, classes) for labels (n,) int64, in percent."""
         return 100.0 * int((class_logits(outputs, targets).argmax(1) != targets).sum()) / len(targets)
+
+    def chance(self, targets: np.ndarray, outputs: int) -> float:
+        """The expected error of a guess that is uniform over the classes, in percent."""
+        return 100.0 - 100.0 / max(outputs, 2)

@@ -20,6 +20,7 @@ class Margin:
     """
 
     CACHE_VERSION = 1
+    UNIT, BETTER = "", "higher"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
         """The smallest margin of logits (n, classes) for labels (n,) int64, in the unit of the outputs."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from expzoo.plugin import log_probabilities, register
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -18,7 +20,12 @@ class Nll:
     """
 
     CACHE_VERSION = 1
+    UNIT, BETTER = "nats", "lower"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
         """The cross-entropy of logits (n, classes) for labels (n,) int64, in nats."""
         return -log_probabilities(outputs, targets).gather(1, targets.unsqueeze(1)).mean().item()
+
+    def chance(self, targets: np.ndarray, outputs: int) -> float:
+        """That of equal probabilities, log(classes)."""
+        return math.log(max(outputs, 2))

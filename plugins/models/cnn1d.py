@@ -20,6 +20,7 @@ class Cnn1d(nn.Module):
         activation: what follows each convolution.
     """
 
+    SIZE, READS = "channels", ("sequence",)
     CACHE_VERSION = 1
 
     def __init__(

@@ -23,6 +23,7 @@ class Cnn2d(nn.Module):
         activation: what follows each convolution.
     """
 
+    SIZE, READS = "width", ("image", "board")
     CACHE_VERSION = 2
     ADDED = ("activation",)
 

@@ -25,6 +25,7 @@ class ConvnetSi(nn.Module):
         activation: what follows each normalisation; relu is the papers'.
     """
 
+    SIZE, READS = "channels", ("image", "board")
     CACHE_VERSION = 2
     ADDED = ("activation",)
 

@@ -21,6 +21,7 @@ class Gru(nn.Module):
         bidirectional: whether to go through the sequence from both ends.
     """
 
+    SIZE, READS = "hidden", ("sequence",)
     CACHE_VERSION = 1
 
     def __init__(

@@ -19,10 +19,13 @@ class Lenet(nn.Module):
     Args:
         maps: channels of both convolutions.
         units: of both hidden linear layers.
+        width: how many times as many channels and units.
         activation: what follows each layer but the last.
     """
 
+    SIZE, READS = "width", ("image", "board")
     CACHE_VERSION = 2
+    ADDED = ("width",)
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class Lenet(nn.Module):
         *,
         maps: tuple[Count, Count] = (6, 16),
         units: tuple[Count, Count] = (120, 84),
+        width: Count = 1,
         activation: Activation = "relu",
     ) -> None:
         super().__init__()
@@ -38,12 +42,12 @@ class Lenet(nn.Module):
             raise ValueError(f"lenet sees images (channels, height, width) from 4 x 4 on, not inputs of shape {inputs}")
         before, height, width = inputs
         layers: list[nn.Module] = []
-        for after in maps:
+        for after in (width * count for count in maps):
             layers += [nn.Conv2d(before, after, 5, padding=2), activation_function(activation), nn.AvgPool2d(2)]
             before, height, width = after, height // 2, width // 2
         layers.append(nn.Flatten())
         size = before * height * width
-        for after in units:
+        for after in (width * count for count in units):
             layers += [nn.Linear(size, after), activation_function(activation)]
             size = after
         self.layers = nn.Sequential(*layers, nn.Linear(size, outputs))

@@ -39,6 +39,7 @@ class LifeNet(nn.Module):
             and a sigmoid. The shift by 0.5 that its text announces is never run there.
     """
 
+    SIZE, READS = "m_factor", ("board",)
     CACHE_VERSION = 1
 
     def __init__(

@@ -26,6 +26,7 @@ class Mlp(nn.Module):
         activation: what follows each hidden layer, f above.
     """
 
+    SIZE = "width"
     CACHE_VERSION = 1
     ADDED = ("activation",)
 

@@ -29,6 +29,7 @@ class PooledCnn1d(nn.Module):
         activation: what follows each convolution, before the pooling.
     """
 
+    SIZE, READS = "channels", ("sequence",)
     CACHE_VERSION = 1
 
     def __init__(

@@ -56,6 +56,7 @@ class Resnet(nn.Module):
         activation: what follows each normalisation and each sum with a shortcut.
     """
 
+    SIZE, READS = "width", ("image", "board")
     CACHE_VERSION = 2
     ADDED = ("activation",)
 

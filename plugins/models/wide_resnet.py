@@ -43,6 +43,7 @@ class WideResnet(nn.Module):
         activation: what follows each normalisation.
     """
 
+    SIZE, READS = "width", ("image", "board")
     CACHE_VERSION = 2
     ADDED = ("activation",)
 

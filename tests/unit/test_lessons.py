@@ -77,12 +77,11 @@ def test_lessons_and_networks_are_asked_for_side_by_side(base: Spec, open_lab: C
 
 
 def test_the_plan_names_lessons(base: Spec, open_lab: Callable[..., Lab], capsys: pytest.CaptureFixture[str]) -> None:
-    class Asks:
-        def measure(self, setting: Setting) -> object:
-            yield Lessons(tuple(rates(base)))
-            return Findings()
+    def asks() -> object:
+        yield Lessons(tuple(rates(base)))
+        return Findings()
 
     lab = open_lab()
-    show_plan(lab, Setting(base, (1,), "smoke"), {"asks": Asks()})  # type: ignore[dict-item]
+    show_plan(lab, [asks()])  # type: ignore[list-item]
     assert "lessons   4, to be learned 4: about" in capsys.readouterr().out
     assert lab.account.trained == set()

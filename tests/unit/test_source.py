@@ -243,10 +243,38 @@ def test_the_result_of_an_interpolation_is_checked(home: Path) -> None:
 
 def test_nothing_can_be_added_to_a_config(home: Path) -> None:
     config = compose_job(["analysis=[sieve,colander]"])
-    for node in ("", "model", "analysis", "analysis.sieve", "population", "trainer", "about", "loss"):
+    for node in ("", "model", "analysis.sieve", "population", "trainer", "about", "loss"):
         target = OmegaConf.select(config, node) if node else config
         with pytest.raises(Exception, match="not in struct"):
             target["stray"] = 1
+
+
+def test_options_of_an_analysis_that_was_not_chosen_are_dropped_and_no_others(home: Path) -> None:
+    (home / "conf" / "experiment").mkdir(parents=True, exist_ok=True)
+    text = (
+        "# @package _global_\ndefaults: [override /analysis: [sieve, colander]]\nanalysis: {sieve: {keep: 0.5}, %s}\n"
+    )
+    file = home / "conf" / "experiment" / "both.yaml"
+    file.write_text(text % "colander: {keep: '${analysis.sieve.keep}'}")
+    one = resolved(["+experiment=both", "analysis=[colander]"])["analysis"]
+    assert list(one) == ["colander"]
+    assert one["colander"]["keep"] == 0.5  # what it takes over from one that is dropped holds
+    assert list(resolved(["+experiment=both"])["analysis"]) == ["sieve", "colander"]
+    for overrides, said in (
+        (["analysis=[colander]", "analysis.sieve.keep=0.3"], "analysis has no sieve: known: colander"),
+        (["analysis.siv.keep=0.3"], "analysis has no siv: did you mean sieve?"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            resolved(["+experiment=both", *overrides])
+        assert said in str(caught.value).splitlines()
+    for wrong, said in (
+        ("seive: {keep: 0.5}", "there is no analysis=seive: did you mean sieve?"),
+        ("colander: {kep: 0.5}", "analysis.colander has no kep: did you mean keep?"),
+    ):
+        file.write_text(text % wrong)
+        with pytest.raises(BadInput) as caught:
+            resolved(["+experiment=both", "analysis=[sieve]"])
+        assert str(caught.value).splitlines() == [said]
 
 
 def test_what_is_missing_is_said(home: Path) -> None:

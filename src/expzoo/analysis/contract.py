@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, Unpack
+
+from expzoo.analysis import needs
+from expzoo.spec.score import Score, nature
+from expzoo.system.errors import Unfit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,11 +30,31 @@ class Setting:
     base: Spec
     seeds: tuple[int, ...]
     budget: str
-    experiment: str = ""
 
     def specs(self, **changes: Unpack[Changes]) -> list[Spec]:
         """The base spec with these changes, once for each seed."""
         return [self.base.replace(seed=seed, **changes) for seed in self.seeds]
+
+    @cached_property
+    def scores(self) -> tuple[Score, ...]:
+        """The scores of the base dataset, the one that decides first."""
+        return tuple(map(Score.of, nature(self.base.dataset).scores))
+
+    @property
+    def score(self) -> Score:
+        """What a person would read of a network on these data, such as its accuracy."""
+        return self.scores[0]
+
+    def chance(self, split: str = "test") -> float:
+        """The score of answers that do not depend on the input, on the data of the first seed."""
+        return self.score.chance(self.base.dataset.build(), self.seeds[0], split)
+
+    def sized(self, size: int) -> Spec:
+        """The base spec with a model of this size: its width, channels or filters; Unfit if it has none."""
+        option = needs.size_option(self.base)
+        if option is None:
+            raise Unfit(f"it needs a model of which one option is the size: model={self.base.model.name} names none")
+        return self.base.replace(model={option: size})
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter of the base network, in order; for questions that come before any training."""
@@ -47,7 +72,13 @@ class Findings:
 
 
 class Analysis(Protocol):
-    """Asks for networks, measures them, judges claims and draws: three layers, so that drawing again trains nothing."""
+    """Asks for networks, measures them, judges claims and draws: three layers, so that drawing again trains nothing.
+
+    `NEEDS` says what it needs of the experiment's other parts, see `analysis.needs`; what depends
+    on its options it says by raising `Unfit` before its first question.
+    """
+
+    NEEDS: tuple[str, ...]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]: ...
 

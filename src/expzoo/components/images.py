@@ -37,6 +37,8 @@ class Images:
     which members share them.
     """
 
+    INPUTS, TARGETS, SCORES = "image", "classes", ("accuracy",)
+
     def __init__(
         self,
         *,

@@ -11,14 +11,14 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expzoo.config.explanations import REFUSALS, explain, incomplete, unknown
+from expzoo.config.explanations import REFUSALS, explain, incomplete, typed_for_nothing, unknown
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
-from expzoo.config.identity import experiment_name, plain
+from expzoo.config.identity import experiment_name, plain, unchosen
 from expzoo.config.overrides import requests
 from expzoo.config.registry import KINDS, SHARED
 from expzoo.system.canonical import leaves
-from expzoo.system.errors import BadInput
+from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,8 @@ def composed(overrides: list[str]) -> DictConfig:
         try:
             config = compose_job(overrides)
             config.about.experiment = experiment_name(overrides)
-            return config
+            if not (found := typed_for_nothing(config, overrides)):
+                return config
         except REFUSALS as error:
             found = check(wanted, error)
     raise BadInput("\n".join(found))
@@ -128,6 +129,9 @@ def _refusal(config: DictConfig, value: Value) -> str:
     """Why a key cannot have this value, empty if it has it now."""
     parent, _, name = value.key.rpartition(".")
     try:
+        kind, name_of, *_ = [*value.key.split("."), ""]
+        if kind in SHARED and name_of in unchosen(config, kind):
+            return "" if value.where else f"{kind} has no {name_of}: {nearest(name_of, _chosen(config, kind))}"
         node = OmegaConf.select(config, parent) if parent else config
         if node is not None and not isinstance(node, DictConfig):
             return f"{parent} is a single value: it has no {name}"
@@ -137,3 +141,8 @@ def _refusal(config: DictConfig, value: Value) -> str:
     except OmegaConfBaseException as failure:
         return explain(failure)
     return ""
+
+
+def _chosen(config: DictConfig, kind: str) -> list[str]:
+    """The plugins of a shared kind that a config chooses."""
+    return [str(name) for name in config[kind] or {} if name not in unchosen(config, kind)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException
@@ -10,8 +11,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
+from expzoo.config.identity import unchosen
 from expzoo.config.presets import file_of, groups, hint
-from expzoo.config.registry import SHARED
+from expzoo.config.registry import SHARED, available, declared
 from expzoo.system.errors import BadInput, nearest
 
 REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
@@ -78,8 +80,38 @@ def incomplete(config: DictConfig, path: str = "") -> list[str]:
         except OmegaConfBaseException as error:
             found.append(explain(error))
             continue
-        if key in SHARED and not value:
-            found.append(missing(key))
+        if key in SHARED:
+            found += _incomplete_plugins(config, key)
         elif isinstance(value, DictConfig) and key != "hydra":
             found += incomplete(value, f"{key}.")
+    return found
+
+
+def _incomplete_plugins(config: DictConfig, kind: str) -> list[str]:
+    """What the plugins of a shared kind lack; of those that are not chosen, what an experiment's file says wrongly."""
+    left_out, nodes, found = unchosen(config, kind), config[kind] or {}, []
+    for name in nodes:
+        if name not in left_out:
+            found += incomplete(nodes[name], f"{kind}.{name}.")
+        elif name not in available(kind):
+            found.append(f"there is no {kind}={name}: {nearest(str(name), available(kind))}")
+        else:
+            known = declared(kind, str(name)).options
+            given = nodes[name] if isinstance(nodes[name], DictConfig) else {}
+            found += [f"{kind}.{name} has no {key}: {nearest(str(key), known)}" for key in given if key not in known]
+    return found if len(nodes) > len(left_out) else [*found, missing(kind)]
+
+
+def typed_for_nothing(config: DictConfig, overrides: Iterable[str]) -> list[str]:
+    """The faults of a command line that sets options of an analysis that it does not choose."""
+    keys = {text.lstrip("+~").partition("=")[0] for text in overrides}
+    found = []
+    for kind in SHARED:
+        left_out = unchosen(config, kind)
+        chosen = {str(name) for name in config[kind] or {}} - {*left_out}
+        found += [
+            f"{kind} has no {name}: {nearest(name, chosen)}"
+            for name in dict.fromkeys(left_out)
+            if any(key.startswith(f"{kind}.{name}.") for key in keys)
+        ]
     return found

@@ -76,7 +76,7 @@ class PluginSource(ConfigSource):
         return "plugins"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """`settings`, the top level; `closed`, which ends the shared kinds; or the options of `kind/name`.
+        """`settings`, the top level; `gathered`, which ends the shared kinds; or the options of `kind/name`.
 
         An experiment is served without its presets, each of which is served as if it had a file of
         its own. Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody
@@ -89,8 +89,8 @@ class PluginSource(ConfigSource):
         if kind in OF_HYDRA:
             config = _closed({_Keys.TARGET.value: target(kind, name)} | _leaves(declared(kind, name).options))
             package = chosen_in.replace("/", ".")
-        elif name == "closed":
-            config, package = _closed({}), SHARED[0]
+        elif name == "gathered":  # open, since an experiment may have options for analyses that were not chosen
+            config, package = DictConfig({}, flags={"struct": False}), SHARED[0]
         elif not kind:
             # Open until its plugin is merged into it, which closes it.
             open_nodes = {kind: DictConfig("???", flags={"struct": False}) for kind in KINDS}
@@ -128,7 +128,7 @@ class PluginSource(ConfigSource):
         """Whether this is a plugin, one of the two frames, an experiment, or a preset of one."""
         chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
         of_experiment = name in options(EXPERIMENT) if chosen_in == EXPERIMENT else is_carried(chosen_in, name)
-        return config_path in ("settings", "closed") or name in _names(chosen_in) or of_experiment
+        return config_path in ("settings", "gathered") or name in _names(chosen_in) or of_experiment
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """What is below a path, for completion and `--info`."""

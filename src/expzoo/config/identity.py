@@ -21,8 +21,21 @@ _EXPERIMENT = re.compile(r"""\+experiment=['"]?(\w+|\[[^][]*\])['"]?""")
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved config without `hydra`, as plain data; an OmegaConf error if a value is missing or out of range."""
-    return {str(key): _plain(cfg[key]) for key in cfg if key != "hydra"}
+    """The resolved config without `hydra`, as plain data; an OmegaConf error if a value is missing or out of range.
+
+    Options for analyses that were not chosen are dropped.
+    """
+    found = {str(key): _plain(cfg[key]) for key in cfg if key not in ("hydra", *SHARED)}
+    for kind in SHARED:
+        left_out, nodes = unchosen(cfg, kind), cfg[kind] or {}
+        found[kind] = {str(name): _plain(nodes[name]) for name in nodes if name not in left_out}
+    return {str(key): found[str(key)] for key in cfg if key != "hydra"}
+
+
+def unchosen(cfg: DictConfig, kind: str) -> list[str]:
+    """The plugins of a shared kind that an experiment has options for and that were not chosen."""
+    nodes = cfg[kind] or {}
+    return [str(name) for name in nodes if not isinstance(nodes[name], DictConfig) or "name" not in nodes[name]]
 
 
 def _plain(node: Any) -> Any:

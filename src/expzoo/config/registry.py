@@ -50,11 +50,13 @@ NOTHING = {"constraint": "free", "parametrisation": "plain"}
 """Kinds that a network may be without, and the option that says so; such a kind is not in the network's key."""
 
 OPTIONAL: dict[str, dict[str, Any]] = {
-    "dataset": {"redraws": False, "DOWNLOADS": False},
-    "model": {"solve": None},
+    "dataset": {"redraws": False, "DOWNLOADS": False, "INPUTS": None, "TARGETS": None, "SCORES": None},
+    "model": {"solve": None, "READS": (), "SIZE": None},
     "optimizer": {"noisy": False},
     "parametrisation": {"prunes": False},
     "stop": {"best": None},
+    "metric": {"UNIT": "", "BETTER": None, "chance": lambda *_: float("nan")},
+    "analysis": {"NEEDS": ()},
 }
 """What a class of a kind may say (see `spec.contracts`), and what it has said if it does not."""
 

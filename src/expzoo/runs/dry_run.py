@@ -12,17 +12,18 @@ from expzoo.lab.request import expand
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from expzoo.analysis.contract import Analysis, Setting
+    from expzoo.analysis.contract import Findings
     from expzoo.lab.lab import Lab
     from expzoo.lab.lesson import Lesson
+    from expzoo.lab.lockstep import Analysing
     from expzoo.spec.spec import Spec
 
 PROBE_STEPS = 10
 
 
-def show_plan(lab: Lab, setting: Setting, analyses: dict[str, Analysis]) -> None:
+def show_plan(lab: Lab, begun: Sequence[Analysing[Findings]]) -> None:
     """Print the plan of the analyses' first questions; what they ask after an answer cannot be known."""
-    requests = [next(analysis.measure(setting)) for analysis in analyses.values()]
+    requests = [next(asking) for asking in begun]
     lessons = [lesson for request in requests if isinstance(request, Lessons) for lesson in request.lessons]
     wants = expand([request for request in requests if not isinstance(request, Lessons)])
     missing = [want.spec for key, want in wants.items() if not lab.store.has(key)]

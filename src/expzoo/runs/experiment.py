@@ -9,9 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.contract import Analysis, Setting
-from expzoo.components.feasibility import loss_faults, model_faults
-from expzoo.config import registry
 from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.lab import learned
 from expzoo.lab.lockstep import Asking, lockstep, noting
@@ -20,13 +17,11 @@ from expzoo.lab.populations import Irreproducible
 from expzoo.lab.progress import shown
 from expzoo.runs import results
 from expzoo.runs.finished import show
+from expzoo.runs.plan import plan, say_left_out
 from expzoo.runs.trackers import mirror
-from expzoo.spec.spec import Spec
 from expzoo.store import run_directory
-from expzoo.system.errors import BadInput, PluginError, first_line
 from expzoo.system.exit_codes import DONE, FAILED, INTERRUPTED
 from expzoo.system.garbage import no_collection
-from expzoo.system.randomness import member_seed
 from expzoo.system.signals import Interrupted
 
 if TYPE_CHECKING:
@@ -82,16 +77,19 @@ def conduct(
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
     with shown("looking at what is asked"), no_collection():
         names = learned.wholes(config, lab.store)
-        setting, analyses = prepare(learned.resolved(config, names))
+        planned = plan(learned.resolved(config, names))
+        begun = planned.begin()
+    say_left_out(planned.left_out)
+    analyses = planned.analyses
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
 
-        show_plan(lab, setting, analyses)
+        show_plan(lab, list(begun.values()))
         return DONE
 
     # Networks, by whatever is stored and by training the rest.
     begin, keys = time.perf_counter(), set[str]()
-    findings = yield from noting(lockstep([analysis.measure(setting) for analysis in analyses.values()]), keys)
+    findings = yield from noting(lockstep([*begun.values()]), keys)
 
     # Records first, then what is made of them; the manifest says that all of it is there, the logger mirrors it.
     account = lab.account.of(keys)
@@ -101,7 +99,7 @@ def conduct(
         if render:
             results.write_figures(directory, analyses, findings, verdicts)
         results.write_environment(directory, account)
-        facts = results.facts(config, directory, account, time.perf_counter() - begin)
+        facts = results.facts(config, directory, account, time.perf_counter() - begin, planned.left_out)
         facts |= {"learned": names} if names else {}  # so that the run can be made again without this store
         run_directory.seal(directory, facts | {"rendered": render, "command": command(overrides)})
         mirror(config, directory)
@@ -111,34 +109,6 @@ def conduct(
     if render:
         show(directory)
     return DONE
-
-
-def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
-    """The setting and the analyses of a config; BadInput, with every fault, if they cannot be built."""
-    faults, analyses, base = [], {}, None
-    for name, options in (config["analysis"] or {}).items():
-        try:
-            analyses[name] = registry.build_node("analysis", {**options, "name": name})
-        except BadInput as error:
-            faults.append(str(error))
-    try:
-        base = Spec.from_config(config)
-        dataset = base.dataset.build()
-        for kind in ("optimizer", "schedule", "loss", "stop"):
-            getattr(base, kind).build()
-        faults += model_faults(base, dataset) or loss_faults(base, dataset)
-    except BadInput as error:
-        faults.append(str(error))
-    except PluginError as error:
-        if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
-            raise
-        faults.append(f"{error}: {first_line(error.__cause__)}")
-    if not config["analysis"]:
-        faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
-    if faults or base is None:
-        raise BadInput("\n".join(faults))
-    seeds = tuple(member_seed(config["seed"], index) for index in range(config["population"]["size"]))
-    return Setting(base, seeds, config["budget"]), analyses
 
 
 def command(overrides: Sequence[str] | None = None) -> str:

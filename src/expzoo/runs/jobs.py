@@ -131,10 +131,11 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
 
     from expzoo.config import explanations, identity
 
-    if found := explanations.incomplete(cfg):
+    typed = HydraConfig.get().overrides.task
+    if found := [*explanations.typed_for_nothing(cfg, typed), *explanations.incomplete(cfg)]:
         raise BadInput("\n".join(found))
     config = identity.plain(cfg)
-    config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)
+    config["about"]["experiment"] = identity.experiment_name(typed)
     return config
 
 

@@ -92,8 +92,11 @@ def draw(directory: Path, config: dict[str, Any]) -> None:
 def _analyses(config: dict[str, Any], sealed: run_directory.Manifest) -> dict[str, Analysis]:
     """The analyses of a finished run, built again."""
     from expzoo.lab.learned import resolved, wholes
-    from expzoo.runs import experiment
+    from expzoo.runs.plan import plan
     from expzoo.store.store import Store
 
     store = Store(Path(config["store"]).absolute(), "")  # of which names of learned components are looked up
-    return experiment.prepare(resolved(config, wholes(config, store, sealed.get("learned"))))[1]
+    left_out: Any = sealed.get("left_out", {})
+    fitting = {name: options for name, options in config["analysis"].items() if name not in left_out}
+    names = wholes(config, store, sealed.get("learned"))
+    return plan(resolved(config | {"analysis": fitting}, names)).analyses

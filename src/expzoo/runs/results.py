@@ -85,12 +85,16 @@ def write_environment(directory: Path, account: Account) -> None:
     write_atomically(directory / run_directory.ENVIRONMENT, run_directory.json_bytes(described))
 
 
-def facts(config: dict[str, Any], directory: Path, account: Account, seconds: float) -> dict[str, Any]:
+def facts(
+    config: dict[str, Any], directory: Path, account: Account, seconds: float, left_out: Mapping[str, str]
+) -> dict[str, Any]:
     """What the manifest says of a run besides its files."""
     notes = []
     if config["dataset"].get("draw") == "frozen":
         notes.append("All seeds saw one draw of the data: the verdicts speak about this draw only.")
-    later = {"rules": raised} if (raised := raised_rules(config)) else {}
+    notes += [f"analysis={name} was left out: {reason}." for name, reason in left_out.items()]
+    later = {"left_out": dict(left_out)} if left_out else {}
+    later |= {"rules": raised} if (raised := raised_rules(config)) else {}
     return later | {
         "run": directory.name,
         "experiment": directory.parent.name,

@@ -10,6 +10,10 @@ class BadInput(ValueError):
     """What was asked for is impossible; the message has one line for each fault. Exit code 2."""
 
 
+class Unfit(BadInput):
+    """An analysis does not fit the experiment's other parts: beside others it is left out, alone it is refused."""
+
+
 class PluginError(RuntimeError):
     """A plugin raised while it was imported, constructed or used; its own exception is the cause. Exit code 1."""
 

@@ -1,0 +1,97 @@
+"""What an analysis needs of an experiment's other parts, in words that are read from its class and checked here.
+
+    NEEDS = ("targets classes", "inputs sequence|image", "split validation", "dataset.view", "model SIZE")
+
+`KIND=NAME|NAME` asks for a plugin, `KIND.OPTION` for one that has this option, `inputs` and
+`targets` for a sort of data, `split` for a part of the data, `finite` for data that end, `model
+SIZE` for a model that says which option is its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from expzoo.config import registry
+from expzoo.config.registry import NOTHING
+from expzoo.spec.contracts import Stream
+from expzoo.spec.score import INPUTS, TARGETS, Nature, nature
+
+if TYPE_CHECKING:
+    from expzoo.spec.contracts import Dataset
+    from expzoo.spec.spec import Spec
+
+
+def unmet(needs: Sequence[str], base: Spec, dataset: Dataset) -> list[str]:
+    """Why an experiment with this base spec does not have what is needed, one reason each; ValueError for other words.
+
+    `dataset` is that of the spec, built.
+    """
+    kind = nature(base.dataset, dataset)
+    return [reason for need in needs for reason in _reasons(need, base, dataset, kind)]
+
+
+def _reasons(need: str, base: Spec, dataset: Any, kind: Nature) -> Iterator[str]:
+    data = f"dataset={base.dataset.name}"
+    words, _, rest = need.partition(" ")
+    choices = rest.split("|")
+    if words == "inputs" and {*choices} <= {*INPUTS}:
+        if kind.inputs not in choices:
+            wanted = " or ".join(map(plural, choices))
+            yield f"it needs inputs that are {wanted}, and those of {data} are {plural(kind.inputs)}"
+    elif words == "targets" and {*choices} <= {*TARGETS}:
+        if kind.targets not in choices:
+            wanted = " or ".join(TARGETS[choice] for choice in choices)
+            yield f"it needs targets that are {wanted}, and those of {data} are {TARGETS[kind.targets]}"
+    elif words == "split" and rest:
+        yield from _without_split(rest, base, dataset)
+    elif need == "finite":
+        if isinstance(dataset, Stream):
+            yield f"it needs data that end, and {data} draws new examples at every step"
+    elif need == "model SIZE":
+        if size_option(base) is None:
+            yield f"it needs a model of which one option is the size, and model={base.model.name} names none (SIZE)"
+    else:
+        yield from _without_plugin(need, base)
+
+
+def _without_split(name: str, base: Spec, dataset: Any) -> Iterator[str]:
+    data = f"dataset={base.dataset.name}"
+    if name == "validation" and dict(base.dataset.options).get("validation_size") == 0:
+        yield f"it needs validation data: give dataset.validation_size={_a_tenth(dataset)}"
+        return
+    try:
+        dataset.split(name, base.seed)
+    except (ValueError, KeyError, NotImplementedError):
+        yield f"it needs the split {name}, and {data} has none"
+
+
+def _a_tenth(dataset: Any) -> int:
+    """About a tenth of the training data, as a round number."""
+    size = len(dataset.split("train", 0))
+    return max(int(f"{size / 10:.1g}".partition("e")[0]) if size < 10 else int(float(f"{size / 10:.1g}")), 1)
+
+
+def _without_plugin(need: str, base: Spec) -> Iterator[str]:
+    kind, equals, names = need.partition("=")
+    option = ""
+    if not equals:
+        kind, _, option = need.partition(".")
+    if kind not in registry.KINDS or not (names or option):
+        raise ValueError(f"no analysis can need {need!r}: see expzoo.analysis.needs for the words")
+    chosen = getattr(base, kind)
+    name = chosen.name if chosen else NOTHING[kind]
+    if equals and name not in names.split("|"):
+        yield f"it needs {kind}={' or '.join(names.split('|'))}, not {name}"
+    if option and (chosen is None or option not in dict(chosen.options)):
+        yield f"it needs a {kind} with the option {option}, and {kind}={name} has none"
+
+
+def size_option(base: Spec) -> str | None:
+    """The option that is the size of the base's model: its width, channels, filters."""
+    return registry.load("model", base.model.name).SIZE
+
+
+def plural(sort: str) -> str:
+    """A sort of inputs in words: "sequences"."""
+    return sort if sort == "tokens" else f"{sort}s"

@@ -1,0 +1,143 @@
+"""What an experiment is going to ask: its setting, the analyses that fit it, and those that are left out, with why."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from expzoo.analysis import needs
+from expzoo.analysis.contract import Analysis, Findings, Setting
+from expzoo.components.feasibility import loss_faults, model_faults
+from expzoo.config import registry
+from expzoo.spec.spec import Spec
+from expzoo.system.errors import BadInput, PluginError, Unfit, first_line
+from expzoo.system.randomness import member_seed
+
+if TYPE_CHECKING:
+    from expzoo.lab.lockstep import Analysing
+    from expzoo.lab.request import Request
+
+LISTED = 8  # analyses that fit, in the answer to one that does not
+
+
+@dataclass
+class Plan:
+    """The setting of an experiment and its analyses; of those that do not fit its other parts, the reasons."""
+
+    setting: Setting
+    analyses: dict[str, Analysis]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def begin(self) -> dict[str, Analysing[Findings]]:
+        """The analyses up to their first question, those left out that find only then that they do not fit.
+
+        BadInput if none is left, with analyses that would fit.
+        """
+        begun: dict[str, Analysing[Findings]] = {}
+        for name, analysis in list(self.analyses.items()):
+            try:
+                begun[name] = _from(asking := analysis.measure(self.setting), next(asking))
+            except Unfit as error:
+                self._leave_out(name, str(error))
+            except StopIteration as stop:
+                begun[name] = _returned(stop.value)
+        return begun
+
+    def check(self) -> None:
+        """Leave out what says beforehand that it does not fit; BadInput if none is left."""
+        dataset = self.setting.base.dataset.build()
+        for name, analysis in list(self.analyses.items()):
+            if reasons := needs.unmet(analysis.NEEDS, self.setting.base, dataset):
+                self._leave_out(name, "; ".join(reasons))
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        del self.analyses[name]
+        self.left_out[name] = reason
+        if not self.analyses:
+            lines = [f"analysis={left} does not fit: {why}" for left, why in self.left_out.items()]
+            raise BadInput("\n".join([*lines, self._hint()]))
+
+    def _hint(self) -> str:
+        fitting = [name for name in registry.available("analysis") if name not in self.left_out and self._fits(name)]
+        more = f" and {len(fitting) - LISTED} more" if len(fitting) > LISTED else ""
+        fits = f"analyses that fit: {', '.join(fitting[:LISTED])}{more}" if fitting else "no analysis fits"
+        data, model = self.setting.base.dataset.name, self.setting.base.model.name
+        return f"with dataset={data} model={model}, {fits} (expzoo list --fits dataset={data} model={model})"
+
+    def _fits(self, name: str) -> bool:
+        try:
+            return fits(name, self.setting)
+        except (BadInput, PluginError):
+            return False
+
+
+def fits(name: str, setting: Setting) -> bool:
+    """Whether an analysis at its own defaults has what it needs in this setting; nothing is trained."""
+    made = registry.load("analysis", name)
+    if needs.unmet(made.NEEDS, setting.base, setting.base.dataset.build()):
+        return False
+    try:
+        next(registry.build("analysis", name).measure(setting))
+    except (BadInput, StopIteration):
+        return False
+    return True
+
+
+def plan(config: dict[str, Any]) -> Plan:
+    """The plan of a plain, resolved config; BadInput, with every fault, if it cannot be built."""
+    faults, analyses, setting = [], {}, None
+    for name, options in (config["analysis"] or {}).items():
+        try:
+            analyses[name] = registry.build_node("analysis", {**options, "name": name})
+        except BadInput as error:
+            faults.append(str(error))
+    try:
+        setting = _setting(config, faults)
+    except BadInput as error:
+        faults.append(str(error))
+    except PluginError as error:
+        if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
+            raise
+        faults.append(f"{error}: {first_line(error.__cause__)}")
+    if not config["analysis"]:
+        faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
+    if faults or setting is None:
+        raise BadInput("\n".join(faults))
+    made = Plan(setting, analyses)
+    made.check()
+    return made
+
+
+def _setting(config: dict[str, Any], faults: list[str]) -> Setting:
+    """The setting of a config, whose components are all built once; what is wrong with them is added to `faults`."""
+    base = Spec.from_config(config)
+    dataset = base.dataset.build()
+    for kind in ("optimizer", "schedule", "loss", "stop"):
+        getattr(base, kind).build()
+    faults += model_faults(base, dataset) or loss_faults(base, dataset)
+    seeds = tuple(member_seed(config["seed"], index) for index in range(config["population"]["size"]))
+    return Setting(base, seeds, config["budget"])
+
+
+def say_left_out(left_out: dict[str, str]) -> None:
+    """One line on standard error for each analysis that was left out."""
+    for name, reason in left_out.items():
+        print(f"analysis={name} is left out: {reason}", file=sys.stderr)
+
+
+def _from(asking: Analysing[Findings], first: Request) -> Analysing[Findings]:
+    """A generator that was begun, as one that was not."""
+    reply = yield first
+    while True:
+        try:
+            asked = asking.send(reply)
+        except StopIteration as stop:
+            return stop.value
+        reply = yield asked
+
+
+def _returned(value: Findings) -> Analysing[Findings]:
+    """A generator that asks nothing."""
+    yield from ()
+    return value
