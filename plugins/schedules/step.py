@@ -11,16 +11,23 @@ class Step:
 
     Args:
         milestones: the steps at which it drops, increasing.
+        fractions: the same as fractions of all steps, instead of milestones.
         gamma: the factor of each drop.
     """
 
     CACHE_VERSION = 1
 
-    def __init__(self, *, milestones: tuple[Natural, ...] = (1000,), gamma: Fraction = 0.1) -> None:
-        if list(milestones) != sorted(set(milestones)):
-            raise ValueError(f"milestones {list(milestones)} must increase")
-        self.milestones, self.gamma = milestones, gamma
+    ADDED = ("fractions",)
+
+    def __init__(
+        self, *, milestones: tuple[Natural, ...] = (1000,), fractions: tuple[Fraction, ...] = (), gamma: Fraction = 0.1
+    ) -> None:
+        for name, values in {"milestones": milestones, "fractions": fractions}.items():
+            if list(values) != sorted(set(values)):
+                raise ValueError(f"{name} {list(values)} must increase")
+        self.milestones, self.fractions, self.gamma = milestones, fractions, gamma
 
     def factor(self, step: int, steps: int) -> float:
         """The factor of step 0..steps-1."""
-        return self.gamma ** sum(step >= milestone for milestone in self.milestones)
+        drops = [max(1, round(steps * part)) for part in self.fractions] or self.milestones
+        return self.gamma ** sum(step >= drop for drop in drops)

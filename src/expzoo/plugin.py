@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from expzoo.config.options import Count as Count
     from expzoo.config.options import Fraction as Fraction
     from expzoo.config.options import Natural as Natural
+    from expzoo.config.options import Nested as Nested
     from expzoo.config.options import NonNegative as NonNegative
     from expzoo.config.options import Positive as Positive
     from expzoo.config.options import Range as Range

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from expzoo.plugin import Fraction as Fraction
     from expzoo.plugin import Layout as Layout
     from expzoo.plugin import Natural as Natural
+    from expzoo.plugin import Nested as Nested
     from expzoo.plugin import NonNegative as NonNegative
     from expzoo.plugin import Positive as Positive
     from expzoo.plugin import Range as Range
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
     from expzoo.spec.component import Component as Component
     from expzoo.spec.measure import Measure as Measure
     from expzoo.spec.measure import probe as probe
+    from expzoo.spec.score import reads as reads
     from expzoo.spec.spec import Event as Event
     from expzoo.spec.spec import Fresh as Fresh
     from expzoo.spec.spec import Known as Known

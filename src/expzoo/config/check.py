@@ -15,8 +15,9 @@ from expzoo.config.explanations import REFUSALS, explain, incomplete, typed_for_
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain, unchosen
+from expzoo.config.options import is_nested
 from expzoo.config.overrides import requests
-from expzoo.config.registry import KINDS, SHARED
+from expzoo.config.registry import KINDS, SHARED, available, declared
 from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput, nearest
 
@@ -98,7 +99,7 @@ def typed_again(config: dict[str, Any]) -> dict[str, Any]:
     chosen = [f"{kind}={config[kind]['name']}" for kind in KINDS if kind not in SHARED]
     chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
     cfg, wrong = composed(chosen), []
-    for key, value in leaves(config):
+    for key, value in _settable(config):
         try:
             OmegaConf.update(cfg, key, value)
         except OmegaConfBaseException as error:
@@ -106,6 +107,23 @@ def typed_again(config: dict[str, Any]) -> dict[str, Any]:
     if wrong := [*wrong, *incomplete(cfg)]:
         raise BadInput("\n".join(wrong))
     return plain(cfg)
+
+
+def _settable(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every leaf of a plain config by its key; a mapping that is one option is a leaf."""
+    yield from leaves({key: value for key, value in config.items() if key not in SHARED})
+    for kind in SHARED:
+        for name, options in config[kind].items():
+            yield from ((f"{kind}.{name}.{key}", value) for key, value in options.items())
+
+
+def _in_mapping(key: str) -> bool:
+    """Whether a key lies in an option that is a mapping, which its plugin reads."""
+    kind, name, option, *below = [*key.split("."), "", ""]
+    if kind not in SHARED or name not in available(kind) or not any(below):
+        return False
+    known = declared(kind, name).options
+    return option in known and is_nested(known[option].kind)
 
 
 def _composed(error: Exception) -> DictConfig | None:
@@ -128,6 +146,8 @@ def _tried(config: DictConfig, request: Request) -> list[str]:
 def _refusal(config: DictConfig, value: Value) -> str:
     """Why a key cannot have this value, empty if it has it now."""
     parent, _, name = value.key.rpartition(".")
+    if _in_mapping(value.key):
+        return ""
     try:
         kind, name_of, *_ = [*value.key.split("."), ""]
         if kind in SHARED and name_of in unchosen(config, kind):

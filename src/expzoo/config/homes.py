@@ -35,10 +35,13 @@ def homes() -> tuple[Home, ...]:
         raise BadInput(f"EXPZOO_PLUGINS names what is not a folder: {', '.join(absent)}")
     own = Home("expzoo", HOME / "plugins", HOME / "conf")
     here = Home("the working directory", Path.cwd() / "plugins", Path.cwd() / "plugins" / "conf")
+    claims = Home("./conf", Path.cwd() / "conf" / "plugins", Path.cwd() / "conf")  # YAML alone, such as claims
     given = [Home("EXPZOO_PLUGINS", folder, folder / "conf") for folder in folders]
     found: dict[Path, Home] = {}
     for home in (own, *_installed(), here, *given):
         found.setdefault(home.plugins.resolve(), home)  # in a checkout, the working directory may be the package's own
+    if Path.cwd().resolve() != HOME.resolve():
+        found.setdefault(claims.plugins.resolve(), claims)
     return tuple(found.values())
 
 

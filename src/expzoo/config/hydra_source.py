@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from expzoo.config.homes import homes
 from expzoo.config.hydra_targets import target
 from expzoo.config.identity import experiment_name, plain, run_id
-from expzoo.config.options import REQUIRED, Option, convert, one_of, storable
+from expzoo.config.options import REQUIRED, Option, convert, is_nested, one_of, storable
 from expzoo.config.presets import EXPERIMENT, PRESETS, content, is_carried, options, yaml_file
 from expzoo.config.registry import KINDS, OF_HYDRA, SHARED, chosen_by, declared, index
 from expzoo.config.settings import BUDGETS, SETTINGS
@@ -61,10 +61,14 @@ def _closed(content: dict[str, Any]) -> DictConfig:
 
 
 def _leaves(options: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: Leaf(option.kind, storable(option.default)) if isinstance(option, Option) else _leaves(option)
-        for key, option in options.items()
-    }
+    return {key: _leaf(option) if isinstance(option, Option) else _leaves(option) for key, option in options.items()}
+
+
+def _leaf(option: Option) -> Leaf | DictConfig:
+    """The node of an option; that of a mapping is open, and what is in it is for the plugin to read."""
+    if is_nested(option.kind):
+        return DictConfig(storable(option.default) or {}, flags={"struct": False})
+    return Leaf(option.kind, storable(option.default))
 
 
 class PluginSource(ConfigSource):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -48,6 +49,13 @@ class Text:
         return self.words
 
 
+class Nested(dict[str, Any]):
+    """Names and what belongs to them, as deep as one likes: what the option means is for the plugin to read.
+
+    Its default is None, which a config shows as an empty mapping.
+    """
+
+
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
 Fraction = Annotated[float, Range(0, 1)]
@@ -80,13 +88,21 @@ Activation = _Named | _Learned
 """The name of an activation function (`components.activations`) or of a learned one (`learned_activations` there)."""
 
 VOCABULARY: dict[str, Any] = {
-    **{kind.__name__: kind for kind in (int, float, bool, str, list, tuple, Range)},
+    **{kind.__name__: kind for kind in (int, float, bool, str, list, tuple, Range, Nested)},
     **{"Annotated": Annotated, "Literal": Literal, "Count": Count, "Natural": Natural, "Fraction": Fraction},
     **{"Positive": Positive, "NonNegative": NonNegative, "Activation": Activation},
 }
 """Every name that an annotation of an option may use."""
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    NoneType: "null",
+    Nested: "a mapping of names",
+}
+DEEPEST = 20  # levels of a mapping
 _INT64 = Range(-(2**63), 2**63 - 1)
 
 
@@ -143,6 +159,19 @@ def _scalar(kind: Any, value: Any) -> Any:
         return value
     if kind in (None, NoneType) and value is None:
         return None
+    if kind is Nested and isinstance(value, Mapping):
+        return _nested(value, DEEPEST)
+    raise ValueError
+
+
+def _nested(value: Any, levels: int) -> Any:
+    """Mappings and lists of plain values, with names that are texts."""
+    if isinstance(value, Mapping) and levels and all(isinstance(key, str) for key in value):
+        return {key: _nested(part, levels - 1) for key, part in value.items()}
+    if isinstance(value, list | tuple) and levels:
+        return [_nested(part, levels - 1) for part in value]
+    if value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value)):
+        return value
     raise ValueError
 
 
@@ -194,7 +223,14 @@ _GENERIC = {
 
 def storable(value: Any) -> Any:
     """`value` as YAML and JSON can hold it, with lists for tuples; `convert` turns it back."""
+    if isinstance(value, Mapping):
+        return {key: storable(item) for key, item in value.items()}
     return [storable(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def is_nested(kind: Any) -> bool:
+    """Whether an option of this annotation holds a mapping."""
+    return kind is Nested or Nested in get_args(kind)
 
 
 def one_of(*choices: str) -> Any:

@@ -104,6 +104,12 @@ def nature(dataset: Component[Dataset], built: Dataset | None = None) -> Nature:
     return Nature(inputs, targets, tuple(getattr(data, "SCORES", None) or made.SCORES or OF_TARGETS[targets]))
 
 
+def reads(model: str, dataset: Component[Dataset]) -> bool:
+    """Whether a model says that it reads the inputs of a dataset; one that says nothing reads any."""
+    sorts = registry.load("model", model).READS
+    return not sorts or nature(dataset).inputs in sorts
+
+
 def _targets(data: Dataset) -> str:
     y = data.split("train", 0).y
     if y.ndim == 1 and y.dtype.kind in "iu":

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
+
+
+class Frozen(dict[str, Any]):
+    """A mapping that can be hashed, since nobody changes it."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(sorted(self.items(), key=lambda item: item[0])))
+
 
 Plain = None | bool | int | float | str | tuple["Plain", ...]
 """What can be hashed."""
@@ -34,5 +42,8 @@ def leaves(node: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def freeze(value: Listed) -> Plain:
-    """Lists as tuples, all the way down, so that it can be hashed."""
+    """Lists as tuples, and mappings as `Frozen` ones, all the way down, so that it can be hashed."""
+    if isinstance(value, Mapping):
+        # Only analyses have options that are mappings, and no component of a network: types need not know.
+        return cast("Plain", Frozen({str(key): freeze(part) for key, part in value.items()}))
     return tuple(map(freeze, value)) if isinstance(value, (list, tuple)) else value

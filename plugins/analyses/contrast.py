@@ -1,0 +1,110 @@
+"""Claims as config: arms, what is measured, and which is greater."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from expzoo.analysis.studies.contrast import arms as arms_of
+from expzoo.analysis.studies.contrast.asking import Questions
+from expzoo.analysis.studies.contrast.building import Builder
+from expzoo.analysis.studies.contrast.claims import ClaimReader
+from expzoo.analysis.studies.contrast.judging import Seen, judge
+from expzoo.analysis.studies.contrast.looks import Look
+from expzoo.analysis.studies.contrast.pictures import draw
+from expzoo.analysis.studies.contrast.reading import Reader
+from expzoo.study import BadInput, Count, Nested, reads, register
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping, Sequence
+
+    import numpy as np
+    import polars as pl
+
+    from expzoo.study import Figure, Findings, Request, Setting, Trained, Verdict
+
+
+@register
+class Contrast:
+    """Trains arms that differ in any settings and decides claims about them, all of it said in YAML.
+
+    README.md, "A claim is a config", has the words. The decision rule of each claim follows from
+    them and is part of the run's name. A network that diverged counts as the worst outcome: chance
+    for a score, the whole training for a number of steps, else the worst value that was seen.
+
+    Args:
+        arms: name of an arm -> settings of its networks, as they are typed on a command line.
+        cross: factor -> level -> settings; every arm is trained at every level.
+        sweep: setting -> values; every arm is trained at every value.
+        measure: name -> what is measured, such as score/test or loss/train at step 100.
+        claims: name -> what is claimed.
+        needs: what the experiment's other parts must be, in the words of `expzoo show`.
+        diverged: what a network counts as that diverged: the worst outcome, or it is left out.
+        every: steps between two points of the learning curves, which are drawn if it is given.
+    """
+
+    CACHE_VERSION = 1
+
+    def __init__(
+        self,
+        *,
+        arms: Nested | None = None,
+        cross: Nested | None = None,
+        sweep: Nested | None = None,
+        measure: Nested | None = None,
+        claims: Nested | None = None,
+        needs: tuple[str, ...] = (),
+        diverged: Literal["worst", "drop"] = "worst",
+        every: Count | None = None,
+    ) -> None:
+        faults: list[str] = []
+        self.arms = arms_of.read_arms(Reader(arms or {}, "arms", faults))
+        self.factors = arms_of.read_factors(Reader(cross or {}, "cross", faults), Reader(sweep or {}, "sweep", faults))
+        self.looks: dict[str, Look] = {}
+        for name, node in Reader(measure or {"score": "score/test"}, "measure", faults).mapping().items():
+            try:
+                self.looks[name] = Look.parse(node.text("score/test"))
+            except BadInput as error:
+                node.fault(str(error))
+        cells = list(arms_of.cells(self.arms, self.factors))
+        if len(cells) > arms_of.MOST_CELLS:
+            faults.append(f"{len(cells)} arms and levels: at most {arms_of.MOST_CELLS}")
+        reader = ClaimReader(self.arms, self.factors, self.looks)
+        nodes = Reader(claims or {}, "claims", faults).mapping() if self.looks else {}
+        read = {name: reader.read(name, node) for name, node in nodes.items()}
+        if faults:
+            raise ValueError("\n".join(faults))
+        self.claims = {name: claim for name, claim in read.items() if claim}
+        self.NEEDS, self.every, self.drop = needs, every, diverged == "drop"
+        self.cells = [*cells, *self._again()]
+
+    def _again(self) -> list[arms_of.Cell]:
+        """The baselines of the claims from other starts, for the control that is made by itself."""
+        builder = Builder(self.arms, self.factors, "", lambda _: True)
+        found = []
+        for claim in self.claims.values():
+            if claim.control is None and claim.conditions:
+                cell = builder.root(claim.conditions[0].cells()[-1])
+                if self.arms[cell.arm].init is None:
+                    found.append(replace(cell, again=True))
+        return list(dict.fromkeys(found))
+
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """Every arm at every level, one network a seed."""
+        builder = Builder(self.arms, self.factors, setting.budget, lambda model: reads(model, setting.base.dataset))
+        return (yield from Questions(self.cells, self.looks, builder, self.every).ask(setting))
+
+    def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
+        """Every claim whose arms fit these data, by the rule that its words name."""
+        return list(judge(self.claims, Seen(table, arrays, self.drop)))
+
+    def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
+        """Bars for arms, curves over what is swept, and learning curves."""
+        metric = {name: _words(table, name, look) for name, look in self.looks.items()}
+        yield from draw(self.cells, metric, Seen(table, arrays, self.drop))
+
+
+def _words(table: pl.DataFrame, name: str, look: Look) -> str:
+    """What an axis says of a measure, with the score's own name."""
+    metric = str(table.filter(table["measure"] == name)["metric"][0])
+    return replace(look, text=look.text.replace("score", metric.replace("_", " ")), metric=metric).words

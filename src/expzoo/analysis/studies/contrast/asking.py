@@ -1,0 +1,152 @@
+"""What a contrast asks of the lab: its cells for every seed, and what is seen of each network."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from expzoo.analysis.contract import Findings
+from expzoo.analysis.predictions import Predictions
+from expzoo.analysis.studies.contrast.looks import STEPS, Look, higher_is_better
+from expzoo.analysis.studies.contrast.pictures import CURVE
+from expzoo.config import registry
+from expzoo.lab.request import Request
+from expzoo.science.numerics.calibration import fit_temperature, log_softmax
+from expzoo.science.numerics.ensembles import average
+from expzoo.spec.measure import LOSS, Measure, component
+from expzoo.spec.score import Score, nature, reads
+from expzoo.spec.spec import Fresh, Spec
+from expzoo.spec.when import every as every_so_often
+from expzoo.system.errors import BadInput, Unfit
+
+if TYPE_CHECKING:
+    from expzoo.analysis.contract import Setting
+    from expzoo.analysis.studies.contrast.arms import Cell
+    from expzoo.analysis.studies.contrast.building import Builder
+    from expzoo.lab.trained import Trained
+    from expzoo.store.records import Row
+
+
+@dataclass
+class Questions:
+    """The cells of a contrast, what is looked at, and how its networks are made."""
+
+    cells: Sequence[Cell]
+    looks: Mapping[str, Look]
+    builder: Builder
+    every: int | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def ask(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+        """All cells for all seeds in one question; BadInput before it for settings that the base does not have."""
+        looks = {name: look.on(setting.score) for name, look in self.looks.items()}
+        cells = self._fitting(setting)
+        plan = [(cell, self.builder.spec(setting.base.replace(seed=s), cell)) for cell in cells for s in setting.seeds]
+        parts = [Request((spec,), self._measures(spec, looks, setting.score)) for _, spec in plan]
+        pools = self._pools(plan, looks)
+        parts += [Request(tuple(specs), (Measure(LOSS, "train"),)) for specs in pools.values()]
+        networks = yield Request(parts[0].specs, parts[0].measures, more=tuple(parts[1:]))
+        by_key = {network.key: network for network in networks}
+        findings = Findings()
+        for cell, spec in plan:
+            network = by_key[spec.key]
+            for name, look in looks.items():
+                members = [by_key[member.key] for member in pools.get((spec.key, name), [])]
+                value = predicted(look, members) if look.predicted else look.value(network)
+                findings.rows.append(_row(network, cell, name, look, value))
+            if self.every:
+                curve = network.curve(setting.score.metric, "test").items()
+                findings.rows += [_seen(network, cell, CURVE, setting.score.metric, s, v) for s, v in curve]
+        findings.arrays = _facts(looks, setting)
+        return findings
+
+    def _fitting(self, setting: Setting) -> list[Cell]:
+        """The cells whose networks can be made here; Unfit if there are none."""
+        faults: dict[str, str] = {}
+        cells: list[Cell] = []
+        inputs = nature(setting.base.dataset).inputs
+        base = setting.base.replace(seed=setting.seeds[0])
+        for cell in self.cells:
+            try:
+                spec = self.builder.spec(base, cell)
+                if not reads(spec.model.name, spec.dataset):
+                    sorts = " or ".join(registry.load("model", spec.model.name).READS)
+                    raise Unfit(f"model={spec.model.name} reads {sorts} inputs, not {inputs}")
+                data = spec.dataset.build()
+                spec.model.build(tuple(data.inputs), data.outputs)
+                cells.append(cell)
+            except Unfit as error:
+                self.left_out.setdefault(cell.arm, str(error))
+            except BadInput as error:
+                faults.setdefault(str(error), cell.arm)
+        if faults:
+            raise Unfit("; ".join(f"arm {arm}: {line}" for line, arm in faults.items()))
+        if not cells:
+            raise Unfit("; ".join(f"arm {arm}: {line}" for arm, line in self.left_out.items()))
+        return cells
+
+    def _measures(self, spec: Spec, looks: Mapping[str, Look], score: Score) -> tuple[Measure, ...]:
+        total = spec.stop.build().at_most
+        found = [measure for look in looks.values() for measure in look.measures(total)]
+        if self.every:
+            found.append(Measure(score.metric, "test", every_so_often(self.every)))
+        return tuple(dict.fromkeys(found))
+
+    def _pools(self, plan: Sequence[tuple[Cell, Spec]], looks: Mapping[str, Look]) -> dict[tuple[str, str], list[Spec]]:
+        """The members of each ensemble: the network itself, and others that differ in their start."""
+        pools: dict[tuple[str, str], list[Spec]] = {}
+        for name, look in looks.items():
+            for _, spec in plan if look.predicted else []:
+                if look.members > 1 and not isinstance(spec.init, Fresh):
+                    raise Unfit(f"{look.text}: members of an ensemble differ in their start, which is given here")
+                draws = range(look.members)
+                members = [spec.replace(init=Fresh(draw=_draw(spec) + 100 * draw)) for draw in draws]
+                pools[spec.key, name] = members if look.members > 1 else [spec]
+        return pools
+
+
+def _draw(spec: Spec) -> int:
+    return spec.init.draw if isinstance(spec.init, Fresh) else 0
+
+
+def predicted(look: Look, members: Sequence[Trained]) -> float:
+    """A metric of the members' averaged probabilities, after a temperature if asked for; NaN if one diverged."""
+    if any(network.diverged for network in members):
+        return float("nan")
+    import torch
+
+    predictions = Predictions()
+    logits = average(log_softmax(predictions.pool(members, look.split)))
+    if look.calibrated:
+        held_out = average(log_softmax(predictions.pool(members, "validation")))
+        logits = log_softmax(logits, fit_temperature(held_out, predictions.labels(members[0], "validation")))
+    labels = torch.from_numpy(np.array(predictions.labels(members[0], look.split)))
+    return float(component(look.metric).build()(torch.from_numpy(logits), labels))
+
+
+def _facts(looks: Mapping[str, Look], setting: Setting) -> dict[str, np.ndarray]:
+    """Of each measure its direction, its chance level, and what a network counts as that diverged."""
+    facts: dict[str, Any] = {}
+    total = setting.base.stop.build().at_most
+    for name, look in looks.items():
+        chance = float("nan")
+        if look.when != "steps" and look.metric != LOSS and component(look.metric).kind == "metric":
+            scored = Score(look.metric, look.unit, higher_is_better(look.metric))
+            chance = scored.chance(setting.base.dataset.build(), setting.seeds[0], look.split)
+        facts[f"chance/{name}"] = chance
+        facts[f"worst/{name}"] = float(total) if look.when == "steps" else chance
+        facts[f"higher/{name}"] = look.when != "steps" and higher_is_better(look.metric)
+    return {name: np.array(value) for name, value in facts.items()}
+
+
+def _row(network: Trained, cell: Cell, name: str, look: Look, value: float) -> Row:
+    metric = look.metric if look.when != "steps" else f"{STEPS}{look.metric}"
+    return _seen(network, cell, name, metric, network.step, value) | {"split": look.split, "end": True}
+
+
+def _seen(network: Trained, cell: Cell, name: str, metric: str, step: int, value: float) -> Row:
+    where: Row = {"key": network.key, "seed": network.spec.seed, "arm": cell.arm, **cell.columns()}
+    return where | {"step": step, "split": "test", "metric": metric, "value": value, "measure": name, "end": False}

@@ -1,0 +1,180 @@
+"""What is measured of a network, as a text says it: `score/test`, `loss/train at step 100`, `norm at start`.
+
+    METRIC/SPLIT                                    the mean over the last tenth of the training
+    METRIC/SPLIT at start | at end | at step 100 | at 30 %
+    METRIC/SPLIT at best METRIC/SPLIT               where the second is best; test data may not choose
+    steps to METRIC/SPLIT <= 0.1                    the first look at which it is reached
+    METRIC/SPLIT of ensemble(8)                     of networks that differ in their start, averaged
+    calibrated METRIC/SPLIT [of ensemble(8)]        after a temperature fitted on validation data
+
+METRIC is a metric or probe with its options in brackets, `loss` the training loss, and `score` what
+a person would read on these data; a probe that sees the weights alone has no SPLIT.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from expzoo.config import registry
+from expzoo.spec.measure import LOSS, Measure, component
+from expzoo.spec.when import at, every
+from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from expzoo.lab.trained import Trained
+    from expzoo.spec.score import Score
+
+SCORE = "score"
+STEPS = "steps to "
+LATE_LOOKS = 5
+LATE = 0.1  # the last part of a training over which a measure is averaged
+LOOKS = 40  # over a training in which something is waited for or the best is sought
+
+_NAME = r"[a-z_]\w*(?:\([^()/]*\))?"
+_SEEN = rf"(?P<metric>{_NAME})(?:/(?P<split>[a-z]+))?"
+_TEXT = re.compile(
+    rf"(?P<calibrated>calibrated )?{_SEEN}"
+    r"(?: at (?:(?P<start>start)|(?P<end>end)|step (?P<step>\d+)|(?P<percent>\d+(?:\.\d+)?) ?%"
+    rf"|best (?P<best>{_NAME})/(?P<of>[a-z]+)))?"
+    r"(?: of ensemble\((?P<members>\d+)\))?"
+)
+_STEPS = re.compile(rf"steps to {_SEEN} *(?P<sign><=|>=) *(?P<bound>[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
+
+When = Literal["late", "start", "end", "step", "percent", "best", "steps"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """One measure: what is seen of a network, and when."""
+
+    text: str
+    metric: str
+    split: str
+    when: When = "late"
+    place: float = 0.0
+    chooses: tuple[str, str] = ("", "")
+    below: bool = True
+    members: int = 1
+    calibrated: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Look:
+        """The look that a text asks for; BadInput if it asks for none."""
+        if found := _STEPS.fullmatch(text.strip()):
+            below, place = found["sign"] == "<=", float(found["bound"])
+            return cls(text, found["metric"], found["split"] or "", "steps", place, below=below)._checked()
+        if not (found := _TEXT.fullmatch(text.strip())):
+            raise BadInput(f"{text!r} is no measure: write it like score/test, loss/train at step 100 or norm at end")
+        whole = cls(text, found["metric"], found["split"] or "", members=int(found["members"] or 1))
+        whole = replace(whole, calibrated=bool(found["calibrated"]))
+        if found["best"]:
+            whole = replace(whole, when="best", chooses=(found["best"], found["of"]))
+        for when in ("step", "percent"):
+            if found[when]:
+                whole = replace(whole, when=when, place=float(found[when]))
+        for when in ("start", "end"):
+            if found[when]:
+                whole = replace(whole, when=when)
+        return whole._checked()
+
+    def _checked(self) -> Look:
+        """This look; BadInput if no network could be looked at like this."""
+        for metric, split in ((self.metric, self.split), self.chooses):
+            if metric and metric != SCORE:
+                Measure(metric, split)
+            elif metric and not split:
+                raise BadInput(f"{self.text!r} is measured on a split: name one, such as {metric}/test")
+        if self.chooses[1] == "test":
+            raise BadInput(f"{self.text!r}: test data may not choose a step: take validation")
+        if self.when == "percent" and self.place > 100:
+            raise BadInput(f"{self.text!r} lies beyond the end of the training")
+        if self.predicted and (self.when not in ("late", "end") or component_kind(self.metric) == "probe"):
+            raise BadInput(f"{self.text!r}: an ensemble or a temperature is of metrics at the end of the training")
+        return self
+
+    @property
+    def predicted(self) -> bool:
+        """Whether it is of predictions that are put together after the training."""
+        return self.members > 1 or self.calibrated
+
+    def on(self, score: Score) -> Look:
+        """The same with the score of the data in its place."""
+        chooses = (score.metric if self.chooses[0] == SCORE else self.chooses[0], self.chooses[1])
+        return replace(self, metric=score.metric if self.metric == SCORE else self.metric, chooses=chooses)
+
+    def measures(self, total: int) -> tuple[Measure, ...]:
+        """What the lab is to look at in a training of at most `total` steps."""
+        if self.predicted:
+            return (Measure(LOSS, "train"),)
+        one = Measure(self.metric, self.split)
+        match self.when:
+            case "late":
+                late = np.linspace((1 - LATE) * total, total, LATE_LOOKS)
+                return (replace(one, when=at(*sorted({round(step) for step in late}))),)
+            case "start":
+                return (replace(one, when=at(0)),)
+            case "step" | "percent":
+                return (replace(one, when=at(self.step(total))),)
+            case "steps":
+                return (replace(one, when=every(max(total // LOOKS, 1))),)
+            case "best":
+                often = every(max(total // LOOKS, 1))
+                return (replace(one, when=often), Measure(*self.chooses, often))
+        return (one,)
+
+    def step(self, total: int) -> int:
+        """The step that is named, of a training of at most `total`."""
+        return round(total * self.place / 100) if self.when == "percent" else int(self.place)
+
+    def value(self, network: Trained) -> float:
+        """What is seen of a trained network; NaN if it diverged or there is no such look."""
+        curve = network.curve(self.metric, self.split)
+        total = network.spec.stop.build().at_most
+        if self.when == "steps":
+            return next((float(step) for step, seen in curve.items() if self._reached(seen)), float("nan"))
+        if self.when in ("start", "step", "percent"):
+            step = 0 if self.when == "start" else self.step(total)
+            return curve.get(step, float("nan"))
+        if network.diverged:
+            return float("nan")
+        if self.when == "late":
+            first = (1 - LATE) * network.step
+            return float(np.mean([seen for step, seen in curve.items() if step >= first]))
+        if self.when == "best":
+            chosen = network.curve(*self.chooses)
+            sign = 1 if higher_is_better(self.chooses[0]) else -1
+            return curve[max(chosen, key=lambda step: (sign * chosen[step], -step))]
+        return curve[network.step]
+
+    def _reached(self, seen: float) -> bool:
+        return seen <= self.place if self.below else seen >= self.place
+
+    @property
+    def unit(self) -> str:
+        """The unit of the values."""
+        return "steps" if self.when == "steps" else unit_of(self.metric)
+
+    @property
+    def words(self) -> str:
+        """What an axis says."""
+        return f"{self.text}" + (f" ({self.unit})" if self.unit else "")
+
+
+def component_kind(metric: str) -> str:
+    """Whether a name is that of a metric or of a probe; "" for the training loss and the score."""
+    return "" if metric in (LOSS, SCORE) else component(metric).kind
+
+
+def unit_of(metric: str) -> str:
+    """The unit of a metric; "" for what names none."""
+    return registry.load("metric", component(metric).name).UNIT if component_kind(metric) == "metric" else ""
+
+
+def higher_is_better(metric: str) -> bool:
+    """The direction in which a measure is better; of losses, and of what names none, lower."""
+    kind = component_kind(metric)
+    return kind == "metric" and registry.load("metric", component(metric).name).BETTER == "higher"
