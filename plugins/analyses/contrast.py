@@ -106,5 +106,4 @@ class Contrast:
 
 def _words(table: pl.DataFrame, name: str, look: Look) -> str:
     """What an axis says of a measure, with the score's own name."""
-    metric = str(table.filter(table["measure"] == name)["metric"][0])
-    return replace(look, text=look.text.replace("score", metric.replace("_", " ")), metric=metric).words
+    return look.named(str(table.filter(table["measure"] == name)["metric"][0])).words

@@ -24,6 +24,7 @@ Form = Literal["pairs", "value", "ratio", "rate", "rates", "peak"]
 Scale = Literal["plain", "log", "log_odds"]
 
 CHANCE = "chance"
+ENDS = {"first": 0, "last": -1}  # of a factor's levels, which may depend on the budget
 SUBJECTS = ("value_of", "ratio", "rate_of", "difference_of", "slope_of", "exponent_of", "monotone_of", "peak_of", "all")
 BOUNDS = ("greater", "less", "equal", "between")
 _WORDS = (
@@ -283,6 +284,8 @@ class ClaimReader:
                 continue
             if factor not in self.factors:
                 node.fault(f"there is no factor {factor}: {nearest(factor, self.factors)}")
+            elif part.node in ENDS:
+                found[factor] = list(self.factors[factor])[ENDS[part.node]]
             elif part.node not in self.factors[factor]:
                 known = map(str, self.factors[factor])
                 part.fault(f"was not trained at {part.node}: {nearest(str(part.node), known)}")

@@ -157,9 +157,11 @@ def _estimator(claim: Claim, words: ClaimWords, condition: Condition, seen: Seen
     if words.form == "value":
         values, _ = complete([*plus.values()])
         if claim.rule == "TOST":
-            level = np.full_like(values[0], claim.reference)
-            low, high = (bound - claim.reference for bound in claim.bounds)
-            return lambda *, level=level: tost(values[0], level, low, high)  # type: ignore[misc]
+            fixed, (low, high) = (
+                np.full_like(values[0], claim.reference),
+                (-claim.smallest_effect, claim.smallest_effect),
+            )
+            return lambda *, level: tost(values[0], fixed, low, high, level=level)
         return partial(mean_t, values[0])
     minus = seen.sum(condition.minus, of, scale)
     if words.form == "ratio":

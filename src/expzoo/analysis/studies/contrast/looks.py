@@ -158,10 +158,21 @@ class Look:
         """The unit of the values."""
         return "steps" if self.when == "steps" else unit_of(self.metric)
 
+    def named(self, metric: str) -> Look:
+        """The same of a metric that was found to be its score."""
+        return replace(self, metric=metric.removeprefix(STEPS))
+
     @property
     def words(self) -> str:
-        """What an axis says."""
-        return f"{self.text}" + (f" ({self.unit})" if self.unit else "")
+        """What an axis says: "test accuracy (%)", "training loss at start"."""
+        where = {"train": "training "}.get(self.split, f"{self.split} ".lstrip())
+        beside = self.text.partition(" at ")[2] or self.text.partition(" of ")[2]
+        told = f"{'calibrated ' * self.calibrated}{where}{self.metric.replace('_', ' ')}"
+        if self.when == "steps":
+            told = f"{STEPS}a {told} of {self.place:g}"
+        elif beside:
+            told += f" at {beside}" if " at " in self.text else f" of {beside}"
+        return told + (f" ({self.unit})" if self.unit else "")
 
 
 def component_kind(metric: str) -> str:
