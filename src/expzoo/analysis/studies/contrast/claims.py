@@ -24,6 +24,7 @@ Form = Literal["pairs", "value", "ratio", "rate", "rates", "peak"]
 Scale = Literal["plain", "log", "log_odds"]
 
 CHANCE = "chance"
+CONTROL = "control of "
 ENDS = {"first": 0, "last": -1}  # of a factor's levels, which may depend on the budget
 SUBJECTS = ("value_of", "ratio", "rate_of", "difference_of", "slope_of", "exponent_of", "monotone_of", "peak_of", "all")
 BOUNDS = ("greater", "less", "equal", "between")
@@ -93,7 +94,7 @@ class ClaimReader:
         node.only(_WORDS)
         found = self._read(name, node)
         if node.has("control"):
-            control = self._read(f"control of {name}", node.at("control"))
+            control = self._read(f"{CONTROL}{name}", node.at("control"))
             found = replace(found, control=control) if found and control else found
         return found if len(node.faults) == before else None
 
@@ -117,7 +118,7 @@ class ClaimReader:
         if node.has("between"):
             low, high = (item.number() for item in [*node.at("between").items(), node, node][:2])
             reference, by = (low + high) / 2, (high - low) / 2
-        if direction == "equivalent" and by <= 0:
+        if direction == "equivalent" and by <= 0 and not name.startswith(CONTROL):
             node.fault("says that two things are equal: give `within`, the largest difference that is still none")
         success = node.at("success").text()
         if success:

@@ -119,7 +119,7 @@ def _claim(words: ClaimWords, seen: Seen) -> Claim:
     unit = words.unit or _unit(words, seen)
     reference = float(seen.arrays[f"chance/{words.of}"]) if words.reference == CHANCE else float(words.reference)
     rule: Method = _RULES[words.form]
-    if words.direction == "equivalent" and words.form in ("pairs", "value"):
+    if words.direction == "equivalent" and words.by and words.form in ("pairs", "value"):
         rule = "TOST"
     statement = words.statement or words.name
     return Claim(
@@ -129,7 +129,7 @@ def _claim(words: ClaimWords, seen: Seen) -> Claim:
         published=words.published,
         unit=unit,
         smallest_effect=words.by,
-        direction=words.direction,
+        direction=words.direction if words.by or words.direction != "equivalent" else "greater",
         rule=rule,
         note=words.note,
         reference=reference,
@@ -157,17 +157,21 @@ def _estimator(claim: Claim, words: ClaimWords, condition: Condition, seen: Seen
     if words.form == "value":
         values, _ = complete([*plus.values()])
         if claim.rule == "TOST":
-            fixed, (low, high) = (
-                np.full_like(values[0], claim.reference),
-                (-claim.smallest_effect, claim.smallest_effect),
-            )
-            return lambda *, level: tost(values[0], fixed, low, high, level=level)
+            return partial(_equivalent, values[0], claim)
         return partial(mean_t, values[0])
     minus = seen.sum(condition.minus, of, scale)
     if words.form == "ratio":
         pairs = Pairs(replace(claim, reference=0.0, smallest_effect=0.0), plus, minus)
         return partial(_ratio, pairs)
     return Pairs(claim, plus, minus)
+
+
+def _equivalent(values: np.ndarray, claim: Claim, *, level: float) -> Estimate:
+    """The mean of values, tested to be within the smallest effect of the claim's reference."""
+    fixed, within = np.full_like(values, claim.reference), claim.smallest_effect
+    found = tost(values, fixed, -within, within, level=level)
+    low, high = found.low + claim.reference, found.high + claim.reference
+    return replace(found, effect=found.effect + claim.reference, low=low, high=high)
 
 
 def _ratio(pairs: Pairs, *, level: float) -> Estimate:
@@ -210,8 +214,12 @@ def _peak(condition: Condition, seen: Seen, scale: str) -> Estimator:
 
 def _control(words: ClaimWords, seen: Seen) -> Control | None:
     """The control that the file names, or else the baseline again from other starts."""
-    if words.control:
-        [verdict] = _judge(replace(words.control, each=False), seen, 0)
+    control = words.control
+    if control and control.direction == "equivalent" and not control.by:
+        claim, [condition] = _claim(control, seen), control.conditions
+        return known_answer(claim.statement, _estimator(claim, control, condition, seen), claim.reference)
+    if control:
+        [verdict] = _judge(replace(control, each=False), seen, 0)
         return Control(verdict.statement, verdict.verdict == "supported", f"{verdict.effect:.4g} {verdict.unit}")
     for condition in words.conditions:
         for cell in reversed(condition.cells()):
