@@ -38,6 +38,7 @@ class Contrast:
         sweep: setting -> values; every arm is trained at every value.
         measure: name -> what is measured, such as score/test or loss/train at step 100.
         claims: name -> what is claimed.
+        tune: setting -> values; every arm gets the best of them on validation data, with seeds of their own.
         needs: what the experiment's other parts must be, in the words of `expzoo show`.
         diverged: what a network counts as that diverged: the worst outcome, or it is left out.
         every: steps between two points of the learning curves, which are drawn if it is given.
@@ -53,6 +54,7 @@ class Contrast:
         sweep: Nested | None = None,
         measure: Nested | None = None,
         claims: Nested | None = None,
+        tune: Nested | None = None,
         needs: tuple[str, ...] = (),
         diverged: Literal["worst", "drop"] = "worst",
         every: Count | None = None,
@@ -66,16 +68,19 @@ class Contrast:
                 self.looks[name] = Look.parse(node.text("score/test"))
             except BadInput as error:
                 node.fault(str(error))
+        self.looks = self.looks or {"score": Look.parse("score/test")}
+        self.tune = arms_of.read_tune(Reader(tune or {}, "tune", faults))
         cells = list(arms_of.cells(self.arms, self.factors))
         if len(cells) > arms_of.MOST_CELLS:
             faults.append(f"{len(cells)} arms and levels: at most {arms_of.MOST_CELLS}")
         reader = ClaimReader(self.arms, self.factors, self.looks)
-        nodes = Reader(claims or {}, "claims", faults).mapping() if self.looks else {}
+        nodes = Reader(claims or {}, "claims", faults).mapping()
         read = {name: reader.read(name, node) for name, node in nodes.items()}
         if faults:
             raise ValueError("\n".join(faults))
         self.claims = {name: claim for name, claim in read.items() if claim}
-        self.NEEDS, self.every, self.drop = needs, every, diverged == "drop"
+        self.NEEDS = (*needs, *["split validation"] * bool(self.tune))
+        self.every, self.drop = every, diverged == "drop"
         self.cells = [*cells, *self._again()]
 
     def _again(self) -> list[arms_of.Cell]:
@@ -92,7 +97,7 @@ class Contrast:
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every arm at every level, one network a seed."""
         builder = Builder(self.arms, self.factors, setting.budget, lambda model: reads(model, setting.base.dataset))
-        return (yield from Questions(self.cells, self.looks, builder, self.every).ask(setting))
+        return (yield from Questions(self.cells, self.looks, builder, self.every, self.tune).ask(setting))
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Every claim whose arms fit these data, by the rule that its words name."""

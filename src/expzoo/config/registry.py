@@ -157,7 +157,10 @@ def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
     try:
         return made(*given, **values)
     except ValueError as error:
-        raise BadInput(f"{node(kind, name)}: {str(error).removeprefix(node(kind, name) + ': ')}") from error
+        where = f"{node(kind, name)}: "
+        raise BadInput(
+            "\n".join(where + line.removeprefix(where) for line in str(error).splitlines() or [""])
+        ) from error
     except Exception as error:
         file = path(kind, name)
         raise PluginError(f"{chosen_by(kind)}={name} of {owner(file)}", file, "constructed") from error

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from expzoo.analysis import needs
 from expzoo.analysis.contract import Analysis, Findings, Setting
 from expzoo.components.feasibility import loss_faults, model_faults
 from expzoo.config import registry
+from expzoo.config.places import located
 from expzoo.spec.spec import Spec
 from expzoo.system.errors import BadInput, PluginError, Unfit, first_line
 from expzoo.system.randomness import member_seed
@@ -67,7 +70,8 @@ class Plan:
 
     def _fits(self, name: str) -> bool:
         try:
-            return fits(name, self.setting)
+            with contextlib.redirect_stderr(io.StringIO()):  # what it would say of its own run
+                return fits(name, self.setting)
         except (BadInput, PluginError):
             return False
 
@@ -91,7 +95,7 @@ def plan(config: dict[str, Any]) -> Plan:
         try:
             analyses[name] = registry.build_node("analysis", {**options, "name": name})
         except BadInput as error:
-            faults.append(str(error))
+            faults += [located(line, config["about"]["experiment"]) for line in str(error).splitlines()]
     try:
         setting = _setting(config, faults)
     except BadInput as error:

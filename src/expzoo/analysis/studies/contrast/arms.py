@@ -110,6 +110,17 @@ def read_factors(cross: Reader, sweep: Reader) -> dict[str, dict[Level, Mapping[
     return factors
 
 
+def read_tune(reader: Reader) -> dict[str, list[Any]]:
+    """The grid of settings that every arm is tuned over."""
+    found = {}
+    for key, node in reader.mapping().items():
+        _check_key(node, key)
+        found[key] = [item.node for item in node.items()]
+        if not found[key]:
+            node.fault("names no value to try")
+    return found
+
+
 def cells(arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Mapping[str, Any]]]) -> Iterator[Cell]:
     """Every arm at every combination of levels."""
     grid = list(itertools.product(*([(name, level) for level in levels] for name, levels in factors.items())))

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expzoo.analysis import tuning
 from expzoo.analysis.contract import Findings
 from expzoo.analysis.predictions import Predictions
 from expzoo.analysis.studies.contrast.looks import STEPS, Look, higher_is_better
-from expzoo.analysis.studies.contrast.pictures import CURVE
+from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING
 from expzoo.config import registry
 from expzoo.lab.request import Request
 from expzoo.science.numerics.calibration import fit_temperature, log_softmax
@@ -38,19 +39,21 @@ class Questions:
     looks: Mapping[str, Look]
     builder: Builder
     every: int | None = None
+    tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
     def ask(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """All cells for all seeds in one question; BadInput before it for settings that the base does not have."""
         looks = {name: look.on(setting.score) for name, look in self.looks.items()}
         cells = self._fitting(setting)
+        tuned = (yield from self._tuned(setting, cells)) if self.tune else []
         plan = [(cell, self.builder.spec(setting.base.replace(seed=s), cell)) for cell in cells for s in setting.seeds]
         parts = [Request((spec,), self._measures(spec, looks, setting.score)) for _, spec in plan]
         pools = self._pools(plan, looks)
         parts += [Request(tuple(specs), (Measure(LOSS, "train"),)) for specs in pools.values()]
         networks = yield Request(parts[0].specs, parts[0].measures, more=tuple(parts[1:]))
         by_key = {network.key: network for network in networks}
-        findings = Findings()
+        findings = Findings(tuned)
         for cell, spec in plan:
             network = by_key[spec.key]
             for name, look in looks.items():
@@ -62,6 +65,22 @@ class Questions:
                 findings.rows += [_seen(network, cell, CURVE, setting.score.metric, s, v) for s, v in curve]
         findings.arrays = _facts(looks, setting)
         return findings
+
+    def _tuned(self, setting: Setting, cells: Sequence[Cell]) -> Generator[Request, list[Trained], list[Row]]:
+        """Find the settings of every arm, which those made from it share; the records of what was tried."""
+        roots = dict.fromkeys(self.builder.root(cell) for cell in cells)
+        makers = {root: self.builder.maker(root) for root in roots}
+        choices, rows = yield from tuning.tune(setting, makers, self.tune)
+        self.builder.tuned = {root: choice.settings for root, choice in choices.items()}
+        named = {str(root): root for root in roots}
+        best = {str(root): choice.words for root, choice in choices.items()}
+        return [
+            row
+            | {"arm": named[str(row["tuned"])].arm, "measure": TUNING, "best": best[str(row["tuned"])]}
+            | named[str(row["tuned"])].columns()
+            | {"tuned": named[str(row["tuned"])].words}
+            for row in rows
+        ]
 
     def _fitting(self, setting: Setting) -> list[Cell]:
         """The cells whose networks can be made here; Unfit if there are none."""

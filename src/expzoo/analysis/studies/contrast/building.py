@@ -70,6 +70,15 @@ class Builder:
             made = plain.replace(**recipes)
         return made.replace(init=Fresh(draw=1)) if cell.again else made
 
+    def maker(self, cell: Cell) -> Callable[[Spec, Mapping[str, Any]], Spec]:
+        """What makes the network of a root cell at settings that are tried."""
+
+        def make(base: Spec, settings: Mapping[str, Any]) -> Spec:
+            self.tuned = {cell: settings}
+            return self.spec(base, cell)
+
+        return make
+
     def root(self, cell: Cell) -> Cell:
         """The cell whose tuning holds for this one: an arm made from another has the settings found for that."""
         name = cell.arm

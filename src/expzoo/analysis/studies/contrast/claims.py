@@ -9,23 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from expzoo.analysis.studies.contrast.arms import Arm, Cell, Level
 from expzoo.analysis.studies.contrast.looks import Look
+from expzoo.analysis.studies.contrast.selecting import Selector, Terms, minus, words_of
 from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
+    from expzoo.analysis.studies.contrast.arms import Arm, Cell, Level
     from expzoo.analysis.studies.contrast.reading import Reader
     from expzoo.science.claims import Direction
-
-Terms = tuple[tuple[float, Cell], ...]
-"""A weighted sum of cells' values, seed by seed."""
 
 Form = Literal["pairs", "value", "ratio", "rate", "rates", "peak"]
 Scale = Literal["plain", "log", "log_odds"]
 
 CHANCE = "chance"
 CONTROL = "control of "
-ENDS = {"first": 0, "last": -1}  # of a factor's levels, which may depend on the budget
 SUBJECTS = ("value_of", "ratio", "rate_of", "difference_of", "slope_of", "exponent_of", "monotone_of", "peak_of", "all")
 BOUNDS = ("greater", "less", "equal", "between")
 _WORDS = (
@@ -66,6 +63,7 @@ class ClaimWords:
     scale: Scale = "plain"
     success: str = ""
     each: bool = False
+    per: str = ""
     statement: str = ""
     source: str = ""
     published: str = ""
@@ -85,7 +83,7 @@ class ClaimReader:
     def __init__(
         self, arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Any]], looks: dict[str, Look]
     ) -> None:
-        self.arms, self.factors, self.looks = arms, factors, looks
+        self.select, self.factors, self.looks = Selector(arms, factors), factors, looks
 
     def read(self, name: str, node: Reader) -> ClaimWords | None:
         """The claim of a node; None if something in it is wrong, which is then among the faults."""
@@ -113,6 +111,7 @@ class ClaimReader:
         conditions = [replace(condition, of=of) for condition in conditions]
         if subjects in (["ratio"], ["exponent_of"]):
             scale = "log"
+        per = node.at("over").text() if subjects in (["slope_of"], ["exponent_of"]) else ""
         by = node.at("within" if direction == "equivalent" else "by").number(0.0, 0.0)
         reference: Any = bound
         if node.has("between"):
@@ -128,7 +127,18 @@ class ClaimReader:
         if (form in ("rate", "rates")) != bool(success):
             node.fault("a rate, and nothing else, has `success`, such as 'board_success/test >= 100'")
         return ClaimWords(
-            name, form, tuple(conditions), direction, reference, by, of, scale, success, node.has("for_each"), **texts
+            name,
+            form,
+            tuple(conditions),
+            direction,
+            reference,
+            by,
+            of,
+            scale,
+            success,
+            node.has("for_each"),
+            per,
+            **texts,
         )
 
     def _look(self, node: Reader, default: str) -> str:
@@ -174,13 +184,12 @@ class ClaimReader:
         if quantified and quantified not in self.factors:
             node.fault(f"there is no factor {quantified}: {nearest(quantified, self.factors)}")
             quantified = ""
-        fixed = self._levels(node.at("at"))
+        fixed = self.select.levels(node.at("at"))
         cases = [(level, fixed | {quantified: level}) for level in self.factors[quantified]] if quantified else []
         found, form = [], "pairs"
         for level, levels in cases or [("", fixed)]:
             of_level, form = self._compared(node, subject, levels, direction)
-            prefix = f"{quantified} {level}" if quantified else ""
-            found += [replace(c, name=", ".join(filter(None, (c.name, prefix)))) for c in of_level]
+            found += [replace(c, name=f"{quantified} {level}") if quantified else c for c in of_level]
         return found, form  # type: ignore[return-value]
 
     def _compared(
@@ -189,30 +198,30 @@ class ClaimReader:
         if subject in _TRENDS:
             return self._trend(node, subject, levels)
         if subject in ("value_of", "rate_of"):
-            terms = self._terms(node.at(subject), levels)
-            return [Condition(_words(terms), terms)], "value" if subject == "value_of" else "rate"
+            terms = self.select.terms(node.at(subject), levels)
+            return [Condition(words_of(terms), terms)], "value" if subject == "value_of" else "rate"
         if subject == "difference_of":
-            pairs = [self._pair(item, levels) for item in node.at(subject).items()]
+            pairs = [self.select.pair(item, levels) for item in node.at(subject).items()]
             if len(pairs) != 2:
                 node.at(subject).fault("is of two pairs: [[a, b], [c, d]] is (a - b) - (c - d)")
                 return [], "pairs"
             (a, b), (c, d) = pairs
-            return [Condition("the difference of differences", a + _minus(b), c + _minus(d))], "pairs"
+            return [Condition("the difference of differences", a + minus(b), c + minus(d))], "pairs"
         word = subject or next((word for word in ("greater", "less", "equal") if node.has(word)), "greater")
-        treatment, baseline = self._pair(node.at(word), levels)
-        condition = Condition(f"{_words(treatment)} - {_words(baseline)}", treatment, baseline)
+        treatment, baseline = self.select.pair(node.at(word), levels)
+        condition = Condition(f"{words_of(treatment)} - {words_of(baseline)}", treatment, baseline)
         return [condition], "ratio" if subject == "ratio" else "pairs"
 
     def _trend(self, node: Reader, subject: str, levels: Mapping[str, Level]) -> tuple[list[Condition], Form]:
         factor = node.at("over").one_of(self.factors)
         if not factor:
             return [], "value"
-        steps = [self._terms(node.at(subject), {**levels, factor: level}) for level in self.factors[factor]]
+        steps = [self.select.terms(node.at(subject), {**levels, factor: level}) for level in self.factors[factor]]
         if subject == "peak_of":
             return [Condition(f"the peak over {factor}", tuple(term for terms in steps for term in terms))], "peak"
         if subject == "monotone_of":
             pairs = itertools.pairwise(steps)
-            return [Condition(f"{_words(b)} - {_words(a)}", b, a) for a, b in pairs], "pairs"
+            return [Condition(f"{words_of(b)} - {words_of(a)}", b, a) for a, b in pairs], "pairs"
         numbers = [level for level in self.factors[factor] if isinstance(level, int | float)]
         if len(numbers) != len(steps):
             node.fault(f"a slope is over numbers: the levels of {factor} are not")
@@ -223,76 +232,6 @@ class ClaimReader:
         weights = [(value - mean) / spread for value in x]
         terms = tuple((weight * w, cell) for weight, own in zip(weights, steps, strict=True) for w, cell in own)
         return [Condition(f"the slope over {factor}", terms)], "value"
-
-    def _pair(self, node: Reader, levels: Mapping[str, Level]) -> tuple[Terms, Terms]:
-        items = node.items()
-        if len(items) != 2:
-            node.fault("is of two arms: [a, b]")
-            return (), ()
-        return self._terms(items[0], levels), self._terms(items[1], levels)
-
-    def _terms(self, node: Reader, levels: Mapping[str, Level]) -> Terms:
-        """A quantity: an arm as `arm.level`, a mapping with the arm and levels, or the mean of several."""
-        if isinstance(node.node, Mapping) and "mean" in node.node:
-            node.only(("mean",))
-            parts = [self._terms(item, levels) for item in node.at("mean").items()]
-            return tuple((weight / len(parts), cell) for terms in parts for weight, cell in terms)
-        if isinstance(node.node, Mapping):
-            named = {str(key): value for key, value in node.node.items()}
-            own = self._levels(node, skip=("arm",))
-            arm = str(named.get("arm", next(iter(self.arms)) if len(self.arms) == 1 else ""))
-        else:
-            arm, own = self._split(node)
-        if arm not in self.arms:
-            node.fault(f"there is no arm called {arm}: {nearest(arm, self.arms)}")
-            return ()
-        chosen = {**levels, **own}
-        if missing := [factor for factor in self.factors if factor not in chosen]:
-            options = [f"{factor}: {next(iter(self.factors[factor]))}" for factor in missing]
-            node.fault(f"{arm} was trained at several levels: say `at: {{{', '.join(options)}}}`, `for_all` or `over`")
-            return ()
-        return ((1.0, Cell(arm, tuple((factor, chosen[factor]) for factor in self.factors))),)
-
-    def _split(self, node: Reader) -> tuple[str, dict[str, Level]]:
-        """`arm.level.level` as the arm and its levels; with one arm its name may be left out."""
-        whole = (
-            str(node.node) if isinstance(node.node, int | float) and not isinstance(node.node, bool) else node.text()
-        )
-        arm, _, rest = whole.partition(".")
-        if arm not in self.arms and len(self.arms) == 1:
-            arm, rest = next(iter(self.arms)), whole
-        own: dict[str, Level] = {}
-        while rest:
-            found = [
-                (factor, level)
-                for factor, levels in self.factors.items()
-                for level in levels
-                if factor not in own and (rest == str(level) or rest.startswith(f"{level}."))
-            ]
-            if not found:
-                known = [str(level) for levels in self.factors.values() for level in levels]
-                node.fault(f"there is no level {rest}: {nearest(rest, known) if known else 'arms are not crossed'}")
-                break
-            factor, level = found[0]
-            own[factor] = level
-            rest = rest[len(str(level)) + 1 :]
-        return arm, own
-
-    def _levels(self, node: Reader, skip: tuple[str, ...] = ()) -> dict[str, Level]:
-        found: dict[str, Level] = {}
-        for factor, part in node.mapping().items():
-            if factor in skip:
-                continue
-            if factor not in self.factors:
-                node.fault(f"there is no factor {factor}: {nearest(factor, self.factors)}")
-            elif part.node in ENDS:
-                found[factor] = list(self.factors[factor])[ENDS[part.node]]
-            elif part.node not in self.factors[factor]:
-                known = map(str, self.factors[factor])
-                part.fault(f"was not trained at {part.node}: {nearest(str(part.node), known)}")
-            else:
-                found[factor] = part.node
-        return found
 
     def _all(self, name: str, node: Reader) -> ClaimWords | None:
         """A claim of several parts, each of which must hold; what they share is said once, beside `all`."""
@@ -320,12 +259,3 @@ class ClaimReader:
         )
         texts: Any = {word: node.at(word).text() for word in ("statement", "source", "published", "note", "unit")}
         return replace(first, name=name, conditions=conditions, **texts)
-
-
-def _minus(terms: Terms) -> Terms:
-    return tuple((-weight, cell) for weight, cell in terms)
-
-
-def _words(terms: Terms) -> str:
-    words = [cell.words for _, cell in terms]
-    return words[0] if len(words) == 1 else f"the mean of {' and '.join(words)}"

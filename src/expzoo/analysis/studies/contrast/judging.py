@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expzoo.analysis.studies.contrast.arms import AGAIN, Cell
-from expzoo.analysis.studies.contrast.claims import CHANCE, ClaimWords, Condition, Terms
+from expzoo.analysis.studies.contrast.claims import CHANCE, ClaimWords, Condition
 from expzoo.analysis.studies.contrast.looks import STEPS, unit_of
+from expzoo.analysis.studies.contrast.pictures import TUNING
 from expzoo.science.claims import Claim, Pairs, decide_all, decide_each
 from expzoo.science.controls import Control, known_answer, no_difference
 from expzoo.science.statistics import (
@@ -31,6 +32,7 @@ from expzoo.store import records
 if TYPE_CHECKING:
     import polars as pl
 
+    from expzoo.analysis.studies.contrast.selecting import Terms
     from expzoo.science.controls import Estimator
     from expzoo.science.verdicts import Verdict
 
@@ -104,7 +106,11 @@ def _judge(words: ClaimWords, seen: Seen, missing: int) -> Iterator[Verdict]:
     claim = _claim(words, seen)
     measures = {condition.name: _estimator(claim, words, condition, seen) for condition in words.conditions}
     dropped = {name: measure.dropped if isinstance(measure, Pairs) else 0 for name, measure in measures.items()}
-    facts = [*_lost(words, seen), *[f"{missing} of its parts do not fit these data"] * bool(missing)]
+    facts = [
+        *_lost(words, seen),
+        *_tuned(words, seen),
+        *[f"{missing} of its parts do not fit these data"] * bool(missing),
+    ]
     control = _control(words, seen)
     if words.each:
         verdicts = decide_each(claim, measures, control=control, dropped=dropped)
@@ -142,6 +148,8 @@ def _unit(words: ClaimWords, seen: Seen) -> str:
         return "%" if words.form == "rate" else "percentage points"
     if words.form == "ratio":
         return "times"
+    if words.per:
+        return f"{unit} per unit of {words.per}".strip() if words.scale == "plain" else "exponent"
     if words.scale != "plain":
         return "log-odds" if words.scale == "log_odds" else f"log {unit}".strip()
     return "percentage points" if unit == "%" and words.form != "value" else unit
@@ -245,6 +253,15 @@ def _lost(words: ClaimWords, seen: Seen) -> Iterator[str]:
     if told := ", ".join(f"{count} of {cell.words}" for cell, count in counted.items() if count):
         worst = seen.worst(of)
         yield f"diverged or never there: {told}, " + ("left out" if seen.drop else f"counted as {worst:.4g}")
+
+
+def _tuned(words: ClaimWords, seen: Seen) -> Iterator[str]:
+    """The settings that the arms of a claim were tuned to."""
+    if "best" in seen.table.columns:
+        rows = records.select(seen.table, measure=TUNING).select("arm", "tuned", "best").unique(maintain_order=True)
+        arms = {cell.arm for condition in words.conditions for cell in condition.cells()}
+        own = [f"{tuned}: {best}" for arm, tuned, best in rows.iter_rows() if arm in arms]
+        yield f"tuned on validation data: {'; '.join(own or [f'{t}: {b}' for _, t, b in rows.iter_rows()])}"
 
 
 def _scaled(value: float, scale: str) -> float:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from expzoo.analysis.studies.contrast.judging import Seen
 
 CURVE = "curve"  # the measure under which learning curves are kept
+TUNING = "tuning"  # the measure under which the scores of a tuning are kept
 FEWEST_LOG = 3  # levels from which an axis whose ratios are equal is logarithmic
 _CAPTION = "Means over seeds with 95 % Student intervals"
 

@@ -1,0 +1,116 @@
+"""Each arm at its own best settings: a small grid that all share, tried on validation data with seeds of its own.
+
+A comparison of arms of unlike size or kind at one learning rate compares how well that rate suits
+them. Nothing of the test data, and no seed of the comparison, has a part in the choice.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from expzoo.lab.request import Request
+from expzoo.spec.measure import Measure
+from expzoo.spec.when import at
+from expzoo.system.errors import Unfit
+from expzoo.system.randomness import member_seed, stable_hash
+
+if TYPE_CHECKING:
+    from expzoo.analysis.contract import Setting
+    from expzoo.lab.trained import Trained
+    from expzoo.spec.spec import Spec
+    from expzoo.store.records import Row
+
+SEEDS = 3  # of a tuning: enough to rank settings whose scores differ by more than the noise of a seed
+LATE = (0.9, 0.925, 0.95, 0.975, 1.0)  # of the training: one step's score would reward luck
+ARM = "tuning"  # the arm of the records
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The settings that were best for an arm, and whether better ones may lie beyond the grid."""
+
+    settings: Mapping[str, Any]
+    score: float
+    at_edge: bool
+
+    @property
+    def words(self) -> str:
+        """What a note says: "optimizer.lr 0.01 (the edge of the grid)"."""
+        told = ", ".join(f"{key} {value}" for key, value in self.settings.items())
+        return told + " (the edge of the grid)" * self.at_edge
+
+
+def grid(settings: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Every combination of the values of each setting."""
+    return [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
+
+
+def tune(
+    setting: Setting, arms: Mapping[Name, Callable[[Spec, Mapping[str, Any]], Spec]], over: Mapping[str, Sequence[Any]]
+) -> Generator[Request, list[Trained], tuple[dict[Name, Choice], list[Row]]]:
+    """The best settings of each arm by its mean validation score, and the records of all that were tried.
+
+    `arms` make an arm's network from the base and the settings. A network that diverged counts as
+    chance. Unfit if the data have no validation split.
+    """
+    data = setting.base.dataset.build()
+    try:
+        data.split("validation", setting.seeds[0])
+    except ValueError as error:
+        raise Unfit(
+            f"its arms are tuned on validation data, and dataset={setting.base.dataset.name}: {error}"
+        ) from error
+    run = stable_hash("tuning", *setting.seeds[:1])
+    seeds = [member_seed(run, index) for index in range(SEEDS)]
+    points = grid(over)
+    plan = [
+        (name, index, make(setting.base.replace(seed=seed), point))
+        for name, make in arms.items()
+        for index, point in enumerate(points)
+        for seed in seeds
+    ]
+    parts = [Request((spec,), (_late(setting.score.metric, spec),)) for *_, spec in plan]
+    networks = yield Request(parts[0].specs, parts[0].measures, more=tuple(parts[1:]))
+    chance = setting.chance("validation")
+    found: dict[tuple[Name, int], list[float]] = {}
+    rows: list[Row] = []
+    for (name, index, spec), network in zip(plan, networks, strict=True):
+        value = _score(network, setting.score.metric)
+        found.setdefault((name, index), []).append(value if math.isfinite(value) else chance)
+        where: Row = {"key": network.key, "seed": spec.seed, "arm": ARM, "tuned": str(name), "end": True}
+        tried = ", ".join(f"{key}={value}" for key, value in points[index].items())
+        seen = {"step": network.step, "split": "validation", "metric": setting.score.metric, "value": value}
+        rows.append(where | seen | {"tried": tried})
+    sign = 1 if setting.score.higher_is_better else -1
+    choices = {}
+    for name in arms:
+        means = [sign * float(np.mean(found[name, index])) for index in range(len(points))]
+        best = int(np.argmax(means))
+        choices[name] = Choice(points[best], sign * means[best], _at_edge(points[best], over))
+    return choices, rows
+
+
+def _late(metric: str, spec: Spec) -> Measure:
+    total = spec.stop.build().at_most
+    return Measure(metric, "validation", at(*sorted({round(part * total) for part in LATE})))
+
+
+def _score(network: Trained, metric: str) -> float:
+    if network.diverged:
+        return float("nan")
+    late = [value for step, value in network.curve(metric, "validation").items() if step >= LATE[0] * network.step]
+    return float(np.mean(late))
+
+
+def _at_edge(point: Mapping[str, Any], over: Mapping[str, Sequence[Any]]) -> bool:
+    """Whether a number that was tuned is the smallest or the largest of those tried."""
+    numbers = {key: values for key, values in over.items() if all(isinstance(value, int | float) for value in values)}
+    return any(len(values) > 1 and point[key] in (min(values), max(values)) for key, values in numbers.items())
