@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from expzoo.analysis.studies.contrast import arms as arms_of
 from expzoo.analysis.studies.contrast.asking import Questions
 from expzoo.analysis.studies.contrast.building import Builder
-from expzoo.analysis.studies.contrast.claims import ClaimReader
 from expzoo.analysis.studies.contrast.judging import Seen, judge
-from expzoo.analysis.studies.contrast.looks import Look
 from expzoo.analysis.studies.contrast.pictures import draw
-from expzoo.analysis.studies.contrast.reading import Reader
-from expzoo.study import BadInput, Count, Nested, reads, register
+from expzoo.analysis.studies.contrast.words import read_words
+from expzoo.study import Count, Nested, reads, register
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -21,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from expzoo.analysis.studies.contrast.arms import Cell
+    from expzoo.analysis.studies.contrast.looks import Look
     from expzoo.study import Figure, Findings, Request, Setting, Trained, Verdict
 
 
@@ -59,53 +58,38 @@ class Contrast:
         diverged: Literal["worst", "drop"] = "worst",
         every: Count | None = None,
     ) -> None:
-        faults: list[str] = []
-        self.arms = arms_of.read_arms(Reader(arms or {}, "arms", faults))
-        self.factors = arms_of.read_factors(Reader(cross or {}, "cross", faults), Reader(sweep or {}, "sweep", faults))
-        self.looks: dict[str, Look] = {}
-        for name, node in Reader(measure or {"score": "score/test"}, "measure", faults).mapping().items():
-            try:
-                self.looks[name] = Look.parse(node.text("score/test"))
-            except BadInput as error:
-                node.fault(str(error))
-        self.looks = self.looks or {"score": Look.parse("score/test")}
-        self.tune = arms_of.read_tune(Reader(tune or {}, "tune", faults))
-        cells = list(arms_of.cells(self.arms, self.factors))
-        if len(cells) > arms_of.MOST_CELLS:
-            faults.append(f"{len(cells)} arms and levels: at most {arms_of.MOST_CELLS}")
-        reader = ClaimReader(self.arms, self.factors, self.looks)
-        nodes = Reader(claims or {}, "claims", faults).mapping()
-        read = {name: reader.read(name, node) for name, node in nodes.items()}
-        if faults:
-            raise ValueError("\n".join(faults))
-        self.claims = {name: claim for name, claim in read.items() if claim}
-        self.NEEDS = (*needs, *["split validation"] * bool(self.tune))
+        self.words = read_words(
+            {"arms": arms, "cross": cross, "sweep": sweep, "measure": measure, "claims": claims, "tune": tune}
+        )
+        self.NEEDS = (*needs, *["split validation"] * bool(self.words.tune))
         self.every, self.drop = every, diverged == "drop"
-        self.cells = [*cells, *self._again()]
+        self.cells = [*self.words.cells(), *self._again()]
 
-    def _again(self) -> list[arms_of.Cell]:
+    def _again(self) -> list[Cell]:
         """The baselines of the claims from other starts, for the control that is made by itself."""
-        builder = Builder(self.arms, self.factors, "", lambda _: True)
+        builder = Builder(self.words.arms, self.words.factors, "", lambda _: True)
         found = []
-        for claim in self.claims.values():
+        for claim in self.words.claims.values():
             if claim.control is None and claim.conditions:
                 cell = builder.root(claim.conditions[0].cells()[-1])
-                if self.arms[cell.arm].init is None:
+                if self.words.arms[cell.arm].init is None:
                     found.append(replace(cell, again=True))
         return list(dict.fromkeys(found))
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every arm at every level, one network a seed."""
-        builder = Builder(self.arms, self.factors, setting.budget, lambda model: reads(model, setting.base.dataset))
-        return (yield from Questions(self.cells, self.looks, builder, self.every, self.tune).ask(setting))
+        builder = Builder(
+            self.words.arms, self.words.factors, setting.budget, lambda model: reads(model, setting.base.dataset)
+        )
+        return (yield from Questions(self.cells, self.words.looks, builder, self.every, self.words.tune).ask(setting))
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Every claim whose arms fit these data, by the rule that its words name."""
-        return list(judge(self.claims, Seen(table, arrays, self.drop)))
+        return list(judge(self.words.claims, Seen(table, arrays, self.drop)))
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Bars for arms, curves over what is swept, and learning curves."""
-        metric = {name: _words(table, name, look) for name, look in self.looks.items()}
+        metric = {name: _words(table, name, look) for name, look in self.words.looks.items()}
         yield from draw(self.cells, metric, Seen(table, arrays, self.drop))
 
 

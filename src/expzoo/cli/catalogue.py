@@ -199,7 +199,7 @@ def _combination(group: str, name: str) -> Iterator[str]:
 
     override = f"+experiment={name}" if group == "experiment" else f"{group}={name}"
     composed = [faults.resolved([override, f"budget={budget}"]) for budget in BUDGETS]
-    values = _differing([dict(leaves(config)) for config in composed])
+    values = _differing([dict(leaves(config)) | _mappings(config) for config in composed])
     yield f"{group}={name}  ({yaml_file(group, name)})\n"
     about = composed[BUDGETS.index("laptop")]["about"]
     if group == "experiment":
@@ -216,9 +216,33 @@ def _combination(group: str, name: str) -> Iterator[str]:
             own = {key.removeprefix(where): text for key, text in values.items() if key.startswith(where)}
             yield from _option_lines(kind, plugin, own)
     if group == "experiment":
+        yield from _claims(composed[BUDGETS.index("laptop")])
         yield "settings:"
         yield from (f"  {key}={values[key]}" for key, _ in leaves(SETTINGS) if not key.startswith(("about", "budget")))
     yield ""
+
+
+def _mappings(config: dict[str, Any]) -> dict[str, str]:
+    """The options of analyses that are mappings, by the names that they hold."""
+    return {
+        f"analysis.{name}.{key}": f"{{{', '.join(value)}}}"
+        for name, own in config["analysis"].items()
+        for key, value in own.items()
+        if isinstance(value, dict)
+    }
+
+
+def _claims(config: dict[str, Any]) -> Iterator[str]:
+    """The claims that an experiment makes in words, each with the rule that decides it at budget=laptop."""
+    for name, own in config["analysis"].items():
+        if name != "contrast" or not own["claims"]:
+            continue
+        from expzoo.analysis.studies.contrast.words import read_words, rules
+
+        yield "claims (at budget=laptop):"
+        for claim, rule in rules(read_words(own), config["population"]["size"]):
+            yield f"  {claim}"
+            yield from textwrap.wrap(rule, LINE - 4, initial_indent="    ", subsequent_indent="    ")
 
 
 def _commands(file: Path, known: str) -> Iterator[str]:
