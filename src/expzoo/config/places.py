@@ -26,6 +26,12 @@ def located(line: str, experiment: str) -> str:
     return line
 
 
+def experiment_text(experiment: str) -> str:
+    """The files of an experiment and of those that it builds upon, as YAML documents; "" if there are none here."""
+    files = [file for name in re.findall(r"\w+", experiment) for file in _files(name)]
+    return "---\n".join(file.read_text(encoding="utf-8-sig") for file in dict.fromkeys(files))
+
+
 def _files(experiment: str) -> Iterator[Path]:
     """The file of an experiment, then those of the experiments that it builds upon."""
     known = presets().get(EXPERIMENT, {})

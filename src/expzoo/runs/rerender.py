@@ -14,7 +14,13 @@ from expzoo.store import run_directory
 if TYPE_CHECKING:
     from expzoo.analysis.contract import Analysis
 
-FILES = (run_directory.CONFIG, run_directory.ENVIRONMENT, run_directory.RECORDS, run_directory.ARRAYS)
+FILES = (
+    run_directory.CONFIG,
+    run_directory.EXPERIMENT,
+    run_directory.ENVIRONMENT,
+    run_directory.RECORDS,
+    run_directory.ARRAYS,
+)
 """What a run measured, and with what: the decision rules change none of it."""
 
 
@@ -52,7 +58,8 @@ def judge_again(directory: Path, config: dict[str, Any]) -> bool:
     analyses = _analyses(config, sealed)
     findings = [results.read_findings(earlier, name) for name in analyses]
     for name in FILES if earlier != directory else ():
-        write_atomically(directory / name, (earlier / name).read_bytes())
+        if (earlier / name).exists():  # a run of before has no file of its experiment
+            write_atomically(directory / name, (earlier / name).read_bytes())
     results.judge(directory, config, analyses, findings)
     facts = {key: value for key, value in sealed.items() if key not in ("format", "files", "rules", "mirrored")}
     facts |= {"id": run_id(config), "run": directory.name, "rules": raised_rules(config), "rendered": False}

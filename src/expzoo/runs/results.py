@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.config.identity import raised_rules, run_id
+from expzoo.config.places import experiment_text
 from expzoo.runs.finished import comparable
 from expzoo.science.verdicts import Verdict, dump_verdicts
 from expzoo.store import run_directory
@@ -24,7 +25,7 @@ log = logging.getLogger(__name__)
 def write_records(
     directory: Path, config: dict[str, Any], analyses: Mapping[str, Analysis], findings: Sequence[Findings]
 ) -> None:
-    """The config, and what was measured: records and arrays."""
+    """The config, the text of the experiment's files, and what was measured: records and arrays."""
     import yaml
 
     from expzoo.store import records
@@ -33,6 +34,8 @@ def write_records(
 
     directory.mkdir(parents=True, exist_ok=True)
     write_atomically(directory / run_directory.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
+    if text := experiment_text(config["about"]["experiment"]):
+        write_atomically(directory / run_directory.EXPERIMENT, text.encode())
     rows = [{**row, "analysis": name} for name, own in zip(analyses, findings, strict=True) for row in own.rows]
     records.write(records.frame(rows), directory / run_directory.RECORDS)
     arrays = {f"{name}/{k}": v for name, own in zip(analyses, findings, strict=True) for k, v in own.arrays.items()}

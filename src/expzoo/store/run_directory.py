@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
+EXPERIMENT = "experiment.yaml"
 ENVIRONMENT = "environment.json"
 RECORDS = "records.parquet"
 ARRAYS = "arrays.safetensors"
@@ -46,7 +47,7 @@ def seal(directory: Path, about: Mapping[str, object]) -> None:
 
     The report is rendered from the others, and from this, so it comes after; `is_page` looks at it.
     """
-    own = [directory / name for name in (CONFIG, ENVIRONMENT, RECORDS, ARRAYS, VERDICTS, SUMMARY)]
+    own = [directory / name for name in (CONFIG, EXPERIMENT, ENVIRONMENT, RECORDS, ARRAYS, VERDICTS, SUMMARY)]
     files = {
         str(path.relative_to(directory)): {"sha256": sha256(path), "bytes": path.stat().st_size}
         for path in [*own, *sorted((directory / FIGURES).glob("*"))]
