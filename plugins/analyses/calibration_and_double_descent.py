@@ -10,7 +10,6 @@ import numpy as np
 
 from expzoo.study import (
     Claim,
-    Control,
     Count,
     Figure,
     Findings,
@@ -18,6 +17,7 @@ from expzoo.study import (
     Measure,
     Predictions,
     Request,
+    SelfTest,
     bca,
     calibration,
     decide,
@@ -198,10 +198,11 @@ def _calibrated_rows(network: Trained, predictions: Predictions, arm: str, width
     values["calibrated_error"] = float(100 * (calibrated.argmax(1) != labels).mean())
     common: dict[str, Any] = {"key": network.key, "seed": network.spec.seed, "arm": arm, "width": width}
     common |= {"step": network.step, "split": "test", "end": True}
-    return [
-        common | {"metric": metric, "value": float("nan") if network.diverged else value}
-        for metric, value in values.items()
-    ]
+    if network.diverged:
+        common |= {"diverged": True}
+        values = {"temperature": float("nan"), "nll": network.worst("nll"), "cnll": network.worst("nll")}
+        values["calibrated_error"] = network.worst("error")
+    return [common | {"metric": metric, "value": value} for metric, value in values.items()]
 
 
 def _curves(table: pl.DataFrame, arm: str) -> dict[str, np.ndarray]:
@@ -240,10 +241,10 @@ def _lowered(before: np.ndarray, after: np.ndarray) -> Estimate:
     return bca(np.stack([before, after], 1), statistic, level=REMOVES_ERROR.level)
 
 
-def _control() -> Control:
+def _control() -> SelfTest:
     """A falling curve has no bump, and one with a known bump has that."""
     falling = 1 / np.arange(1, 9)
     risen = falling + np.array([0, 0, 0, 0.5, 0, 0, 0, 0])
     found = bump(falling), bump(risen)
     right = found[0] == 0 and abs(found[1] - (risen[3] - falling[2])) < 1e-12
-    return Control("curves of known bumps", right, f"{found[0]:.3g} and {found[1]:.3g}")
+    return SelfTest("curves of known bumps", right, f"{found[0]:.3g} and {found[1]:.3g}")

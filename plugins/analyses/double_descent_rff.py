@@ -15,6 +15,7 @@ from expzoo.study import (
     Positive,
     Range,
     Request,
+    SelfTest,
     closed_form,
     figures,
     paired,
@@ -125,7 +126,7 @@ class DoubleDescentRff:
         beside = [index for index, ratio in enumerate(RATIOS) if ratio >= BELOW]
         below = [index for index, ratio in enumerate(RATIOS) if ratio <= BELOW]
         at_n = RATIOS.index(1.0)
-        control = _control(table, ridge[:, beside].max(1) - ridge[:, -1])
+        control = _controls(table, ridge[:, beside].max(1) - ridge[:, -1])
         peaks = np.log2(np.array(RATIOS)[beside][exact[:, beside].argmax(1)])
         seeds = range(len(exact))
 
@@ -173,12 +174,15 @@ def _log_loss(table: pl.DataFrame, arm: str) -> np.ndarray:
     return np.log2(records.pivot(table, "ratio", arm=arm, metric="squared_error", split="test")[1])
 
 
-def _control(table: pl.DataFrame, ridge_peaks: np.ndarray) -> Control:
+def _controls(table: pl.DataFrame, ridge_peaks: np.ndarray) -> list[Control]:
     """What is known: training examples are fitted from n features on and not before, and ridge has no peak."""
     ratios, train = records.pivot(table, "ratio", arm="minimum_norm", metric="squared_error", split="train")
     fitted = train < 1e-12
     exact = bool(fitted[:, ratios >= 1].all() and not fitted[:, ratios < 1].any())
     estimate = paired_t(ridge_peaks, np.zeros_like(ridge_peaks))
     flat = bool(estimate.high < PROMINENCE.smallest_effect or estimate.effect == 0)
-    seen = f"training examples fitted exactly from n features on: {exact}; ridge peak {estimate.effect:.2f} doublings"
-    return Control("fitted from n features on, and no peak with ridge", exact and flat, seen)
+    peak = f"{estimate.effect:.2f} doublings, at most {estimate.high:.2f}"
+    return [
+        Control("no peak with ridge", flat, peak),
+        SelfTest("training examples are fitted exactly from n features on and not before", exact),
+    ]

@@ -15,12 +15,12 @@ from expzoo.analysis.studies.life.networks import Cell, filters
 from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
 from expzoo.study import (
     Cohort,
-    Control,
     Count,
     Figure,
     Findings,
     Range,
     Request,
+    SelfTest,
     alignment,
     clopper_pearson,
     decide_all,
@@ -128,10 +128,10 @@ class LifePath:
             replace(aligned, note=f"{aligned.note}; decided at m = {widest}".lstrip("; ")),
         ]
 
-    def _control(self, table: pl.DataFrame) -> Control:
+    def _control(self, table: pl.DataFrame) -> SelfTest:
         """That a network and itself with permuted filters have no barrier once they are aligned."""
         values = records.select(table, arm=PERMUTED, metric="barrier")["value"].to_numpy()
-        return Control(
+        return SelfTest(
             "a permuted copy has no barrier after alignment", bool((values < 1e-6).all()), f"largest {values.max():.2g}"
         )
 

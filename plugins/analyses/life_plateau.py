@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,15 +19,15 @@ from expzoo.study import (
     Count,
     Figure,
     Findings,
+    Pairs,
     Request,
     clopper_pearson,
     decide,
     decide_all,
     figures,
-    pair_on_seed,
     records,
     register,
-    tost,
+    same_rate,
 )
 
 if TYPE_CHECKING:
@@ -96,26 +95,27 @@ class LifePlateau:
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Equivalence to the base rate at ten steps and more, how many answer all dead, and how many succeed at all."""
-        control = life.hand_set_control(table)
         trained = table.filter(table["arm"] != life.KNOWN)
         found = []
         stuck = sorted({*trained.filter(trained["game_steps"] >= STUCK).select("game_steps", "m").iter_rows()})
         if stuck:
-            low, high = claims.PLATEAU.bounds
             measures = {}
             for steps, m in stuck:
                 right, base = (
                     records.by_seed(trained, game_steps=steps, m=m, metric=metric, **end)
                     for metric, end in ((life.BOARDS, {"end": True}), ("dead_boards", {}))
                 )
-                first, second, _ = pair_on_seed(right, base)
-                measures[f"{steps} steps, m = {m}"] = partial(tost, first, second, low, high)
-            found.append(decide_all(claims.PLATEAU, measures, control=control))
+                measures[f"{steps} steps, m = {m}"] = Pairs(claims.PLATEAU, right, base)
             rows = records.select(trained, metric=life.ALIVE, end=True)
-            alive = rows.filter(rows["game_steps"] >= STUCK)["value"].to_numpy()
-            rate = clopper_pearson(int((alive == 0).sum()), len(alive)).scaled(100)
-            found.append(decide(claims.ANSWERS_DEAD, rate, control=control))
-        return [*found, *many_steps(trained, control)]
+            rows = rows.filter(rows["game_steps"] >= STUCK).sort("game_steps", "m", "seed")
+            dead = dict(enumerate(rows["value"] == 0))  # a network that diverged answers nothing
+            hand_set = life.hand_set_test(table)
+            halves = same_rate("every second network answers all dead as often as the others", dead)
+            control = [halves, *([hand_set] if hand_set else [])]
+            found.append(decide_all(claims.PLATEAU, measures, control=control))
+            rate = clopper_pearson(sum(dead.values()), len(dead)).scaled(100)
+            found.append(decide(claims.ANSWERS_DEAD, rate, control=control, seeds=rows["seed"].n_unique()))
+        return [*found, *many_steps(table)]
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Boards right against the number of steps, over the share that dies out in both neighbourhoods."""

@@ -11,10 +11,10 @@ from expzoo.analysis.studies.memory_splits import AGAIN, Grid, best, best_interv
 from expzoo.study import (
     INK,
     Claim,
-    Control,
     Count,
     Figure,
     Findings,
+    SelfTest,
     bca,
     complete,
     decide,
@@ -96,7 +96,7 @@ class MemorySplit:
         dropped = len(single) - len(seeds)
         return [
             paired(ENSEMBLE_WINS, chosen, alone, control=same),
-            decide(MORE_FOR_MORE, trend, control=_control(), dropped=dropped),
+            decide(MORE_FOR_MORE, trend, control=[same, _control()], dropped=dropped),
         ]
 
     def _largest(self, table: pl.DataFrame, arm: str, part: int) -> dict[int, float]:
@@ -128,12 +128,12 @@ def _growth(values: np.ndarray, *, budgets: np.ndarray, parts: np.ndarray) -> fl
     return float(np.polyfit(np.log2(budgets), np.log2(best(values, parts)), 1)[0])
 
 
-def _control() -> Control:
+def _control() -> SelfTest:
     """A made table whose best number of networks is the square root of the budget."""
     budgets, parts = 4.0 ** np.arange(1, 5), 2 ** np.arange(5)
     made = np.abs(np.log2(parts)[None, None] - np.log2(np.sqrt(budgets))[None, :, None])
     found = _growth(made, budgets=budgets, parts=parts)
-    return Control("a made table grows by one half", abs(found - 0.5) < 1e-9, f"{found:.3f}")
+    return SelfTest("a made table grows by one half", abs(found - 0.5) < 1e-9, f"{found:.3f}")
 
 
 def _against_budget(table: pl.DataFrame, metric: str, unit: str) -> Figure:

@@ -9,12 +9,12 @@ import numpy as np
 from expzoo.study import (
     BadInput,
     Claim,
-    Control,
     Count,
     Figure,
     Findings,
     Positive,
     Request,
+    SelfTest,
     exact_arithmetic,
     figures,
     paired,
@@ -117,7 +117,7 @@ class PeriodicBehaviour:
         """How many destabilisations weight decay adds, in pairs."""
         change = float(np.max(records.select(table, metric=DOUBLED)["value"].to_numpy()))
         detail = f"outputs change by {change:.2g} of the largest, at most {SAME:g} is allowed"
-        control = Control("the trained weights doubled give the same outputs", change <= SAME, detail)
+        control = SelfTest("the trained weights doubled give the same outputs", change <= SAME, detail)
         counts = {arm: records.by_seed(table, arm=arm, metric=COUNT) for arm in (DECAY, NONE)}
         return [paired(PERIODIC, counts[DECAY], counts[NONE], control=control)]
 

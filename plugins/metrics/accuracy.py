@@ -19,3 +19,7 @@ class Accuracy:
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
         """The accuracy of outputs (n, classes) for labels (n,) int64, in percent."""
         return 100.0 * int((class_logits(outputs, targets).argmax(1) == targets).sum()) / len(targets)
+
+    def worst(self, classes: int) -> float:
+        """What a network gets that knows nothing, or that diverged."""
+        return 100.0 / max(classes, 2)

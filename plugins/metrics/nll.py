@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from expzoo.plugin import log_probabilities, register
@@ -22,3 +23,7 @@ class Nll:
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
         """The cross-entropy of logits (n, classes) for labels (n,) int64, in nats."""
         return -log_probabilities(outputs, targets).gather(1, targets.unsqueeze(1)).mean().item()
+
+    def worst(self, classes: int) -> float:
+        """What a network gets that knows nothing; one that diverged counts as that."""
+        return math.log(max(classes, 2))

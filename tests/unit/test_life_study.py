@@ -89,7 +89,7 @@ def test_rates_are_judged_by_exact_intervals():
 def test_nothing_is_said_if_the_hand_set_weights_fail():
     found = judged(rows(Cell("plain"), 0, 200), hand_set(0.0))
     assert found["life.minimal_net_never_learns"].verdict == "withheld"
-    assert "0 of 1" in found["life.minimal_net_never_learns"].control
+    assert "0 of 1" in found["life.minimal_net_never_learns"].self_test
 
 
 def test_width_depth_and_density_compare_cells():
