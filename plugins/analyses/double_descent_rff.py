@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -60,7 +61,7 @@ PROMINENCE = Claim(
 )
 SECOND_DESCENT = Claim(
     name="belkin.rff_second_descent_is_lower",
-    statement="Eight times as many features as examples give a lower test loss than the best size below n / 2.",
+    statement="Eight times as many features as examples give a lower squared error than the best size up to n / 2.",
     source=BELKIN,
     published="lower, read off the figure",
     unit="doublings of test loss",
@@ -68,6 +69,12 @@ SECOND_DESCENT = Claim(
     direction="less",
     rule="paired t",
     note="the best size is chosen on the test loss itself, which favours the small model",
+)
+SECOND_DESCENT_ERROR = replace(
+    SECOND_DESCENT,
+    name="belkin.rff_second_descent_is_lower_by_error",
+    statement="They make fewer wrong predictions, too, than the best size up to n / 2.",
+    unit="percentage points of test error",
 )
 
 
@@ -85,7 +92,8 @@ class DoubleDescentRff:
         test_points: examples of the test split that are looked at.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: records say how many labels are noisy
+    RULES_VERSION = 2  # 2: statements say so, and the second descent is looked for in the error as well
 
     def __init__(
         self,
@@ -100,6 +108,8 @@ class DoubleDescentRff:
         """Both arms at every ratio of features to examples. No network is asked for."""
         sized = setting.base.replace(dataset={"train_size": self.train_size})
         dataset = sized.dataset.build()
+        noisy = "label_noise" in dict(sized.dataset.options)
+        noise = sized.dataset.option("label_noise", float) if noisy else 0.0
         yield Request(())
         findings = Findings()
         for seed in setting.seeds:
@@ -116,7 +126,8 @@ class DoubleDescentRff:
                     outputs = seen[:, :count] @ weights, unseen[:, :count] @ weights
                     key = closed_form.key_of(what="random features", data=sized.dataset.canonical(), seed=seed, n=count)
                     values = _values(outputs, (targets, wanted))
-                    findings.rows += closed_form.rows(key, seed, values, arm=arm, features=count, ratio=ratio)
+                    varied = {"features": count, "ratio": ratio, "label_noise": noise}
+                    findings.rows += closed_form.rows(key, seed, values, arm=arm, **varied)
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
@@ -133,11 +144,14 @@ class DoubleDescentRff:
         def named(values: np.ndarray) -> dict[int, float]:
             return dict(zip(seeds, values.tolist(), strict=True))
 
-        return [
+        _, errors = records.pivot(table, "ratio", arm="minimum_norm", metric="error", split="test")
+        verdicts = [
             paired(PEAK, named(peaks), named(np.zeros_like(peaks)), control=control),
             paired(PROMINENCE, named(exact[:, at_n]), named(exact[:, -1]), control=control),
             paired(SECOND_DESCENT, named(exact[:, -1]), named(exact[:, below].min(1)), control=control),
+            paired(SECOND_DESCENT_ERROR, named(errors[:, -1]), named(errors[:, below].min(1)), control=control),
         ]
+        return [replace(verdict, statement=f"With {_noise(table)}: {verdict.statement}") for verdict in verdicts]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Test and training loss of both arms against features an example."""
@@ -167,6 +181,12 @@ def _values(
         values["squared_error", split] = float(np.mean((seen - wanted) ** 2))
         values["error", split] = 100.0 * float(np.mean(seen.argmax(1) != wanted.argmax(1)))
     return values
+
+
+def _noise(table: pl.DataFrame) -> str:
+    """How many training labels are wrong, in words."""
+    noise = float(table["label_noise"][0])
+    return f"{noise:.0%} noisy training labels" if noise else "true labels"
 
 
 def _log_loss(table: pl.DataFrame, arm: str) -> np.ndarray:

@@ -51,6 +51,8 @@ NOTHING = {"constraint": "free", "parametrisation": "plain"}
 
 OPTIONAL: dict[str, dict[str, Any]] = {
     "dataset": {"redraws": False, "DOWNLOADS": False},
+    "loss": {"worst": None},
+    "metric": {"worst": None},
     "model": {"solve": None},
     "optimizer": {"noisy": False},
     "parametrisation": {"prunes": False},

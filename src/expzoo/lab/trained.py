@@ -89,7 +89,7 @@ class Trained:
     def worst(self, metric: str = "accuracy") -> float:
         """What a network that knows nothing gets: chance level, no success; NaN for a metric that does not say."""
         plugin = Measure(metric, "test").plugin if metric != LOSS else self.spec.loss
-        says = getattr(plugin.build(), "worst", None) if plugin else None
+        says = getattr(plugin.build(), "worst", None) if plugin else None  # a probe has none
         return says(self.datasets(self.spec.dataset).outputs) if says else float("nan")
 
     def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Cell) -> list[Row]:

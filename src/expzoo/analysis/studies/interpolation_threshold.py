@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.science.controls import SelfTest
+from expzoo.science.controls import Control, SelfTest
 from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
 from expzoo.store import records
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
+
+LONGER = "fits_with_twice_the_steps"
+NOT_SETTLED = 0.1  # of the cells: beyond, the thresholds are those of the number of steps
 
 
 @dataclass
@@ -61,6 +64,13 @@ def exponents_by_seed(table: pl.DataFrame, loss: str, metric: str) -> dict[int, 
     for seed, n, k, value in chosen.select("seed", "n", "classes", "value").iter_rows():
         cells.setdefault(seed, {})[n, k] = value
     return {seed: exponents(values) for seed, values in cells.items()}
+
+
+def settled(table: pl.DataFrame, *losses: str) -> Control:
+    """That the size below the threshold would not have fitted with more steps, but in a tenth of the cells."""
+    longer = records.select(table, arm=losses, metric=LONGER)["value"].to_numpy()
+    seen = f"in {longer.sum():.0f} of {len(longer)} cases"
+    return Control("twice the steps do not fit the size below", bool(longer.sum() <= NOT_SETTLED * len(longer)), seen)
 
 
 def known_thresholds(classes: Sequence[int], rounds: int) -> SelfTest:

@@ -166,8 +166,8 @@ def _half(grid: Grid, steps: int, widths: list[int]) -> str:
     counted = [counts(grid.table, **grid.of("smooth", steps, m, 1.0)) for m in widths]
     (successes, trials), tried = np.array(counted, float).T, np.array(widths, float)
     half = half_width(successes, trials, tried)
-    beyond = " (beyond the widths tried)" * (not tried.min() <= half <= tried.max())
-    return f"{steps} step{'s' * (steps > 1)}: half succeed at m = {half:.2g}{beyond}"
+    side = "at most at" if half <= tried.min() else "at least at" if half >= tried.max() else "at"
+    return f"{steps} step{'s' * (steps > 1)}: half succeed {side} m = {half:.2g}"
 
 
 def _halves(grid: Grid, pair: tuple[int, int]) -> list[Control]:
