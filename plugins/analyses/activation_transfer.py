@@ -194,8 +194,9 @@ class ActivationTransfer:
             varied = {"dataset": dataset, "unit": unit, "lr": spec.optimizer["lr"]}
             found += network.rows(("loss", "test"), ("accuracy", "test"), arm=arm, **varied)
             common = {"key": network.key, "seed": spec.seed, "arm": arm, "step": epoch, "split": "train", **varied}
-            early = float("nan") if network.diverged else float(network.losses[:epoch].astype(np.float64).mean())
-            found.append(common | {"metric": EARLY, "value": early, "end": False})
+            own = {"value": float(network.losses[:epoch].astype(np.float64).mean())}
+            lost = {"value": network.worst("loss"), "diverged": True}
+            found.append(common | {"metric": EARLY, "end": False} | (lost if network.diverged else own))
         return found
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:

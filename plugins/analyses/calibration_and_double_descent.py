@@ -10,7 +10,6 @@ import numpy as np
 
 from expzoo.study import (
     Claim,
-    Control,
     Count,
     Figure,
     Findings,
@@ -18,6 +17,7 @@ from expzoo.study import (
     Measure,
     Predictions,
     Request,
+    SelfTest,
     bca,
     calibration,
     decide,
@@ -66,16 +66,6 @@ REMOVES_NOISY_LOSS = Claim(
     statement="With label noise, too, it removes at least 80 % of the bump of the test loss.",
     **_REMOVES,
 )
-REMOVES_ERROR = Claim(
-    name="vetrov.calibration_removes_bump_of_error",
-    statement="With label noise, calibration lowers the bump of the test error by at least half a point.",
-    source=LOBACHEVA,
-    published="not claimed: a temperature cannot change which class is predicted",
-    unit="percentage points",
-    smallest_effect=0.5,
-    direction="greater",
-    rule="BCa bootstrap",
-)
 MONOTONE = Claim(
     name="vetrov.calibrated_loss_is_monotone",
     statement=f"On true labels, the calibrated test loss has no bump against width, to within {NO_BUMP} nats.",
@@ -111,6 +101,7 @@ class CalibrationAndDoubleDescent:
     """
 
     CACHE_VERSION = 4
+    RULES_VERSION = 2  # 2: that no temperature changes the error is a self-test, not a claim
 
     def __init__(
         self, *, widths: tuple[Count, ...] = (3, 5, 8, 12, 18, 27, 40, 80, 160, 320), noise: Fraction = 0.15
@@ -139,7 +130,7 @@ class CalibrationAndDoubleDescent:
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Bumps of mean curves, with the bootstrap over seeds."""
         true, noisy = (_curves(table, arm) for arm in self.arms)
-        control = _control()
+        control = [_control(), _unchanged(true, noisy)]
         seeds = len(set(table["seed"]))
         lost = [seeds - len(curves["nll"]) for curves in (true, noisy)]
         rivals: list[power_law.Form] = ["exponential", "logarithm"]
@@ -152,9 +143,6 @@ class CalibrationAndDoubleDescent:
             decide_all(FORETELLS, laws, control=control, dropped=dict.fromkeys(laws, lost[0])),
             decide(
                 REMOVES_NOISY_LOSS, _removed(noisy["nll"], noisy["cnll"])(level=0.95), control=control, dropped=lost[1]
-            ),
-            decide(
-                REMOVES_ERROR, _lowered(noisy["error"], noisy["calibrated_error"]), control=control, dropped=lost[1]
             ),
         ]
 
@@ -198,10 +186,11 @@ def _calibrated_rows(network: Trained, predictions: Predictions, arm: str, width
     values["calibrated_error"] = float(100 * (calibrated.argmax(1) != labels).mean())
     common: dict[str, Any] = {"key": network.key, "seed": network.spec.seed, "arm": arm, "width": width}
     common |= {"step": network.step, "split": "test", "end": True}
-    return [
-        common | {"metric": metric, "value": float("nan") if network.diverged else value}
-        for metric, value in values.items()
-    ]
+    if network.diverged:
+        common |= {"diverged": True}
+        values = {"temperature": float("nan"), "nll": network.worst("nll"), "cnll": network.worst("nll")}
+        values["calibrated_error"] = network.worst("error")
+    return [common | {"metric": metric, "value": value} for metric, value in values.items()]
 
 
 def _curves(table: pl.DataFrame, arm: str) -> dict[str, np.ndarray]:
@@ -231,19 +220,16 @@ def _removed(before: np.ndarray, after: np.ndarray) -> Callable[..., Estimate]:
     return partial(bca, np.stack([before, after], 1), statistic)
 
 
-def _lowered(before: np.ndarray, after: np.ndarray) -> Estimate:
-    """By how many points the bump of the mean curve is lower."""
-
-    def statistic(both: np.ndarray) -> float:
-        return round(bump(both[:, 0].mean(0)) - bump(both[:, 1].mean(0)), DIGITS)
-
-    return bca(np.stack([before, after], 1), statistic, level=REMOVES_ERROR.level)
+def _unchanged(*arms: Mapping[str, np.ndarray]) -> SelfTest:
+    """A temperature cannot change which class is most likely, so that it can remove no bump of the error."""
+    apart = max((float(np.abs(a["error"] - a["calibrated_error"]).max(initial=0)) for a in arms), default=0.0)
+    return SelfTest("calibration changes no prediction", apart < 10**-DIGITS, f"errors differ by {apart:.1g} ")
 
 
-def _control() -> Control:
+def _control() -> SelfTest:
     """A falling curve has no bump, and one with a known bump has that."""
     falling = 1 / np.arange(1, 9)
     risen = falling + np.array([0, 0, 0, 0.5, 0, 0, 0, 0])
     found = bump(falling), bump(risen)
     right = found[0] == 0 and abs(found[1] - (risen[3] - falling[2])) < 1e-12
-    return Control("curves of known bumps", right, f"{found[0]:.3g} and {found[1]:.3g}")
+    return SelfTest("curves of known bumps", right, f"{found[0]:.3g} and {found[1]:.3g}")

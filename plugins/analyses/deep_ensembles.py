@@ -13,12 +13,12 @@ from expzoo.analysis.studies import ensembles as pictures
 from expzoo.study import (
     BadInput,
     Claim,
-    Control,
     Count,
     Findings,
     Measure,
     Predictions,
     Request,
+    SelfTest,
     bca,
     calibration,
     decide,
@@ -121,10 +121,11 @@ class DeepEnsembles:
         """The pool, and smaller pools of other widths; ensembles are made of what they predict."""
         require_validation(setting.base)
         require_shared_data(setting.base)
-        if len(setting.seeds) < self.sizes[-1]:
+        if len(setting.seeds) <= self.sizes[-1]:
             raise BadInput(
-                f"an ensemble of {self.sizes[-1]} networks needs a pool of as many: give population.size=... of at "
-                f"least that, instead of {len(setting.seeds)}, or smaller analysis.deep_ensembles.sizes=[...]"
+                f"population.size {len(setting.seeds)}: intervals of ensembles of {self.sizes[-1]} networks need a "
+                f"pool of one more: give population.size={self.sizes[-1] + 1} or smaller "
+                "analysis.deep_ensembles.sizes=[...]"
             )
         pool = setting.specs()
         thinner = [spec for width in self.widths for spec in setting.specs(model={"width": width})[: self.width_pool]]
@@ -167,7 +168,10 @@ class DeepEnsembles:
         return rows
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
-        """Laws fitted to small ensembles, with members resampled."""
+        """Laws fitted to small ensembles, with members resampled.
+
+        Ensembles of all sizes are of one pool, so that none of them caused a divergence.
+        """
         control, diverged = _control(np.array(self.sizes), self.outside), int(arrays["diverged"][0])
         plain, calibrated = self._curve(arrays), self._calibrated_curve(arrays)
         others: list[power_law.Form] = ["exponential", "logarithm"]
@@ -181,10 +185,10 @@ class DeepEnsembles:
                 EXPONENT,
                 self._estimator(arrays, plain, power_law.exponent)(level=EXPONENT.level),
                 control=control,
-                dropped=diverged,
+                missing=diverged,
             ),
-            decide_all(FORETELLS_NLL, quick, control=control, dropped=dict.fromkeys(quick, diverged)),
-            decide_all(FORETELLS_CNLL, slow, control=control, dropped=dict.fromkeys(slow, diverged)),
+            decide_all(FORETELLS_NLL, quick, control=control, missing=dict.fromkeys(quick, diverged)),
+            decide_all(FORETELLS_CNLL, slow, control=control, missing=dict.fromkeys(slow, diverged)),
         ]
 
     def _estimator(
@@ -206,7 +210,7 @@ class DeepEnsembles:
 
         def estimate(*, level: float) -> Estimate:
             few = (~self.outside).sum() < power_law.FEWEST or not self.outside.any()
-            if few or members < self.sizes[-1]:
+            if few or members <= self.sizes[-1]:  # the acceleration of BCa leaves one member out
                 return no_interval(float("nan"), members, level, "BCa bootstrap")
             draws = max(self.resamples // 4, 1) if slow else self.resamples
             return bca(np.arange(members), of, level=level, draws=draws)
@@ -273,13 +277,13 @@ def _rows(networks: Sequence[Trained], arm: str, values: Mapping[str, float], **
     return [common | {"metric": metric, "value": value} for metric, value in values.items()]
 
 
-def _control(sizes: np.ndarray, outside: np.ndarray) -> Control:
+def _control(sizes: np.ndarray, outside: np.ndarray) -> SelfTest:
     """Curves whose law is known are told apart, and the exponent of 1 / n is found."""
     name = "curves of a known law are recognised"
     if (~outside).sum() < power_law.FEWEST or not outside.any():
-        return Control(name, passed=True, detail="too few sizes to be asked")
+        return SelfTest(name, passed=True, detail="too few sizes to be asked")
     made = {form: power_law.example(form)(sizes) for form in power_law.FORMS}
     found = {form: power_law.nearest(sizes, curve, outside) for form, curve in made.items()}
     exponent = power_law.exponent(sizes, made["power law"], outside)
     right = all(form == law for form, law in found.items()) and abs(exponent + 1) < 1e-3
-    return Control(name, right, f"exponent of 1/n {exponent:.4f}")
+    return SelfTest(name, right, f"exponent of 1/n {exponent:.4f}")

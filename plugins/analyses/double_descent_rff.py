@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -15,6 +16,7 @@ from expzoo.study import (
     Positive,
     Range,
     Request,
+    SelfTest,
     closed_form,
     figures,
     paired,
@@ -59,7 +61,7 @@ PROMINENCE = Claim(
 )
 SECOND_DESCENT = Claim(
     name="belkin.rff_second_descent_is_lower",
-    statement="Eight times as many features as examples give a lower test loss than the best size below n / 2.",
+    statement="Eight times as many features as examples give a lower squared error than the best size up to n / 2.",
     source=BELKIN,
     published="lower, read off the figure",
     unit="doublings of test loss",
@@ -67,6 +69,12 @@ SECOND_DESCENT = Claim(
     direction="less",
     rule="paired t",
     note="the best size is chosen on the test loss itself, which favours the small model",
+)
+SECOND_DESCENT_ERROR = replace(
+    SECOND_DESCENT,
+    name="belkin.rff_second_descent_is_lower_by_error",
+    statement="They make fewer wrong predictions, too, than the best size up to n / 2.",
+    unit="percentage points of test error",
 )
 
 
@@ -84,7 +92,8 @@ class DoubleDescentRff:
         test_points: examples of the test split that are looked at.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: records say how many labels are noisy
+    RULES_VERSION = 2  # 2: statements say so, and the second descent is looked for in the error as well
 
     def __init__(
         self,
@@ -99,6 +108,8 @@ class DoubleDescentRff:
         """Both arms at every ratio of features to examples. No network is asked for."""
         sized = setting.base.replace(dataset={"train_size": self.train_size})
         dataset = sized.dataset.build()
+        noisy = "label_noise" in dict(sized.dataset.options)
+        noise = sized.dataset.option("label_noise", float) if noisy else 0.0
         yield Request(())
         findings = Findings()
         for seed in setting.seeds:
@@ -115,7 +126,8 @@ class DoubleDescentRff:
                     outputs = seen[:, :count] @ weights, unseen[:, :count] @ weights
                     key = closed_form.key_of(what="random features", data=sized.dataset.canonical(), seed=seed, n=count)
                     values = _values(outputs, (targets, wanted))
-                    findings.rows += closed_form.rows(key, seed, values, arm=arm, features=count, ratio=ratio)
+                    varied = {"features": count, "ratio": ratio, "label_noise": noise}
+                    findings.rows += closed_form.rows(key, seed, values, arm=arm, **varied)
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
@@ -125,18 +137,21 @@ class DoubleDescentRff:
         beside = [index for index, ratio in enumerate(RATIOS) if ratio >= BELOW]
         below = [index for index, ratio in enumerate(RATIOS) if ratio <= BELOW]
         at_n = RATIOS.index(1.0)
-        control = _control(table, ridge[:, beside].max(1) - ridge[:, -1])
+        control = _controls(table, ridge[:, beside].max(1) - ridge[:, -1])
         peaks = np.log2(np.array(RATIOS)[beside][exact[:, beside].argmax(1)])
         seeds = range(len(exact))
 
         def named(values: np.ndarray) -> dict[int, float]:
             return dict(zip(seeds, values.tolist(), strict=True))
 
-        return [
+        _, errors = records.pivot(table, "ratio", arm="minimum_norm", metric="error", split="test")
+        verdicts = [
             paired(PEAK, named(peaks), named(np.zeros_like(peaks)), control=control),
             paired(PROMINENCE, named(exact[:, at_n]), named(exact[:, -1]), control=control),
             paired(SECOND_DESCENT, named(exact[:, -1]), named(exact[:, below].min(1)), control=control),
+            paired(SECOND_DESCENT_ERROR, named(errors[:, -1]), named(errors[:, below].min(1)), control=control),
         ]
+        return [replace(verdict, statement=f"With {_noise(table)}: {verdict.statement}") for verdict in verdicts]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Test and training loss of both arms against features an example."""
@@ -168,17 +183,26 @@ def _values(
     return values
 
 
+def _noise(table: pl.DataFrame) -> str:
+    """How many training labels are wrong, in words."""
+    noise = float(table["label_noise"][0])
+    return f"{noise:.0%} noisy training labels" if noise else "true labels"
+
+
 def _log_loss(table: pl.DataFrame, arm: str) -> np.ndarray:
     """Log2 of the test loss, (seeds, ratios)."""
     return np.log2(records.pivot(table, "ratio", arm=arm, metric="squared_error", split="test")[1])
 
 
-def _control(table: pl.DataFrame, ridge_peaks: np.ndarray) -> Control:
+def _controls(table: pl.DataFrame, ridge_peaks: np.ndarray) -> list[Control]:
     """What is known: training examples are fitted from n features on and not before, and ridge has no peak."""
     ratios, train = records.pivot(table, "ratio", arm="minimum_norm", metric="squared_error", split="train")
     fitted = train < 1e-12
     exact = bool(fitted[:, ratios >= 1].all() and not fitted[:, ratios < 1].any())
     estimate = paired_t(ridge_peaks, np.zeros_like(ridge_peaks))
     flat = bool(estimate.high < PROMINENCE.smallest_effect or estimate.effect == 0)
-    seen = f"training examples fitted exactly from n features on: {exact}; ridge peak {estimate.effect:.2f} doublings"
-    return Control("fitted from n features on, and no peak with ridge", exact and flat, seen)
+    peak = f"{estimate.effect:.2f} doublings, at most {estimate.high:.2f}"
+    return [
+        Control("no peak with ridge", flat, peak),
+        SelfTest("training examples are fitted exactly from n features on and not before", exact),
+    ]

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
-from expzoo.analysis.studies.interpolation_threshold import Search, exponents_by_seed, known_thresholds
+from expzoo.analysis.studies.interpolation_threshold import (
+    LONGER,
+    Search,
+    exponents_by_seed,
+    known_thresholds,
+    settled,
+)
 from expzoo.study import (
     BadInput,
     Claim,
@@ -47,7 +53,6 @@ WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "trai
 PREDICTED = {("nll", "n"): 1.0, ("nll", "K"): 0.0, ("mse", "n"): 1.0, ("mse", "K"): 1.0}
 WORDS = {"nll": "negative log-likelihood", "mse": "squared error", "n": "examples", "K": "classes"}
 PEAK = "test_loss_peak"
-LONGER = "fits_with_twice_the_steps"
 
 
 def _claim(loss: str, of: str, criterion: str) -> Claim:
@@ -111,6 +116,7 @@ class InterpolationThreshold:
     """
 
     CACHE_VERSION = 2
+    RULES_VERSION = 2  # 2: withheld where twice the steps move the thresholds
 
     def __init__(
         self,
@@ -207,20 +213,19 @@ class InterpolationThreshold:
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Exponents of each seed against the claimed ones, and their difference between the losses."""
-        control = known_thresholds(self.classes, self.rounds)
+        known = known_thresholds(self.classes, self.rounds)
         verdicts = []
         for criterion in CRITERIA:
             powers = {loss: exponents_by_seed(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
             for (loss, of), power in PREDICTED.items():
                 claim = _claim(loss, of, criterion)
                 own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
-                verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=control)
-                notes = "" if power else "predicted 0", _budget(table, loss), _peak(table, loss, of), verdict.note
+                verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=[settled(table, loss), known])
+                notes = "" if power else "predicted 0", _peak(table, loss, of), verdict.note
                 verdicts.append(replace(verdict, note="; ".join(filter(None, notes))))
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
-            difference = paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control)
-            notes = _budget(table, *LOSSES), difference.note
-            verdicts.append(replace(difference, note="; ".join(filter(None, notes))))
+            controls = [settled(table, *LOSSES), known]
+            verdicts.append(paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=controls))
         return verdicts
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
@@ -281,12 +286,6 @@ def _classes_of(data: Component) -> Component:
     if data.name != "mnist1d_classes":
         raise BadInput(f"interpolation_threshold chooses classes of dataset=mnist1d_classes, not of {data.name}")
     return data
-
-
-def _budget(table: pl.DataFrame, *losses: str) -> str:
-    """How often the size just below the threshold would have fitted with more steps."""
-    longer = records.select(table, arm=losses, metric=LONGER)["value"].to_numpy()
-    return f"twice the steps fit the size below the threshold in {longer.sum():.0f} of {len(longer)} cases"
 
 
 def _peak(table: pl.DataFrame, loss: str, of: str) -> str:

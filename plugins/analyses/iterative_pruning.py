@@ -170,15 +170,15 @@ class IterativePruning:
         return paired(LEARNS_FASTER, points["ticket"], points["dense"], control=control)
 
     def _best_steps(self, table: pl.DataFrame, arm: str) -> dict[int, float]:
-        """For each seed the step at which the test loss is lowest; NaN for a network that diverged."""
+        """For each seed the step at which the test loss is lowest; the last of all for a network that diverged."""
         sparsity = 0.0 if arm in ("dense", AGAIN) else self.sparsity
         curves = records.select(table, arm=arm, sparsity=sparsity, metric="loss")
         best = {}
+        last = max(int(step) for step in records.select(table, metric="loss", end=True)["step"].to_list())
         for seed, rows in curves.sort("step").group_by("seed", maintain_order=True):
-            values = rows.filter(rows["step"] > 0)
-            lowest = values["value"].arg_min()
-            whole = lowest is not None and not values["value"].is_nan().any()
-            best[seed[0]] = float(values["step"][lowest]) if whole else float("nan")
+            values = rows.filter((rows["step"] > 0) & rows["value"].is_finite())
+            lowest, lost = values["value"].arg_min(), records.diverged(rows)[0]
+            best[seed[0]] = float(last) if lost or lowest is None else float(values["step"][lowest])
         return best
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:

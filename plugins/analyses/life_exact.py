@@ -11,11 +11,11 @@ from expzoo.analysis.studies.life.networks import BOARDS, KNOWN, at_start, known
 from expzoo.analysis.studies.life.rules import MOST_ENUMERATED
 from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
 from expzoo.study import (
-    Control,
     Count,
     Findings,
     Measure,
     Request,
+    SelfTest,
     SignFlip,
     at,
     decide,
@@ -116,7 +116,7 @@ class LifeExact:
         control = None
         if SHAKEN in {*table["arm"]}:
             found = _total(table, arm=SHAKEN, split="all", metric="wrong_boards")
-            control = Control("a flipped sign is found", found > 0, f"{found} wrong boards")
+            control = SelfTest("a flipped sign is found", found > 0, f"{found} wrong boards")
         verdict = decide(claims.EXACT, enumeration(wrong + slips, boards + drawn), control=control)
         loss = max(records.select(rows, metric="largest_loss")["value"])
         facts = [f"{boards} enumerated and {drawn} drawn boards; the largest loss in training was {loss:.3g}"]

@@ -15,19 +15,19 @@ from expzoo.analysis.studies.life.networks import Cell, filters
 from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
 from expzoo.study import (
     Cohort,
-    Control,
     Count,
     Figure,
     Findings,
     Range,
     Request,
+    SelfTest,
     alignment,
     clopper_pearson,
-    decide_all,
+    decide,
     figures,
-    paired,
     records,
     register,
+    same_rate,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class LifePath:
     """
 
     CACHE_VERSION = 1
+    RULES_VERSION = 2  # 2: lines to networks that succeed, and signs instead of nats
 
     def __init__(
         self, *, widths: tuple[Count, ...] = (1, 5), settling: Count = 1000, points: Annotated[int, Range(3)] = 51
@@ -110,28 +111,36 @@ class LifePath:
         return {PERMUTED: _along(alone, alone.rows[0], back, self.points)}
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
-        """How many lines rise above both ends, and what the alignment takes off."""
-        control = self._control(table)
-        measures, said = {}, []
+        """How many lines to networks that succeed rise above both ends, and on how many the alignment lowers that."""
+        said, widest = [], max(self.widths)
         for m in self.widths:
-            barriers = np.array(list(records.by_seed(table, arm="as_found", m=m, metric="barrier").values()))
-            count, lines = int((barriers > SMALLEST_RISE).sum()), len(barriers)
-            measures[f"m = {m}"] = lambda *, level, c=count, n=lines: clopper_pearson(c, n, level=level).scaled(100)
+            barriers = self._barriers(table, "as_found", m)
             turns = np.median(list(records.by_seed(table, arm="as_found", m=m, metric="turns").values()))
-            said.append(f"m = {m}: {count} of {lines}, median {np.median(barriers):.2g} nats and {turns:g} turns")
-        verdict = decide_all(claims.BARRIER, measures, control=control)
-        widest = max(self.widths)
-        first, second = (records.by_seed(table, arm=arm, m=widest, metric="barrier") for arm in ("aligned", "as_found"))
-        aligned = paired(claims.BARRIER_ALIGNED, first, second, control=control)
-        return [
-            replace(verdict, note=f"{verdict.note}; {'; '.join(said)}"),
-            replace(aligned, note=f"{aligned.note}; decided at m = {widest}".lstrip("; ")),
-        ]
+            risen = int((barriers > SMALLEST_RISE).sum())
+            middle = f", median {np.median(barriers):.2g} nats" if len(barriers) else ""
+            said.append(f"m = {m}: {risen} of {len(barriers)} that succeed{middle} and {turns:g} turns of all")
+        found, aligned = (self._barriers(table, arm, widest) for arm in ("as_found", "aligned"))
+        seeds = table["seed"].n_unique()
+        counted = ((claims.BARRIER, found > SMALLEST_RISE), (claims.BARRIER_ALIGNED, aligned < found))
+        verdicts = []
+        for claim, lines in counted:
+            rate = clopper_pearson(int(lines.sum()), len(lines)).scaled(100)
+            halves = same_rate("every second line does as the others", dict(enumerate(lines)))
+            verdict = decide(claim, rate, control=[halves, self._control(table)], seeds=seeds)
+            note = "; ".join([verdict.note, f"decided at m = {widest}", *said]).lstrip("; ")
+            verdicts.append(replace(verdict, note=note))
+        return verdicts
 
-    def _control(self, table: pl.DataFrame) -> Control:
+    def _barriers(self, table: pl.DataFrame, arm: str, m: int) -> np.ndarray:
+        """The barriers of the lines to networks that succeed, in the order of their seeds."""
+        barriers = records.by_seed(table, arm=arm, m=m, metric="barrier")
+        succeeded = records.by_seed(table, arm="trained", m=m, metric=life.SUCCESS)
+        return np.array([value for seed, value in barriers.items() if succeeded[seed] == 100])
+
+    def _control(self, table: pl.DataFrame) -> SelfTest:
         """That a network and itself with permuted filters have no barrier once they are aligned."""
         values = records.select(table, arm=PERMUTED, metric="barrier")["value"].to_numpy()
-        return Control(
+        return SelfTest(
             "a permuted copy has no barrier after alignment", bool((values < 1e-6).all()), f"largest {values.max():.2g}"
         )
 

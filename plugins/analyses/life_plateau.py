@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import polars as pl
 
 from expzoo.analysis.studies.life import claims
 from expzoo.analysis.studies.life import networks as life
+from expzoo.analysis.studies.life.extinction import SIDES, all_dead
 from expzoo.analysis.studies.life.networks import Cell
 from expzoo.analysis.studies.life.rules import NEIGHBOURS
 from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
@@ -20,15 +20,15 @@ from expzoo.study import (
     Count,
     Figure,
     Findings,
+    Pairs,
     Request,
     clopper_pearson,
     decide,
     decide_all,
     figures,
-    pair_on_seed,
     records,
     register,
-    tost,
+    same_rate,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ COUNTED = (1, 2, 3, 5, 10, 20)
 NAMES = {"von_neumann": "von Neumann", "moore": "Moore"}
 MARKERS = "Dsov^"  # one for each width
 APART = 1.06  # of the widths at one number of steps, on its logarithmic axis
-BOARDS_COUNTED = 20_000  # for the base rates: their standard error is below .4 points
+BOARDS_DRAWN = 20_000  # for the base rates where not all boards are counted: their standard error is below .4 points
 
 
 @register
@@ -56,14 +56,14 @@ class LifePlateau:
 
     The script counts a board as right if every cell is, so the answer "all dead" scores the share
     of boards that die out, on the same 1000 boards of 5 x 5. That share is shown for both
-    neighbourhoods.
+    neighbourhoods, counted over all 2^25 boards.
 
     Args:
         steps: the numbers of game steps.
         widths: multiples m of the smallest width.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: boards that die out are counted, not drawn
 
     def __init__(self, *, steps: tuple[Count, ...] = (5, 10), widths: tuple[Count, ...] = (1,)) -> None:
         refuse_lists(steps=steps, widths=widths)
@@ -91,31 +91,32 @@ class LifePlateau:
             common = {"key": network.key, "seed": network.spec.seed, "step": 0, "split": "test", "end": False}
             value = network.curve(life.SUCCESS)[0]
             findings.rows.append(columns | common | {"metric": life.SUCCESS, "value": value})
-        findings.arrays = {"died_out": died_out(setting.base)}
+        findings.arrays = {"died_out": died_out(setting.base), "all_boards": np.array(_is_counted(setting.base))}
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Equivalence to the base rate at ten steps and more, how many answer all dead, and how many succeed at all."""
-        control = life.hand_set_control(table)
         trained = table.filter(table["arm"] != life.KNOWN)
         found = []
         stuck = sorted({*trained.filter(trained["game_steps"] >= STUCK).select("game_steps", "m").iter_rows()})
         if stuck:
-            low, high = claims.PLATEAU.bounds
             measures = {}
             for steps, m in stuck:
                 right, base = (
                     records.by_seed(trained, game_steps=steps, m=m, metric=metric, **end)
                     for metric, end in ((life.BOARDS, {"end": True}), ("dead_boards", {}))
                 )
-                first, second, _ = pair_on_seed(right, base)
-                measures[f"{steps} steps, m = {m}"] = partial(tost, first, second, low, high)
-            found.append(decide_all(claims.PLATEAU, measures, control=control))
+                measures[f"{steps} steps, m = {m}"] = Pairs(claims.PLATEAU, right, base)
             rows = records.select(trained, metric=life.ALIVE, end=True)
-            alive = rows.filter(rows["game_steps"] >= STUCK)["value"].to_numpy()
-            rate = clopper_pearson(int((alive == 0).sum()), len(alive)).scaled(100)
-            found.append(decide(claims.ANSWERS_DEAD, rate, control=control))
-        return [*found, *many_steps(trained, control)]
+            rows = rows.filter(rows["game_steps"] >= STUCK).sort("game_steps", "m", "seed")
+            dead = dict(enumerate(rows["value"] == 0))  # a network that diverged answers nothing
+            hand_set = life.hand_set_test(table)
+            halves = same_rate("every second network answers all dead as often as the others", dead)
+            control = [halves, *([hand_set] if hand_set else [])]
+            found.append(decide_all(claims.PLATEAU, measures, control=control))
+            rate = clopper_pearson(sum(dead.values()), len(dead)).scaled(100)
+            found.append(decide(claims.ANSWERS_DEAD, rate, control=control, seeds=rows["seed"].n_unique()))
+        return [*found, *many_steps(table)]
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Boards right against the number of steps, over the share that dies out in both neighbourhoods."""
@@ -141,19 +142,23 @@ class LifePlateau:
         axes.set(xlabel="steps of the game", ylabel="boards (%)")
         axes.set_ylim(-4, 104)
         figures.name_curves(axes)
+        of_which = "all there are" if arrays.get("all_boards") else f"{BOARDS_DRAWN} random ones"
         caption = (
-            f"Curves: boards of 5 x 5 all dead after so many steps, of {BOARDS_COUNTED} random ones. Points: "
+            f"Curves: boards all dead after so many steps, of {of_which}. Points: "
             "boards that trained networks get right in every cell, means with 95 % Student intervals."
         )
         yield Figure("plateau", "What the plateau is", caption, picture, pl.DataFrame(rates))
 
 
 def died_out(base: Spec) -> np.ndarray:
-    """Percentages of random test boards that are all dead, (neighbourhoods, COUNTED)."""
+    """Percentages of test boards that are all dead, (neighbourhoods, COUNTED): of all boards if they can be counted."""
     found = []
     for neighbourhood in NEIGHBOURS:
-        counted = base.dataset.replace(neighbourhood=neighbourhood, steps=1, test_size=BOARDS_COUNTED)
+        counted = base.dataset.replace(neighbourhood=neighbourhood, steps=1, test_size=BOARDS_DRAWN)
         dataset: Any = counted.build()
+        if _is_counted(base):
+            found.append([100 * share for share in all_dead(dataset.world, dataset.test_board, COUNTED)])
+            continue
         side = dataset.test_board
         boards = dataset.split("fresh", 0).x[:, 0].astype(np.uint8).reshape(-1, side, side).transpose(1, 2, 0)
         rates = []
@@ -162,3 +167,8 @@ def died_out(base: Spec) -> np.ndarray:
             rates.append(100 * float((boards.sum((0, 1)) == 0).mean()))
         found.append(rates)
     return np.array(found)
+
+
+def _is_counted(base: Spec) -> bool:
+    """Whether all test boards are equally likely, and few enough to be counted."""
+    return base.dataset["test_board"] in SIDES and base.dataset["test_density"] == 0.5

@@ -21,6 +21,7 @@ from expzoo.study import (
     Findings,
     Natural,
     Request,
+    SelfTest,
     SignFlip,
     cluster_bootstrap,
     decide,
@@ -116,14 +117,23 @@ class LifeSignFlips:
             return [replace(decide(claims.SIGNS, empty), n=self.searched, n_needed=None, note=note)]
         again = records.select(table, arm=REPEATED)["value"].to_list()
         repeated = f"{sum(value == 100 for value in again)} of {len(again)}"
-        control = Control("the same start and data succeed again", min(again) == 100, repeated)
+        same = SelfTest("the same start and data succeed again", min(again) == 100, repeated)
         estimate = cluster_bootstrap(_clusters(table, DECIDED_AT), lambda values: float(values.mean()))
-        verdict = decide(claims.SIGNS, estimate, control=control)
+        verdict = decide(claims.SIGNS, estimate, control=[*self._unflipped(table), same])
         rates = ", ".join(f"{float(np.concatenate(_clusters(table, k)).mean()):.0f} % at {k}" for k in self.ks)
         note = f"{verdict.note}; by number of flips: {rates}".lstrip("; ")
         if verdict.n_needed:  # a start is no seed of the run's, so another population would not settle it
             note += f"; analysis.life_sign_flips.lucky={verdict.n_needed} would settle it"
         return [replace(verdict, n_needed=None, note=note)]
+
+    def _unflipped(self, table: pl.DataFrame) -> Iterator[Control]:
+        """That the orders of the data alone, with no sign flipped, do not break the starts; if that was tried."""
+        if 0 in self.ks:
+            plain = cluster_bootstrap(_clusters(table, 0), lambda values: float(values.mean()))
+            seen = f"{plain.effect:.0f} % [{plain.low:.0f}, {plain.high:.0f}] of the runs"
+            name = "with no sign flipped more than half of the runs succeed"
+            all_succeed = plain.effect == 100  # which gives few starts no interval
+            yield Control(name, all_succeed or plain.low > claims.SIGNS.reference, seen)
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Success against the number of flips, each start a line."""

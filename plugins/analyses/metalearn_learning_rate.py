@@ -150,17 +150,21 @@ class MetalearnLearningRate:
         control = self._control(table)
         both = {seed: (high + rates["low"][seed]) / 2 for seed, high in rates["high"].items()}
         value = paired(AS_PUBLISHED, both, dict.fromkeys(both, 0.0), control=control)
-        (finite,), _ = complete([*both.values()])
-        return [
-            paired(ONE_OPTIMUM, rates["high"], rates["low"], control=control),
-            replace(value, note=f"{value.note}; {_prediction(finite)}".lstrip("; ")),
-        ]
+        one = paired(ONE_OPTIMUM, rates["high"], rates["low"], control=control)
+        blown = {arm: len(rates[start]) - len(self._learned(table, start)) for start, arm in STARTS.items()}
+        lost = "; ".join(f"{n} of {len(both)} {arm} diverged: counted as not moved" for arm, n in blown.items() if n)
+        prediction = _prediction(np.array([*both.values()]))
+        return [replace(one, note=_joined(one.note, lost)), replace(value, note=_joined(value.note, lost, prediction))]
 
     def _final(self, table: pl.DataFrame, start: str) -> dict[int, float]:
-        """The learned rate of each seed, NaN where the inner loop diverged."""
+        """The learned rate of each seed, its start where the inner loop diverged: that start led to no other rate."""
+        found = self._learned(table, start)
+        return {seed: found.get(seed, self.starts[start]) for seed in sorted({*table["seed"]})}
+
+    def _learned(self, table: pl.DataFrame, start: str) -> dict[int, float]:
+        """The learned rate of each seed whose inner loops did not diverge."""
         last = records.select(table, arm=STARTS[start], metric=RATE, step=self.outer_steps)
-        found = dict(last.select("seed", "value").iter_rows())
-        return {seed: found.get(seed, float("nan")) for seed in sorted({*table["seed"]})}
+        return dict(last.select("seed", "value").iter_rows())
 
     def _control(self, table: pl.DataFrame) -> Control:
         """Ordinary networks: what they cost at the learned rates, minus at the best rate of the grid."""
@@ -216,7 +220,7 @@ class MetalearnLearningRate:
         rates, values = records.pivot(table, "lr", arm="grid", metric=LOSS)
         figures.curve(axes, rates, values, "grid search")
         for start, arm in STARTS.items():
-            found = [rate for rate in self._final(table, start).values() if np.isfinite(rate)]
+            found = [*self._learned(table, start).values()]
             if found:
                 _, costs = records.pivot(table, "outer_step", arm=arm, metric=LOSS, outer_step=self.outer_steps)
                 line = figures.curve(axes, np.array([np.mean(found)]), costs, arm)
@@ -271,3 +275,7 @@ def _prediction(values: np.ndarray) -> str:
     low, high = estimate.effect - half, estimate.effect + half
     inside = "inside" if low <= PUBLISHED <= high else "outside"
     return f"{PUBLISHED} lies {inside} the 95 % prediction interval of one more seed, {low:.3f} to {high:.3f}"
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)

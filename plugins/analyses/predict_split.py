@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.analysis.studies.memory_splits import Grid, best, cube
+from expzoo.analysis.studies.memory_splits import AGAIN, Grid, best, cube
 from expzoo.study import (
     Claim,
-    Control,
     Count,
     Figure,
     Findings,
+    SelfTest,
     bca,
     decide,
     decide_all,
     figures,
     mean_t,
+    no_difference,
     power_law,
     records,
     register,
@@ -119,7 +120,11 @@ class PredictSplit:
 
             return partial(bca, np.arange(len(seeds)), resampled, draws=999)
 
-        control = _control(parts)
+        single, again = (
+            records.by_seed(table, arm=arm, budget=int(budgets[-1]), parts=1, metric="cnll") for arm in ("split", AGAIN)
+        )
+        same = no_difference("single networks that differ in their start only", again, single)
+        control = [same, _control(parts)]
         regrets = _regrets(values, _foretold(values, budgets)) if len(values) else np.empty(0)
         naive = {"a single network": of(_gain_over_single), "the largest fitted budget's best": of(_gain_over_last)}
         return [
@@ -186,11 +191,11 @@ def _gain(values: np.ndarray, foretold: np.ndarray, naive: int) -> float:
     return float(100 * (1 - found[foretold.argmin()] / found[naive]))
 
 
-def _control(parts: np.ndarray) -> Control:
+def _control(parts: np.ndarray) -> SelfTest:
     """Of curves that are power laws, the last value and the best split are foretold exactly."""
     budgets = 1000.0 * 2.0 ** np.arange(6)
     scales = np.linspace(20, 60, len(parts))
     made = np.stack([0.4 - 0.01 * index + scale * budgets**-0.5 for index, scale in enumerate(scales)], 1)[None]
     foretold = _foretold(made, budgets)
     error, regret = _error(made, foretold, parts), made[0, -1, foretold.argmin()] - made[0, -1].min()
-    return Control("laws that are known are foretold", error < 1e-3 and regret == 0, f"error {error:.1e} %")
+    return SelfTest("laws that are known are foretold", error < 1e-3 and regret == 0, f"error {error:.1e} %")

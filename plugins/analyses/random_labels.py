@@ -16,6 +16,7 @@ from expzoo.study import (
     Fresh,
     Measure,
     Request,
+    SelfTest,
     complete,
     decide,
     every,
@@ -124,11 +125,11 @@ class RandomLabels:
         low, high = LEARNS_NOTHING.bounds
         nothing = tost(tested, np.full_like(tested, chance), low, high)
         (start,), _ = complete(list(records.by_seed(table, arm="random", split="train", step=0).values()))
-        untrained = known_answer("an untrained network is at chance", partial(mean_t, start), chance)
+        untrained = known_answer("an untrained network is at chance", partial(mean_t, start), chance, kind=SelfTest)
         return [
-            decide(FITS, mean_t(fitted), control=untrained, dropped=lost),
+            decide(FITS, mean_t(fitted), control=[control, untrained], dropped=lost),
             decide(LEARNS_NOTHING, nothing, control=control, dropped=lost),
-            decide(GENERALISES, mean_t(true - chance), control=untrained, dropped=true_lost),
+            decide(GENERALISES, mean_t(true - chance), control=[control, untrained], dropped=true_lost),
         ]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:

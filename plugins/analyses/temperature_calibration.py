@@ -10,13 +10,13 @@ import numpy as np
 
 from expzoo.study import (
     Claim,
-    Control,
     Count,
     Figure,
     Findings,
     Measure,
     Predictions,
     Request,
+    SelfTest,
     bca,
     calibration,
     decide,
@@ -25,7 +25,7 @@ from expzoo.study import (
     known_answer,
     mean_t,
     pair_on_seed,
-    paired,
+    paired_t,
     records,
     register,
     require_validation,
@@ -126,17 +126,19 @@ class TemperatureCalibration:
         }
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
-        """Ratios of means with the bootstrap over seeds; the likelihood in pairs."""
+        """Ratios of means with the bootstrap over seeds; the likelihood in pairs.
+
+        Both arms are one trained network, so that no arm can cause a divergence.
+        """
         control = _control(table)
         binned: dict[str, Estimator] = {
             ERRORS[name]: _reduction(table, name) for name in ("ece_by_mass", "ece_class_wise")
         }
-        before, after = (records.by_seed(table, arm=arm, metric="nll") for arm in ARMS)
-        _, _, dropped = pair_on_seed(after, before)
+        after, before, missing = pair_on_seed(*(records.by_seed(table, arm=arm, metric="nll") for arm in ARMS[::-1]))
         return [
-            decide(HALVES_ECE, _reduction(table, "ece")(level=HALVES_ECE.level), control=control, dropped=dropped),
-            decide_all(HOWEVER_BINNED, binned, control=control, dropped=dict.fromkeys(binned, dropped)),
-            paired(LOWERS_NLL, after, before, control=control),
+            decide(HALVES_ECE, _reduction(table, "ece")(level=HALVES_ECE.level), control=control, missing=missing),
+            decide_all(HOWEVER_BINNED, binned, control=control, missing=dict.fromkeys(binned, missing)),
+            decide(LOWERS_NLL, paired_t(after, before), control=control, missing=missing),
         ]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
@@ -174,13 +176,13 @@ def _reduction(table: pl.DataFrame, error: str) -> Estimator:
     return partial(bca, values, lambda chosen: float(100 * (1 - chosen[:, 0].mean() / chosen[:, 1].mean())))
 
 
-def _control(table: pl.DataFrame) -> Control:
+def _control(table: pl.DataFrame) -> SelfTest:
     """Two maximisers agree, and a network whose labels are drawn from its own probabilities needs no temperature."""
     apart = max(records.by_seed(table, metric="likelihoods_apart").values())
     own = [v for v in records.by_seed(table, metric="log_temperature_of_own_labels").values() if np.isfinite(v)]
     known = known_answer("labels drawn from the predictions need the temperature 1", partial(mean_t, own))
     name = f"{known.name}; two maximisers agree"
-    return Control(name, known.passed and not apart > AGREEMENT, f"{known.detail}, largest gap {apart:.1e} nats")
+    return SelfTest(name, known.passed and not apart > AGREEMENT, f"{known.detail}, largest gap {apart:.1e} nats")
 
 
 def _reliability_diagram(arrays: Mapping[str, np.ndarray]) -> Figure:

@@ -20,6 +20,7 @@ from expzoo.study import (
     Pruning,
     Range,
     Request,
+    SelfTest,
     decide,
     figures,
     known_answer,
@@ -141,7 +142,7 @@ class TicketAdjacency:
         """One-sided permutation test of the mean excess of pairs, with the random masks as control."""
         masks = {arm: arrays[f"first_layer_masks/{arm}"] for arm in ARMS}
         test = partial(row_permutation, statistic=excess, draws=self.permutations)
-        control = known_answer("random masks have no excess", partial(test, masks["random"]))
+        control = known_answer("random masks have no excess", partial(test, masks["random"]), kind=SelfTest)
         tickets = records.select(table, arm="ticket", run_length=LENGTHS[0], metric="adjacency_excess")
         dropped = len(tickets) - len(masks["ticket"])
         verdict = decide(LOCAL, test(masks["ticket"]), control=control, dropped=dropped)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -37,3 +39,7 @@ class CrossEntropy:
             return loss
         uniform = (log_total - shifted.mean(0)).mean()
         return loss * (1 - self.label_smoothing) + uniform * self.label_smoothing
+
+    def worst(self, classes: int) -> float:
+        """The loss of a network that knows nothing; one that diverged counts as that."""
+        return math.log(max(classes, 2))

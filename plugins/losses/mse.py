@@ -20,3 +20,7 @@ class Mse:
             classes = torch.arange(outputs.shape[-1], device=outputs.device)
             targets = (targets.unsqueeze(-1) == classes).to(outputs.dtype)
         return (outputs - targets).square().mean()
+
+    def worst(self, classes: int) -> float:
+        """The loss of the best constant on one-hot targets; a network that diverged counts as that."""
+        return (classes - 1) / classes**2 if classes > 1 else float("nan")

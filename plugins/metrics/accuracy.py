@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from expzoo.plugin import class_logits, register
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 
@@ -22,6 +21,6 @@ class Accuracy:
         """The accuracy of outputs (n, classes) for labels (n,) int64, in percent."""
         return 100.0 * int((class_logits(outputs, targets).argmax(1) == targets).sum()) / len(targets)
 
-    def chance(self, targets: np.ndarray, outputs: int) -> float:
-        """The expected accuracy of a guess that is uniform over the classes, in percent."""
-        return 100.0 / max(outputs, 2)
+    def worst(self, classes: int) -> float:
+        """What a network gets that knows nothing, or that diverged."""
+        return 100.0 / max(classes, 2)

@@ -25,3 +25,7 @@ class BoardAccuracy:
     def chance(self, targets: np.ndarray, outputs: int) -> float:
         """The share of boards on which the answer all dead is right, in percent."""
         return 100.0 * float((targets == 0).all(axis=1).mean())
+
+    def worst(self, classes: int) -> float:
+        """What a network gets that diverged: no output is right."""
+        return 0.0

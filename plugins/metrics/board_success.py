@@ -25,3 +25,7 @@ class BoardSuccess:
     def chance(self, targets: np.ndarray, outputs: int) -> float:
         """100 only if every board is dead, in which case the answer all dead succeeds."""
         return 100.0 * bool((targets == 0).all())
+
+    def worst(self, classes: int) -> float:
+        """What a network gets that diverged: no output is right."""
+        return 0.0

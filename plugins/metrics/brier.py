@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from expzoo.plugin import log_probabilities, register
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 
@@ -28,6 +27,6 @@ class Brier:
         distance[range(len(targets)), targets] -= 1
         return distance.square().sum(1).mean().item()
 
-    def chance(self, targets: np.ndarray, outputs: int) -> float:
-        """That of equal probabilities, 1 - 1 / classes."""
-        return 1.0 - 1.0 / max(outputs, 2)
+    def worst(self, classes: int) -> float:
+        """What a network gets that knows nothing, or that diverged: equal probabilities."""
+        return 1.0 - 1.0 / max(classes, 2)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from expzoo.plugin import log_probabilities, register
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 
@@ -26,6 +25,6 @@ class Nll:
         """The cross-entropy of logits (n, classes) for labels (n,) int64, in nats."""
         return -log_probabilities(outputs, targets).gather(1, targets.unsqueeze(1)).mean().item()
 
-    def chance(self, targets: np.ndarray, outputs: int) -> float:
-        """That of equal probabilities, log(classes)."""
-        return math.log(max(outputs, 2))
+    def worst(self, classes: int) -> float:
+        """What a network gets that knows nothing; one that diverged counts as that."""
+        return math.log(max(classes, 2))

@@ -62,12 +62,15 @@ class Result:
 
     def _repr_html_(self) -> str:
         """The verdicts as a table, for notebooks."""
+        from expzoo.science import wording
+
         lines = [
             f"<tr><td>{escape(v.claim)}</td><td>{v.effect:.3g} {escape(v.unit)}</td>"
-            f"<td>{v.interval[0]:.3g} to {v.interval[1]:.3g}</td><td>{v.n}</td><td>{escape(v.verdict)}</td></tr>"
+            f"<td>{v.interval[0]:.3g} to {v.interval[1]:.3g}</td><td>{wording.level(v)}</td>"
+            f"<td>{v.n}</td><td>{escape(v.verdict)}</td></tr>"
             for v in self.verdicts
         ]
-        head = "<tr><th>claim</th><th>effect</th><th>95 % interval</th><th>n</th><th>verdict</th></tr>"
+        head = "<tr><th>claim</th><th>effect</th><th>interval</th><th>level</th><th>n</th><th>verdict</th></tr>"
         return f"<table>{head}{''.join(lines)}</table><p>{escape(str(self.report))}</p>"
 
 

@@ -61,8 +61,10 @@ if TYPE_CHECKING:
     from expzoo.science.claims import paired as paired
     from expzoo.science.controls import Control as Control
     from expzoo.science.controls import Estimator as Estimator
+    from expzoo.science.controls import SelfTest as SelfTest
     from expzoo.science.controls import known_answer as known_answer
     from expzoo.science.controls import no_difference as no_difference
+    from expzoo.science.controls import same_rate as same_rate
     from expzoo.science.numerics import alignment as alignment
     from expzoo.science.numerics import calibration as calibration
     from expzoo.science.numerics import ensembles as ensembles

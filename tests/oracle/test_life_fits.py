@@ -9,7 +9,7 @@ import pytest
 import statsmodels.api
 import torch
 
-from expzoo.analysis.studies.life.fits import BEYOND, PRIOR, growth, half_width
+from expzoo.analysis.studies.life.fits import PRIOR, growth, half_width
 from expzoo.analysis.studies.life.networks import filters
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.recipes import Recipes
@@ -35,7 +35,7 @@ def model_of_counts(successes):
 def test_the_half_is_that_of_a_generalised_linear_model(successes):
     intercept, slope = model_of_counts(np.array(successes, float))
     half = np.exp(-intercept / slope)
-    bounded = min(max(half, WIDTHS.min() / BEYOND), WIDTHS.max() * BEYOND)
+    bounded = min(max(half, WIDTHS.min()), WIDTHS.max())
     assert half_width(np.array(successes, float), TRIALS, WIDTHS) == pytest.approx(bounded, rel=1e-4)
 
 
@@ -46,10 +46,10 @@ def test_a_step_from_never_to_always_is_put_between_its_widths():
 @pytest.mark.parametrize(
     ("successes", "half"),
     [
-        ([0, 0, 0, 0], 20 * BEYOND),
-        ([20, 20, 20, 20], 1 / BEYOND),
-        ([9, 6, 3, 0], 20 * BEYOND),
-        ([20, 19, 16, 14], 0.25),
+        ([0, 0, 0, 0], 20.0),
+        ([20, 20, 20, 20], 1.0),
+        ([9, 6, 3, 0], 20.0),
+        ([20, 19, 16, 14], 1.0),
     ],
     ids=str,
 )

@@ -20,7 +20,6 @@ from expzoo.science.statistics import (
     holm,
     mean_interval,
     mean_t,
-    n_needed,
     newcombe,
     pair_on_seed,
     paired_t,
@@ -232,22 +231,3 @@ def test_impossible_arguments_are_refused() -> None:
         holm([0.1, 1.1])
     with pytest.raises(ValueError, match="factor 0"):
         mean_t([1, 2]).scaled(0)
-
-
-@pytest.mark.parametrize(
-    ("n", "half_width", "distance", "needed"),
-    [(8, 1.5, 1.0, 18), (10, 2.0, 0.1, 4000), (5, 1.0, 1.0, 5), (6, 1.0, 0.0, None), (6, math.nan, 1.0, None),
-     (6, 1.0, math.nan, None), (0, 1.0, 1.0, None), (6, 1.0, 1e-300, None)],
-)  # fmt: skip
-def test_n_needed_is_its_formula(n: int, half_width: float, distance: float, needed: int | None) -> None:
-    assert n_needed(n, half_width, distance) == needed
-
-
-def test_with_n_needed_about_every_second_run_is_settled() -> None:
-    rng = np.random.default_rng(4)
-    pilot = 10**2
-    spread = math.sqrt(pilot) / stats.t.ppf(0.975, pilot - 1)  # an interval of half-width 1 at n = 100
-    n = n_needed(pilot, 1.0, 0.5)
-    assert n == 400
-    settled = np.mean([mean_t(rng.normal(0.5, spread, n)).low > 0 for _ in range(500)])
-    assert 0.4 < settled < 0.6

@@ -1,28 +1,27 @@
-"""What calibration does to the bump of the error, which is an identity."""
+"""What calibration does to a bump, and that it cannot change an error."""
 
 from __future__ import annotations
 
 import numpy as np
-from expzoo.plugins.analyses.calibration_and_double_descent import NO_BUMP, REMOVES_ERROR, _lowered, _removed, bump
-
-from expzoo.science.claims import decide
+from expzoo.plugins.analyses.calibration_and_double_descent import NO_BUMP, _removed, _unchanged, bump
 
 
-def test_errors_that_differ_by_rounding_have_equal_bumps() -> None:
+def test_errors_that_differ_by_rounding_are_no_difference() -> None:
+    """A temperature cannot change which class is predicted: what finds another error has a fault."""
     generator = np.random.default_rng(0)
     before = 40 + generator.normal(size=(8, 9))
     after = before + generator.choice([-1.4e-14, 0.0, 1.4e-14], before.shape)
-    estimate = _lowered(before, after)
-    assert (estimate.effect, estimate.low, estimate.high) == (0, 0, 0)
-    assert decide(REMOVES_ERROR, estimate).verdict == "not supported"
+    assert _unchanged({"error": before, "calibrated_error": after}).passed
+    after[3, 4] += 0.01
+    assert not _unchanged({"error": before, "calibrated_error": after}).passed
 
 
-def test_a_bump_that_is_lowered_by_a_known_height_is_found() -> None:
-    falling = np.linspace(50, 30, 9) + np.zeros((8, 1))
+def test_a_bump_has_the_height_above_its_lowest_points() -> None:
+    falling = np.linspace(50, 30, 9)
     risen = falling.copy()
-    risen[:, 4] += 10
-    assert bump(risen[0]) == 10 + falling[0, 4] - falling[0, 3]
-    assert _lowered(risen, falling).effect == bump(risen[0])
+    risen[4] += 10
+    assert bump(risen) == 10 + falling[4] - falling[3]
+    assert bump(falling) == 0
 
 
 def test_what_is_removed_of_a_bump_that_counts_as_none_is_undefined() -> None:

@@ -54,6 +54,13 @@ def test_a_falling_curve_has_none() -> None:
 
 
 def test_the_peak_is_placed_against_the_threshold() -> None:
-    estimate = curves(PEAKED).peak_against_threshold()(level=0.90)
+    estimate = curves(PEAKED).peak_against_threshold(1.0)(level=0.90)
     assert estimate.effect == pytest.approx(-0.1, abs=0.3)
     assert -1 < estimate.low <= estimate.high < 1
+
+
+def test_where_there_is_no_peak_it_has_no_place() -> None:
+    """A falling curve has a highest value beyond its first minimum too; that is no peak within a factor of two."""
+    found = curves(FALLING).peak_against_threshold(1.0)(level=0.90)
+    assert found.effect > 1
+    assert not found.high < 1

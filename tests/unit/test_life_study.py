@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from expzoo.analysis.studies.life import curves, pictures, verdicts
-from expzoo.analysis.studies.life.fits import BEYOND, growth, half_width
+from expzoo.analysis.studies.life.fits import growth, half_width
 from expzoo.analysis.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, Cell, is_essays
 from expzoo.config.registry import build
 from expzoo.report import figures
@@ -30,8 +30,8 @@ def test_half_of_the_networks_succeed_at_the_width_that_is_found(half):
 
 def test_a_width_that_is_not_reached_is_bounded():
     trials = np.full(len(WIDTHS), 20.0)
-    assert half_width(np.zeros(6), trials, WIDTHS) == pytest.approx(BEYOND * 50)
-    assert half_width(trials, trials, WIDTHS) == pytest.approx(1 / BEYOND)
+    assert half_width(np.zeros(6), trials, WIDTHS) == pytest.approx(50)
+    assert half_width(trials, trials, WIDTHS) == pytest.approx(1)
     assert 5 < half_width(np.array([0.0, 0, 0, 20, 20, 20]), trials, WIDTHS) < 10
 
 
@@ -89,7 +89,7 @@ def test_rates_are_judged_by_exact_intervals():
 def test_nothing_is_said_if_the_hand_set_weights_fail():
     found = judged(rows(Cell("plain"), 0, 200), hand_set(0.0))
     assert found["life.minimal_net_never_learns"].verdict == "withheld"
-    assert "0 of 1" in found["life.minimal_net_never_learns"].control
+    assert "0 of 1" in found["life.minimal_net_never_learns"].self_test
 
 
 def test_width_depth_and_density_compare_cells():
@@ -126,7 +126,7 @@ def test_width_needed_and_failed_cells_come_from_a_grid():
     found = judged(*grid, hand_set())
     assert found["life.width_needed_grows_with_steps"].verdict == "supported"
     assert "of 72 networks that failed, the loss of 56 still" in found["life.width_needed_grows_with_steps"].note
-    halves = "1 step: half succeed at m = 1.9; 2 steps: half succeed at m = 35 (beyond the widths tried); of 72"
+    halves = "1 step: half succeed at m = 1.9; 2 steps: half succeed at least at m = 10; of 72"
     assert halves in found["life.width_needed_grows_with_steps"].note
     assert found["life.cell_accuracy_hides_failure"].effect == pytest.approx((2 * 82 + 2 * 86 + 16 * 272 / 3) / 20)
     assert "54 failed networks, right in 30.0 % of the boards" in found["life.cell_accuracy_hides_failure"].note

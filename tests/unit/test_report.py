@@ -40,7 +40,7 @@ def verdict(**changes):
 
 OPEN = verdict(claim="mnist1d.transfers", effect=0.3, interval=(-0.7, 1.4), verdict="inconclusive", n_needed=1400)
 LOST = verdict(claim="mnist1d.lost", effect=NAN, interval=(NAN, NAN), verdict="withheld", n=2, published="", note="why")
-VERDICTS = [verdict(), OPEN, LOST]
+VERDICTS = [verdict(), OPEN, LOST, verdict(claim="mnist1d.same", direction="equivalent", level=0.9, rule="TOST")]
 
 
 # Words
@@ -109,16 +109,27 @@ def printed(verdicts, width, directory="outputs/run", encoding="utf-8"):
 def test_the_table_fits_and_says_everything(width):
     text = printed(VERDICTS, width)
     assert max(map(len, text.splitlines())) <= width
-    for word in ("claim", "95 % interval", "+3.8 pp", "[+2.9, +4.7]", "supported", "inconclusive", "withheld", "+9.2"):
+    for word in (
+        "claim",
+        "interval",
+        "95 %",
+        "90 %",
+        "+3.8 pp",
+        "[+2.9, +4.7]",
+        "supported",
+        "inconclusive",
+        "withheld",
+        "+9.2",
+    ):
         assert word in text
-    assert text.splitlines()[-2] == "1 supported, 1 inconclusive, 1 withheld"
+    assert text.splitlines()[-2] == "2 supported, 1 inconclusive, 1 withheld"
     assert "ticket_beats_dense" in text.replace("\n", "").replace(" ", "") or width < 100
 
 
 def test_a_narrow_terminal_gets_one_verdict_below_the_other():
     text = printed(VERDICTS, 40)
     assert max(map(len, text.splitlines())) <= 40
-    assert "  supported: +3.8 pp [+2.9, +4.7], n = 6" in text
+    assert "  supported: +3.8 pp [+2.9, +4.7], n = 6\n  interval: 95 %\n" in text
     assert "withheld: no effect measured, n = 2" in text
 
 

@@ -18,7 +18,7 @@ from expzoo.science.claims import Verdict, dump_verdicts, load_verdicts
 
 FIELDS = [
     "claim", "statement", "effect", "unit", "interval", "level", "n", "verdict", "published", "source",
-    "smallest_effect", "direction", "rule", "n_needed", "control", "note", "reference",
+    "smallest_effect", "direction", "rule", "n_needed", "control", "note", "reference", "self_test",
 ]  # fmt: skip
 
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\n\t"), max_size=20)
@@ -30,6 +30,7 @@ common = {
     "n": st.integers(0, 10**6), "published": texts, "source": texts, "smallest_effect": st.floats(0, 1e300),
     "direction": st.sampled_from(["greater", "less", "equivalent"]), "rule": texts,
     "n_needed": st.none() | st.integers(0, 10**12), "control": texts, "note": texts, "reference": st.floats(-1e6, 1e6),
+    "self_test": texts,
 }  # fmt: skip
 verdicts = st.builds(
     Verdict, effect=finite, interval=intervals, verdict=undecided | st.sampled_from(["supported", "not supported"]),

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 class Metric(Protocol):
-    """Sees what ONE network gives on a whole split."""
+    """Sees what ONE network gives on a whole split.
+
+    One that has `worst(classes)` says what a network gets that knows nothing: one that diverged
+    counts as that, where it would otherwise have no value.
+    """
 
     def __call__(
         self, outputs: Float[Tensor, "n outputs"], targets: Int64[Tensor, " n"] | Float[Tensor, " n *targets"]

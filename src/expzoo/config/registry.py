@@ -49,13 +49,20 @@ SHARED = ("analysis",)
 NOTHING = {"constraint": "free", "parametrisation": "plain"}
 """Kinds that a network may be without, and the option that says so; such a kind is not in the network's key."""
 
+
+def _chance(metric: Any, targets: Any, outputs: int) -> float:
+    """What answers get that do not depend on the input: the worst of a metric that says no more."""
+    return metric.worst(outputs) if metric.worst else float("nan")
+
+
 OPTIONAL: dict[str, dict[str, Any]] = {
     "dataset": {"redraws": False, "DOWNLOADS": False, "INPUTS": None, "TARGETS": None, "SCORES": None},
+    "loss": {"worst": None},
     "model": {"solve": None, "READS": (), "SIZE": None},
     "optimizer": {"noisy": False},
     "parametrisation": {"prunes": False},
     "stop": {"best": None},
-    "metric": {"UNIT": "", "BETTER": None, "chance": lambda *_: float("nan")},
+    "metric": {"UNIT": "", "BETTER": None, "worst": None, "chance": _chance},
     "analysis": {"NEEDS": ()},
 }
 """What a class of a kind may say (see `spec.contracts`), and what it has said if it does not."""

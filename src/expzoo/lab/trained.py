@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.spec.component import Component
-from expzoo.spec.measure import Measure
+from expzoo.spec.measure import LOSS, Measure
 from expzoo.spec.spec import FINAL, Event, Spec, Step
 from expzoo.system.arithmetic import exact_arithmetic
 
@@ -86,15 +86,25 @@ class Trained:
         """A measure at one step; NaN for a network that diverged."""
         return float("nan") if self.diverged else self.curve(metric, split)[self.step_of(step)]
 
+    def worst(self, metric: str = "accuracy") -> float:
+        """What a network that knows nothing gets: chance level, no success; NaN for a metric that does not say."""
+        plugin = Measure(metric, "test").plugin if metric != LOSS else self.spec.loss
+        says = getattr(plugin.build(), "worst", None) if plugin else None  # a probe has none
+        return says(self.datasets(self.spec.dataset).outputs) if says else float("nan")
+
     def rows(self, *measures: tuple[str, str], arm: str, curve: bool = False, **varied: Cell) -> list[Row]:
         """Tidy rows of (metric, split) measures at the end, or at every step they were taken.
 
-        The last row of each measure has `end` true; its value is NaN if the network diverged.
+        The last row of each measure has `end` true. If the network diverged, its value is the worst
+        of the metric, NaN for one that says none, and `diverged` is true: which networks diverge
+        may depend on the arm, so that leaving them out would be a selection.
         """
         common: Row = {"key": self.key, "seed": self.spec.seed, "arm": arm, **varied}
+        if self.diverged:
+            common |= {"diverged": True}
         found: list[Row] = []
         for metric, split in measures:
-            end = {self.step: self.value(metric, split)}
+            end = {self.step: self.worst(metric) if self.diverged else self.value(metric, split)}
             for step, value in (self.curve(metric, split) | end if curve else end).items():
                 row = {"step": step, "split": split, "metric": metric, "value": value, "end": step == self.step}
                 found.append(common | row)

@@ -41,6 +41,7 @@ class _Claim:
     verdict: Verdict
     effect: str
     interval: str
+    level: str
     decision: str
     settle: str
     range: Markup
@@ -68,7 +69,6 @@ def render(report: Report) -> str:
             report=report,
             mark=ranges.mark,
             tally=wording.tally(report.verdicts),
-            level=wording.common_level(report.verdicts),
             claims=list(_claims(report)),
             guide=ranges.guide(),
             figures=[figure(number, picture) for number, picture in enumerate(report.pictures)],
@@ -119,6 +119,7 @@ def _claims(report: Report) -> Iterator[_Claim]:
             verdict=verdict,
             effect=wording.effect(verdict),
             interval=wording.interval(verdict),
+            level=wording.level(verdict),
             decision=wording.decision(verdict),
             settle=wording.settling_command(report.command, needed) if needed else "",
             range=ranges.draw(verdict, ranges.span(unit)),

@@ -121,7 +121,7 @@ class Comparison:
         import polars as pl
 
         table = run.ends()
-        fixed = ("key", "seed", "step", "split", "metric", "value", "analysis", "end")
+        fixed = ("key", "seed", "step", "split", "metric", "value", "analysis", "end", "diverged")
         varied = [name for name in table.columns if name not in (*fixed, "arm")]
         series = ["arm", *(pl.format(f"{name}={{}}", pl.col(name)) for name in varied)]
         return table.select(

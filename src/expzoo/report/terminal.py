@@ -58,7 +58,7 @@ def print_verdicts(
 
 
 def _table(claims: Sequence[Verdict], console: Console) -> Table:
-    headings = ["claim", "effect", wording.common_level(claims), "n", "verdict", "published"]
+    headings = ["claim", "effect", "interval", "n", "verdict", "published"]
     rows = [_cells(claim) for claim in claims]
     for row in rows:
         row[1] = re.sub("% .*", "%", row[1])  # the page has the whole unit
@@ -67,7 +67,8 @@ def _table(claims: Sequence[Verdict], console: Console) -> Table:
     widths = [min(width, _WIDEST.get(name, width) + spare) for name, width in zip(headings, widths, strict=True)]
     widths[0] = max(16, min(widths[0], console.width - sum(widths[1:]) - 2 * len(widths)))
     headings[0], names = _shortened([row[0] for row in rows], widths[0])
-    for row in rows:
+    for claim, row in zip(claims, rows, strict=True):
+        row[2] += f"\n{wording.level(claim)}"
         row[-1] = textwrap.shorten(row[-1], LINES * (widths[-1] - 2), placeholder=" ...")
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     for heading, width in zip(headings, widths, strict=True):
@@ -89,14 +90,16 @@ def _shortened(names: list[str], width: int) -> tuple[str, list[str]]:
 
 def _cells(claim: Verdict) -> list[str]:
     effect, interval = wording.effect(claim).replace("percentage points", "pp"), wording.interval(claim)
-    return [claim.claim, effect, interval, str(claim.n), claim.verdict, wording.brief(claim.published) or "-"]
+    published = wording.brief(claim.published) or "-"
+    return [claim.claim, effect, interval, str(claim.n), claim.verdict, published]
 
 
 def _block(claim: Verdict) -> Text:
     name, effect, interval, n, outcome, published = _cells(claim)
     block = Text(name + "\n  ")
     block.append(outcome, COLOURS[outcome])
-    block.append(f": {effect} {interval}, n = {n}\n" if effect != "none" else f": no effect measured, n = {n}\n")
+    measured = f": {effect} {interval}, n = {n}\n  interval: {wording.level(claim)}\n"
+    block.append(measured if effect != "none" else f": no effect measured, n = {n}\n")
     return block.append(f"  published: {published}\n") if claim.published else block
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from expzoo.config.identity import raised_rules, run_id
 from expzoo.config.places import experiment_text
 from expzoo.runs.finished import comparable
+from expzoo.science.claims import with_divergence
 from expzoo.science.verdicts import Verdict, dump_verdicts
 from expzoo.store import run_directory
 
@@ -52,7 +53,8 @@ def judge(
     verdicts: list[Verdict] = []
     for (name, analysis), own in zip(analyses.items(), findings, strict=True):
         table = records.frame(own.rows)
-        verdicts += [cut(verdict, config["about"]["cut"]) for verdict in analysis.judge(table, own.arrays)]
+        judged = [with_divergence(verdict, *records.diverged(table)) for verdict in analysis.judge(table, own.arrays)]
+        verdicts += [cut(verdict, config["about"]["cut"]) for verdict in judged]
         log.info("%s judged %d rows", name, len(own.rows))
     write_atomically(directory / run_directory.VERDICTS, dump_verdicts(verdicts).encode())
     return verdicts

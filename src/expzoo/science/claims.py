@@ -4,7 +4,8 @@ For an effect and a smallest effect of interest that are fixed before the run: `
 whole interval lies beyond the smallest effect in the claimed direction, `not supported` if all of
 it lies on the other side, `inconclusive` otherwise, with the n that would settle it. "No
 difference" needs equivalence: the 90 % interval between the bounds. A verdict whose control failed
-is `withheld`.
+is `withheld`. A network that diverged has an outcome too, the worst one (`records.by_seed`); where
+there is no value for it, it counts as a failure.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from expzoo.science.controls import Control, Estimator, known_answer, no_difference
-from expzoo.science.statistics import Estimate, Method, n_needed, pair_on_seed, paired_t, tost
+from expzoo.science.controls import Control, Estimator, SelfTest, known_answer, no_difference
+from expzoo.science.rules import DROPPED_AT_MOST, doubts, needed, outlying, position
+from expzoo.science.statistics import Estimate, Method, pair_on_seed, paired_t, tost
 from expzoo.science.verdicts import Direction, Outcome, Verdict, dump_verdicts, load_verdicts
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Estimator",
     "Outcome",
     "Pairs",
+    "SelfTest",
     "Verdict",
     "decide",
     "decide_all",
@@ -36,19 +39,23 @@ __all__ = [
     "paired",
 ]
 
-DROPPED_AT_MOST = 0.2  # of the units; beyond, those that are left are a selection
-LEAST_FOR_T = 5
-LEAST_FOR_BOOTSTRAP = 8  # below, its intervals are too narrow
+Controls = Control | Sequence[Control] | None
+"""What has to pass for a verdict to be given."""
 
 
 class Pairs:
-    """The measure of treatment - baseline, seed -> value, over the seeds of both; `dropped` counts the others."""
+    """The measure of treatment - baseline, seed -> value, over the seeds for which both have one.
+
+    `missing` counts the seeds that only one has, `dropped` those of which a network diverged without a value for that.
+    """
 
     def __init__(self, claim: Claim, treatment: Mapping[int, float], baseline: Mapping[int, float]) -> None:
         """ValueError if the claim is not decided by pairs."""
         _check_choice(f"{claim.name}: the rule of pairs", claim.rule, ["paired t", "TOST"])
         self.claim = claim
-        self.treatment, self.baseline, self.dropped = pair_on_seed(treatment, baseline)
+        self.treatment, self.baseline, left_out = pair_on_seed(treatment, baseline)
+        self.missing = len(treatment.keys() ^ baseline.keys())
+        self.dropped = left_out - self.missing
 
     def __call__(self, *, level: float) -> Estimate:
         """The estimate with an interval at this level."""
@@ -98,21 +105,35 @@ class Claim:
         return self.reference - self.smallest_effect, self.reference + self.smallest_effect
 
 
-def decide(claim: Claim, estimate: Estimate, *, control: Control | None = None, dropped: int = 0) -> Verdict:
-    """The verdict on a claim from one estimate; `dropped` counts the seeds that it had to leave out.
+def decide(
+    claim: Claim,
+    estimate: Estimate,
+    *,
+    control: Controls = None,
+    dropped: int = 0,
+    missing: int = 0,
+    seeds: int | None = None,
+) -> Verdict:
+    """The verdict on a claim from one estimate.
 
-    Also inconclusive: too few seeds for the method, more than a fifth dropped, or a test whose p
-    value (Estimate.p) is above (1 - level) / 2. ValueError if the estimate was made by another rule
-    than the claim's, or at a lower level.
+    `dropped` counts the units that have no value because a network diverged: they count as
+    failures. `missing` counts those that are left out for a reason that no arm can cause. `seeds`
+    is the number of seeds that all units come from, if it is not the number of units: what would
+    settle the claim is asked for in seeds. Also inconclusive: too few seeds for the method, more
+    than a fifth without a value, support that an outlier decides and the exact sign-flip test does
+    not share, or a test whose p value (Estimate.p) is above (1 - level) / 2. ValueError if the
+    estimate was made by another rule than the claim's, or at a lower level.
     """
     _check_choice(f"{claim.name}: the estimate's method", estimate.method, [claim.rule])
     if estimate.level < claim.level - 1e-9:
         raise ValueError(f"{claim.name}: decided at a level of {claim.level}, not {estimate.level}")
+    units = estimate.n + dropped + missing
     facts = [claim.note, f"compared with {claim.reference:g} {claim.unit}" if claim.reference else ""]
-    if dropped:
-        facts.append(f"{dropped} of {estimate.n + dropped} left out: diverged or missing")
-    doubts = _doubts(claim, estimate, dropped)
-    outcome = "inconclusive" if doubts else _position(claim, estimate)
+    facts += [f"{dropped} of {units} diverged and have no value: failures"] if dropped else []
+    facts += [f"{missing} of {units} left out: missing"] if missing else []
+    against = list(doubts(claim.direction, claim.bounds, estimate, dropped, missing))
+    outcome = "inconclusive" if against else position(claim.direction, claim.bounds, estimate)
+    settling = needed(claim.direction, claim.bounds, estimate) if outcome == "inconclusive" else None
     verdict = Verdict(
         claim=claim.name,
         statement=claim.statement,
@@ -128,8 +149,8 @@ def decide(claim: Claim, estimate: Estimate, *, control: Control | None = None, 
         direction=claim.direction,
         rule=claim.rule,
         reference=float(claim.reference),
-        n_needed=_units_needed(claim, estimate) if outcome == "inconclusive" else None,
-        note=_join(*facts, *doubts),
+        n_needed=_population(settling, estimate.n, seeds or units),
+        note=_join(*facts, outlying(estimate), *against),
     )
     return _controlled(verdict, control)
 
@@ -139,23 +160,24 @@ def paired(
     treatment: Mapping[int, float],
     baseline: Mapping[int, float],
     *,
-    control: Control | None = None,
+    control: Controls = None,
 ) -> Verdict:
-    """The verdict on treatment - baseline, seed -> value, from the seeds that both have; the rest counts as dropped."""
+    """The verdict on treatment - baseline, seed -> value; what only one has is missing, NaN has diverged."""
     pairs = Pairs(claim, treatment, baseline)
-    return decide(claim, pairs(level=claim.level), control=control, dropped=pairs.dropped)
+    estimate = pairs(level=claim.level)
+    return decide(claim, estimate, control=control, dropped=pairs.dropped, missing=pairs.missing)
 
 
 def decide_each(
     claim: Claim,
     measures: Mapping[str, Estimator],
     *,
-    control: Control | None = None,
+    control: Controls = None,
     dropped: Mapping[str, int] | None = None,
 ) -> dict[str, Verdict]:
     """One verdict for each condition, by Holm's step-down: the chance of any error among them stays that of one.
 
-    `dropped` counts the units that each condition left out; `Pairs` know it themselves. Of m
+    `dropped` counts the units of each condition that diverged; `Pairs` know it themselves. Of m
     conditions still open, those that an interval at 1 - (1 - level) / m decides are decided; then m
     shrinks.
     """
@@ -174,8 +196,9 @@ def decide_all(
     claim: Claim,
     measures: Mapping[str, Estimator],
     *,
-    control: Control | None = None,
+    control: Controls = None,
     dropped: Mapping[str, int] | None = None,
+    missing: Mapping[str, int] | None = None,
 ) -> Verdict:
     """The verdict on a claim that must hold under every condition (intersection-union test).
 
@@ -186,8 +209,10 @@ def decide_all(
     if not measures:
         raise ValueError(f"{claim.name}: no conditions to decide")
     strict_level = 1 - (1 - claim.level) / len(measures)
-    strict = [_condition(claim, name, measure, strict_level, dropped) for name, measure in measures.items()]
-    plain = [_condition(claim, name, measure, claim.level, dropped) for name, measure in measures.items()]
+    strict, plain = (
+        [_condition(claim, name, measure, level, dropped, missing) for name, measure in measures.items()]
+        for level in (strict_level, claim.level)
+    )
     refuted = [verdict for verdict in strict if verdict.verdict == "not supported"]
     unsettled = [
         strict[index] if verdict.verdict == "not supported" else verdict
@@ -202,53 +227,37 @@ def decide_all(
     return _controlled(replace(shown, verdict=outcome, n_needed=settling, note=note), control)
 
 
-def _position(claim: Claim, estimate: Estimate) -> Outcome:
-    lower, upper = claim.bounds
-    beyond, short_of = {
-        "greater": (estimate.low > upper, estimate.high < upper),
-        "less": (estimate.high < lower, estimate.low > lower),
-        "equivalent": (lower < estimate.low and estimate.high < upper, estimate.high < lower or upper < estimate.low),
-    }[claim.direction]
-    return "supported" if beyond else "not supported" if short_of else "inconclusive"
+def with_divergence(verdict: Verdict, diverged: int, networks: int) -> Verdict:
+    """The verdict, saying how many of the networks diverged and so count as the worst that their metrics know.
+
+    Where more than a fifth of them did, arms may be equal because all of them failed, which supports no equivalence.
+    """
+    if not diverged:
+        return verdict
+    said = _join(verdict.note, f"{diverged} of {networks} networks diverged: each counts as one that knows nothing")
+    equal = verdict.direction == "equivalent" and verdict.verdict == "supported"
+    if equal and diverged > DROPPED_AT_MOST * networks:
+        said = _join(said, f"more than {DROPPED_AT_MOST:.0%} diverged")
+        return replace(verdict, verdict="inconclusive", note=said)
+    return replace(verdict, note=said)
 
 
-def _doubts(claim: Claim, estimate: Estimate, dropped: int) -> list[str]:
-    """Why this estimate settles nothing, wherever its interval lies."""
-    doubts = []
-    if estimate.n < (least := _least(estimate.method)):
-        doubts.append(f"n = {estimate.n} is below {least}, the least for a {estimate.method} interval")
-    elif math.isnan(estimate.low):
-        doubts.append("no interval: the values do not vary, or the effect is undefined")
-    if dropped > DROPPED_AT_MOST * (estimate.n + dropped):
-        doubts.append(f"more than {DROPPED_AT_MOST:.0%} left out")
-    if _position(claim, estimate) == "supported" and estimate.p > (1 - estimate.level) / 2 + 1e-9:
-        doubts.append(f"p = {estimate.p:.3g}")
-    return doubts
+def _population(units: int | None, n: int, seeds: int) -> int | None:
+    """How many seeds make so many units, if what was seen is what is lost and what is pooled: n units of `seeds`."""
+    return units if units is None or not n else math.ceil(units * seeds / n)
 
 
-def _least(method: Method) -> int:
-    if method in ("Clopper-Pearson", "Newcombe", "enumeration"):
-        return 1
-    return LEAST_FOR_BOOTSTRAP if method in ("BCa bootstrap", "cluster bootstrap") else LEAST_FOR_T
-
-
-def _units_needed(claim: Claim, estimate: Estimate) -> int | None:
-    """The n at which the interval, around the same effect, no longer holds any bound that matters."""
-    lower, upper = claim.bounds
-    bounds = {"greater": (upper,), "less": (lower,), "equivalent": (lower, upper)}[claim.direction]
-    needs = [_least(estimate.method)]
-    for bound in bounds:
-        if estimate.low <= bound <= estimate.high:
-            half = abs(estimate.effect - (estimate.low if bound < estimate.effect else estimate.high))
-            if (units := n_needed(estimate.n, half, abs(estimate.effect - bound))) is None:
-                return None
-            needs.append(max(units, estimate.n + 1))
-    return needed if (needed := max(needs)) > estimate.n else None
-
-
-def _condition(claim: Claim, name: str, measure: Estimator, level: float, dropped: Mapping[str, int] | None) -> Verdict:
-    left_out = getattr(measure, "dropped", 0) if dropped is None else dropped.get(name, 0)
-    verdict = decide(claim, measure(level=level), dropped=left_out)
+def _condition(
+    claim: Claim,
+    name: str,
+    measure: Estimator,
+    level: float,
+    dropped: Mapping[str, int] | None,
+    missing: Mapping[str, int] | None = None,
+) -> Verdict:
+    lost = getattr(measure, "dropped", 0) if dropped is None else dropped.get(name, 0)
+    out = getattr(measure, "missing", 0) if missing is None else missing.get(name, 0)
+    verdict = decide(claim, measure(level=level), dropped=lost, missing=out)
     return replace(verdict, note=_join(f"condition {name}", verdict.note))
 
 
@@ -261,13 +270,17 @@ def _clearance(claim: Claim, verdict: Verdict) -> float:
     return {"greater": low - upper, "less": lower - high, "equivalent": min(low - lower, upper - high)}[claim.direction]
 
 
-def _controlled(verdict: Verdict, control: Control | None) -> Verdict:
-    if control is None:
-        return verdict
-    if control.passed:
-        return replace(verdict, control=str(control))
-    note = _join(verdict.note, "withheld: the control failed")
-    return replace(verdict, verdict="withheld", n_needed=None, control=str(control), note=note)
+def _controlled(verdict: Verdict, control: Controls) -> Verdict:
+    asked = [control] if isinstance(control, Control) else list(control or [])
+    controls, self_tests = ([one for one in asked if isinstance(one, SelfTest) is which] for which in (False, True))
+    said = {"control": _join(*map(str, controls)), "self_test": _join(*map(str, self_tests))}
+    failed = [
+        kind for kind, some in (("control", controls), ("self-test", self_tests)) for one in some if not one.passed
+    ]
+    if not failed:
+        return replace(verdict, **said)
+    note = _join(verdict.note, f"withheld: the {' and the '.join(sorted({*failed}))} failed")
+    return replace(verdict, verdict="withheld", n_needed=None, note=note, **said)
 
 
 def _check_choice(what: str, value: str, choices: Sequence[str]) -> None:

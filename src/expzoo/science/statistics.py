@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,7 +33,6 @@ Method = Literal[
 ]
 ROUNDING = 1e-12  # values closer than this, relative to the largest, differ by rounding alone
 LARGEST = 1e70  # beyond, fourth powers overflow: such a value counts as diverged
-OUT_OF_REACH = 1e6  # an interval that must shrink more than this many times settles nothing
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,9 @@ class Estimate:
 
     `n` counts independent units (of the smaller group, where there are two). `p` is the one-sided p
     value of the test that the method names, NaN where there is only an interval. `low` and `high`
-    are both NaN if there is no interval.
+    are both NaN if there is no interval. `values` are the units' own effects where the effect is
+    their mean, and `counts` the successes and trials of each group where it is made of rates, one
+    of which is `unit` large.
     """
 
     effect: float
@@ -52,6 +53,9 @@ class Estimate:
     n: int
     method: Method
     p: float = math.nan
+    values: tuple[float, ...] = field(default=(), compare=False, repr=False)
+    counts: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
+    unit: float = field(default=1.0, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:
@@ -63,7 +67,8 @@ class Estimate:
         """The same estimate in another unit, such as factor=100 from a fraction to per cent."""
         if not 0 < factor < math.inf:
             raise ValueError(f"factor {factor} is not a positive number")
-        return replace(self, effect=self.effect * factor, low=self.low * factor, high=self.high * factor)
+        ends = {"effect": self.effect * factor, "low": self.low * factor, "high": self.high * factor}
+        return replace(self, **ends, unit=self.unit * factor, values=tuple(value * factor for value in self.values))
 
 
 def complete(*samples: ArrayLike) -> tuple[list[Float[np.ndarray, "n ..."]], int]:
@@ -147,7 +152,8 @@ def clopper_pearson(successes: int, trials: int, *, level: float = 0.95) -> Esti
     failures = trials - successes
     low = float(betaincinv(successes, failures + 1, tail)) if successes else 0.0
     high = float(betaincinv(successes + 1, failures, 1 - tail)) if failures else 1.0
-    return Estimate(successes / trials, low, high, level, trials, "Clopper-Pearson")
+    counts = ((successes, trials),)
+    return Estimate(successes / trials, low, high, level, trials, "Clopper-Pearson", counts=counts)
 
 
 def enumeration(wrong: int, cases: int, *, level: float = 0.95) -> Estimate:
@@ -169,7 +175,8 @@ def newcombe(successes: tuple[int, int], trials: tuple[int, int], *, level: floa
         successes[0], trials[0], successes[1], trials[1], method="newcomb", compare="diff", alpha=1 - level
     )
     low, high = np.asarray(ends, dtype=np.float64)
-    return Estimate(effect, float(low), float(high), level, min(trials), "Newcombe")
+    counts = tuple(zip(successes, trials, strict=True))
+    return Estimate(effect, float(low), float(high), level, min(trials), "Newcombe", counts=counts)
 
 
 def holm(p_values: ArrayLike) -> Float[np.ndarray, " m"]:
@@ -203,16 +210,6 @@ def mean_interval(
     return mean, mean - half, mean + half
 
 
-def n_needed(n: int, half_width: float, distance: float) -> int | None:
-    """How many units would shrink the half-width to the distance, ceil(n (half_width / distance)**2); None if none can.
-
-    If the effect stays where it is, so many settle the question about every second time.
-    """
-    if n < 1 or not distance or not math.isfinite(ratio := half_width / distance) or ratio > OUT_OF_REACH:
-        return None
-    return math.ceil(n * ratio**2)
-
-
 def finite_values(values: ArrayLike) -> Float[np.ndarray, "n ..."]:
     """The values as float64; ValueError if any of them has diverged."""
     array = np.asarray(values, dtype=np.float64)
@@ -226,12 +223,13 @@ def finite_values(values: ArrayLike) -> Float[np.ndarray, "n ..."]:
 def student_interval(values: Float[np.ndarray, " n"], scale: float, level: float, method: Method) -> Estimate:
     """Student's interval; `scale` is the size of the numbers whose rounding errors are no spread."""
     n, effect = len(values), _mean(values)
+    own = tuple(values.tolist())
     if n < 2:
-        return no_interval(effect, n, level, method)
+        return replace(no_interval(effect, n, level, method), values=own)
     if np.ptp(values) <= ROUNDING * scale:
-        return point_interval(effect, n, level, method)
+        return replace(point_interval(effect, n, level, method), values=own)
     half = t_quantile(level, n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
-    return Estimate(effect, effect - half, effect + half, level, n, method)
+    return Estimate(effect, effect - half, effect + half, level, n, method, values=own)
 
 
 def point_interval(effect: float, n: int, level: float, method: Method) -> Estimate:

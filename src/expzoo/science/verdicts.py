@@ -14,6 +14,8 @@ from typing import Any, Literal, get_args
 Direction = Literal["greater", "less", "equivalent"]
 Outcome = Literal["supported", "not supported", "inconclusive", "withheld"]
 
+ADDED = {"self_test": ""}
+"""Fields that verdicts gained, with what they are in files that were written before."""
 LONGEST_FILE = 10_000_000  # characters
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # steers a terminal, or has no UTF-8
 
@@ -22,7 +24,8 @@ UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # steer
 class Verdict:
     """What a run says about a claim. Frozen, checked, and equal to what is read back from its JSON.
 
-    `effect` and `interval` are NaN where there are none; `n_needed` is None unless more seeds would settle the claim.
+    `effect` and `interval` are NaN where there are none; `n_needed` is None unless more seeds would
+    settle the claim, in four of five runs. A self-test is a control that no training could fail.
     """
 
     claim: str
@@ -42,6 +45,7 @@ class Verdict:
     control: str = ""
     note: str = ""
     reference: float = 0.0
+    self_test: str = ""
 
     def __post_init__(self) -> None:
         faults = [
@@ -63,6 +67,7 @@ class Verdict:
         """The inverse of `to_json`, for data that nobody has checked: ValueError names every field at fault."""
         if not isinstance(data, dict):
             raise ValueError(f"{short(data)} is not an object")
+        data = ADDED | data
         names = [field.name for field in fields(cls)]
         if faults := [f"field {name!r} is missing" for name in names if name not in data] + [
             f"field {short(name)} is unknown (known: {', '.join(names)})" for name in data if name not in names
@@ -171,4 +176,5 @@ _SCHEMA: dict[str, Kind] = {
     "control": _TEXT,
     "note": _TEXT,
     "reference": ("a finite number", lambda value: isinstance(value, float) and math.isfinite(value)),
+    "self_test": _TEXT,
 }

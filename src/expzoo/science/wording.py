@@ -41,10 +41,9 @@ def has_interval(verdict: Verdict) -> bool:
     return not math.isnan(verdict.interval[0])
 
 
-def common_level(verdicts: Sequence[Verdict]) -> str:
-    """The heading of the intervals: `95 % interval` if that is what most are."""
-    levels = [verdict.level for verdict in verdicts] or [0.95]
-    return f"{100 * max(set(levels), key=lambda level: (levels.count(level), level)):g} % interval"
+def level(verdict: Verdict) -> str:
+    """The level of its interval, such as `97.5 %`: those of equivalence and of one among several conditions differ."""
+    return f"{100 * verdict.level:.4g} %"
 
 
 def thresholds(verdict: Verdict) -> tuple[float, ...]:
@@ -58,7 +57,7 @@ def decision(verdict: Verdict) -> str:
     """The rule of this claim in one sentence."""
     ends = [f"{end:{_sign(verdict)}g} {verdict.unit}".rstrip() for end in thresholds(verdict)]
     where = {"greater": "above {0}", "less": "below {0}", "equivalent": "between {0} and {1}"}[verdict.direction]
-    return f"supported if the whole {100 * verdict.level:g} % interval ({verdict.rule}) lies {where.format(*ends)}"
+    return f"supported if the whole {level(verdict)} interval ({verdict.rule}) lies {where.format(*ends)}"
 
 
 def brief(published: str) -> str:

@@ -124,7 +124,11 @@ class Schedule(Protocol):
 
 
 class Loss(Protocol):
-    """The training loss of ONE network on one batch, a 0-d tensor."""
+    """The training loss of ONE network on one batch, a 0-d tensor.
+
+    One that has `worst(classes)` says what a network gets that knows nothing: one that diverged
+    counts as that.
+    """
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
 

@@ -36,6 +36,9 @@ COLUMNS: Mapping[str, type[pl.DataType]] = MappingProxyType(
 )
 """The columns every frame has, in order, with their types; varied settings follow in the order of their names."""
 
+DIVERGED = "diverged"
+"""The column that is true where a network diverged and its value is the worst of the metric; else null."""
+
 MAX_BYTES = 256 * 2**20
 MAX_ROWS = 20_000_000
 MAX_COLUMNS = 100
@@ -53,7 +56,7 @@ def frame(rows: Sequence[Mapping[str, Cell]]) -> pl.DataFrame:
     """The rows as a frame with `COLUMNS` first, then every varied setting by name, null where a row does not say it.
 
     Rows are sorted and a row said twice counts once, so equal content gives equal bytes in whatever
-    order it was measured. A value may be NaN (a diverged network).
+    order it was measured. A value may be NaN (a network that diverged, of a metric without a worst value).
 
     Raises:
         ValueError: a column is missing, of the wrong or of mixed types, or two rows give one measurement two values.
@@ -144,6 +147,12 @@ def pivot(table: pl.DataFrame, /, x: str = "sparsity", **equals: Wanted) -> tupl
     matrix = np.full((len(seeds), len(points)), np.nan)
     matrix[seeds.search_sorted(chosen["seed"]), points.search_sorted(chosen[x])] = chosen["value"]
     return points.to_numpy(), matrix
+
+
+def diverged(table: pl.DataFrame) -> tuple[int, int]:
+    """How many networks (or what else has a key) diverged, and how many there are."""
+    lost = table.filter(pl.col(DIVERGED).fill_null(value=False))["key"].n_unique() if DIVERGED in table.columns else 0
+    return lost, table["key"].n_unique()
 
 
 def _plain(value: object) -> object:
@@ -247,7 +256,7 @@ def summary(table: pl.DataFrame) -> pl.DataFrame:
     """
     from expzoo.science.statistics import mean_interval
 
-    parts = [name for name in table.columns if name not in ("key", "seed", "step", "value", "end")]
+    parts = [name for name in table.columns if name not in ("key", "seed", "step", "value", "end", DIVERGED)]
     path = pl.concat_str([pl.col(name).cast(pl.String).fill_null("-") for name in parts], separator="/")
     named = table.with_columns(path.alias("series")).filter(pl.col("value").is_finite())
     rows = []

@@ -53,13 +53,20 @@ class Curves:
         """The smaller of both contrasts: how far the peak stands out on both sides."""
         return partial(bca, self.stacked(), lambda chosen: min(_over_tail(chosen), _over_first(chosen)), draws=DRAWS)
 
-    def peak_against_threshold(self) -> Estimator:
-        """How many doublings of size the peak lies beyond the threshold."""
+    def peak_against_threshold(self, least: float) -> Estimator:
+        """How many doublings of size the peak lies beyond the threshold.
+
+        Where it does not stand out by `least` on both sides there is none to have a place, which
+        counts as the whole range of sizes away.
+        """
         logs = np.log2(self.sizes)
 
         def distance(chosen: Float[np.ndarray, "seeds 2 sizes"]) -> float:
             train, test = chosen.mean(0)
             crossing = threshold(train)
+            start = first_minimum(test, window(train)[0])
+            if test[start:].max() - max(test[-TAIL:].mean(), test[start]) < least:
+                return float(logs[-1] - logs[0])
             return between(logs, peak(test, window(train)[0])) - between(logs, crossing)
 
         return partial(bca, self.stacked(), distance, draws=DRAWS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.science.controls import Control
+from expzoo.science.controls import Control, SelfTest
 from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
 from expzoo.store import records
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
+
+LONGER = "fits_with_twice_the_steps"
+NOT_SETTLED = 0.1  # of the cells: beyond, the thresholds are those of the number of steps
 
 
 @dataclass
@@ -63,7 +66,14 @@ def exponents_by_seed(table: pl.DataFrame, loss: str, metric: str) -> dict[int, 
     return {seed: exponents(values) for seed, values in cells.items()}
 
 
-def known_thresholds(classes: Sequence[int], rounds: int) -> Control:
+def settled(table: pl.DataFrame, *losses: str) -> Control:
+    """That the size below the threshold would not have fitted with more steps, but in a tenth of the cells."""
+    longer = records.select(table, arm=losses, metric=LONGER)["value"].to_numpy()
+    seen = f"in {longer.sum():.0f} of {len(longer)} cases"
+    return Control("twice the steps do not fit the size below", bool(longer.sum() <= NOT_SETTLED * len(longer)), seen)
+
+
+def known_thresholds(classes: Sequence[int], rounds: int) -> SelfTest:
     """The same search where N* = nK is known: least squares on random features fits n examples from n features on."""
     cells = {}
     for n in (24, 48, 96):
@@ -83,4 +93,4 @@ def known_thresholds(classes: Sequence[int], rounds: int) -> Control:
             cells[n, k] = float(search.threshold() or math.nan) * k
     b, c = exponents(cells)
     seen_powers = f"exponents {b:.2f} of n and {c:.2f} of K, known to be 1 and 1"
-    return Control("least squares on random features", abs(b - 1) < 0.05 and abs(c - 1) < 0.05, seen_powers)
+    return SelfTest("least squares on random features", abs(b - 1) < 0.05 and abs(c - 1) < 0.05, seen_powers)

@@ -70,7 +70,7 @@ def rows(
 ) -> list[Any]:
     """Tidy rows of every curve, by step and epoch; `before` is true at the step just before the first drop.
 
-    There the value of a network that diverged earlier is NaN.
+    There a network that diverged earlier knows nothing, as at its end.
     """
     found = []
     steps = _steps_of_an_epoch(plan[0][1])
@@ -78,7 +78,7 @@ def rows(
         for split in splits:
             own: list[dict[str, Any]] = network.rows(("accuracy", split), arm=arm, curve=True)
             if not any(row["step"] == before for row in own):
-                own.append(own[-1] | {"step": before, "value": float("nan"), "end": False})
+                own.append(own[-1] | {"step": before, "end": False})
             found += [row | {"epoch": row["step"] / steps, "before": row["step"] == before} for row in own]
     return found
 

@@ -83,6 +83,8 @@ class Grid:
             first += len(members)
             common = {"seed": seed, "arm": arm, "budget": budget, "parts": part, "split": "test", "step": own[0].step}
             common |= {"width": own[0].spec.model["width"], "key": ensembles.key_of([network.key for network in own])}
+            if any(network.diverged for network in own):
+                common |= {"diverged": True}
             values = predictions.scores(own)
             found += [common | {"metric": metric, "value": value} for metric, value in values.items()]
         return found
@@ -101,9 +103,10 @@ class _Remembered:
         return self._logits[network.key, split]
 
     def scores(self, networks: Sequence[Trained]) -> dict[str, float]:
-        """Accuracy (%), NLL and CNLL with the temperature after averaging; NaN if a member diverged."""
+        """Accuracy (%), NLL and CNLL with the temperature after averaging; if a member diverged, those of chance."""
         if any(network.diverged for network in networks):
-            return dict.fromkeys(("accuracy", "nll", "cnll"), float("nan"))
+            worst = networks[0].worst("nll")
+            return {"accuracy": networks[0].worst(), "nll": worst, "cnll": worst}
         means = {
             split: ensembles.average(log_softmax(np.stack([self._of(network, split) for network in networks])))
             for split in ("validation", "test")

@@ -63,7 +63,7 @@ class Questions:
             if self.every:
                 curve = network.curve(setting.score.metric, "test").items()
                 findings.rows += [_seen(network, cell, CURVE, setting.score.metric, s, v) for s, v in curve]
-        findings.arrays = _facts(looks, setting)
+        findings.arrays = _facts(looks, setting, networks[0])
         return findings
 
     def _tuned(self, setting: Setting, cells: Sequence[Cell]) -> Generator[Request, list[Trained], list[Row]]:
@@ -146,7 +146,7 @@ def predicted(look: Look, members: Sequence[Trained]) -> float:
     return float(component(look.metric).build()(torch.from_numpy(logits), labels))
 
 
-def _facts(looks: Mapping[str, Look], setting: Setting) -> dict[str, np.ndarray]:
+def _facts(looks: Mapping[str, Look], setting: Setting, one: Trained) -> dict[str, np.ndarray]:
     """Of each measure its direction, its chance level, and what a network counts as that diverged."""
     facts: dict[str, Any] = {}
     total = setting.base.stop.build().at_most
@@ -156,7 +156,7 @@ def _facts(looks: Mapping[str, Look], setting: Setting) -> dict[str, np.ndarray]
             scored = Score(look.metric, look.unit, higher_is_better(look.metric))
             chance = scored.chance(setting.base.dataset.build(), setting.seeds[0], look.split)
         facts[f"chance/{name}"] = chance
-        facts[f"worst/{name}"] = float(total) if look.when == "steps" else chance
+        facts[f"worst/{name}"] = float(total) if look.when == "steps" else one.worst(look.metric)
         facts[f"higher/{name}"] = look.when != "steps" and higher_is_better(look.metric)
     return {name: np.array(value) for name, value in facts.items()}
 

@@ -20,7 +20,7 @@ from expzoo.analysis.studies.contrast.arms import (
 from expzoo.analysis.studies.contrast.claims import CHANCE, ClaimReader
 from expzoo.analysis.studies.contrast.looks import Look
 from expzoo.analysis.studies.contrast.reading import Reader
-from expzoo.science.power import POWER, detectable_by_t, detectable_rate
+from expzoo.science.power import POWER, detectable, detectable_rate
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _power(claim: ClaimWords, seeds: int) -> str:
         return f"{POWER:.0%} power at a true rate of {100 * rate:.3g} %"
     if claim.form in ("rate", "rates"):
         return ""
-    beyond = detectable_by_t(seeds, level)
+    beyond = detectable(seeds, level)
     if math.isnan(beyond):
         return "out of reach: an interval needs two seeds"
     return f"{POWER:.0%} power at {beyond:.2g} standard deviations {'inside' if level < 0.95 else 'beyond'} the bound"

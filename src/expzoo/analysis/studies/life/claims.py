@@ -62,7 +62,7 @@ WIDE_LEARNS = _rate(
 )
 WIDTH_GROWS = Claim(
     name="life.width_needed_grows_with_steps",
-    statement="The width at which half of the networks succeed grows with each further step of the game.",
+    statement="The width at which half of the networks succeed grows with each further step that was tried.",
     source=FIRNER,
     published="m about 3, 22 and 50 for 1, 2 and 3 steps",
     unit="times",
@@ -70,10 +70,11 @@ WIDTH_GROWS = Claim(
     reference=1.0,
     direction="greater",
     rule="BCa bootstrap",
+    note="half widths beyond those tried count as the nearest that was",
 )
 MANY_STEPS = _rate(
     "life.many_steps_never",
-    "For five steps and more, networks succeed in under 5 % of runs.",
+    "Of all networks for five steps and more, whatever their number of steps and width, under 5 % succeed.",
     "0 of 20 at every width up to 100 for 5 steps, up to 200 for 20",
     5.0,
     note="what a fixed number of training steps does not reach may still be learnable",
@@ -145,7 +146,8 @@ SIGNS = _rate(
 )
 BARRIER = Claim(
     name="life.linear_path_barrier",
-    statement="On the straight line from the known to a trained solution, the loss rises above both ends.",
+    statement="On the straight line from the known solution to a trained network that succeeds as well, at the largest "
+    "width tried, the loss rises above both ends.",
     source=FOLLOW_UP,
     published="10 of 10 lines for m = 1, and 10 of 10 for m = 5; peaks 1.5 to 30",
     unit="% of lines",
@@ -157,13 +159,15 @@ BARRIER = Claim(
 )
 BARRIER_ALIGNED = Claim(
     name="life.barrier_after_alignment",
-    statement="Permuting the trained network's filters to match the known ones lowers the barrier.",
+    statement="Permuting the trained network's filters to match the known ones lowers the barrier on more than half of "
+    "the lines to networks that succeed.",
     source="Ainsworth et al., Git Re-Basin (2023), asked of Firner's lines",
     published="not stated: the lines were drawn without alignment",
-    unit="nats",
+    unit="% of lines",
     smallest_effect=0.0,
-    direction="less",
-    rule="paired t",
+    reference=50.0,
+    direction="greater",
+    rule="Clopper-Pearson",
 )
 PUBLISHED = {
     (1, 1.0): {1: 0.10, 5: 1.0, 10: 1.0, 20: 1.0, 30: 1.0, 40: 1.0},

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from expzoo.science.statistics import Estimate
 
 PRIOR = 0.5  # added to successes and to failures at each width (Haldane 1956): the fit is finite where all agree
-BEYOND = 4.0  # a half that is not reached within the widths tried counts as at most so many times beyond them
 STEPS, DRAWS = 30, 999
 
 
 def half_width(
     successes: Real[np.ndarray, " widths"], trials: Real[np.ndarray, " widths"], widths: Real[np.ndarray, " widths"]
 ) -> float:
-    """The width m at which a logistic curve in log m is one half, within `BEYOND` times the range of widths.
+    """The width m at which a logistic curve in log m is one half, within the range of widths.
 
     Newton's method on the binomial likelihood of successes of trials. Where success does not grow
-    with the width there is no such width: then the far bound on the side of the rate is given.
+    with the width there is no such width: then the end of the range on the side of the rate is given.
+    So what lies beyond the widths tried makes growth look smaller, never larger.
     """
     x = np.log(widths)
     rate, weight = (successes + PRIOR) / (trials + 2 * PRIOR), trials + 2 * PRIOR
@@ -40,7 +40,7 @@ def half_width(
         at = at + np.clip(step, -2, 2)
         if np.abs(step).max() < 1e-6:
             break
-    low, high = math.log(widths.min() / BEYOND), math.log(widths.max() * BEYOND)
+    low, high = math.log(widths.min()), math.log(widths.max())
     if at[1] <= 1e-9:
         return math.exp(low if np.average(rate, weights=weight) > 0.5 else high)
     return math.exp(min(max(x.mean() - at[0] / at[1], low), high))

@@ -11,7 +11,7 @@ import numpy as np
 
 from expzoo.analysis.studies.life.rules import CONWAY, MOST_ENUMERATED
 from expzoo.engine.blueprints import Blueprints
-from expzoo.science.claims import Control
+from expzoo.science.claims import SelfTest
 from expzoo.science.numerics.symmetry import HiddenUnits
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
@@ -113,7 +113,7 @@ def can_be_enumerated(cell: Cell, spec: Spec) -> bool:
     return cell.steps == math.floor(cell.steps * cell.d) <= MOST_ENUMERATED[spec.dataset.option("neighbourhood", str)]
 
 
-def hand_set_control(table: pl.DataFrame) -> Control | None:
+def hand_set_test(table: pl.DataFrame) -> SelfTest | None:
     """That the hand-set weights, which are right, are found to succeed on the same boards by the same test.
 
     None for a game whose solution is not known.
@@ -124,19 +124,19 @@ def hand_set_control(table: pl.DataFrame) -> Control | None:
         return None
     passed = min(found) == 100.0
     right = f"{sum(value == 100 for value in found)} of {len(found)}"
-    return Control("hand-set weights succeed on the same boards", passed, right)
+    return SelfTest("hand-set weights succeed on the same boards", passed, right)
 
 
 def outcomes(table: pl.DataFrame, **cell: Any) -> dict[int, float]:
-    """Seed -> 1 for success, 0 for failure, NaN for a network that diverged."""
+    """Seed -> 1 for success, 0 for failure, such as that of a network that diverged."""
     values = records.by_seed(table, metric=SUCCESS, split="test", end=True, **cell)
     return {seed: value / 100 for seed, value in values.items()}
 
 
 def counts(table: pl.DataFrame, **cell: Any) -> tuple[int, int]:
     """Successes and trials. A network that diverged did not succeed."""
-    values = np.array(list(outcomes(table, **cell).values()))
-    return int(np.nansum(values)), len(values)
+    values = np.nan_to_num(list(outcomes(table, **cell).values()))
+    return int(values.sum()), len(values)
 
 
 def base_rates(spec: Spec) -> tuple[float, float]:

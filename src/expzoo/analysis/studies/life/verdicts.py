@@ -11,9 +11,10 @@ import numpy as np
 
 from expzoo.analysis.studies.life import claims
 from expzoo.analysis.studies.life.fits import growth, half_width
-from expzoo.analysis.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, counts, hand_set_control, outcomes
+from expzoo.analysis.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, counts, hand_set_test, outcomes
 from expzoo.science.claims import Claim, Control, decide, decide_all, known_answer
-from expzoo.science.statistics import Estimate, clopper_pearson, complete, mean_t, newcombe
+from expzoo.science.controls import same_rate
+from expzoo.science.statistics import Estimate, clopper_pearson, mean_t, newcombe
 from expzoo.store import records
 
 if TYPE_CHECKING:
@@ -53,10 +54,17 @@ class Grid:
         """The widths of an arm's networks for so many steps."""
         return sorted(m for own, n, m, depth in self.cells if (own, n, depth) == (arm, steps, d))
 
-    def rate(self, claim: Claim, control: Control | None, *cell: Any) -> Verdict:
+    def controls(self, **cell: Any) -> list[Control]:
+        """That seeds of one cell differ by chance alone, and that the test finds the hand-set weights right."""
+        hand_set = hand_set_test(self.table)
+        name = "every second seed of one setting succeeds as often as the others"
+        return [same_rate(name, outcomes(self.table, **cell)), *([hand_set] if hand_set else [])]
+
+    def rate(self, claim: Claim, *cell: Any) -> Verdict:
         """The verdict on the success rate of a cell."""
         successes, trials = counts(self.table, **self.of(*cell))
-        verdict = decide(claim, clopper_pearson(successes, trials).scaled(100), control=control)
+        rate = clopper_pearson(successes, trials).scaled(100)
+        verdict = decide(claim, rate, control=self.controls(**self.of(*cell)))
         facts = [verdict.note, f"{successes} of {trials}", *self._exact(*cell), *self._starts(*cell)]
         return replace(verdict, note="; ".join(filter(None, facts)))
 
@@ -88,11 +96,11 @@ class Grid:
         return lambda *, level: newcombe((a, b), (n, k), level=level).scaled(100)
 
     def matrix(self, steps: tuple[int, int], widths: list[int]) -> Float[np.ndarray, "seeds 2 widths"]:
-        """Success of each seed, of the seeds whose networks all ended."""
+        """Success of each seed; a network that diverged did not succeed."""
         columns = [[outcomes(self.table, **self.of("smooth", n, m, 1.0)) for m in widths] for n in steps]
         seeds = sorted(columns[0][0])
         values = np.array([[[by_seed[seed] for by_seed in row] for row in columns] for seed in seeds])
-        return complete(values)[0][0]
+        return np.nan_to_num(values)
 
 
 def judge(table: pl.DataFrame, base_rates: Real[np.ndarray, "rows 3"]) -> Iterator[Verdict]:
@@ -100,36 +108,46 @@ def judge(table: pl.DataFrame, base_rates: Real[np.ndarray, "rows 3"]) -> Iterat
 
     `base_rates` are numbers of game steps, each with the percentages of cells and of boards that are dead.
     """
-    grid, control = Grid(table), hand_set_control(table)
+    grid = Grid(table)
     if grid.densities:
-        yield from _density(grid, control)
+        yield from _density(grid)
         return
     narrow = ("smooth", 1, 1, 1.0)
     if grid.has(("plain", 1, 1, 1.0)):
-        yield grid.rate(claims.MINIMAL, control, "plain", 1, 1, 1.0)
+        yield grid.rate(claims.MINIMAL, "plain", 1, 1, 1.0)
     if grid.has(narrow):
-        yield grid.rate(claims.SMOOTH, control, *narrow)
+        yield grid.rate(claims.SMOOTH, *narrow)
     if grid.has(narrow, ("smooth", 1, 5, 1.0)):
         gain = grid.difference(grid.of("smooth", 1, 5, 1.0), grid.of(*narrow))
-        yield decide(claims.WIDTH, gain(level=claims.WIDTH.level), control=control)
-        yield grid.rate(claims.WIDE_LEARNS, control, "smooth", 1, 5, 1.0)
-    yield from _growth(grid, control)
-    yield from _cells(grid, control, {int(steps): float(cells) for steps, cells, _ in base_rates})
-    yield from _depth(grid, control)
-    yield from many_steps(table, control)
+        yield decide(claims.WIDTH, gain(level=claims.WIDTH.level), control=grid.controls(**grid.of(*narrow)))
+        yield grid.rate(claims.WIDE_LEARNS, "smooth", 1, 5, 1.0)
+    yield from _growth(grid)
+    yield from _cells(grid, {int(steps): float(cells) for steps, cells, _ in base_rates})
+    yield from _depth(grid)
+    yield from many_steps(table)
 
 
-def many_steps(table: pl.DataFrame, control: Control | None) -> Iterator[Verdict]:
+def many_steps(table: pl.DataFrame) -> Iterator[Verdict]:
     """The verdict on the success rate of all networks for five steps and more, pooled, if there are any."""
     rows = records.select(table, arm="smooth", metric=SUCCESS, split="test", end=True)
-    values = rows.filter(rows["game_steps"] >= MANY)["value"].to_numpy()
-    if len(values):
-        count, networks = int((values == 100).sum()), len(values)
-        verdict = decide(claims.MANY_STEPS, clopper_pearson(count, networks).scaled(100), control=control)
+    rows = rows.filter(rows["game_steps"] >= MANY).sort("game_steps", "m", "d", "seed")
+    if len(rows):
+        succeeded = dict(enumerate(rows["value"] == 100))
+        hand_set, halves = (
+            hand_set_test(table),
+            same_rate("every second network succeeds as often as the others", succeeded),
+        )
+        count, networks = sum(succeeded.values()), len(succeeded)
+        verdict = decide(
+            claims.MANY_STEPS,
+            clopper_pearson(count, networks).scaled(100),
+            control=[halves, *([hand_set] if hand_set else [])],
+            seeds=rows["seed"].n_unique(),
+        )
         yield replace(verdict, note=f"{verdict.note}; {count} of {networks} networks, pooled")
 
 
-def _growth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
+def _growth(grid: Grid) -> Iterator[Verdict]:
     steps = sorted({n for arm, n, _, d in grid.cells if (arm, d) == ("smooth", 1.0)})
     pairs = [pair for pair in itertools.pairwise(steps) if pair[1] <= 3 and len(_shared(grid, pair)) >= LEAST_WIDTHS]
     if not pairs:
@@ -138,7 +156,7 @@ def _growth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
     for pair in pairs:
         tried = _shared(grid, pair)
         measures[f"{pair[0]} to {pair[1]} steps"] = partial(growth, grid.matrix(pair, tried), tried)
-    verdict = decide_all(claims.WIDTH_GROWS, measures, control=_halves(grid, pairs[0]) or control)
+    verdict = decide_all(claims.WIDTH_GROWS, measures, control=_halves(grid, pairs[0]))
     halves = "; ".join(_half(grid, n, _shared(grid, pair)) for pair in pairs for n in pair[pair != pairs[0] :])
     yield replace(verdict, note=f"{verdict.note}; {halves}; {grid.still_falling()}")
 
@@ -148,26 +166,27 @@ def _half(grid: Grid, steps: int, widths: list[int]) -> str:
     counted = [counts(grid.table, **grid.of("smooth", steps, m, 1.0)) for m in widths]
     (successes, trials), tried = np.array(counted, float).T, np.array(widths, float)
     half = half_width(successes, trials, tried)
-    beyond = " (beyond the widths tried)" * (not tried.min() <= half <= tried.max())
-    return f"{steps} step{'s' * (steps > 1)}: half succeed at m = {half:.2g}{beyond}"
+    side = "at most at" if half <= tried.min() else "at least at" if half >= tried.max() else "at"
+    return f"{steps} step{'s' * (steps > 1)}: half succeed {side} m = {half:.2g}"
 
 
-def _halves(grid: Grid, pair: tuple[int, int]) -> Control | None:
-    """That two halves of the seeds, at the smaller number of steps, need one width; None if there are too few."""
+def _halves(grid: Grid, pair: tuple[int, int]) -> list[Control]:
+    """That two halves of the seeds, at the smaller number of steps, need one width, if there are enough."""
     widths = _shared(grid, pair)
-    seeds = grid.matrix(pair, widths)[:, 0]
+    seeds, controls = grid.matrix(pair, widths)[:, 0], grid.controls(**grid.of("smooth", pair[0], widths[0], 1.0))
     if (half := len(seeds) // 2) < LEAST_HALF:
-        return None
+        return controls
     halves = np.stack([seeds[:half], seeds[half : 2 * half]], 1)
     steps = f"{pair[0]} step" + "s" * (pair[0] > 1)
-    return known_answer(f"two halves of the seeds at {steps} need one width", partial(growth, halves, widths), 1.0)
+    name = f"two halves of the seeds at {steps} need one width"
+    return [known_answer(name, partial(growth, halves, widths), 1.0), *controls]
 
 
 def _shared(grid: Grid, pair: tuple[int, int]) -> list[int]:
     return sorted({*grid.widths(pair[0])} & {*grid.widths(pair[1])})
 
 
-def _cells(grid: Grid, control: Control | None, dead_cells: dict[int, float]) -> Iterator[Verdict]:
+def _cells(grid: Grid, dead_cells: dict[int, float]) -> Iterator[Verdict]:
     """Cell accuracy of the networks that failed at two steps: the mean of each seed's."""
     if not grid.widths(2):
         return
@@ -181,6 +200,7 @@ def _cells(grid: Grid, control: Control | None, dead_cells: dict[int, float]) ->
         by_seed.setdefault(seed, []).append(value)
     estimate: Estimate = mean_t([float(np.mean(values)) for _, values in sorted(by_seed.items())])
     boards = chosen.filter((chosen["metric"] == BOARDS) & chosen["key"].is_in(sorted(failed)))["value"].mean()
+    control = grid.controls(**grid.of("smooth", 2, grid.widths(2)[-1], 1.0))
     verdict = decide(claims.CELLS_HIDE, estimate, control=control)
     facts = f"{len(failed)} failed networks, right in {boards:.1f} % of the boards" if failed else "no network failed"
     facts += f"; all dead would be right in {dead_cells[2]:.1f} % of the cells"
@@ -195,13 +215,14 @@ def _diamonds(grid: Grid, failed: set[str]) -> str:
     return f"; {right} of {len(values)} that succeed are right on all 8192 diamonds" if len(values) else ""
 
 
-def _depth(grid: Grid, control: Control | None) -> Iterator[Verdict]:
+def _depth(grid: Grid) -> Iterator[Verdict]:
     """Decided in the recipe of the essay's curves, which has dropout between blocks; the others stand beside it."""
     found = {arm: _deeper(grid, arm) for arm in ("normalized", "smooth")}
     arms = [arm for arm, pairs in found.items() if pairs]
     if not arms:
         return
     pairs = found[arms[0]]
+    control = grid.controls(**grid.of(arms[0], 1, max(pairs), 1.0))
     beside = "; ".join(_gains(grid, arm) for arm in arms)
     verdict = decide_all(claims.DEPTH, {f"m = {m}": pair for m, pair in pairs.items()}, control=control)
     yield replace(verdict, note=f"{verdict.note}; {beside}")
@@ -226,7 +247,7 @@ def _gains(grid: Grid, arm: str) -> str:
     return f"{arm}, twice the depth: {', '.join(words)}"
 
 
-def _density(grid: Grid, control: Control | None) -> Iterator[Verdict]:
+def _density(grid: Grid) -> Iterator[Verdict]:
     [cell] = {cell for cell in grid.cells if cell[0] == "smooth"} or [None]
     wanted = {LOWEST, BEST, HIGHEST}
     if cell is None or not all(any(abs(one - other) < 1e-9 for other in grid.densities) for one in wanted):
@@ -235,4 +256,4 @@ def _density(grid: Grid, control: Control | None) -> Iterator[Verdict]:
     measures = {
         f"{BEST} against {other}": grid.difference(best, grid.of(*cell, density=other)) for other in (LOWEST, HIGHEST)
     }
-    yield decide_all(claims.DENSITY, measures, control=control)
+    yield decide_all(claims.DENSITY, measures, control=grid.controls(**best))

@@ -73,7 +73,8 @@ class Contest:
         common = {"key": network.key, "seed": network.spec.seed, "arm": arm, **varied}
         found = network.rows(("accuracy", "test"), arm=arm, **varied)
         end = {"step": network.step, "split": "train", "metric": "training_loss", "end": True}
-        found.append(common | end | {"value": self.training_loss(network)})
+        lost = {"value": network.worst("loss"), "diverged": True}
+        found.append(common | end | (lost if network.diverged else {"value": self.training_loss(network)}))
         losses = network.losses[: len(network.losses) // EVERY * EVERY].astype(np.float64).reshape(-1, EVERY).mean(1)
         for index, loss in enumerate(losses):
             step = {"step": (index + 1) * EVERY, "split": "train", "metric": "inner_loss", "end": False}
