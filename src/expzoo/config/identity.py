@@ -17,6 +17,9 @@ from expzoo.config.registry import KINDS, LOOKED_UP, SHARED, available, declared
 OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "about"})
 
 
+ADDED: dict[str, Any] = {"robustness": []}
+"""Settings that configs gained, with what they are in configs of before."""
+
 _EXPERIMENT = re.compile(r"""\+experiment=['"]?(\w+|\[[^][]*\])['"]?""")
 
 
@@ -69,7 +72,7 @@ def run_id(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) ->
     looks = ((kind, name) for kind in LOOKED_UP for name in available(kind))  # an analysis may use any of them
     plugins |= {f"{kind}={name}": found for kind, name in looks if (found := declared(kind, name).version) > 1}
     identity: dict[str, Any] = {
-        "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT},
+        "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT and not _unsaid(key, value)},
         "versions": plugins,
         "format": versions.RESULTS_FORMAT,
         "engine": versions.ENGINE_VERSION,
@@ -78,6 +81,11 @@ def run_id(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) ->
         identity["rules"] = raised
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _unsaid(key: str, value: Any) -> bool:
+    """Whether a setting that was added later says nothing, as if it were not there: runs of before keep their names."""
+    return key in ADDED and value == ADDED[key]
 
 
 def rules_of(config: Mapping[str, Any]) -> dict[str, int]:

@@ -16,6 +16,7 @@ SETTINGS: dict[str, Any] = {
     "seed": Option(Natural, default=0),
     "budget": Option(Literal["smoke", "laptop", "paper"], default="laptop"),
     "population": {"size": Option(Annotated[int, Range(1, 1_000_000)], default=8)},
+    "robustness": Option(tuple[Literal["constant", "cosine", "half_rate", "double_rate"], ...], default=()),
     "store": Option(str, default="outputs/store"),
     "dry_run": Option(bool, default=False),
     "about": {key: Option(str, default="") for key in ("experiment", "title", "question", "source", "cost", "cut")},

@@ -44,6 +44,7 @@ class _Claim:
     level: str
     decision: str
     settle: str
+    robustness: str
     range: Markup
 
 
@@ -121,6 +122,7 @@ def _claims(report: Report) -> Iterator[_Claim]:
             interval=wording.interval(verdict),
             level=wording.level(verdict),
             decision=wording.decision(verdict),
+            robustness=wording.robustness(verdict),
             settle=wording.settling_command(report.command, needed) if needed else "",
             range=ranges.draw(verdict, ranges.span(unit)),
         )

@@ -51,6 +51,9 @@ def print_verdicts(
             _print(console, _block(claim))
     else:
         console.print(_table(claims, console))
+    for claim in claims:
+        if stands := wording.robustness(claim):
+            _print(console, Text(f"{claim.claim}: {stands}"))
     if len(claims) > 1:
         _print(console, Text(", ".join(f"{count} {outcome}" for outcome, count in wording.tally(claims))))
     report = Path(directory) / run_directory.REPORT

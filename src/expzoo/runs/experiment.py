@@ -80,7 +80,7 @@ def conduct(
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
     say_left_out(planned.left_out)
-    analyses = planned.analyses
+    analyses = planned.asked()
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
 

@@ -13,6 +13,7 @@ from expzoo.analysis.contract import Analysis, Findings, Setting
 from expzoo.components.feasibility import loss_faults, model_faults
 from expzoo.config import registry
 from expzoo.config.places import located
+from expzoo.runs import robustness
 from expzoo.spec.spec import Spec
 from expzoo.system.errors import BadInput, PluginError, Unfit, first_line
 from expzoo.system.randomness import member_seed
@@ -31,21 +32,29 @@ class Plan:
     setting: Setting
     analyses: dict[str, Analysis]
     left_out: dict[str, str] = field(default_factory=dict)
+    variants: dict[str, Setting] = field(default_factory=dict)
 
     def begin(self) -> dict[str, Analysing[Findings]]:
         """The analyses up to their first question, those left out that find only then that they do not fit.
 
-        BadInput if none is left, with analyses that would fit.
+        After them, under names of their own, the same analyses under the settings that robustness
+        asks for. BadInput if none is left, with analyses that would fit.
         """
         begun: dict[str, Analysing[Findings]] = {}
         for name, analysis in list(self.analyses.items()):
             try:
-                begun[name] = _from(asking := analysis.measure(self.setting), next(asking))
+                begun[name] = _begun(analysis, self.setting)
             except Unfit as error:
                 self._leave_out(name, str(error))
-            except StopIteration as stop:
-                begun[name] = _returned(stop.value)
+        for word, setting in self.variants.items():
+            again = {robustness.name(name, word): own for name, own in self.analyses.items()}
+            begun |= {name: _begun(analysis, setting) for name, analysis in again.items()}
         return begun
+
+    def asked(self) -> dict[str, Analysis]:
+        """The analyses by the names under which they ask, those under other settings last."""
+        again = {robustness.name(name, word): own for word in self.variants for name, own in self.analyses.items()}
+        return self.analyses | again
 
     def check(self) -> None:
         """Leave out what says beforehand that it does not fit; BadInput if none is left."""
@@ -108,7 +117,7 @@ def plan(config: dict[str, Any]) -> Plan:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or setting is None:
         raise BadInput("\n".join(faults))
-    made = Plan(setting, analyses)
+    made = Plan(setting, analyses, variants=robustness.varied(setting, config.get("robustness", ())))
     made.check()
     return made
 
@@ -128,6 +137,15 @@ def say_left_out(left_out: dict[str, str]) -> None:
     """One line on standard error for each analysis that was left out."""
     for name, reason in left_out.items():
         print(f"analysis={name} is left out: {reason}", file=sys.stderr)
+
+
+def _begun(analysis: Analysis, setting: Setting) -> Analysing[Findings]:
+    """An analysis with its first question asked; Unfit if it finds that it does not fit."""
+    asking = analysis.measure(setting)
+    try:
+        return _from(asking, next(asking))
+    except StopIteration as stop:
+        return _returned(stop.value)
 
 
 def _from(asking: Analysing[Findings], first: Request) -> Analysing[Findings]:

@@ -106,4 +106,4 @@ def _analyses(config: dict[str, Any], sealed: run_directory.Manifest) -> dict[st
     left_out: Any = sealed.get("left_out", {})
     fitting = {name: options for name, options in config["analysis"].items() if name not in left_out}
     names = wholes(config, store, sealed.get("learned"))
-    return plan(resolved(config | {"analysis": fitting}, names)).analyses
+    return plan(resolved(config | {"analysis": fitting}, names)).asked()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.config.identity import raised_rules, run_id
 from expzoo.config.places import experiment_text
+from expzoo.runs import robustness
 from expzoo.runs.finished import comparable
 from expzoo.science.claims import with_divergence
 from expzoo.science.verdicts import Verdict, dump_verdicts
@@ -51,11 +52,16 @@ def judge(
     from expzoo.system.files import write_atomically
 
     verdicts: list[Verdict] = []
+    again: dict[str, list[Verdict]] = {}
     for (name, analysis), own in zip(analyses.items(), findings, strict=True):
         table = records.frame(own.rows)
         judged = [with_divergence(verdict, *records.diverged(table)) for verdict in analysis.judge(table, own.arrays)]
-        verdicts += [cut(verdict, config["about"]["cut"]) for verdict in judged]
+        if robustness.is_variant(name):
+            again.setdefault(name.partition(robustness.BETWEEN)[2], []).extend(judged)
+        else:
+            verdicts += [cut(verdict, config["about"]["cut"]) for verdict in judged]
         log.info("%s judged %d rows", name, len(own.rows))
+    verdicts = robustness.beside(verdicts, again)
     write_atomically(directory / run_directory.VERDICTS, dump_verdicts(verdicts).encode())
     return verdicts
 
@@ -69,6 +75,8 @@ def write_figures(
 
     pictures: list[Figure] = [figures.forest(verdicts)] if verdicts else []
     for (name, analysis), own in zip(analyses.items(), findings, strict=True):
+        if robustness.is_variant(name):
+            continue
         taken = {picture.name for picture in pictures}
         for picture in analysis.draw(records.frame(own.rows), own.arrays):
             pictures.append(replace(picture, name=f"{name}-{picture.name}") if picture.name in taken else picture)

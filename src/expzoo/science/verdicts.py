@@ -14,8 +14,12 @@ from typing import Any, Literal, get_args
 Direction = Literal["greater", "less", "equivalent"]
 Outcome = Literal["supported", "not supported", "inconclusive", "withheld"]
 
-ADDED = {"self_test": ""}
+Standing = tuple[str, Outcome, float, float, float]
+"""The same claim under another setting of the optimizer: the setting, the verdict, the effect and its interval."""
+
+ADDED: dict[str, object] = {"self_test": "", "robustness": []}
 """Fields that verdicts gained, with what they are in files that were written before."""
+MOST_SETTINGS = 20  # of the optimizer, under which a claim is looked at again
 LONGEST_FILE = 10_000_000  # characters
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # steers a terminal, or has no UTF-8
 
@@ -26,6 +30,7 @@ class Verdict:
 
     `effect` and `interval` are NaN where there are none; `n_needed` is None unless more seeds would
     settle the claim, in four of five runs. A self-test is a control that no training could fail.
+    `robustness` says what the claim comes to under other settings of the optimizer.
     """
 
     claim: str
@@ -46,6 +51,7 @@ class Verdict:
     note: str = ""
     reference: float = 0.0
     self_test: str = ""
+    robustness: tuple[Standing, ...] = ()
 
     def __post_init__(self) -> None:
         faults = [
@@ -77,6 +83,7 @@ class Verdict:
         numbers = ("effect", "level", "smallest_effect", "reference")
         values: dict[str, Any] = data | {name: _number(data[name]) for name in numbers}
         values["interval"] = tuple(map(_number, interval)) if isinstance(interval, list) else interval
+        values["robustness"] = _standings(data["robustness"])
         return cls(**values)
 
 
@@ -126,6 +133,13 @@ def _number(value: object) -> object:
     return float(value) if fits else value
 
 
+def _standings(value: object) -> object:
+    """Lists as tuples, and None as NaN; anything else is left for the schema to judge."""
+    if not isinstance(value, list) or not all(isinstance(item, list) for item in value):
+        return value
+    return tuple((*item[:2], *map(_number, item[2:])) for item in value)
+
+
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     data = dict(pairs)
     if len(data) < len(pairs):
@@ -156,6 +170,20 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _are_standings(value: object) -> bool:
+    if not isinstance(value, tuple) or len(value) > MOST_SETTINGS:
+        return False
+    return all(
+        isinstance(item, tuple)
+        and len(item) == 5
+        and _is_text(item[0])
+        and item[1] in get_args(Outcome)
+        and _is_effect(item[2])
+        and _is_interval(item[3:])
+        for item in value
+    )
+
+
 Kind = tuple[str, Callable[[object], bool]]
 _TEXT: Kind = ("text without control characters", _is_text)
 _SCHEMA: dict[str, Kind] = {
@@ -177,4 +205,5 @@ _SCHEMA: dict[str, Kind] = {
     "note": _TEXT,
     "reference": ("a finite number", lambda value: isinstance(value, float) and math.isfinite(value)),
     "self_test": _TEXT,
+    "robustness": ("settings, each with a verdict, an effect and an interval", _are_standings),
 }

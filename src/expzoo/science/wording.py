@@ -7,6 +7,7 @@ import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from expzoo.science.verdicts import Verdict
 
@@ -44,6 +45,17 @@ def has_interval(verdict: Verdict) -> bool:
 def level(verdict: Verdict) -> str:
     """The level of its interval, such as `97.5 %`: those of equivalence and of one among several conditions differ."""
     return f"{100 * verdict.level:.4g} %"
+
+
+def robustness(verdict: Verdict) -> str:
+    """What the claim comes to under other settings of the optimizer, in one line; "" if it was not looked at."""
+    rows = []
+    for setting, outcome, found, low, high in verdict.robustness:
+        there = replace(verdict, effect=found, interval=(low, high), verdict="inconclusive")
+        rows.append(f"{setting.replace('_', ' ')} {outcome} {effect(there)} {interval(there)}")
+    stands = sum(outcome == verdict.verdict for _, outcome, *_ in verdict.robustness)
+    told = f"the verdict stands under {stands} of {len(rows)} other settings"
+    return f"{told}: {'; '.join(rows)}" if rows else ""
 
 
 def thresholds(verdict: Verdict) -> tuple[float, ...]:

@@ -168,4 +168,6 @@ def _row(network: Trained, cell: Cell, name: str, look: Look, value: float) -> R
 
 def _seen(network: Trained, cell: Cell, name: str, metric: str, step: int, value: float) -> Row:
     where: Row = {"key": network.key, "seed": network.spec.seed, "arm": cell.arm, **cell.columns()}
+    if network.diverged:
+        where |= {"diverged": True}
     return where | {"step": step, "split": "test", "metric": metric, "value": value, "measure": name, "end": False}
