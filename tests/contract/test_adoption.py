@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, parametrize
 
 from expzoo.config.registry import build
+from expzoo.engine.large import Loop
 from expzoo.engine.members.crowd import Unadoptable
 from expzoo.engine.program import Member, Program, Row, Structure
 from expzoo.spec.layout import Layout, construct
@@ -105,6 +108,46 @@ IMAGES = {
     ),
 }
 
+
+class Spectral(nn.Module):
+    """A parametrisation: a matrix over its largest singular value."""
+
+    def forward(self, weight):
+        return weight / torch.linalg.matrix_norm(weight, 2)
+
+
+def parametrised(change):
+    """A linear layer whose weight is computed from parameters by torch.nn.utils, changed in place."""
+
+    def made():
+        layer = nn.Linear(INPUTS, HIDDEN)
+        change(layer)
+        return nn.Sequential(layer, nn.Tanh(), nn.Linear(HIDDEN, CLASSES))
+
+    return made
+
+
+PARAMETRISED = {
+    "orthogonal": parametrised(lambda layer: parametrizations.orthogonal(layer, use_trivialization=False)),
+    "spectral": parametrised(lambda layer: parametrize.register_parametrization(layer, "weight", Spectral())),
+    "weight_norm": parametrised(parametrizations.weight_norm),
+}
+
+
+def square(hidden):
+    """(batch, 5, 5) far from singular."""
+    return hidden.unflatten(1, (5, 5)) + 5 * torch.eye(5, dtype=hidden.dtype)
+
+
+MATRICES = {
+    "cholesky": between(lambda parts, h: torch.linalg.cholesky(square(h) @ square(h).mT).flatten(1)),
+    "eigh": between(lambda parts, h: torch.linalg.eigh(square(h) + square(h).mT)[0].repeat(1, 5)),
+    "inverse": between(lambda parts, h: square(h).inverse().flatten(1)),
+    "pinv": between(lambda parts, h: torch.linalg.pinv(square(h)).flatten(1)),
+    "slogdet": between(lambda parts, h: h * square(h).slogdet()[1].unsqueeze(1)),
+    "solve": between(lambda parts, h: torch.linalg.solve(square(h), square(h.tanh())).flatten(1)),
+}
+
 FORMULAS = {
     "a constant as long as there are members": Constant,
     "a scalar parameter": between(lambda parts, h: h * parts.scale, scale=lambda: nn.Parameter(torch.tensor(1.5))),
@@ -138,7 +181,7 @@ FORMULAS = {
     "one hidden unit": lambda: nn.Sequential(nn.Linear(INPUTS, 1), nn.Tanh(), nn.Linear(1, CLASSES)),
 }
 
-MODULES = ACTIVATIONS | LAYERS | IMAGES | FORMULAS
+MODULES = ACTIVATIONS | LAYERS | IMAGES | FORMULAS | MATRICES | PARAMETRISED
 
 
 class Drawn:
@@ -175,7 +218,7 @@ def made(make, seed, dtype):
     return construct(built, seed, dtype)
 
 
-def program(make, seeds, batch=33, dtype=torch.float32):
+def program(make, seeds, batch=33, dtype=torch.float32, *, alone=False):
     modules = [made(make, seed, dtype) for seed in seeds]
     layout, optimizer = Layout.of(modules[0]), build("optimizer", "sgd", lr=0.05)
     schedule = build("schedule", "constant")
@@ -183,7 +226,8 @@ def program(make, seeds, batch=33, dtype=torch.float32):
         Member(Row(layout.row(module)), optimizer, schedule, seed=seed)
         for seed, module in zip(seeds, modules, strict=True)
     ]
-    return Program(Structure(modules[0], build("loss", "cross_entropy"), 100), members, Drawn(seeds, batch, dtype))
+    structure, feed = Structure(modules[0], build("loss", "cross_entropy"), 100), Drawn(seeds, batch, dtype)
+    return Program(structure, members, feed, make_step=partial(Loop, modules[0], structure.loss) if alone else None)
 
 
 def trained(make, seeds, batch=33):
@@ -216,6 +260,14 @@ def test_a_module_has_the_gradient_of_plain_autograd(name):
 RANDOM = {
     "Dropout": activated(nn.Dropout),
     "Dropout1d": image(conv(1, 5, 3), nn.Dropout1d),
+    "GRU with dropout": between(
+        lambda parts, h: parts.layer(h.unflatten(1, (5, 5)))[0].flatten(1),
+        layer=lambda: nn.GRU(5, 5, num_layers=2, dropout=0.3, batch_first=True),
+    ),
+    "TransformerEncoderLayer": between(
+        lambda parts, h: parts.layer(h.unflatten(1, (5, 5))).flatten(1),
+        layer=lambda: nn.TransformerEncoderLayer(5, 1, 7, batch_first=True),
+    ),
     "Dropout twice": between(lambda parts, h: parts.layer(parts.layer(h).relu()), layer=lambda: nn.Dropout(0.2)),
 }
 
@@ -265,6 +317,40 @@ def test_random_functions_are_refused_by_name(make, why):
 def test_modules_that_cannot_be_trained_in_a_population_are_refused(make):
     with pytest.raises(Unadoptable):
         trained(make, [0, 1])
+
+
+class Singular(Between):
+    """Operates on a matrix that is zero in the member whose only weight is, and the identity in others."""
+
+    def __init__(self, function):
+        super().__init__(lambda parts, h: h * function(parts.scale * torch.eye(2, dtype=h.dtype)).sum())
+        self.scale = nn.Parameter(torch.ones(()))
+
+
+@pytest.mark.parametrize("alone", [False, True])
+@pytest.mark.parametrize(
+    "function",
+    [
+        torch.inverse,
+        lambda matrix: torch.linalg.solve(matrix, torch.ones(2, dtype=matrix.dtype)),
+        lambda matrix: torch.linalg.cholesky(matrix - 0.5 * torch.eye(2, dtype=matrix.dtype)),
+        lambda matrix: torch.linalg.eigvalsh(matrix / matrix[0, 0]),
+        lambda matrix: torch.linalg.pinv(matrix / matrix[0, 0]),
+    ],
+    ids=["inverse", "solve", "cholesky", "eigvalsh", "pinv"],
+)
+def test_a_matrix_that_torch_refuses_is_the_end_of_its_member_alone(function, alone):
+    def losses(seeds, broken=None):
+        with exact_arithmetic():
+            population = program(lambda: Singular(function), seeds, alone=alone)
+            if broken is not None:
+                population.layout.views(population.theta)["scale"][broken] = 0
+            return population.advance(0, 3)
+
+    whole, found = losses([4, 5, 6]), losses([4, 5, 6], broken=1)
+    assert whole.isfinite().all()
+    assert found[1].isnan().all()
+    assert torch.equal(found[[0, 2]], whole[[0, 2]])
 
 
 def test_a_module_without_parameters_is_refused():
