@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from expzoo.analysis.cohort import Cohort
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
@@ -52,7 +53,9 @@ class Layered(nn.Sequential):
         inputs,
         outputs,
         *,
-        kind: Literal["batch", "images", "max", "mean", "gru", "lstm", "rnn", "layer", "group", "attention"] = "batch",
+        kind: Literal[
+            "batch", "images", "max", "mean", "gru", "lstm", "rnn", "layer", "group", "attention", "encoder", "lengths"
+        ] = "batch",
     ) -> None:
         image, both = nn.Unflatten(1, (1, 3, 4)), {"batch_first": True, "bidirectional": True}
         layers = {
@@ -66,12 +69,14 @@ class Layered(nn.Sequential):
             "layer": [nn.Linear(12, 5), nn.LayerNorm(5), nn.GELU()],
             "group": [nn.Linear(12, 6), nn.GroupNorm(2, 6), nn.Softplus(), nn.Dropout(0.5)],
             "attention": [Last(nn.MultiheadAttention(3, 1, batch_first=True))],
+            "encoder": [nn.Unflatten(1, (4, 3)), nn.TransformerEncoderLayer(3, 1, 5, batch_first=True), nn.Flatten()],
+            "lengths": [nn.utils.parametrizations.weight_norm(nn.Linear(12, 5)), nn.Tanh()],
         }
         super().__init__(*layers[kind], nn.LazyLinear(outputs))
         self.eval()(torch.zeros(2, 12))  # gives the last layer its shape
         self.train()
 '''
-KINDS = ("batch", "images", "max", "mean", "gru", "lstm", "rnn", "layer", "group", "attention")
+KINDS = ("batch", "images", "max", "mean", "gru", "lstm", "rnn", "layer", "group", "attention", "encoder", "lengths")
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +225,11 @@ LAYERS = {
     "max pooling, rounded up": nn.MaxPool1d(2, ceil_mode=True),
     "mean pooling, padded": nn.AvgPool1d(3, stride=2, padding=1, count_include_pad=False),
     "convolution": nn.Conv1d(6, 4, 3, stride=2, padding=1, groups=2),
+    "attention": nn.TransformerEncoderLayer(3, 1, 5, batch_first=True).eval(),
+    "weight norm": weight_norm(nn.Linear(3, 4)),
+    "weight norm of columns": weight_norm(nn.Linear(3, 4), dim=1),
+    "weight norm as a whole": weight_norm(nn.Linear(3, 4), dim=None),
+    "weight norm of a convolution": weight_norm(nn.Conv1d(6, 4, 2), dim=-2),
 }
 
 

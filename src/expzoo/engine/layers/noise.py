@@ -8,18 +8,18 @@ computed is torch's: only where the numbers come from is another.
 
 from __future__ import annotations
 
-import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+from expzoo.engine.layers.attention import MULTIHEAD, attend, multihead
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float
@@ -104,27 +104,18 @@ def attention(
     """As torch.nn.functional.scaled_dot_product_attention; NotImplemented, if it drops nothing, as it is torch's."""
     if dropout_p == 0:
         return NotImplemented
-    if enable_gqa:
-        key, value = (part.repeat_interleave(query.shape[-3] // part.shape[-3], -3) for part in (key, value))
-    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
-    if is_causal:
-        attn_mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    if attn_mask is None:
-        weights = scores.softmax(-1)
-    else:
-        scores = torch.where(attn_mask, scores, -torch.inf) if attn_mask.dtype == torch.bool else scores + attn_mask
-        sees_nothing = (scores == -torch.inf).all(-1, keepdim=True)
-        weights = torch.where(sees_nothing, 0.0, torch.where(sees_nothing, 0.0, scores).softmax(-1))
-    return weights * noise.kept(weights, dropout_p) @ value
+    return attend(
+        query, key, value, attn_mask, is_causal, scale, enable_gqa, lambda weights: dropout(noise, weights, dropout_p)
+    )
 
 
 def multihead_attention(noise: CountedNoise, *args: Any, **kwargs: Any) -> Any:
     """As torch.nn.functional.multi_head_attention_forward; NotImplemented if it drops nothing."""
-    given = _MULTIHEAD.bind(*args, **kwargs).arguments
+    given = MULTIHEAD.bind(*args, **kwargs).arguments
     if not given["dropout_p"] or not given.get("training", True):
         return NotImplemented
     with noise:
-        return _opened(*args, **kwargs)
+        return multihead(*args, **kwargs)
 
 
 def stacked(
@@ -159,17 +150,6 @@ def stacked(
         finals.append(last)
     return x, *(torch.cat(parts) for parts in zip(*finals, strict=True))
 
-
-def _without_overrides(function: FunctionType) -> FunctionType:
-    """A function of torch.nn.functional whose body runs as it is written, so that what it calls is seen one by one."""
-    blind = {name: lambda *_: False for name in function.__globals__ if name.startswith("has_torch_function")}
-    copied = FunctionType(function.__code__, function.__globals__ | blind, function.__name__, function.__defaults__)
-    copied.__kwdefaults__ = function.__kwdefaults__
-    return copied
-
-
-_opened = _without_overrides(functional.multi_head_attention_forward)
-_MULTIHEAD = inspect.signature(functional.multi_head_attention_forward)
 
 DROPPING: dict[Any, Any] = {
     functional.dropout: dropout,
