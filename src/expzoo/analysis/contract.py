@@ -33,7 +33,7 @@ class Setting:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter of the base network, in order; for questions that come before any training."""
-        from expzoo.spec.modules import built
+        from expzoo.spec.component import built
 
         module = built(self.base.model, self.base.dataset.build(), self.base.seed)
         return {name: tuple(value.shape) for name, value in module.named_parameters()}

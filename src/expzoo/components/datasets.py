@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from expzoo.spec.contracts import Split
-from expzoo.system.errors import nearest
+from expzoo.system.errors import first_line, nearest
 from expzoo.system.machine import memory
 from expzoo.system.randomness import integers, permutation, uniforms
 
@@ -143,8 +143,9 @@ def _array(what: str, value: Any) -> np.ndarray:
         value = value.float() if value.is_floating_point() else value  # NumPy has no bfloat16
     try:
         array = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{what} is a {type(value).__name__} of unequal lengths, not an array") from None
+    except (ValueError, TypeError, RuntimeError) as error:
+        told = f"{what} is a {type(value).__name__} that NumPy makes no array of"
+        raise ValueError(f"{told}: {first_line(error)}") from error
     if array.dtype.kind not in "buif":
         raise ValueError(f"{what} is a {type(value).__name__} of type {array.dtype}, not numbers")
     return array

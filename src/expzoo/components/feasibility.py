@@ -10,9 +10,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from expzoo.config.registry import available, build
+from expzoo.spec.component import built
 from expzoo.spec.contracts import Stream
 from expzoo.spec.layout import Layout
-from expzoo.spec.modules import built
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.machine import memory
 

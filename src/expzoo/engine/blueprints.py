@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from expzoo.spec.component import Component
+from expzoo.spec.component import Component, built
 from expzoo.spec.layout import Layout, construct
-from expzoo.spec.modules import built
 from expzoo.system.cache import Recent
 from expzoo.system.errors import BadInput
 

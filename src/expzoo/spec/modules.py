@@ -15,9 +15,6 @@ from torch.nn.utils.weight_norm import WeightNorm
 if TYPE_CHECKING:
     from jaxtyping import Shaped
 
-    from expzoo.spec.component import Component
-    from expzoo.spec.contracts import Dataset, Stream
-
 PRUNED = (
     "prunes {name} with torch.nn.utils.prune, but masks are asked for, not built in: leave it out, and use "
     "parametrisation=masked or an analysis that prunes, such as iterative_pruning"
@@ -34,16 +31,6 @@ SPECTRAL = (
 ORTHOGONAL = "has orthogonal on {name}, which keeps its first matrix in a buffer: give it use_trivialization=False"
 COMPUTED = "keeps {name}, computed from parameters in the constructor: compute it in forward"
 LAZY = "has a lazy parameter {name} without a shape after one forward: use the layer in forward, or give its size"
-
-
-def built(model: Component[nn.Module], dataset: Dataset | Stream, seed: int) -> nn.Module:
-    """The module of a model for a dataset, drawn from torch's generator; a ValueError of its own if it refuses.
-
-    Its lazy layers get their shapes and first values by one forward, in evaluation mode, on two training
-    examples of the member with this seed.
-    """
-    module = model.build(dataset.inputs, dataset.outputs)
-    return settled(module, lambda: torch.tensor(dataset.split("train", seed).x[:2]))
 
 
 def settled(module: nn.Module, example: Callable[[], Shaped[Tensor, "batch ..."]]) -> nn.Module:
