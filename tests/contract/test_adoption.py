@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
 from expzoo.config.registry import build
+from expzoo.engine.large import Loop
 from expzoo.engine.members.crowd import Unadoptable
 from expzoo.engine.program import Member, Program, Row, Structure
 from expzoo.spec.layout import Layout, construct
@@ -105,6 +107,7 @@ IMAGES = {
     ),
 }
 
+
 FORMULAS = {
     "a constant as long as there are members": Constant,
     "a scalar parameter": between(lambda parts, h: h * parts.scale, scale=lambda: nn.Parameter(torch.tensor(1.5))),
@@ -175,7 +178,7 @@ def made(make, seed, dtype):
     return construct(built, seed, dtype)
 
 
-def program(make, seeds, batch=33, dtype=torch.float32):
+def program(make, seeds, batch=33, dtype=torch.float32, *, alone=False):
     modules = [made(make, seed, dtype) for seed in seeds]
     layout, optimizer = Layout.of(modules[0]), build("optimizer", "sgd", lr=0.05)
     schedule = build("schedule", "constant")
@@ -183,7 +186,8 @@ def program(make, seeds, batch=33, dtype=torch.float32):
         Member(Row(layout.row(module)), optimizer, schedule, seed=seed)
         for seed, module in zip(seeds, modules, strict=True)
     ]
-    return Program(Structure(modules[0], build("loss", "cross_entropy"), 100), members, Drawn(seeds, batch, dtype))
+    structure, feed = Structure(modules[0], build("loss", "cross_entropy"), 100), Drawn(seeds, batch, dtype)
+    return Program(structure, members, feed, make_step=partial(Loop, modules[0], structure.loss) if alone else None)
 
 
 def trained(make, seeds, batch=33):
@@ -195,38 +199,53 @@ def trained(make, seeds, batch=33):
     return dict(zip(seeds, zip(states, map(tuple, losses.tolist()), strict=True), strict=True))
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_has_the_gradient_of_plain_autograd(name):
+def assert_gradient_of_plain_autograd(make):
     seeds = list(range(HIDDEN))
     with exact_arithmetic():
-        population = program(MODULES[name], seeds, dtype=torch.float64)
+        population = program(make, seeds, dtype=torch.float64)
         population.advance(0, 3)
         population.feed.load(7, population.x, population.y)
         population.tape.run()
-    module, loss = made(MODULES[name], 0, torch.float64), build("loss", "cross_entropy")
+    module, loss = made(make, 0, torch.float64), build("loss", "cross_entropy")
     for member in (0, 1, len(seeds) - 1):
         plain = population.layout.load(copy.deepcopy(module), population.theta[member])
         loss(plain(population.x[member]), population.y[member]).backward()
         for key, value in population.layout.view(population.grad[member]).items():
             expected = plain.get_parameter(key).grad
             expected = torch.zeros_like(value) if expected is None else expected
-            torch.testing.assert_close(value, expected, rtol=1e-8, atol=1e-11, msg=f"{name}: {key}")
+            torch.testing.assert_close(value, expected, rtol=1e-8, atol=1e-11, msg=key)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_has_the_gradient_of_plain_autograd(name):
+    assert_gradient_of_plain_autograd(MODULES[name])
 
 
 RANDOM = {
     "Dropout": activated(nn.Dropout),
     "Dropout1d": image(conv(1, 5, 3), nn.Dropout1d),
+    "GRU with dropout": between(
+        lambda parts, h: parts.layer(h.unflatten(1, (5, 5)))[0].flatten(1),
+        layer=lambda: nn.GRU(5, 5, num_layers=2, dropout=0.3, batch_first=True),
+    ),
+    "TransformerEncoderLayer": between(
+        lambda parts, h: parts.layer(h.unflatten(1, (5, 5))).flatten(1),
+        layer=lambda: nn.TransformerEncoderLayer(5, 1, 7, batch_first=True),
+    ),
     "Dropout twice": between(lambda parts, h: parts.layer(parts.layer(h).relu()), layer=lambda: nn.Dropout(0.2)),
 }
 
 
-@pytest.mark.parametrize("name", MODULES | RANDOM)
-def test_a_module_has_the_same_bits_in_any_crowd(name):
-    make = (MODULES | RANDOM)[name]
+def assert_own_bits(make):
     whole = trained(make, list(range(9)))
     assert len(set(whole.values())) == 9
     for seeds in ([4], [8, 3], [7, 1, 0, 2, 5]):
         assert trained(make, seeds) == {seed: whole[seed] for seed in seeds}
+
+
+@pytest.mark.parametrize("name", MODULES | RANDOM)
+def test_a_module_has_the_same_bits_in_any_crowd(name):
+    assert_own_bits((MODULES | RANDOM)[name])
 
 
 @pytest.mark.usefixtures("blas")

@@ -201,9 +201,6 @@ REFUSED = {
     "buffer calls: a member is its parameters only": Counting,
     "changes the parameter weight": Clipping,
     "pad the sequences": Packed,
-    r"nn.GRU\(dropout=0.5\)": lambda: nn.Sequential(
-        nn.Unflatten(1, (6, 4)), nn.GRU(4, 3, num_layers=2, dropout=0.5, batch_first=True)
-    ),
     "nonzero has a size of its own": lambda: nn.Sequential(nn.Linear(LENGTH, CLASSES), Nonzero()),
     "hands a tensor to NumPy": lambda: nn.Sequential(Numbers(), nn.Linear(LENGTH, CLASSES)),
     "_to_sparse, .* write it with other operations": lambda: nn.Sequential(Sparse(), nn.Linear(LENGTH, CLASSES)),

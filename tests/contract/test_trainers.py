@@ -21,6 +21,7 @@ from expzoo.lab.lab import Lab
 from expzoo.lab.open import open_populations, open_shared
 from expzoo.lab.request import Request, expand
 from expzoo.lab.shared_trainer import solo_class
+from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Event, Spec
 from expzoo.spec.when import every, log_spaced
@@ -85,21 +86,57 @@ def test_a_worker_that_is_lost_is_said_and_costs_nothing_else(
     lab.close()
 
 
+SPARE = '''"""A layer too many."""
+
+from torch import nn
+
+from expzoo.plugin import register
+
+
+@register
+class Spare(nn.Module):
+    """A hidden layer, and one that the forward does not use."""
+
+    def __init__(self, inputs, outputs) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(inputs[0], 8), nn.ReLU(), nn.Linear(8, outputs))
+        self.spare = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.layers(x)
+'''
+
+
+@pytest.fixture
+def spare_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plugin model=spare, here and in other processes."""
+    file = tmp_path / "plugins" / "models" / "spare.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(SPARE)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("spare_model")
 @pytest.mark.parametrize("strategy", ["ddp", pytest.param("fsdp", marks=pytest.mark.slow)])
 def test_processes_that_share_a_network_agree_with_one_within_rounding(
     tmp_path: Path, base: Spec, strategy: str
 ) -> None:
-    """20 steps in float64 on two processes, one network dense, one pruned; then what cannot be shared is refused."""
+    """20 steps in float64 on two processes: dense, pruned, with an unused layer; what cannot be shared is refused."""
     dense = base.replace(dtype="float64", stop={"steps": 20}, dataset={"batch_size": 50})
     ticket = Pruning((0.5,)).tickets(dense)[0]
-    one = open_populations(tmp_path / "one", "cpu", 1).train([dense, ticket])
+    decaying = Component.of("optimizer", "sgd", momentum=0.9, weight_decay=0.1)
+    spare = dense.replace(model=Component.of("model", "spare"), optimizer=decaying)
+    one = open_populations(tmp_path / "one", "cpu", 1).train([dense, ticket, spare])
     shared = open_shared(tmp_path / "two", "cpu", strategy, 2)
-    two = shared.train([dense, ticket])
+    two = shared.train([dense, ticket, spare])
     for a, b in zip(one, two, strict=True):
         assert np.abs(a.row() - b.row()).max() < 1e-6
         assert np.abs(a.losses - b.losses).max() < 1e-6
         assert b.network.machine.endswith(f"-{strategy}2")
     assert (two[1].row()[~two[1].mask] == 0).all()
+    for name in ("spare.weight", "spare.bias"):  # decayed alone: a gradient of zero, not None
+        first, last = (two[2].module(step).get_parameter(name).detach() for step in (0, 20))
+        assert 0 < (last / first).min() <= (last / first).max() < 0.99
     with pytest.raises(BadInput, match=r"dataset.batch_size=25 cannot be shared by 2 processes"):
         shared.train([base])
     shared.close()

@@ -36,9 +36,9 @@ class Mixed(nn.Module):
         super().__init__()
         self.conv, self.norm = nn.Conv2d(inputs[0], width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
         self.pool, self.drop = nn.MaxPool2d(2), nn.Dropout(0.2)
-        self.lstm = nn.LSTM(width * inputs[2] // 2, width, batch_first=True)
-        self.attention, self.after = nn.MultiheadAttention(width, 2, batch_first=True), nn.LayerNorm(width)
-        self.last = nn.Linear(width, outputs)
+        self.lstm = nn.LSTM(width * inputs[2] // 2, width, 2, dropout=0.1, batch_first=True)
+        self.attention, self.after = nn.MultiheadAttention(width, 2, dropout=0.1, batch_first=True), nn.LayerNorm(width)
+        self.last = nn.LazyLinear(outputs)
 
     def forward(self, x):
         x = self.drop(self.pool(self.norm(self.conv(x)).relu()))
@@ -84,7 +84,30 @@ class Embedded(nn.Module):
     def forward(self, tokens):
         return self.layers(self.embedding(tokens))
 '''
-FILES = {"models/mixed": MIXED, "datasets/sums": WORDS, "models/embedded": EMBEDDED}
+PRUNED = '''"""Half of a layer."""
+
+from torch import nn
+from torch.nn.utils import prune, weight_norm
+
+from expzoo.plugin import register
+
+
+@register
+class Pruned(nn.Module):
+    """Two layers, the first of which is not what its parameters are."""
+
+    def __init__(self, inputs, outputs, *, norm: bool = False) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, outputs))
+        if norm:
+            weight_norm(self.layers[3])
+        else:
+            prune.l1_unstructured(self.layers[3], "weight", 0.5)
+
+    def forward(self, x):
+        return self.layers(x)
+'''
+FILES = {"models/pruned": PRUNED, "models/mixed": MIXED, "datasets/sums": WORDS, "models/embedded": EMBEDDED}
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +175,16 @@ def test_both_are_trained_from_the_command_line(place: Place) -> None:
         accuracies = pl.read_parquet(run.directory / "records.parquet").filter(pl.col("metric") == "accuracy")
         assert accuracies["value"].is_not_nan().all()
         assert len(accuracies) >= 3
+
+
+@pytest.mark.parametrize(
+    ("norm", "instead"), [("false", "parametrisation=masked"), ("true", "parametrizations.weight_")]
+)
+def test_what_is_no_row_of_parameters_is_refused_in_one_line_before_any_training(
+    place: Place, norm: str, instead: str
+) -> None:
+    ended = place.type("model=pruned", f"model.norm={norm}", "dataset=digits", "budget=smoke")
+    [line] = ended.err.splitlines()
+    assert ended.code == 2
+    assert line.startswith("Pruned ")
+    assert instead in line

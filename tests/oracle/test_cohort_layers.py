@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.autograd import gradgradcheck
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils.parametrizations import weight_norm
 
 from expzoo.analysis.cohort import Cohort
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
@@ -52,7 +55,9 @@ class Layered(nn.Sequential):
         inputs,
         outputs,
         *,
-        kind: Literal["batch", "images", "max", "mean", "gru", "lstm", "rnn", "layer", "group", "attention"] = "batch",
+        kind: Literal[
+            "batch", "images", "max", "mean", "gru", "lstm", "rnn", "layer", "group", "attention", "encoder"
+        ] = "batch",
     ) -> None:
         image, both = nn.Unflatten(1, (1, 3, 4)), {"batch_first": True, "bidirectional": True}
         layers = {
@@ -66,12 +71,13 @@ class Layered(nn.Sequential):
             "layer": [nn.Linear(12, 5), nn.LayerNorm(5), nn.GELU()],
             "group": [nn.Linear(12, 6), nn.GroupNorm(2, 6), nn.Softplus(), nn.Dropout(0.5)],
             "attention": [Last(nn.MultiheadAttention(3, 1, batch_first=True))],
+            "encoder": [nn.Unflatten(1, (4, 3)), nn.TransformerEncoderLayer(3, 1, 5, batch_first=True), nn.Flatten()],
         }
         super().__init__(*layers[kind], nn.LazyLinear(outputs))
         self.eval()(torch.zeros(2, 12))  # gives the last layer its shape
         self.train()
 '''
-KINDS = ("batch", "images", "max", "mean", "gru", "lstm", "rnn", "layer", "group", "attention")
+KINDS = ("batch", "images", "max", "mean", "gru", "lstm", "rnn", "layer", "group", "attention", "encoder")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +127,8 @@ class ByAutograd:
     def __init__(self, network: Trained, row: Tensor, cohort: Cohort, rows: Any = slice(None)) -> None:
         module, (x, y) = plain(network, row, cohort), examples(network, "train")
         self.cohort, self.parameters = cohort, dict(module.named_parameters())
-        loss = nn.functional.cross_entropy(module(x[rows]), y[rows])
+        with sdpa_kernel(SDPBackend.MATH):  # the other kernels of attention are differentiable once
+            loss = nn.functional.cross_entropy(module(x[rows]), y[rows])
         first = torch.autograd.grad(loss, list(self.parameters.values()), create_graph=True)
         self.gradients = dict(zip(self.parameters, first, strict=True))
 
@@ -220,6 +227,11 @@ LAYERS = {
     "max pooling, rounded up": nn.MaxPool1d(2, ceil_mode=True),
     "mean pooling, padded": nn.AvgPool1d(3, stride=2, padding=1, count_include_pad=False),
     "convolution": nn.Conv1d(6, 4, 3, stride=2, padding=1, groups=2),
+    "attention": nn.TransformerEncoderLayer(3, 1, 5, batch_first=True).eval(),
+    "weight norm": weight_norm(nn.Linear(3, 4)),
+    "weight norm of columns": weight_norm(nn.Linear(3, 4), dim=1),
+    "weight norm as a whole": weight_norm(nn.Linear(3, 4), dim=None),
+    "weight norm of a convolution": weight_norm(nn.Conv1d(6, 4, 2), dim=-2),
 }
 
 
@@ -231,3 +243,11 @@ def test_a_layer_is_that_of_torch(name: str) -> None:
         with DifferentiableFunctions():
             found = layer(x)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dim", [0, 1, -1])
+def test_second_derivatives_of_weight_norm_are_those_of_finite_differences(dim: int) -> None:
+    """Not torch's: along g they are not what differences of its own gradient show (2.13)."""
+    v, g = doubles(4, 3).requires_grad_(), doubles(*{0: (4, 1), 1: (1, 3), -1: (1, 1)}[dim], seed=1).requires_grad_()
+    with DifferentiableFunctions():
+        assert gradgradcheck(lambda v, g: torch._weight_norm(v, g, dim), (v, g))

@@ -58,8 +58,9 @@ class Setting:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter of the base network, in order; for questions that come before any training."""
-        data = self.base.dataset.build()
-        module = self.base.model.build(data.inputs, data.outputs)
+        from expzoo.spec.component import built
+
+        module = built(self.base.model, self.base.dataset.build(), self.base.seed)
         return {name: tuple(value.shape) for name, value in module.named_parameters()}
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from expzoo.spec.contracts import Split
-from expzoo.system.errors import nearest
+from expzoo.system.errors import first_line, nearest
 from expzoo.system.machine import memory
 from expzoo.system.randomness import integers, permutation, uniforms
 
@@ -96,16 +97,18 @@ class Arrays:
     """A base for datasets that fit into memory: every member sees the same splits, in shuffled epochs of its own.
 
     A plugin's constructor makes its arrays and hands them over, `super().__init__(batch_size,
-    train=(x, y), ...)`: of each split x (n, *inputs), kept as float32, and y (n,), labels from 0.
-    There are as many outputs as labels. With `tokens`, x are whole numbers and stay so, for models
-    that begin with an nn.Embedding.
+    train=(x, y), ...)`: of each split x (n, *inputs), kept as float32, and y (n,), labels from 0;
+    arrays of NumPy, tensors of torch or lists. There are as many outputs as labels. With `tokens`,
+    x are whole numbers and stay so, for models that begin with an nn.Embedding.
     """
 
-    def __init__(self, batch_size: int, *, tokens: bool = False, **splits: tuple[np.ndarray, np.ndarray]) -> None:
+    def __init__(self, batch_size: int, *, tokens: bool = False, **splits: tuple[Any, Any]) -> None:
         """ValueError if there is no train or test split, if shapes or labels do not fit, or if no batch is full."""
         refuse(f"a dataset needs a {name} split" for name in ("train", "test") if name not in splits)
-        refuse(fault for name, (x, y) in splits.items() for fault in _array_faults(name, x, y, splits["train"][0]))
-        self._splits = {name: frozen_split(x, y, tokens=tokens) for name, (x, y) in splits.items()}
+        arrays = {name: _arrays(name, split) for name, split in splits.items()}
+        first = arrays["train"][0]
+        refuse(fault for name, (x, y) in arrays.items() for fault in _array_faults(name, x, y, first, tokens=tokens))
+        self._splits = {name: frozen_split(x, y, tokens=tokens) for name, (x, y) in arrays.items()}
         size = len(self._splits["train"])
         refuse(training_faults(size, None, 0, "shuffled", batch_size))
         self.inputs = self._splits["train"].x.shape[1:]
@@ -126,13 +129,37 @@ class Arrays:
         return batches("shuffled", seed, start, stop, self.batch_size, len(self._splits["train"]))
 
 
-def _array_faults(name: str, x: np.ndarray, y: np.ndarray, train: np.ndarray) -> Iterator[str]:
+def _arrays(name: str, split: Any) -> tuple[np.ndarray, np.ndarray]:
+    """The x and y of a split as arrays of numbers; ValueError if they are none."""
+    if not isinstance(split, tuple | list) or len(split) != 2:
+        raise ValueError(f"{name} is of type {type(split).__name__}, not (x, y), the examples and their labels")
+    return _array(f"{name}: x", split[0]), _array(f"{name}: y", split[1])
+
+
+def _array(what: str, value: Any) -> np.ndarray:
+    """Numbers as an array, those of a tensor too, wherever it lies and whatever was computed of it."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = value.float() if value.is_floating_point() else value  # NumPy has no bfloat16
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        told = f"{what} is a {type(value).__name__} that NumPy makes no array of"
+        raise ValueError(f"{told}: {first_line(error)}") from error
+    if array.dtype.kind not in "buif":
+        raise ValueError(f"{what} is a {type(value).__name__} of type {array.dtype}, not numbers")
+    return array
+
+
+def _array_faults(name: str, x: np.ndarray, y: np.ndarray, train: np.ndarray, *, tokens: bool) -> Iterator[str]:
     """Why these cannot be the examples and labels of a split."""
     refuse_unknown("split", name, SPLITS)
     if x.ndim < 2 or x.shape[1:] != train.shape[1:] or len(x) != len(y) or not len(x):
         yield f"{name}: x of shape {x.shape} and y of shape {y.shape} are no examples of one shape with their labels"
     elif y.ndim != 1 or y.dtype.kind not in "iu" or y.min() < 0:
         yield f"{name}: y of shape {y.shape} and type {y.dtype} is not one label from 0 for each example"
+    if tokens and (x.dtype.kind not in "iu" or (x.size and x.min() < 0)):
+        yield f"{name}: x of type {x.dtype} are not tokens, whole numbers from 0"
 
 
 def noisy_labels(y: np.ndarray, rate: float, classes: int, labels: str, seed: int) -> np.ndarray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from expzoo.config.registry import available, build
+from expzoo.spec.component import built
 from expzoo.spec.contracts import Stream
 from expzoo.spec.layout import Layout
 from expzoo.system.errors import BadInput, PluginError
@@ -27,9 +29,9 @@ GIB = 2**30
 
 def model_faults(base: Spec, dataset: Any) -> list[str]:
     """Why a config's model cannot be trained on its data, if it cannot; BadInput with every fault of its options."""
-    with _Memory():
-        module = base.model.build(dataset.inputs, dataset.outputs)
     try:
+        with _Memory(), warnings.catch_warnings(action="ignore"):  # it is made again to be trained
+            module = built(base.model, dataset, base.seed)
         layout = Layout.of(module)
         if base.parametrisation is None:
             return []

@@ -153,7 +153,7 @@ class Assembler:
         """A new program for members of one signature, on the graph of the last one; `make_step` is for its tape."""
         signature, module = self.signature(specs[0]), self.blueprints.module(specs[0])
         if drawn := drawn_buffer(module, lambda: self.blueprints.module(specs[0], 1)):
-            why = f"its buffer {drawn} is drawn at random, but buffers are one for all members"
+            why = f"its tensor {drawn} is drawn at random, but what is no parameter is one for all members"
             raise BadInput(f"model={specs[0].model.name}: {why}; make it a parameter with parametrisation=frozen")
         try:
             structure = Structure(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from expzoo.spec.component import Component
+from expzoo.spec.component import Component, built
 from expzoo.spec.layout import Layout, construct
 from expzoo.system.cache import Recent
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -35,23 +36,29 @@ class Blueprints:
 
     def module(self, spec: Spec, seed: int = 0) -> nn.Module:
         """The module of a spec, initialised from this seed; ValueError if the model does not fit the data."""
-        dataset = self.dataset(spec.dataset)
-        return construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), seed, getattr(torch, spec.dtype))
+        return construct(lambda: self._built(spec), seed, getattr(torch, spec.dtype))
+
+    def _built(self, spec: Spec) -> nn.Module:
+        return built(spec.model, self.dataset(spec.dataset), spec.seed)
 
     def evaluated(self, spec: Spec, dtype: torch.dtype) -> tuple[nn.Module, Layout]:
         """The one module of the spec's model that is kept, with any weights, in evaluation mode; and its layout."""
         dataset = self.dataset(spec.dataset)
         identity = (spec.model, dataset.inputs, dataset.outputs, dtype)
         if identity not in self._evaluated:
-            module = construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), 0, dtype).eval()
+            module = construct(lambda: self._built(spec), 0, dtype).eval()
             self._evaluated[identity] = module, Layout.of(module)
         return self._evaluated[identity]
 
     def layout(self, spec: Spec) -> Layout:
-        """Where the parameters of the spec's module lie in a row."""
+        """Where the parameters of the spec's module lie in a row; BadInput if it is no module for rows."""
         identity = (spec.model, spec.dataset)
         if identity not in self._layouts:
-            self._layouts[identity] = Layout.of(self.module(spec))
+            module = self.module(spec)
+            try:
+                self._layouts[identity] = Layout.of(module)
+            except ValueError as error:
+                raise BadInput(f"model={spec.model.name}: {error}") from error
         return self._layouts[identity]
 
     def parametrisation(self, spec: Spec) -> Parametrisation | None:

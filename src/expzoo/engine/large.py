@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from expzoo.engine.layers.dropout import Counters, keep_calls
-from expzoo.engine.layers.functions import BY_CHANNEL, BY_ELEMENT
+from expzoo.engine.layers.noise import CountedNoise
 from expzoo.engine.tape.trace import objective, try_once
 from expzoo.system import machine
 
@@ -80,38 +79,25 @@ class Loop:
                 parameter.data, parameter.grad = value, gradient.zero_()
             x = self.x[index]
             x = x.contiguous(memory_format=torch.channels_last) if self.images else x
-            with _Counted(Counters([0 if seeds is None else seeds[index]], step)):
-                loss = self.loss(self.module(x), self.y[index])
-            loss.backward()
-            self.outputs[0][index] = loss.detach()
+            try:
+                with _Counted(Counters([0 if seeds is None else seeds[index]], step)):
+                    loss = self.loss(self.module(x), self.y[index])
+                loss.backward()
+                self.outputs[0][index] = loss.detach()
+            except torch.linalg.LinAlgError:  # of a singular matrix: this member alone diverges
+                self.outputs[0][index] = torch.nan
 
 
-class _Counted(TorchFunctionMode):
-    """Inside, dropout draws by counters, as it does for a population."""
+class _Counted(CountedNoise):
+    """Inside, what layers drop is drawn as it is for a member of a population."""
 
     def __init__(self, counters: Counters) -> None:
         super().__init__()
-        self._counters, self._calls = counters, 0
+        self._counters = counters
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is BY_ELEMENT or func in BY_CHANNEL:
-            return self._dropout(*args, **(kwargs or {}), by_channel=func is not BY_ELEMENT)
-        return func(*args, **(kwargs or {}))
-
-    def _dropout(
-        self,
-        x: Tensor,
-        p: float = 0.5,
-        training: bool = True,  # noqa: FBT001, FBT002 - the signature is torch's
-        inplace: bool = False,  # noqa: FBT001, FBT002
-        *,
-        by_channel: bool,
-    ) -> Tensor:
-        if not training or p == 0:
-            return x
-        self._calls += 1
-        shape = (*x.shape[:2], *(1,) * (x.dim() - 2)) if by_channel else x.shape
-        kept = x.new_empty(1, *shape)
-        for call in keep_calls(self._counters, p, self._calls, out=kept):
-            call()
-        return x * kept[0]
+    def draw(self, like: Float[Tensor, "*axes"], p: float, call: int) -> Float[Tensor, "*axes"]:
+        """The numbers of this step."""
+        kept = like.new_empty(1, *like.shape)
+        for fill in keep_calls(self._counters, p, call, out=kept):
+            fill()
+        return kept[0]

@@ -92,7 +92,8 @@ class ShardedProgram:
             weights = _own(parameter)
             if weights.numel() == 0:  # there are more processes than rows of this tensor
                 continue
-            gradient = _own(parameter.grad).reshape(1, -1)  # type: ignore[arg-type]
+            given = torch.zeros_like(weights) if parameter.grad is None else _own(parameter.grad)  # None: it is unused
+            gradient = given.reshape(1, -1)
             state = {key: value.view(1, -1) for key, value in self.state[name].items()}
             mask = state.pop("mask", None)
             optimizer.step(weights.view(1, -1), gradient if mask is None else gradient * mask, state, rate, count)

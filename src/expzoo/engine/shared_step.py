@@ -50,6 +50,7 @@ class SharedStep:
         self.part, self.processes = slice(rank, None, processes), processes
         self.outputs = [torch.zeros(1, dtype=next(module.parameters()).dtype, device=x.device)]
         self.backward: Callable[[Tensor], None] = Tensor.backward
+        self.unused: list[nn.Parameter] = []  # by the loss, but given a gradient of zero with it
         self._is_checked = False
 
     def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
@@ -58,12 +59,19 @@ class SharedStep:
             self._check()
         self.prepare()
         loss = self.loss(self.module(self.x[self.part]), self.y[self.part])
-        self.backward(loss)
+        self.backward(sum((parameter.flatten()[:0].sum() for parameter in self.unused), loss))
         mean = loss.detach().clone()
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(mean)
             mean /= self.processes
         self.outputs[0].fill_(mean)
+
+    def unreached(self) -> list[nn.Parameter]:
+        """The parameters on which the loss of this process's part of the batch does not depend."""
+        parameters = list(self.module.parameters())
+        loss = self.loss(self.module(self.x[self.part]), self.y[self.part])
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        return [one for one, gradient in zip(parameters, gradients, strict=True) if gradient is None]
 
     @torch.no_grad()
     def _check(self) -> None:
@@ -92,7 +100,11 @@ def step_on_rows(
     x: Shaped[Tensor, "1 batch ..."],
     y: Shaped[Tensor, "1 batch ..."],
 ) -> SharedStep:
-    """A step whose parameters and gradients are views of a program's rows."""
+    """A step whose parameters and gradients are views of a program's rows.
+
+    DDP waits for a gradient of every parameter, so those that the loss does not reach get one of zero, as in a
+    population: weight decay shrinks them, where an ordinary loop, whose optimizer skips them, leaves them alone.
+    """
     pairs = [(parameter, gradients[name][0]) for name, parameter in module.named_parameters()]
     for name, parameter in module.named_parameters():
         parameter.data = parameters[name][0]
@@ -101,7 +113,9 @@ def step_on_rows(
         for parameter, gradient in pairs:
             parameter.grad = gradient.zero_()  # which Lightning takes away when it begins
 
-    return make(module, x, y, prepare)
+    step = make(module, x, y, prepare)
+    step.unused = step.unreached()
+    return step
 
 
 class SoloModule(PopulationModule):

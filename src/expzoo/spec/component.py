@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Parametrisation,
         Schedule,
         Stop,
+        Stream,
     )
 
 Built = TypeVar("Built", covariant=True)
@@ -110,3 +111,17 @@ class Component(Generic[Built]):
         """The options the key does not see, such as the size of a test set."""
         declared = registry.declared(self.kind, self.name)
         return {key: value for key, value in self.options if key in declared.not_in_key}
+
+
+def built(model: Component[nn.Module], dataset: Dataset | Stream, seed: int) -> nn.Module:
+    """The module of a model for a dataset, drawn from torch's generator; a ValueError of its own if it refuses.
+
+    Its lazy layers get their shapes and first values by one forward, in evaluation mode, on two training
+    examples of the member with this seed.
+    """
+    import torch
+
+    from expzoo.spec.modules import settled
+
+    module = model.build(dataset.inputs, dataset.outputs)
+    return settled(module, lambda: torch.tensor(dataset.split("train", seed).x[:2]))

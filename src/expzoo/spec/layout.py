@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 from torch import Tensor, nn
 
+from expzoo.spec.modules import unfit
 from expzoo.system.arithmetic import ALONE
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class Layout:
     def of(cls, module: nn.Module) -> Self:
         """The layout of an ordinary module; ValueError if it has nothing to train, or a parameter that is not to be.
 
-        Buffers are no part of a row.
+        Buffers are no part of a row. ValueError too if the module is more than its parameters (see `modules`).
         """
+        if why := unfit(module):
+            raise ValueError(f"{type(module).__name__} {why}")
         named = list(module.named_parameters())
         if still := [name for name, value in named if not value.requires_grad]:
             raise ValueError(
@@ -128,7 +131,15 @@ def construct(make: Callable[[], nn.Module], seed: int, dtype: torch.dtype = tor
 
 
 def drawn_buffer(module: nn.Module, make_another: Callable[[], nn.Module]) -> str | None:
-    """The first buffer that another seed makes otherwise."""
-    buffers = dict(module.named_buffers())
-    others = dict(make_another().named_buffers()) if buffers else {}
-    return next((name for name, value in buffers.items() if not torch.equal(value, others[name])), None)
+    """The first buffer, or other tensor that is no parameter, that another seed makes otherwise."""
+    constants = dict(_constants(module))
+    others = dict(_constants(make_another())) if constants else {}
+    return next((name for name, value in constants.items() if not torch.equal(value, others[name])), None)
+
+
+def _constants(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_buffers()
+    for path, part in module.named_modules():
+        for name, value in vars(part).items():
+            if isinstance(value, Tensor):
+                yield f"{path}.{name}" if path else name, value

@@ -125,8 +125,10 @@ def num_parameters(model: Component, inputs: tuple[int, ...], outputs: int) -> i
     """The parameters of a model on data of this shape; it is built without storage, so that its size costs nothing."""
     import torch
 
+    from expzoo.spec.modules import settled
+
     with torch.device("meta"):
-        module = model.build(inputs, outputs)
+        module = settled(model.build(inputs, outputs), lambda: torch.zeros(2, *inputs))
     return sum(parameter.numel() for parameter in module.parameters())
 
 

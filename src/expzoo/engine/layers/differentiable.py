@@ -1,11 +1,11 @@
 # ruff: noqa: FBT001, FBT002 - the signatures are those of torch.nn.functional
 """Layers that `torch.func` can batch and differentiate to any order and in both modes, where torch's own it cannot.
 
-torch.gru, lstm and rnn have no batching rule and no forward mode, pooling no batching rule of its
-second derivative, and a convolution over rows of weights becomes a grouped one. Recurrence is
-unrolled here, a pool is a largest element of windows, and a convolution is a product of unfolded
-columns. What trains populations is another set, `functions`, which is quicker and differentiable
-once.
+torch.gru, lstm and rnn have no batching rule and no forward mode, attention and weight normalisation
+no forward mode, pooling no batching rule of its second derivative, and a convolution over rows of
+weights becomes a grouped one. Recurrence is unrolled here, a pool is a largest element of windows,
+and a convolution is a product of unfolded columns. What trains populations is another set,
+`functions`, which is quicker and differentiable once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from expzoo.engine.layers.attention import attend, multihead
 from expzoo.engine.layers.convolution import convolve, each
 from expzoo.engine.layers.pooling import avg_pool
 from expzoo.engine.layers.recurrent import of_each_direction
@@ -125,7 +126,29 @@ def max_pool(
     return images.flatten(-axes).max(-1).values
 
 
+def attention(
+    query: Float[Tensor, "*batch queries width"],
+    key: Float[Tensor, "*batch keys width"],
+    value: Float[Tensor, "*batch keys values"],
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Float[Tensor, "*batch queries values"]:
+    """As torch.nn.functional.scaled_dot_product_attention; NotImplemented, so torch's own, if it drops something."""
+    return NotImplemented if dropout_p else attend(query, key, value, attn_mask, is_causal, scale, enable_gqa)
+
+
+def weight_norm(v: Float[Tensor, "*axes"], g: Float[Tensor, "*axes"], dim: int = 0) -> Float[Tensor, "*axes"]:
+    """As torch._weight_norm: v with lengths g, along `dim` or, if that is -1, as a whole."""
+    axes = [axis for axis in range(v.dim()) if dim == -1 or axis != dim % v.dim()]
+    return v * (g / (v.square().sum(axes, keepdim=True) if axes else v.square()).sqrt())
+
+
 REPLACED: dict[Any, Any] = {
+    functional.scaled_dot_product_attention: attention,
+    torch._weight_norm: weight_norm,
     torch.conv1d: convolve,
     torch.conv2d: convolve,
     torch.conv3d: convolve,
@@ -147,5 +170,8 @@ class DifferentiableFunctions(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func is functional.multi_head_attention_forward:
+            with self:
+                return multihead(*args, **kwargs)
         result = REPLACED[func](*args, **kwargs) if func in REPLACED else NotImplemented
         return func(*args, **kwargs) if result is NotImplemented else result

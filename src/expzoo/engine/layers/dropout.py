@@ -44,9 +44,3 @@ def _draw(counters: Counters, p: float, call: int, out: Tensor) -> None:
         drawn = randomness.words(seed, "dropout", (counters.step, call), -(-count // 2)).view(np.uint32)[:count]
         kept = torch.from_numpy(drawn >= threshold).view(member.shape)
         member.copy_(kept).mul_(1 / (1 - p) if p < 1 else 0)
-
-
-def dropout(x: Float[Tensor, "*axes"], p: float, *, call: int, by_channel: bool = False) -> Float[Tensor, "*axes"]:
-    """`x` with elements, or whole channels of (batch, channels, ...), set to zero and the others scaled up."""
-    like = x[(slice(None), slice(None), *(slice(0, 1),) * (x.dim() - 2))] if by_channel else x
-    return x * keep(like.detach(), p, call)

@@ -1,21 +1,23 @@
-# ruff: noqa: FBT001, FBT002 - the signatures are those of torch.nn.functional
 """Which of torch's functions are computed in another way when a module is adopted."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
-from expzoo.engine.layers.dropout import dropout
+from expzoo.engine.layers.dropout import keep
 from expzoo.engine.layers.image_convolution import convolve
+from expzoo.engine.layers.noise import CountedNoise
 from expzoo.engine.layers.normalisation import batch_norm, group_norm, instance_norm, layer_norm
 from expzoo.engine.layers.pooling import avg_pool, max_pool
 from expzoo.engine.layers.recurrent import gru
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 def lstm(*args: Any) -> Any:
@@ -46,29 +48,15 @@ REPLACED: dict[Any, Any] = {
     functional.instance_norm: instance_norm,
     functional.layer_norm: layer_norm,
 }
-BY_ELEMENT = functional.dropout
-BY_CHANNEL = (functional.dropout1d, functional.dropout2d, functional.dropout3d)
 
 
-class CrowdFunctions(TorchFunctionMode):
-    """Inside, torch's functions are those that a crowd can run; calls of dropout are counted."""
+class CrowdFunctions(CountedNoise):
+    """Inside, torch's functions are those that a crowd can run."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._calls = 0
+    def draw(self, like: Float[Tensor, "*axes"], p: float, call: int) -> Float[Tensor, "*axes"]:
+        """What a tape draws for each member when it runs."""
+        return keep(like, p, call)
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func is BY_ELEMENT or func in BY_CHANNEL:
-            return self._dropout(*args, **kwargs, by_channel=func is not BY_ELEMENT)
-        result = REPLACED[func](*args, **kwargs) if func in REPLACED else NotImplemented
-        return func(*args, **kwargs) if result is NotImplemented else result
-
-    def _dropout(
-        self, x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, *, by_channel: bool
-    ) -> Tensor:
-        if not training or p == 0:
-            return x
-        self._calls += 1
-        dropped = dropout(x, p, call=self._calls, by_channel=by_channel)
-        return x.copy_(dropped) if inplace else dropped
+    def instead(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The replacement of a function, if there is one."""
+        return REPLACED[func](*args, **kwargs) if func in REPLACED else NotImplemented

@@ -227,11 +227,12 @@ def gru(
 ) -> tuple[
     Float[Tensor, "batch steps outputs"] | Float[Tensor, "steps batch outputs"], Float[Tensor, "layers batch hidden"]
 ]:
-    """What torch.gru computes for a batch of sequences of one length: the last layer's states and all final ones."""
+    """What torch.gru computes for a batch of sequences of one length: the last layer's states and all final ones.
+
+    Nothing is dropped here: what `noise` passes on has no dropout between layers.
+    """
     if not isinstance(weights, list | tuple):
         raise Unadoptable("nn.GRU over a PackedSequence cannot be trained in a population; pad the sequences instead")
-    if dropout and training and num_layers > 1:
-        raise Unadoptable(f"nn.GRU(dropout={dropout}) draws from torch's global generator; use dropout=0")
     steps = x.permute(1, 2, 0) if batch_first else x.permute(0, 2, 1)
     own, finals = of_each_direction(weights, has_biases), []
     forwards = list(range(len(steps)))

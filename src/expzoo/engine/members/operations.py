@@ -39,6 +39,17 @@ CREATORS = frozenset(
 
 COPIES = frozenset({aten._to_copy.default, aten.clone.default, aten.copy.default})
 
+# What cannot write into a buffer: some use it for more than their result, some raise where a matrix has none.
+NOT_INTO = frozenset(
+    {
+        aten.huber_loss.default,
+        aten.linalg_pinv.atol_rtol_tensor,
+        aten.mse_loss.default,
+        aten.smooth_l1_loss.default,
+        aten.soft_margin_loss.default,
+    }
+)
+
 # Where an operation takes an absolute position in its operand's storage, which is another for each member.
 BY_STORAGE: dict[Any, int] = {aten.as_strided.default: 3, aten.as_strided_scatter.default: 4}
 
@@ -164,14 +175,26 @@ def write_into(target: Any, args: Sequence[Any], kwargs: dict[str, Any], buffer:
         return _WRITTEN[target](buffer, *args, **kwargs)
     if target in WRITERS:
         return [partial(WRITERS[target], *args, **kwargs, out=buffer)]
-    if found := _out_overload(target):
+    if target not in NOT_INTO and (found := _out_overload(target)):
         overload, name = found
         return [partial(overload, *args, **kwargs, **{name: buffer})]
+    return [partial(compute_several, target, args, kwargs, [buffer])]
 
-    def compute_and_copy() -> None:
-        buffer.copy_(target(*args, **kwargs))
 
-    return [compute_and_copy]
+def compute_several(
+    target: Any, args: Sequence[Any], kwargs: Mapping[str, Any], buffers: Sequence[Tensor | None]
+) -> None:
+    """Compute and copy each result into its buffer; where a matrix has no such result, it is not a number."""
+    try:
+        results = target(*args, **kwargs)
+    except torch.linalg.LinAlgError:
+        for buffer in [buffer for buffer in buffers if buffer is not None]:
+            buffer.fill_(torch.nan if buffer.is_floating_point() or buffer.is_complex() else 0)
+        return
+    several = [results] if isinstance(results, Tensor) else results
+    for buffer, result in zip(buffers, several, strict=True):
+        if buffer is not None:
+            buffer.copy_(result)
 
 
 def _out_overload(target: Any) -> tuple[Any, str] | None:

@@ -222,7 +222,7 @@ class Planner:
         for index in range(self.members):
             args, kwargs = self.values.arguments(node, index)
             parts = [None if buffer is None else buffer[index] for buffer in buffers]
-            self._add("member", [partial(_compute_several, node.target, args, kwargs, parts)])
+            self._add("member", [partial(operations.compute_several, node.target, args, kwargs, parts)])
         return None
 
     def _pointwise(self, node: fx.Node, buffer: Tensor) -> None:
@@ -291,9 +291,3 @@ class Planner:
             call()  # so that what follows is planned on values of the right kind
         self.calls += calls
         self.kinds[kind] += len(calls)
-
-
-def _compute_several(target: Any, args: Any, kwargs: Any, buffers: Sequence[Tensor | None]) -> None:
-    for buffer, result in zip(buffers, target(*args, **kwargs), strict=True):
-        if buffer is not None:
-            buffer.copy_(result)

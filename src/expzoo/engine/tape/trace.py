@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from expzoo.engine.layers.functions import CrowdFunctions
 from expzoo.engine.layers.normalisation import without_statistics
 from expzoo.engine.members.crowd import Unadoptable
+from expzoo.engine.tape.failures import spread_failures
 from expzoo.engine.tape.simplify import simplify
 from expzoo.system.errors import first_line
 
@@ -44,6 +45,14 @@ DECOMPOSED = {
         aten.log_sigmoid_forward.default,
         aten.mv.default,
     )
+}
+
+
+# What to write in place of what is refused, where it is not the usual.
+INSTEAD = {
+    "_ctc_loss": "another loss, such as cross_entropy",
+    "linalg_lstsq": "torch.linalg.pinv or torch.linalg.solve",
+    "rrelu_with_noise": "nn.LeakyReLU or nn.PReLU",
 }
 
 
@@ -98,6 +107,7 @@ def trace(
     except RuntimeError as error:
         raise _explained(error) from error
     _drop_changes(module.graph, names)
+    spread_failures(module.graph)
     simplify(module.graph)
     for node in module.graph.nodes:
         _refuse(node.target, node.args, node.kwargs)
@@ -139,6 +149,11 @@ def _explained(error: RuntimeError) -> Unadoptable:
         )
     if "data pointer" in first or "numpy()" in first:
         return Unadoptable("the module hands a tensor to NumPy or another library; use torch's own operations")
+    if "setup_context" in first:
+        return Unadoptable(
+            "the module has a torch.autograd.Function whose forward takes ctx; write forward without it, and "
+            "setup_context(ctx, inputs, output)"
+        )
     return Unadoptable(f"the module cannot be traced: {first}")
 
 
@@ -164,11 +179,12 @@ def _refuse(target: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None
     name = getattr(target, "_opname", target)
     if torch.Tag.nondeterministic_seeded in tags and _argument("dropout_p", target, args, kwargs) != 0:
         raise Unadoptable(
-            f"the module's forward calls {name}, which draws from torch's global generator; use nn.Dropout, or draw in "
-            "the constructor"
+            f"the module's forward calls {name}, which draws from torch's global generator; use "
+            f"{INSTEAD.get(name, 'nn.Dropout, or draw in the constructor')}"
         )
     if torch.Tag.dynamic_output_shape in tags and not (target is aten.index.Tensor and _by_numbers(args[1])):
-        raise Unadoptable(f"the result of {name} has a size of its own for each member; use torch.where")
+        instead = INSTEAD.get(name, "torch.where")
+        raise Unadoptable(f"the result of {name} has a size of its own for each member; use {instead}")
 
 
 def _by_numbers(indices: Sequence[Any]) -> bool:

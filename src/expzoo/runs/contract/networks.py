@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.blueprints import Blueprints
+from expzoo.engine.layers.noise import CountedNoise
 from expzoo.runs.contract.require import require
 from expzoo.spec.component import Component
 from expzoo.spec.contracts import Stream
@@ -140,29 +137,19 @@ def seen(dataset: Dataset | Stream, seed: int) -> Iterator[tuple[Tensor, Tensor]
         yield torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
-class CountedDropout(TorchFunctionMode):
-    """Inside, dropout draws what this member draws at this step, written out for one network."""
+class CountedDropout(CountedNoise):
+    """Inside, layers drop what this member drops at this step, written out for one network."""
 
     def __init__(self, seed: int, step: int) -> None:
         super().__init__()
-        self.seed, self.step, self.calls = seed, step, 0
+        self.seed, self.step = seed, step
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        by_channel = func in (functional.dropout1d, functional.dropout2d, functional.dropout3d)
-        if not by_channel and func is not functional.dropout:
-            return func(*args, **(kwargs or {}))
-        given = inspect.signature(func).bind(*args, **(kwargs or {}))
-        given.apply_defaults()
-        x, p = given.arguments["input"], given.arguments["p"]
-        if not given.arguments["training"] or p == 0:
-            return x
-        self.calls += 1
-        return x * self._kept((*x.shape[:2], *(1 for _ in x.shape[2:])) if by_channel else x.shape, p).to(x.dtype)
-
-    def _kept(self, shape: tuple[int, ...], p: float) -> Tensor:
-        count = math.prod(shape)
-        drawn = words(self.seed, "dropout", (self.step, self.calls), -(-count // 2)).view(np.uint32)[:count]
-        return torch.from_numpy(drawn >= round(p * 2**32)).view(shape).double() * (1 / (1 - p) if p < 1 else 0)
+    def draw(self, like: Tensor, p: float, call: int) -> Tensor:
+        """Zeros with probability p, and 1 / (1 - p)."""
+        count = like.numel()
+        drawn = words(self.seed, "dropout", (self.step, call), -(-count // 2)).view(np.uint32)[:count]
+        kept = torch.from_numpy(drawn >= round(p * 2**32)).view(like.shape).double() * (1 / (1 - p) if p < 1 else 0)
+        return kept.to(like.dtype)
 
 
 def check_constraint(component: Component, base: Spec) -> None:
