@@ -173,11 +173,15 @@ class Cohort:
 
         `probabilities` averages softmax (Lakshminarayanan, Pritzel & Blundell 2017, "Simple and
         scalable predictive uncertainty estimation using deep ensembles", section 2.4) and gives its
-        logarithm, whose softmax it is; `outputs` averages the outputs themselves.
+        logarithm, whose softmax it is; of one output alone, the logit of class 1. `outputs` averages
+        the outputs themselves, as they are where the loss takes one alone for a probability.
         """
-        outputs = self.predict(split).double()
-        if of == "outputs":
+        outputs, loss = self.predict(split).double(), self.specs[0].loss.build()
+        is_one = outputs.shape[-1] == 1
+        if of == "outputs" or (is_one and loss.of_probabilities):
             return weighted_mean(outputs, weights).to(self.dtype)
+        if is_one:
+            return weighted_mean(outputs.sigmoid(), weights).logit().to(self.dtype)
         return weighted_mean(outputs.softmax(-1), weights).log().to(self.dtype)
 
     # Derivatives of the training loss.

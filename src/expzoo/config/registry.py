@@ -51,6 +51,7 @@ NOTHING = {"constraint": "free", "parametrisation": "plain"}
 
 OPTIONAL: dict[str, dict[str, Any]] = {
     "dataset": {"redraws": False, "DOWNLOADS": False},
+    "loss": {"of_probabilities": False},
     "model": {"solve": None},
     "optimizer": {"noisy": False},
     "parametrisation": {"prunes": False},

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from expzoo.components.soundness import split_faults
+from expzoo.engine.layers.normalisation import hold_statistics
 from expzoo.spec.component import Component
 from expzoo.spec.layout import Layout, construct
 from expzoo.system.cache import Recent
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -43,8 +46,8 @@ class Blueprints:
         dataset = self.dataset(spec.dataset)
         identity = (spec.model, dataset.inputs, dataset.outputs, dtype)
         if identity not in self._evaluated:
-            module = construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), 0, dtype).eval()
-            self._evaluated[identity] = module, Layout.of(module)
+            module = construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), 0, dtype)
+            self._evaluated[identity] = hold_statistics(module).eval(), Layout.of(module)
         return self._evaluated[identity]
 
     def layout(self, spec: Spec) -> Layout:
@@ -69,11 +72,16 @@ class Blueprints:
         return parametrisation.size(layout) if parametrisation and parametrisation.maps else layout.size
 
     def split(self, spec: Spec, name: str) -> tuple[Shaped[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
-        """The examples x and y of a split as the network sees them; ValueError if the dataset has none of this name."""
+        """The examples x and y of a split as the network sees them; ValueError if the dataset has none of this name.
+
+        BadInput if they hold what `split_faults` says.
+        """
         dataset = self.dataset(spec.dataset)
 
         def make() -> tuple[Tensor, Tensor]:
             split = dataset.split(name, spec.seed)
+            if faults := list(split_faults(name, split.x, split.y, dataset.outputs)):
+                raise BadInput("\n".join(f"dataset={spec.dataset.name}: {fault}" for fault in faults))
             return torch.tensor(split.x), torch.tensor(split.y)
 
         return self._splits.get((spec.dataset, dataset.identity(spec.seed), name), make)

@@ -124,7 +124,13 @@ class Schedule(Protocol):
 
 
 class Loss(Protocol):
-    """The training loss of ONE network on one batch, a 0-d tensor."""
+    """The training loss of ONE network on one batch, a 0-d tensor.
+
+    `of_probabilities` says whether one output alone is the probability of class 1 to it, false
+    unless it says so: then it is the logit.
+    """
+
+    of_probabilities: bool
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
 
