@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from expzoo.components.soundness import split_faults
 from expzoo.engine.layers.normalisation import hold_statistics
 from expzoo.spec.component import Component
-from expzoo.spec.layout import Layout, construct
+from expzoo.spec.layout import Layout, construct, drawn_buffer
 from expzoo.system.cache import Recent
 from expzoo.system.errors import BadInput
 
@@ -40,6 +40,14 @@ class Blueprints:
         """The module of a spec, initialised from this seed; ValueError if the model does not fit the data."""
         dataset = self.dataset(spec.dataset)
         return construct(lambda: spec.model.build(dataset.inputs, dataset.outputs), seed, getattr(torch, spec.dtype))
+
+    def shared(self, spec: Spec) -> nn.Module:
+        """The module whose buffers and structure all members of a population share; BadInput if they cannot."""
+        module = self.module(spec)
+        if drawn := drawn_buffer(module, lambda: self.module(spec, 1)):
+            why = f"its buffer {drawn} is drawn at random, but buffers are one for all members"
+            raise BadInput(f"model={spec.model.name}: {why}; make it a parameter with parametrisation=frozen")
+        return module
 
     def evaluated(self, spec: Spec, dtype: torch.dtype) -> tuple[nn.Module, Layout]:
         """The one module of the spec's model that is kept, with any weights, in evaluation mode; and its layout."""
