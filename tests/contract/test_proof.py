@@ -24,6 +24,20 @@ def test_a_sound_module_is_proved(write: Callable[..., None], case: str) -> None
     assert prove(spec("bce" if SOUND[case].get("outputs") == 1 else "cross_entropy")) is None
 
 
+@pytest.mark.parametrize("case", ["two layers", "dropout", "batch normalisation", "computed in float32"])
+def test_a_network_that_is_trained_alone_is_proved_in_its_own_loop(
+    write: Callable[..., None], monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setattr("expzoo.engine.large.LARGE", 1)
+    monkeypatch.setattr("expzoo.engine.program.Tape", lambda *_: pytest.fail("a tape was made"))
+    write("models", model(**SOUND[case]))
+    assert prove(spec()) is None
+    write(
+        "models", model("return self.last(self.first(x).relu() * self.drawn)", "self.drawn = torch.rand(16)"), "other"
+    )
+    assert "in a population its loss at step 0" in refused(spec(name="other"))
+
+
 FAULTS = {
     "its input in place": (
         "x -= 2.0\n        return self.last(self.first(x).relu())",
