@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 Batch = tuple[Tensor, Tensor]
 
 
+KEPT = 2 * 10**6  # of the numbers of a network, at one step: of larger ones every second, third, ... is compared
+
+
 @dataclass
 class Path:
     """What happened in training: for each step the loss before its update, the gradients, and the weights after it."""
@@ -32,6 +35,13 @@ class Path:
     losses: list[float] = field(default_factory=list)
     gradients: list[dict[str, Tensor]] = field(default_factory=list)
     weights: list[dict[str, Tensor]] = field(default_factory=list)
+
+    def note(self, loss: Tensor, gradients: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+        """Keep one step; of the numbers of a very large network, some of each parameter."""
+        every = -(-sum(value.numel() for value in weights.values()) // KEPT)
+        self.losses.append(float(loss.detach()))
+        for kept, given in ((self.gradients, gradients), (self.weights, weights)):
+            kept.append({name: value.detach().flatten()[::every].clone() for name, value in given.items()})
 
 
 def train(
@@ -58,11 +68,10 @@ def train(
         value.backward()
         if not path.rate:
             path.rate = optimizer.param_groups[0]["lr"] = _rate(module, share)
-        named = list(module.named_parameters())
-        path.gradients.append({name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named})
+        named = dict(module.named_parameters())
+        gradients = {name: torch.zeros_like(one) if one.grad is None else one.grad for name, one in named.items()}
         optimizer.step()
-        path.losses.append(float(value.detach()))
-        path.weights.append({name: parameter.detach().clone() for name, parameter in named})
+        path.note(value, gradients, named)
         after()
     return path
 

@@ -90,9 +90,8 @@ def train(
     program = Program(Structure(structure, loss, len(batches)), [member], Given(batches), make_step=make_step)
     path = Path(rate)
     for step in range(len(batches)):
-        path.losses.append(float(program.advance(step, step + 1)[0, 0]))
-        path.gradients.append({name: value.clone() for name, value in layout.view(program.grad[0]).items()})
-        path.weights.append({name: value.clone() for name, value in layout.view(program.theta[0]).items()})
+        found = program.advance(step, step + 1)[0, 0]
+        path.note(found, layout.view(program.grad[0]), layout.view(program.theta[0]))
     return path
 
 

@@ -39,6 +39,8 @@ EXACT = 1e-8
 layers, such as a normalisation of nearly equal numbers, may enlarge a millionfold."""
 ROUNDED = 1e-3
 """The same where the forward itself computes in float32, whose numbers are 1e-7 apart."""
+MOST_EXACT = 10**7
+"""Parameters of a network that is compared in float64: of a larger one there may be no room for twice its size."""
 FLAT = 1e-6  # gradients that are all smaller are compared as if they were of this size
 
 FROZEN = (
@@ -106,18 +108,26 @@ class _Proof:
 
     def _choose_type(self) -> None:
         """Compare in float64, in which differences show, if the forward can be computed in it."""
-        given, own, dtype = self.spec, self.batches, getattr(torch, self.spec.dtype)
-        self.spec = given.replace(dtype="float64")
-        self.batches = [(_as(x, torch.float64), _as(y, torch.float64)) for x, y in own]
+        own, found = self.spec.dtype, self._narrowed()
+        if found is None:
+            self.batches = [(_as(x, getattr(torch, own)), _as(y, getattr(torch, own))) for x, y in self.batches]
+        else:
+            self.spec = self.spec.replace(dtype="float64")
+            self.batches = [(_as(x, torch.float64), _as(y, torch.float64)) for x, y in self.batches]
+        if found is None or found:
+            self.tolerance = max(self.tolerance, ROUNDED)
+
+    def _narrowed(self) -> bool | None:
+        """Whether a forward in float64 computes in a narrower type on its way; None if there can be none."""
+        if self.blueprints.layout(self.spec).num_parameters > MOST_EXACT:
+            return None
+        module = self.blueprints.module(self.spec.replace(dtype="float64"))
         try:
             with _default_type(torch.float64), torch.no_grad(), plain.Narrow() as narrow:
-                self.module()(self.batches[0][0].clone())
+                module(_as(self.batches[0][0], torch.float64).clone())
         except Exception:  # noqa: BLE001 - it is tried again as it will be trained: what is raised then is said
-            self.spec = given
-            self.batches = [(_as(x, dtype), _as(y, dtype)) for x, y in own]
-            self.tolerance = ROUNDED
-        else:
-            self.tolerance = ROUNDED if narrow.found else self.tolerance
+            return None
+        return narrow.found
 
     # The ordinary loop.
 
