@@ -137,7 +137,7 @@ class _Proof:
         if draws:
             self.is_silent = True
             module, path, self.is_noisy = self._train()
-        _, again, _ = self._train(path.rate)
+        _, again, _ = self._train(path.rate, steps=1)  # what is random or moves outside of it differs at once
         if told := self._difference(path, again):
             self._refuse(
                 f"trained twice from one start on the same batches {told}: it draws random numbers that are "
@@ -145,7 +145,7 @@ class _Proof:
             )
         return module, path
 
-    def _train(self, rate: float | None = None) -> tuple[nn.Module, Path, bool]:
+    def _train(self, rate: float | None = None, steps: int | None = None) -> tuple[nn.Module, Path, bool]:
         """A module trained from its start, how, and whether torch's generator was used on the way."""
         module = self.module()
         torch.default_generator.manual_seed(0)
@@ -154,7 +154,7 @@ class _Proof:
         def note() -> None:
             memories.append((remembered(module), remembered(self.loss)))
 
-        path = plain.train(module, self.loss, self.batches, self.spec.seed, rate=rate, after=note)
+        path = plain.train(module, self.loss, self.batches[:steps], self.spec.seed, rate=rate, after=note)
         for component, first, last in zip((self.spec.model, self.spec.loss), memories[0], memories[-1], strict=True):
             if names := moved(first, last):
                 raise Refused(component, f"it changes {', '.join(names[:3])} while it is used: {FROZEN}")
@@ -200,8 +200,8 @@ class _Proof:
             )
 
     def _difference(self, one: Path, other: Path) -> str:
-        """The first difference of two paths in words, empty if there is none; what is not finite ends both."""
-        for step, (loss, loss_of_other) in enumerate(zip(one.losses, other.losses, strict=True)):
+        """The first difference of two paths as far as both go, empty if there is none; what is not finite ends both."""
+        for step, (loss, loss_of_other) in enumerate(zip(one.losses, other.losses, strict=False)):
             both = torch.tensor([loss, loss_of_other], dtype=torch.float64)
             if not both.isfinite().any():
                 return ""
