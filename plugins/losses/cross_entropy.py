@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from expzoo.plugin import Fraction, register
+from expzoo.plugin import BadInput, Fraction, register
 
 
 @register
@@ -29,6 +29,10 @@ class CrossEntropy:
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss, a 0-d tensor, of logits (batch, classes) and labels (batch,) int64."""
+        if outputs.shape[-1] == 1:
+            raise BadInput(
+                "loss=cross_entropy: of one output it is 0 whatever the weights; give loss=bce, or two outputs"
+            )
         logits = outputs.t().contiguous()
         classes = torch.arange(logits.shape[0], device=logits.device)
         true_class = (classes.unsqueeze(1) == targets.unsqueeze(0)).to(logits.dtype)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from expzoo.components.images import Images as Images
     from expzoo.components.images import StoredImages as StoredImages
     from expzoo.components.metrics import Metric as Metric
+    from expzoo.components.metrics import as_targets as as_targets
     from expzoo.components.metrics import class_logits as class_logits
     from expzoo.components.metrics import log_probabilities as log_probabilities
     from expzoo.components.metrics import right_cells as right_cells

@@ -159,7 +159,7 @@ BROKEN = [
         "model",
         "return self.layer(x)",
         "self.calls = getattr(self, 'calls', 0) + 1\n        return self.layer(x) * self.calls",
-        "in float64 it is .* from what a plain PyTorch loop gives",
+        r"it changes self\.calls while it is used: a population traces one forward",
     ),
     ("loss", ".mean()", ".sum()", "is no mean over examples"),
     ("loss", ".mean()", ".mean(1)", r"gives a tensor of shape \(6,\)"),

@@ -31,7 +31,7 @@ STOREYS = (
 
 MOST_ROOMS = 12
 SUBROOMS = {
-    "engine": ("members", "layers", "tape", ""),
+    "engine": ("members", "layers", "tape", "", "adoption"),
     "science": ("numerics", ""),
     "report": ("figures", ""),
     "runs": ("", "contract"),

@@ -17,10 +17,10 @@ from tests.drawn import Drawn
 from torch import Tensor, nn
 
 from expzoo.config.registry import build
+from expzoo.engine.adoption.plain import CountedDropout
 from expzoo.engine.large import Loop
 from expzoo.engine.members.crowd import Unadoptable
 from expzoo.engine.program import Member, Program, Row, Structure
-from expzoo.runs.contract.networks import CountedDropout
 from expzoo.spec.layout import Layout, construct
 from expzoo.system.arithmetic import exact_arithmetic
 

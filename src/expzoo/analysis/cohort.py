@@ -173,11 +173,14 @@ class Cohort:
 
         `probabilities` averages softmax (Lakshminarayanan, Pritzel & Blundell 2017, "Simple and
         scalable predictive uncertainty estimation using deep ensembles", section 2.4) and gives its
-        logarithm, whose softmax it is; `outputs` averages the outputs themselves.
+        logarithm, whose softmax it is, or of one output alone the logit of class 1; `outputs` averages
+        the outputs themselves, as does a loss that takes one alone for a probability.
         """
-        outputs = self.predict(split).double()
-        if of == "outputs":
+        outputs, is_one = self.predict(split).double(), self.predict(split).shape[-1] == 1
+        if of == "outputs" or (is_one and self.specs[0].loss.build().of_probabilities):
             return weighted_mean(outputs, weights).to(self.dtype)
+        if is_one:
+            return weighted_mean(outputs.sigmoid(), weights).logit().to(self.dtype)
         return weighted_mean(outputs.softmax(-1), weights).log().to(self.dtype)
 
     # Derivatives of the training loss.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from expzoo.components.metrics import class_logits, outputs_are_probabilities
 from expzoo.engine.evaluation import Evaluator
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.errors import BadInput
@@ -28,11 +29,18 @@ class Predictions:
         self._evaluator = Evaluator()
 
     def logits(self, network: Trained, split: str) -> Float[np.ndarray, "n classes"]:
-        """What a network gives on a split in float64; those of its last finite row if it diverged."""
+        """What a network gives on a split in float64; those of its last finite row if it diverged.
+
+        Of one output alone, the logits of both classes.
+        """
         spec = network.spec
         with exact_arithmetic():
             row = torch.from_numpy(network.row().copy())
             outputs = self._evaluator.outputs(spec, row, split)
+        if outputs.shape[1] == 1:
+            blueprints = self._evaluator.blueprints
+            with outputs_are_probabilities(blueprints.plugin(spec.loss).of_probabilities):
+                outputs = class_logits(outputs, blueprints.split(spec, split)[1])
         return outputs.double().numpy()
 
     def pool(self, networks: Sequence[Trained], split: str) -> Float[np.ndarray, "members n classes"]:

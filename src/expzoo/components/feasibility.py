@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from expzoo.config.registry import available, build
 from expzoo.spec.component import built
 from expzoo.spec.contracts import Stream
-from expzoo.spec.layout import Layout
+from expzoo.spec.layout import Layout, refuse_cut
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.machine import memory
 
@@ -32,6 +32,7 @@ def model_faults(base: Spec, dataset: Any) -> list[str]:
     try:
         with _Memory(), warnings.catch_warnings(action="ignore"):  # it is made again to be trained
             module = built(base.model, dataset, base.seed)
+        refuse_cut(module, getattr(torch, base.dtype))
         layout = Layout.of(module)
         if base.parametrisation is None:
             return []
@@ -48,7 +49,7 @@ def model_faults(base: Spec, dataset: Any) -> list[str]:
 def loss_faults(base: Spec, dataset: Any) -> list[str]:
     """Why a config's loss cannot take the targets of its data, if it cannot: those without end need not be labels."""
     if not isinstance(dataset, Stream):
-        return []
+        return _refusals(base.loss.build(), dataset.outputs)
     targets = torch.from_numpy(dataset.split("train", base.seed).y[:2])
     if _takes(base.loss.build(), dataset.outputs, targets):
         return []
@@ -57,6 +58,17 @@ def loss_faults(base: Spec, dataset: Any) -> list[str]:
     told = f"loss={base.loss.name} cannot take the targets of dataset={base.dataset.name}"
     hint = f": give loss={' or '.join(fitting)}" if fitting else ""
     return [f"{told}, {math.prod(targets.shape[1:])} numbers for each example{hint}"]
+
+
+def _refusals(loss: Loss, outputs: int) -> list[str]:
+    """What the loss says of labels of so many outputs, where that is a refusal."""
+    try:
+        loss(torch.full((2, outputs), 0.5), torch.zeros(2, dtype=torch.int64))
+    except BadInput as error:
+        return [str(error)]
+    except Exception:  # noqa: BLE001 - whatever else it raises is said, with its traceback, when it is used
+        return []
+    return []
 
 
 def _as_it_is(name: str) -> Loss | None:

@@ -16,6 +16,9 @@ _CHECKOUT = _PACKAGE.parent.parent
 HOME = _CHECKOUT if _PACKAGE.parent.name == "src" and (_CHECKOUT / "pyproject.toml").is_file() else _PACKAGE
 """The folder that holds the package's own conf/ and plugins/."""
 
+OWN = "expzoo"
+"""Who the package's own plugins belong to."""
+
 _GROUP = "expzoo.plugins"
 
 
@@ -33,7 +36,7 @@ def homes() -> tuple[Home, ...]:
     folders = [Path(folder).absolute() for folder in os.environ.get("EXPZOO_PLUGINS", "").split(os.pathsep) if folder]
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
         raise BadInput(f"EXPZOO_PLUGINS names what is not a folder: {', '.join(absent)}")
-    own = Home("expzoo", HOME / "plugins", HOME / "conf")
+    own = Home(OWN, HOME / "plugins", HOME / "conf")
     here = Home("the working directory", Path.cwd() / "plugins", Path.cwd() / "plugins" / "conf")
     claims = Home("./conf", Path.cwd() / "conf" / "plugins", Path.cwd() / "conf")  # YAML alone, such as claims
     given = [Home("EXPZOO_PLUGINS", folder, folder / "conf") for folder in folders]

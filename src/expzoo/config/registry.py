@@ -57,7 +57,7 @@ def _chance(metric: Any, targets: Any, outputs: int) -> float:
 
 OPTIONAL: dict[str, dict[str, Any]] = {
     "dataset": {"redraws": False, "DOWNLOADS": False, "INPUTS": None, "TARGETS": None, "SCORES": None},
-    "loss": {"worst": None},
+    "loss": {"worst": None, "of_probabilities": False},
     "model": {"solve": None, "READS": (), "SIZE": None},
     "optimizer": {"noisy": False},
     "parametrisation": {"prunes": False},

@@ -21,7 +21,6 @@ from expzoo.engine.program import MINIMUM, Member, Program, Row, StepMaker, Stru
 from expzoo.engine.recipes import Recipes
 from expzoo.engine.session import Trainee
 from expzoo.spec.contracts import Stream
-from expzoo.spec.layout import drawn_buffer
 from expzoo.store.network import Network, Partial
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.canonical import canonical_json
@@ -151,10 +150,7 @@ class Assembler:
         self, specs: Sequence[Spec], members: Sequence[Member], make_step: StepMaker | None = None
     ) -> Program:
         """A new program for members of one signature, on the graph of the last one; `make_step` is for its tape."""
-        signature, module = self.signature(specs[0]), self.blueprints.module(specs[0])
-        if drawn := drawn_buffer(module, lambda: self.blueprints.module(specs[0], 1)):
-            why = f"its tensor {drawn} is drawn at random, but what is no parameter is one for all members"
-            raise BadInput(f"model={specs[0].model.name}: {why}; make it a parameter with parametrisation=frozen")
+        signature, module = self.signature(specs[0]), self.blueprints.shared(specs[0])
         try:
             structure = Structure(
                 module,

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from expzoo.components.soundness import split_faults
+from expzoo.engine.layers.normalisation import hold_statistics
 from expzoo.spec.component import Component, built
-from expzoo.spec.layout import Layout, construct
+from expzoo.spec.layout import Layout, construct, drawn_buffer
 from expzoo.system.cache import Recent
 from expzoo.system.errors import BadInput
 
@@ -41,13 +43,21 @@ class Blueprints:
     def _built(self, spec: Spec) -> nn.Module:
         return built(spec.model, self.dataset(spec.dataset), spec.seed)
 
+    def shared(self, spec: Spec) -> nn.Module:
+        """The module whose buffers and structure all members of a population share; BadInput if they cannot."""
+        module = self.module(spec)
+        if drawn := drawn_buffer(module, lambda: self.module(spec, 1)):
+            why = f"its tensor {drawn} is drawn at random, but what is no parameter is one for all members"
+            raise BadInput(f"model={spec.model.name}: {why}; make it a parameter with parametrisation=frozen")
+        return module
+
     def evaluated(self, spec: Spec, dtype: torch.dtype) -> tuple[nn.Module, Layout]:
         """The one module of the spec's model that is kept, with any weights, in evaluation mode; and its layout."""
         dataset = self.dataset(spec.dataset)
         identity = (spec.model, dataset.inputs, dataset.outputs, dtype)
         if identity not in self._evaluated:
-            module = construct(lambda: self._built(spec), 0, dtype).eval()
-            self._evaluated[identity] = module, Layout.of(module)
+            module = construct(lambda: self._built(spec), 0, dtype)
+            self._evaluated[identity] = hold_statistics(module).eval(), Layout.of(module)
         return self._evaluated[identity]
 
     def layout(self, spec: Spec) -> Layout:
@@ -76,11 +86,16 @@ class Blueprints:
         return parametrisation.size(layout) if parametrisation and parametrisation.maps else layout.size
 
     def split(self, spec: Spec, name: str) -> tuple[Shaped[Tensor, "n ..."], Shaped[Tensor, "n ..."]]:
-        """The examples x and y of a split as the network sees them; ValueError if the dataset has none of this name."""
+        """The examples x and y of a split as the network sees them; ValueError if the dataset has none of this name.
+
+        BadInput if they hold what `split_faults` says.
+        """
         dataset = self.dataset(spec.dataset)
 
         def make() -> tuple[Tensor, Tensor]:
             split = dataset.split(name, spec.seed)
+            if faults := list(split_faults(name, split.x, split.y, dataset.outputs)):
+                raise BadInput("\n".join(f"dataset={spec.dataset.name}: {fault}" for fault in faults))
             return torch.tensor(split.x), torch.tensor(split.y)
 
         return self._splits.get((spec.dataset, dataset.identity(spec.seed), name), make)

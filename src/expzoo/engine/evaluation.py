@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from expzoo.components.metrics import outputs_are_probabilities
 from expzoo.components.probes import Point
 from expzoo.config import registry
 from expzoo.engine.blueprints import Blueprints
@@ -109,7 +110,8 @@ class Evaluator:
         if measure.plugin is None:
             return self._training_loss(spec, *seen)
         try:
-            return float(self.blueprints.plugin(measure.plugin)(*seen))
+            with outputs_are_probabilities(self.blueprints.plugin(spec.loss).of_probabilities):
+                return float(self.blueprints.plugin(measure.plugin)(*seen))
         except ValueError as error:
             where = f"{measure.metric} on {measure.split}" if measure.split else measure.metric
             raise BadInput(f"{where}: {error}") from error

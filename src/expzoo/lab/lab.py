@@ -90,11 +90,13 @@ class Lab:
     def obtain(self, wants: Mapping[str, Want]) -> dict[str, Network]:
         """All these networks by key: found, or trained in waves of what is ready."""
         self._lookup.refuse_absent_splits(wants)
+        self.resources.adoption.require_measurable(wants.values())
         networks = self._lookup.found(wants)
         if missing := {key: want for key, want in wants.items() if key not in networks}:
             steps = sum(want.spec.stop.build().at_most for want in missing.values())
             try:
                 with self.resources.training(len(missing), steps):
+                    self.resources.adoption.require_trainable(missing.values())
                     self._populations.train(missing, networks)
             except Interrupted:
                 if self.workers:

@@ -12,6 +12,7 @@ from pytorch_lightning import Callback, Trainer
 from expzoo.engine.lightning import KEEPING_SHARE, fit_module
 from expzoo.lab.learned import divergence
 from expzoo.lab.lesson import Learned, Lesson, crowds
+from expzoo.lab.request import Want
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.signals import Interrupted
 
@@ -51,6 +52,7 @@ def learn(resources: Resources, lessons: Sequence[Lesson]) -> list[Learned]:
     if missing:
         # Stopped in the middle of an outer step, the partial results of before are whole.
         with resources.training(len(missing), sum(lesson.outer_steps for lesson in missing)):
+            resources.adoption.require_trainable(Want(lesson.inner) for lesson in missing)
             for group, partials in _groups(resources, missing):
                 for network in _learn_group(resources, group, partials):
                     found[network.key] = network

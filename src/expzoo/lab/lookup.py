@@ -67,12 +67,14 @@ class Lookup:
         )
 
     def refuse_absent_splits(self, wants: Mapping[str, Want]) -> None:
-        """BadInput, before anything is trained, if somebody looks at a split that a dataset does not have."""
+        """BadInput, before anything is trained, if somebody looks at a split that is not there or not sound."""
         asked = {(want.spec.dataset, split): want.spec for want in wants.values() for split in want.splits()}
         faults = []
         for (dataset, split), spec in asked.items():
             try:
                 self.resources.blueprints.split(spec, split)
+            except BadInput as error:
+                faults += str(error).splitlines()
             except ValueError as error:
                 faults.append(f"dataset={dataset.name}: {error}")
         if faults:

@@ -12,6 +12,7 @@ from expzoo.engine.assembly import Assembler
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.lab.accounting import Account
+from expzoo.lab.adoption import Adoption
 from expzoo.lab.progress import SILENT, Progress
 from expzoo.store.leases import Leases
 from expzoo.system.signals import Interrupted, Interruption, Stopped
@@ -40,6 +41,7 @@ class Resources:
         self.leases = Leases(store.folder)
         self.blueprints = Blueprints()
         self.assembler = Assembler(self.blueprints, device or torch.device(accelerator))
+        self.adoption = Adoption(store.root, self.blueprints)
         self.evaluator = Evaluator(self.blueprints)
         self.account = Account()
         self.interruption = Interruption()

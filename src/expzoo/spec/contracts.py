@@ -127,8 +127,11 @@ class Loss(Protocol):
     """The training loss of ONE network on one batch, a 0-d tensor.
 
     One that has `worst(classes)` says what a network gets that knows nothing: one that diverged
-    counts as that.
+    counts as that. `of_probabilities` says whether one output alone is the probability of class 1
+    to it, false unless it says so: then it is the logit.
     """
+
+    of_probabilities: bool
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor: ...
 

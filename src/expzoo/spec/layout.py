@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from expzoo.spec.modules import unfit
 from expzoo.system.arithmetic import ALONE
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
@@ -110,24 +113,57 @@ class Layout:
 
 @contextmanager
 def own_generator(seed: int) -> Iterator[None]:
-    """Torch's CPU generator, default type and device are this member's own inside, and what they were outside."""
-    before = torch.get_default_dtype()
+    """The global generators of torch's CPU, NumPy and Python are this member's own inside, as they were outside.
+
+    So are torch's default type and device. A generator that the caller makes, as
+    `np.random.default_rng`, is out of reach.
+    """
     with ALONE, torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        before = torch.get_default_dtype(), np.random.get_state(), random.getstate()  # noqa: NPY002 - a module may use it
         torch.default_generator.manual_seed(seed % 2**63)  # torch.manual_seed would seed those of other devices too
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        random.seed(seed)
         torch.set_default_dtype(torch.float32)
         try:
             yield
         finally:
-            torch.set_default_dtype(before)
+            torch.set_default_dtype(before[0])
+            np.random.set_state(before[1])  # noqa: NPY002
+            random.setstate(before[2])
 
 
 def construct(make: Callable[[], nn.Module], seed: int, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """An ordinary module made under a generator of its own, on the CPU: the same on every device and in every crowd.
+    """An ordinary module made under generators of its own, on the CPU: the same on every device and in every crowd.
 
-    It is made in float32 and then converted, so that float64 populations start from the same weights.
+    It is made in float32 and then converted, so that float64 populations start from the same
+    weights. It is in training mode, except for what its constructor, or a `train` of its own, holds
+    in evaluation mode. BadInput as `refuse_cut` says.
     """
     with own_generator(seed):
-        return make().to(dtype)
+        module = make()
+        refuse_cut(module, dtype)
+        for part in module.modules():
+            if type(part).train is not nn.Module.train:  # which a script calls before its loop
+                part.train(part.training)
+        return module.to(dtype)
+
+
+def refuse_cut(module: nn.Module, dtype: torch.dtype) -> None:
+    """BadInput, with the names, if the module holds numbers that a row of `dtype` would cut."""
+    faults = []
+    for name, value in module.named_parameters():
+        if value.is_complex():
+            faults.append((name, value.dtype, "make its real and imaginary parts two parameters"))
+        elif not value.is_floating_point():
+            faults.append((name, value.dtype, "make it a buffer"))
+        elif torch.promote_types(value.dtype, dtype) != dtype:
+            faults.append((name, value.dtype, "make it a float32 parameter"))
+    for name, value in module.named_buffers():
+        if value.is_complex():
+            faults.append((name, value.dtype, "make its real and imaginary parts two buffers"))
+    if faults:
+        told = (f"{type(module).__name__}.{name} is {kind}, which {dtype} cuts: {hint}" for name, kind, hint in faults)
+        raise BadInput("; ".join(told).replace("torch.", ""))
 
 
 def drawn_buffer(module: nn.Module, make_another: Callable[[], nn.Module]) -> str | None:

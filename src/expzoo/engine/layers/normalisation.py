@@ -3,7 +3,8 @@
 
 In training each member is normalised by its own batch. The running averages that nn.BatchNorm keeps
 meanwhile are no part of a row. They are made again when a row is looked at, as means over the
-training data, which is what Izmailov et al. (2018), section 3.2, do after averaging rows.
+training data, which is what Izmailov et al. (2018), section 3.2, do after averaging rows. A layer
+that is held in evaluation mode while the others train keeps the averages that it has.
 """
 
 from __future__ import annotations
@@ -136,8 +137,21 @@ def group_norm(
     return _affine(normalised.flatten(1, 2), weight, bias, (1,))
 
 
+_HELD = "keeps_its_statistics"
+
+
+def hold_statistics(module: nn.Module) -> nn.Module:
+    """Mark what keeps its averages: the layers that are in evaluation mode now, while the module is to be trained."""
+    for part in _with_statistics(module):
+        setattr(part, _HELD, not part.training)
+    return module
+
+
 def _with_statistics(module: nn.Module) -> Iterator[_NormBase]:
-    return (part for part in module.modules() if isinstance(part, _NormBase) and part.running_mean is not None)
+    """The layers with averages over batches, but for those that are held."""
+    for part in module.modules():
+        if isinstance(part, _NormBase) and part.running_mean is not None and not getattr(part, _HELD, False):
+            yield part
 
 
 def statistics(module: nn.Module) -> dict[str, Float[Tensor, " channels"]]:

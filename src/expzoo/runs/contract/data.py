@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expzoo.components.soundness import are_labels, split_faults
 from expzoo.runs.contract.require import require
 from expzoo.spec.contracts import Stream
 from expzoo.system.randomness import member_seed
@@ -49,14 +50,12 @@ def check_split(dataset: Dataset | Stream, name: str, split: Split) -> None:
     fits = x.shape[1:] == dataset.inputs or (isinstance(dataset, Stream) and name != "train")  # may be of other sizes
     require(fits, f"the {name} split has examples of shape {x.shape[1:]}, not inputs")
     require(len(x) == len(y) > 0, f"the {name} split has {len(x)} examples and {len(y)} targets")
-    require(np.isfinite(x).all(), f"the {name} split has values that are not finite")
+    faults = list(split_faults(name, x, y, dataset.outputs))
+    require(not faults, "; ".join(faults))
     if y.dtype == np.float32:
         return
-    labelled = y.dtype == np.int64 and y.ndim == 1
+    labelled = y.dtype == np.int64 and are_labels(y)
     require(labelled, f"the {name} split has y {y.shape} of type {y.dtype}, not labels (n,) int64 or targets float32")
-    labels = max(dataset.outputs, 2)  # one output is the logit of class 1
-    inside = y.min() >= 0 and y.max() < labels
-    require(inside, f"the {name} split has labels from {y.min()} to {y.max()}, but outputs is {dataset.outputs}")
 
 
 def check_order(dataset: Dataset, again: Dataset, seed: int) -> None:

@@ -8,39 +8,38 @@ import numpy as np
 import torch
 
 from expzoo.config import registry
+from expzoo.engine.adoption.proof import prove
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.blueprints import Blueprints
-from expzoo.engine.layers.noise import CountedNoise
 from expzoo.runs.contract.require import require
 from expzoo.spec.component import Component
-from expzoo.spec.contracts import Stream
 from expzoo.spec.layout import ROW
 from expzoo.spec.spec import Fresh, Spec
 from expzoo.system.arithmetic import exact_arithmetic
-from expzoo.system.randomness import member_seed, normals, stable_hash, words
+from expzoo.system.randomness import member_seed, normals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from expzoo.spec.contracts import Dataset, Parametrisation
+    from expzoo.spec.contracts import Parametrisation
     from expzoo.spec.layout import Layout
 
 BATCHES = (7, 33)
 STEPS = 10
-TOLERANCE = 1e-10  # of weights in float64 after STEPS steps, relative to the largest weight or 1
+TOLERANCE = 1e-10  # of what the proof compares in float64, over STEPS steps
 
 
 def check_model(component: Component, base: Spec) -> None:
-    """Shapes, the same bits alone and in a crowd, and the numbers of a plain loop."""
+    """Shapes, the same bits alone and in a crowd, and all that the proof of its adoption compares."""
     spec = fitting(component, base).replace(
         optimizer=Component.of("optimizer", "sgd"), stop=Component.of("stop", "steps", steps=STEPS)
     )
+    check_adoption(spec)
     for batch in BATCHES:
         odd = spec.replace(dataset={"batch_size": batch}) if "batch_size" in dict(spec.dataset.options) else spec
         check_crowd(odd)
-    check_plain_loop(spec.replace(dtype="float64"))
 
 
 def fitting(component: Component, base: Spec) -> Spec:
@@ -96,60 +95,10 @@ def trained(specs: list[Spec]) -> list[np.ndarray]:
         return [program.row(place).theta.numpy() for place in range(len(specs))]
 
 
-def check_plain_loop(spec: Spec) -> None:
-    """The engine trains it as a loop with torch's own SGD does."""
-    [ours], theirs = trained([spec]), plain_loop(spec)
-    worst = float(np.abs(ours - theirs).max() / max(1.0, np.abs(theirs).max()))
-    said = f"after {STEPS} steps in float64 it is {worst:.1e} from what a plain PyTorch loop gives"
-    require(worst <= TOLERANCE, f"{said}, more than {TOLERANCE:g}")
-
-
-def plain_loop(spec: Spec) -> np.ndarray:
-    """The row after STEPS steps of an ordinary module under torch's own SGD."""
-    blueprints, dataset, loss = Blueprints(), spec.dataset.build(), spec.loss.build()
-    module: nn.Module = blueprints.module(spec, stable_hash(spec.seed, "init", 0))
-    own = spec.optimizer.option
-    optimizer = torch.optim.SGD(
-        module.parameters(),
-        lr=own("lr", float),
-        momentum=own("momentum", float),
-        weight_decay=own("weight_decay", float),
-        nesterov=own("nesterov", bool),
-    )
-    for step, (x, y) in enumerate(seen(dataset, spec.seed)):
-        optimizer.zero_grad()
-        with CountedDropout(spec.seed, step):
-            outputs = module(x)
-        loss(outputs, y).backward()
-        optimizer.step()
-    return blueprints.layout(spec).row(module).numpy()
-
-
-def seen(dataset: Dataset | Stream, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of the first STEPS steps, with floats in float64; labels and tokens stay whole numbers."""
-    if isinstance(dataset, Stream):
-        x, y = (made[:, 0] for made in dataset.batches([seed], 0, STEPS))
-    else:
-        split, chosen = dataset.split("train", seed), dataset.indices(seed, 0, STEPS)
-        x, y = split.x[chosen], split.y[chosen]
-    for both in zip(x, y, strict=True):
-        inputs, targets = (v.copy() if v.dtype == np.int64 else v.astype(np.float64) for v in both)
-        yield torch.from_numpy(inputs), torch.from_numpy(targets)
-
-
-class CountedDropout(CountedNoise):
-    """Inside, layers drop what this member drops at this step, written out for one network."""
-
-    def __init__(self, seed: int, step: int) -> None:
-        super().__init__()
-        self.seed, self.step = seed, step
-
-    def draw(self, like: Tensor, p: float, call: int) -> Tensor:
-        """Zeros with probability p, and 1 / (1 - p)."""
-        count = like.numel()
-        drawn = words(self.seed, "dropout", (self.step, call), -(-count // 2)).view(np.uint32)[:count]
-        kept = torch.from_numpy(drawn >= round(p * 2**32)).view(like.shape).double() * (1 / (1 - p) if p < 1 else 0)
-        return kept.to(like.dtype)
+def check_adoption(spec: Spec) -> None:
+    """The engine trains its model, with its loss, as an ordinary PyTorch loop does."""
+    fault = prove(spec, size=(STEPS, BATCHES[-1]), tolerance=TOLERANCE)
+    require(fault is None, fault.why if fault else "")
 
 
 def check_constraint(component: Component, base: Spec) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from expzoo.runs.contract.networks import check_crowd, drawn
-from expzoo.runs.contract.require import require
+from expzoo.engine.adoption.looks import look_at_loss
+from expzoo.runs.contract.networks import check_adoption, check_crowd, drawn
+from expzoo.runs.contract.require import refusals_fail, require
 from expzoo.spec.measure import Measure
 from expzoo.system.errors import BadInput
 
@@ -37,6 +38,8 @@ def check_loss(component: Component, base: Spec) -> None:
     require(value.dim() == 0, f"gives a tensor of shape {tuple(value.shape)}, not one number of shape ()")
     require(value.isfinite(), f"gives {value} for ordinary outputs")
     require(value.dtype == outputs.dtype, f"gives {value.dtype} for outputs of {outputs.dtype}")
+    with refusals_fail():
+        look_at_loss(component, loss, outputs, targets)
     half = EXAMPLES // 2
     mean = (loss(outputs[:half], targets[:half]) + loss(outputs[half:], targets[half:])) / 2
     require(torch.allclose(value, mean, rtol=1e-12), f"is no mean over examples: {value}, but {mean} over two halves")
@@ -44,6 +47,7 @@ def check_loss(component: Component, base: Spec) -> None:
     shown = differences(lambda given: loss(given, targets), outputs)
     require(torch.allclose(gradient, shown, rtol=1e-6, atol=1e-8), "its gradient is not what finite differences show")
     if not targets.is_floating_point():
+        check_adoption(base.replace(loss=component))
         check_crowd(base.replace(loss=component))
 
 

@@ -17,6 +17,7 @@ from expzoo.config import registry
 from expzoo.lab.request import Request
 from expzoo.science.numerics.calibration import fit_temperature, log_softmax
 from expzoo.science.numerics.ensembles import average
+from expzoo.spec.component import built
 from expzoo.spec.measure import LOSS, Measure, component
 from expzoo.spec.score import Score, nature, reads
 from expzoo.spec.spec import Fresh, Spec
@@ -95,7 +96,7 @@ class Questions:
                     sorts = " or ".join(registry.load("model", spec.model.name).READS)
                     raise Unfit(f"model={spec.model.name} reads {sorts} inputs, not {inputs}")
                 data = spec.dataset.build()
-                spec.model.build(tuple(data.inputs), data.outputs)
+                built(spec.model, data, spec.seed)
                 cells.append(cell)
             except Unfit as error:
                 self.left_out.setdefault(cell.arm, str(error))

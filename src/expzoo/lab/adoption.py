@@ -1,0 +1,135 @@
+"""Before parts that are not the package's own are used: their data are looked at, and their adoption is proved, once.
+
+The package's own plugins are proved by its tests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from expzoo.config import registry
+from expzoo.config.homes import OWN, homes, owner
+from expzoo.config.versions import ENGINE_VERSION
+from expzoo.engine.adoption.looks import look_at_metric
+from expzoo.engine.adoption.proof import VERSION, prove
+from expzoo.spec.measure import Measure
+from expzoo.store import proofs
+from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from expzoo.engine.adoption.fault import Fault
+    from expzoo.engine.blueprints import Blueprints
+    from expzoo.lab.request import Want
+    from expzoo.spec.component import Component
+    from expzoo.spec.spec import Spec
+    from expzoo.system.canonical import JSON
+
+
+class Adoption:
+    """What the store at `root` knows to be trained and measured as it is written, and the proof of the rest."""
+
+    def __init__(self, root: Path, blueprints: Blueprints) -> None:
+        self.root, self.blueprints = root, blueprints
+        self._found: dict[tuple[object, ...], tuple[str, ...]] = {}  # faults of what was looked at by this process
+        self._is_own = cache(lambda kind, name: owner(registry.path(kind, name)) == OWN)
+
+    def require_trainable(self, wants: Iterable[Want]) -> None:
+        """BadInput, with every fault, if data are not sound or a model with its loss would be trained otherwise."""
+        faults: list[str] = []
+        for want in wants:
+            spec, dataset = want.spec, self.blueprints.dataset(want.spec.dataset)
+            if not self._is_own("dataset", spec.dataset.name):
+                for name in sorted({"train"} | want.splits()):
+                    faults += self._once(
+                        (spec.dataset, dataset.identity(spec.seed), name), partial(self._data_faults, spec, name)
+                    )
+            if not (self._is_own("model", spec.model.name) and self._is_own("loss", spec.loss.name)):
+                faults += self._proved(spec, (spec.model, spec.loss), partial(prove, spec, self.blueprints))
+        _raise(faults)
+
+    def require_measurable(self, wants: Iterable[Want]) -> None:
+        """BadInput, with every fault, if a metric writes into what it sees, or is no function of it."""
+        faults: list[str] = []
+        for want in wants:
+            for metric in _metrics(want):
+                if not self._is_own("metric", metric.name):
+                    look = partial(look_at_metric, metric, want.spec, self.blueprints.dataset(want.spec.dataset))
+                    faults += self._proved(want.spec, (metric,), look)
+        _raise(faults)
+
+    def _once(self, key: tuple[object, ...], look: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+        """The faults that a look finds, which is taken once."""
+        if key not in self._found:
+            try:
+                self._found[key] = tuple(look())
+            except BadInput as error:
+                self._found[key] = tuple(str(error).splitlines())
+        return self._found[key]
+
+    def _data_faults(self, spec: Spec, name: str) -> Iterable[str]:
+        self.blueprints.split(spec, name)
+        return ()
+
+    def _proved(
+        self, spec: Spec, parts: tuple[Component[Any], ...], proof: Callable[[], Fault | None]
+    ) -> tuple[str, ...]:
+        """What is wrong with these parts on data of the kind that the spec has, if that is not known to be nothing."""
+
+        def look() -> Iterator[str]:
+            content = self._content(spec, parts)
+            if proofs.is_kept(self.root, **content):
+                return
+            if fault := proof():
+                yield str(fault)
+            else:
+                proofs.keep(self.root, **content)
+
+        return self._once((*parts, spec.dataset, spec.dtype), look)
+
+    def _content(self, spec: Spec, parts: tuple[Component[Any], ...]) -> dict[str, JSON]:
+        """All that a proof depends on."""
+        dataset = self.blueprints.dataset(spec.dataset)
+        split = dataset.split("train", spec.seed)
+        kind = (tuple(dataset.inputs), dataset.outputs, split.x.dtype.str, split.y.dtype.str, tuple(split.y.shape[1:]))
+        return {
+            "proof": VERSION,
+            "engine": ENGINE_VERSION,
+            "torch": torch.__version__,
+            "data": (*kind, spec.dtype),
+            "parts": [[part.kind, part.name, part.options, sources(part.kind, part.name)] for part in parts],
+        }
+
+
+def sources(kind: str, name: str) -> str:
+    """The sha256 of a plugin's file and of what it may import of its own home: helpers, and plugins of its kind."""
+    file = registry.path(kind, name)
+    home = next(home for home in homes() if file.is_relative_to(home.plugins))
+    is_in_package = home.owner != OWN and (home.plugins.parent / "__init__.py").exists()
+    root = home.plugins.parent if is_in_package else home.plugins
+    others = {home.plugins / folder for other, folder in registry.FOLDERS.items() if other != kind}
+    files = [path for path in sorted(root.rglob("*.py")) if path.parent not in others or path.name.startswith("_")]
+    found = hashlib.sha256()
+    for path in files:
+        found.update(f"{path.relative_to(root)}\0".encode())
+        found.update(hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+def _metrics(want: Want) -> Iterator[Component[Any]]:
+    """The metrics that somebody looks at, the stop rule included."""
+    stop = want.spec.stop.build()
+    asked = {*want.measures, *(Measure(event.metric, event.split) for event in want.events)}
+    for measure in asked | ({Measure(*stop.watches)} if stop.every else set()):
+        if measure.plugin is not None and measure.plugin.kind == "metric":
+            yield measure.plugin
+
+
+def _raise(faults: list[str]) -> None:
+    if faults:
+        raise BadInput("\n".join(dict.fromkeys(faults)))
