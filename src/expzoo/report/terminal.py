@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from expzoo.science import wording
-from expzoo.science.verdicts import UNPRINTABLE, Verdict
+from expzoo.science.verdicts import Verdict
 from expzoo.store import run_directory
+from expzoo.system.untrusted import UNPRINTABLE
 
 COLOURS = {"supported": "green", "not supported": "red", "inconclusive": "yellow", "withheld": "magenta"}
 NARROW = 72

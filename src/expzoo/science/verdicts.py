@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from reprlib import repr as short
 from typing import Any, Literal, get_args
 
+from expzoo.system import untrusted
+
 Direction = Literal["greater", "less", "equivalent"]
 Outcome = Literal["supported", "not supported", "inconclusive", "withheld"]
 
 LONGEST_FILE = 10_000_000  # characters
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # steers a terminal, or has no UTF-8
+MOST = 1000  # verdicts of a run
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,17 @@ class Verdict:
 def dump_verdicts(verdicts: Iterable[Verdict]) -> str:
     """The text of a verdict file: equal verdicts in equal order give equal bytes."""
     objects = [verdict.to_json() for verdict in verdicts]
+    if len(objects) > MOST:
+        raise ValueError(f"{len(objects):,} verdicts are more than a run can have: at most {MOST:,}")
     return json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_verdicts(path: Path) -> list[Verdict]:
-    """The verdicts in a file; ValueError, naming it, if they are none."""
-    return load_verdicts(path.read_text(encoding="utf-8"), str(path))
+    """The verdicts in a file of a run's directory; ValueError, naming it, if they are none."""
+    try:
+        return load_verdicts(untrusted.read(path, LONGEST_FILE, path.parent).decode("utf-8"), untrusted.quoted(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{untrusted.quoted(path)}: no UTF-8 at byte {error.start}") from None
 
 
 def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:
@@ -96,6 +102,8 @@ def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:
         raise ValueError(f"{file}: not a list of verdicts in JSON: {error}") from error
     if not isinstance(objects, list):
         raise ValueError(f"{file}: {short(objects)} is not a list of verdicts")
+    if len(objects) > MOST:
+        raise ValueError(f"{file}: {len(objects):,} verdicts are more than a run can have: at most {MOST:,}")
     verdicts = []
     for index, data in enumerate(objects):
         try:
@@ -133,7 +141,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and not UNPRINTABLE.search(value)
+    return isinstance(value, str) and not untrusted.UNPRINTABLE.search(value)
 
 
 def _is_effect(value: object) -> bool:
@@ -148,7 +156,7 @@ def _is_interval(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 Kind = tuple[str, Callable[[object], bool]]
