@@ -49,7 +49,7 @@ def write(folder: Path) -> Path:
 
 def render(comparison: Comparison) -> str:
     """The whole page."""
-    shown = pictures(comparison.folder / run_directory.FIGURES)
+    shown = pictures(comparison.folder)
     measured = _spelled(comparison)
     return (
         page.environment()
@@ -64,7 +64,7 @@ def render(comparison: Comparison) -> str:
             measured=_Table(
                 measured.columns, [[_short(c) for c in row] for row in measured.head(MAX_ROWS).rows()], len(measured)
             ),
-            failed=[(" ".join(job.overrides), job.outcome.code, job.outcome.said) for job in comparison.failed],
+            failed=[(" ".join(job.overrides), job.outcome.code, job.outcome.kept) for job in comparison.failed],
             table=TABLE,
         )
     )

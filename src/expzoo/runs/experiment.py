@@ -23,6 +23,7 @@ from expzoo.runs.finished import show
 from expzoo.runs.trackers import mirror
 from expzoo.spec.spec import Spec
 from expzoo.store import run_directory
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError, first_line
 from expzoo.system.exit_codes import DONE, FAILED, INTERRUPTED
 from expzoo.system.garbage import no_collection
@@ -41,7 +42,7 @@ class Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
-        print(self.format(record), file=sys.stderr)
+        say(self.format(record), file=sys.stderr)
 
 
 @plugins_are_blamed()
@@ -55,10 +56,10 @@ def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None
     try:
         return lab.drive(conduct(config, directory, lab, overrides=overrides))
     except Interrupted:
-        print("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
+        say("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
     except Irreproducible as error:
-        print(error, file=sys.stderr)
+        say(error, file=sys.stderr)
         return FAILED
     finally:
         lab.close()
@@ -103,10 +104,11 @@ def conduct(
         results.write_environment(directory, account)
         facts = results.facts(config, directory, account, time.perf_counter() - begin)
         facts |= {"learned": names} if names else {}  # so that the run can be made again without this store
-        run_directory.seal(directory, facts | {"rendered": render, "command": command(overrides)})
-        mirror(config, directory)
+        facts |= {"rendered": render, "command": command(overrides)}
         if render:
-            results.write_page(directory)
+            results.write_page(directory, facts)
+        run_directory.seal(directory, facts)
+        mirror(config, directory)
     report_divergence(account)
     if render:
         show(directory)
@@ -115,12 +117,13 @@ def conduct(
 
 def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
     """The setting and the analyses of a config; BadInput, with every fault, if they cannot be built."""
-    faults, analyses, base = [], {}, None
+    faults, analyses, base, refused = [], {}, None, list[Exception]()
     for name, options in (config["analysis"] or {}).items():
         try:
             analyses[name] = registry.build_node("analysis", {**options, "name": name})
         except BadInput as error:
             faults.append(str(error))
+            refused.append(error)
     try:
         base = Spec.from_config(config)
         dataset = base.dataset.build()
@@ -129,14 +132,16 @@ def prepare(config: dict[str, Any]) -> tuple[Setting, dict[str, Analysis]]:
         faults += model_faults(base, dataset) or loss_faults(base, dataset)
     except BadInput as error:
         faults.append(str(error))
+        refused.append(error)
     except PluginError as error:
         if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
             raise
         faults.append(f"{error}: {first_line(error.__cause__)}")
+        refused.append(error)
     if not config["analysis"]:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or base is None:
-        raise BadInput("\n".join(faults))
+        raise BadInput("\n".join(faults)) from (ExceptionGroup("refused", refused) if refused else None)
     seeds = tuple(member_seed(config["seed"], index) for index in range(config["population"]["size"]))
     return Setting(base, seeds, config["budget"]), analyses
 
@@ -156,4 +161,4 @@ def report_divergence(account: Account) -> None:
     """Say it when networks diverged: nothing drops them silently."""
     if count := len(account.diverged):
         total = len(account.trained | account.cached)
-        print(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)
+        say(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)

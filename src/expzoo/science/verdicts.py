@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ Outcome = Literal["supported", "not supported", "inconclusive", "withheld"]
 
 LONGEST_FILE = 10_000_000  # characters
 MOST = 1000  # verdicts of a run
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # steers a terminal, or has no UTF-8
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def read_verdicts(path: Path) -> list[Verdict]:
         return load_verdicts(untrusted.read(path, LONGEST_FILE, path.parent).decode("utf-8"), untrusted.quoted(path))
     except UnicodeDecodeError as error:
         raise ValueError(f"{untrusted.quoted(path)}: no UTF-8 at byte {error.start}") from None
+    except OSError as error:
+        raise ValueError(f"{untrusted.quoted(path)} cannot be read: {error.strerror}") from error
 
 
 def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:
@@ -141,7 +145,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and not untrusted.UNPRINTABLE.search(value)
+    return isinstance(value, str) and not UNPRINTABLE.search(value)
 
 
 def _is_effect(value: object) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from expzoo.system import untrusted
 from expzoo.system.errors import first_line, nearest
 from expzoo.system.files import write_atomically
 
@@ -84,18 +85,17 @@ def read(path: Path | str) -> pl.DataFrame:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ValueError(f"{path} has {size:,} bytes; records have at most {MAX_BYTES:,}")
-        content = path.read_bytes()  # by Python, which opens names that are no UTF-8
+        content = untrusted.read(path, MAX_BYTES, path.parent)  # by Python, which opens names that are no UTF-8
         _check_schema(pl.read_parquet_schema(io.BytesIO(content)))
         table = pl.read_parquet(io.BytesIO(content), n_rows=MAX_ROWS + 1)
         _check_content(table)
+    except untrusted.Refused:
+        raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = first_line(error)
-        raise ValueError(f"{path} cannot be read as records: {reason}") from error
+        reason = untrusted.quoted(first_line(error), 300)
+        raise ValueError(f"{untrusted.quoted(path)} cannot be read as records: {reason}") from error
     except ValueError as error:
-        raise ValueError(f"{path} holds no records: {error}") from error
+        raise ValueError(f"{untrusted.quoted(path)} holds no records: {untrusted.quoted(error, 300)}") from error
     return table
 
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import math
 import os
-import re
 import stat
 from collections import Counter
 from collections.abc import Iterator
@@ -20,16 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-MAX_DEPTH = 50
-_BLOCK = 2**20
+from expzoo.system.console import printable
 
-UNPRINTABLE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # steers a terminal
-    r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # turns or breaks what is read
-    r"\ud800-\udfff]"  # has no UTF-8
-)
-"""What no text of a result has in it: a tab or the end of a line is allowed."""
-_STEERS = re.compile(rf"{UNPRINTABLE.pattern}|[\t\n]")
+MAX_DEPTH = 50
+_DIGITS = 300  # of a whole number: it is a float, too
+_BLOCK = 2**20
 
 
 class Refused(ValueError):
@@ -38,7 +32,7 @@ class Refused(ValueError):
 
 def quoted(words: object, longest: int = 200) -> str:
     """Words of a file on one line of a terminal: nothing steers it or turns what is read, and there is an end."""
-    text = _STEERS.sub(lambda found: found[0].encode("unicode_escape").decode(), str(words))
+    text = printable(str(words)).replace("\n", "\\n").replace("\t", "\\t")
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
@@ -60,9 +54,9 @@ def opened(path: Path, limit: int, within: Path | None = None) -> Iterator[tuple
     try:
         place = os.path.realpath(path)
         if within is not None and not Path(place).is_relative_to(os.path.realpath(within)):
-            raise Refused(f"{name} is refused: it is a link that leads out of {quoted(within)}")
+            raise Refused(f"{name} is a link that leads out of {quoted(within)}")
         if not stat.S_ISREG(os.lstat(place).st_mode):  # asked before, since to open a device may do something
-            raise Refused(f"{name} is refused: it is no regular file")
+            raise Refused(f"{name} is no regular file")
         handle = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, PermissionError):
         raise
@@ -74,7 +68,7 @@ def opened(path: Path, limit: int, within: Path | None = None) -> Iterator[tuple
     with os.fdopen(handle, "rb") as file:
         facts = os.fstat(handle)
         if not stat.S_ISREG(facts.st_mode):
-            raise Refused(f"{name} is refused: it is no regular file")
+            raise Refused(f"{name} is no regular file")
         if facts.st_size > limit:
             raise Refused(f"{name} has {facts.st_size:,} bytes; it can have at most {limit:,}")
         yield file, facts.st_size
@@ -96,9 +90,10 @@ def sha256(path: Path, limit: int, within: Path | None = None) -> str:
     """The checksum of a file that `opened` opens, 64 hexadecimal digits; it is never in memory as a whole."""
     digest = hashlib.sha256()
     with opened(path, limit, within) as (file, size):
-        while size > 0 and (block := file.read(min(size, _BLOCK))):
+        left = size
+        while left > 0 and (block := file.read(min(left, _BLOCK))):
             digest.update(block)
-            size -= len(block)
+            left -= len(block)
     return digest.hexdigest()
 
 
@@ -149,6 +144,6 @@ def _fraction(digits: str) -> float:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > 20 or abs(number := int(digits)) >= 2**63:
-        raise ValueError(f"the number {quoted(digits, 30)} has more than 64 bits")
-    return number
+    if len(digits) > _DIGITS:
+        raise ValueError(f"the number {quoted(digits, 30)} has more than {_DIGITS} digits")
+    return int(digits)
