@@ -53,10 +53,10 @@ def opened(path: Path, limit: int, within: Path | None = None) -> Iterator[tuple
     name = quoted(path, 1000)
     try:
         place = os.path.realpath(path)
-        if within is not None and not Path(place).is_relative_to(os.path.realpath(within)):
-            raise Refused(f"{name} is a link that leads out of {quoted(within)}")
         if not stat.S_ISREG(os.lstat(place).st_mode):  # asked before, since to open a device may do something
             raise Refused(f"{name} is no regular file")
+        if within is not None and not Path(place).is_relative_to(os.path.realpath(within)):
+            raise Refused(f"{name} is a link that leads out of {quoted(within)}")
         handle = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except (FileNotFoundError, PermissionError):
         raise
