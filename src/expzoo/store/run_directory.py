@@ -145,7 +145,11 @@ def _size(directory: Path, name: str, facts: JSON) -> int | str:
     written = facts.get("bytes") if isinstance(facts, dict) else None
     if type(written) is not int:
         return f"{path} has no size and checksum in {MANIFEST}"
-    return size if size == written else f"{path} is not as it was written: {size:,} bytes, where it had {written:,}"
+    return (
+        size
+        if size == written
+        else f"{path} is not as it was written: {size:,} bytes, where its checksum is of {written:,}"
+    )
 
 
 def _difference(directory: Path, name: str, facts: Any) -> str:
