@@ -179,8 +179,8 @@ def _differing(tables: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def _cell(value: object) -> Cell:
-    """A value that can stand in a table: what is not one number or word is written out."""
-    return value if value is None or isinstance(value, int | float | str) else str(value)
+    """A value that can stand in a table and a figure: what is not one number or word is written out."""
+    return value if value is None or isinstance(value, int | float) else quoted(value)
 
 
 def _order(value: Cell) -> tuple[int, float, str]:

@@ -77,14 +77,15 @@ def render(comparison: Comparison) -> str:
 
 def surfaces(comparison: Comparison) -> Iterator[Surface]:
     """Every claim's effect and every measured quantity over the swept keys."""
+    axes = tuple(map(quoted, comparison.axes))  # what is drawn can be shown, whoever has written it
     for name, judged in comparison.claims().items():
         first = judged[0][1]
-        short = name.rpartition(".")[2].replace("_", " ")
+        short = quoted(name.rpartition(".")[2].replace("_", " "))
         yield Surface(
             _file_name(f"claim-{name}"),
             f"Claim: {short}",
-            f"effect ({first.unit})",
-            comparison.axes,
+            quoted(f"effect ({first.unit})"),
+            axes,
             {short: dict(_effects(comparison, judged))},
             -first.smallest_effect if first.direction == "less" else first.smallest_effect,
         )
@@ -94,11 +95,11 @@ def surfaces(comparison: Comparison) -> Iterator[Surface]:
         series: dict[str, dict[Setting, SurfacePoint]] = {}
         for row in own.iter_rows(named=True):
             point = SurfacePoint(row["mean"], row["low"], row["high"], row["n"])
-            series.setdefault(row["series"], {})[comparison.settings[row["setting"]]] = point
+            series.setdefault(quoted(row["series"]), {})[comparison.settings[row["setting"]]] = point
         if len(series) <= MOST_SERIES:
             title = f"{analysis.replace('_', ' ')}: {metric} at the end" + (f", {split} data" if split else "")
             unit = f"{split} {metric}".strip() + UNITS.get(metric, "")
-            yield Surface(_file_name(f"{analysis}-{metric}-{split}"), title, unit, comparison.axes, series)
+            yield Surface(_file_name(f"{analysis}-{metric}-{split}"), quoted(title), quoted(unit), axes, series)
 
 
 def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Iterator[tuple[Setting, SurfacePoint]]:

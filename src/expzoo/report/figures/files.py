@@ -15,6 +15,7 @@ import polars as pl
 from matplotlib import rc_context
 
 from expzoo.report.figures.draw import Series
+from expzoo.system.errors import BadInput
 from expzoo.system.files import write_atomically
 from expzoo.system.untrusted import quoted
 
@@ -55,7 +56,7 @@ def save_all(figures: Iterable[Figure], folder: Path | str) -> list[Path]:
     """
     folder = Path(folder)
     if folder.is_symlink():
-        raise ValueError(f"{quoted(folder)} is a link: nothing is written where it leads")
+        raise BadInput(f"{quoted(folder)} is a link: nothing is written where it leads")
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, str]] = []
     paths: list[Path] = []
