@@ -138,7 +138,7 @@ def store(arguments: list[str]) -> int:
         except (Corrupt, FileNotFoundError) as error:  # or another process has just finished a network
             faults += [str(error)] if isinstance(error, Corrupt) else []
         networks += path.name == "network.safetensors"
-        partials += path.name != "network.safetensors"
+        partials += path.name.startswith("partial")
     told = f"{root}: {networks} networks, {partials} partial files, {size / 2**20:.0f} MiB, {len(faults)} corrupted"
     say(told + (f", {foreign} of another format than {FORMAT}" if foreign else ""))
     if functions:

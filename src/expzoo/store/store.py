@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 
 
 def files_of(root: Path) -> list[Path]:
-    """Every file of networks and of members in training in a store, in order; no folder is entered by a link."""
-    depths = [root]
+    """Every file of networks and of members in training in a store, in order, and each link in a folder's place."""
+    folders, found = [root], list[Path]()
     for _ in ("two digits", "key", "machine class"):
-        depths = [
-            Path(entry.path) for folder in depths for entry in _scanned(folder) if entry.is_dir(follow_symlinks=False)
-        ]
-    names = [Path(entry.path) for folder in depths for entry in _scanned(folder)]
-    return sorted(path for path in names if path.suffix == ".safetensors" and not path.name.startswith("."))
+        entries = [entry for folder in folders for entry in _scanned(folder) if entry.is_dir()]
+        found += [Path(entry.path) for entry in entries if entry.is_symlink()]
+        folders = [Path(entry.path) for entry in entries if not entry.is_symlink()]
+    paths = [Path(entry.path) for folder in folders for entry in _scanned(folder)]
+    return sorted(found + [path for path in paths if path.suffix == ".safetensors" and not path.name.startswith(".")])
 
 
 def _scanned(folder: Path) -> list[os.DirEntry[str]]:
@@ -174,6 +174,9 @@ class Store:
         self.drop_partials(partial.key)
 
     def _set_aside(self, path: Path, error: Exception) -> None:
+        if not path.parent.resolve().is_relative_to(self.root.resolve()):
+            where = f"{quoted(path.parent)} leads out of {quoted(self.root)}"
+            raise BadInput(f"{where} by a link: remove that, or give another store=...")
         log.warning("%s; it is set aside and the network is trained again", error)
         with suppress(FileNotFoundError):
             path.replace(path.with_suffix(".corrupt"))

@@ -88,7 +88,6 @@ STORES: dict[str, Change] = {
 
 WHOLE = {name for name in STORES if "lease" in name} | {
     "network gone",
-    "a folder elsewhere",
     "rows of other sizes",
     "losses that are no list",
     "a key that steers",
@@ -97,7 +96,8 @@ WHOLE = {name for name in STORES if "lease" in name} | {
     "events that are deep",
 }
 """Those whose checksums fit, which is all that the verb says something of."""
-FOREIGN = "a format that steers"
+REFUSED = ("a format that steers", "a folder elsewhere")
+"""Those that are left as they are: the run is refused."""
 
 
 def record(**changed: object) -> str:
