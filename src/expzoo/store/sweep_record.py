@@ -133,12 +133,18 @@ def read(folder: Path) -> list[SweptJob]:
             SweptJob(
                 tuple(map(str, job["overrides"])),
                 _beside(folder, str(job["directory"]), above),
-                Outcome(int(job["code"]), kept=str(job["reason"])),
+                Outcome(_exit_code(job["code"]), kept=str(job["reason"])),
             )
             for job in found["jobs"]
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{quoted(path)} holds no record of a sweep: {quoted(error, 400)}") from None
+
+
+def _exit_code(code: object) -> int:
+    if not isinstance(code, int) or abs(code) > 255:
+        raise ValueError(f"{quoted(code, 40)} is no exit code")
+    return code
 
 
 def _beside(folder: Path, name: str, above: Path) -> Path:

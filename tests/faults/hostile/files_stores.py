@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from tests.faults.hostile.files_media import header
 from tests.faults.hostile.files_place import (
     BIDI,
@@ -20,12 +21,15 @@ from tests.faults.hostile.files_place import (
     put,
 )
 
+from expzoo.components.learned_activations import KIND
 from expzoo.system.checksummed import pack, unpack
 
 
 def network(place: Place) -> Path:
-    """The first network of the store."""
-    return sorted(place.store.rglob("network.safetensors"))[0]
+    """The first network of the run in the store."""
+    keys = set(pl.read_parquet(place.run / "records.parquet")["key"])
+    paths = place.store.glob("*/*/*/network.safetensors")
+    return min(path for path in paths if path.parent.parent.name in keys)
 
 
 def stored(damage: Callable[[Path], object]) -> Change:
@@ -61,9 +65,7 @@ STORES: dict[str, Change] = {
     "a folder elsewhere": _folder_elsewhere,
     "rows of other sizes": restored(lambda a, _: a.update({"row/0": a["row/0"][:-3]})),
     "losses that are no list": restored(lambda a, _: a.update(losses=np.zeros((0, 3)))),
-    "a learned one without losses": restored(
-        lambda a, _: [a.update({"steps/outer_loss/": np.zeros(1)}), a.pop("losses")]
-    ),
+    "a learned one without losses": restored(lambda a, _: [a.update({f"steps/{KIND}/": np.zeros(1)}), a.pop("losses")]),
     "a key that steers": restored(lambda _, about: about.update(key=ESCAPE + LINES)),
     "a format that steers": restored(lambda _, about: about.update(format=ESCAPE + LINES + BIDI)),
     "a step that is none": restored(lambda _, about: about.update(step="9" * 4000)),
