@@ -105,6 +105,7 @@ class Ray(Launcher):
         try:
             return Outcome(*ray.get(pending))
         except ray.exceptions.RayError as error:
-            outcome = Outcome(FAILED, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+            kind = type(error).__name__
+            outcome = Outcome(FAILED, f"{kind}: {str(error).strip().splitlines()[0]}", kind)
             jobs.print_outcome(outcome)
             return outcome

@@ -142,8 +142,7 @@ def run(cfg: DictConfig | dict[str, Any]) -> Result:
 def open_run(directory: str | Path) -> Result:
     """The result of a finished run, every file compared with its checksum; BadInput if there is none or one differs."""
     directory = Path(directory)
-    if faults := run_directory.damaged(directory, run_directory.require(directory)):
-        raise BadInput("\n".join(faults))
+    run_directory.whole(directory)
     return Result(directory)
 
 

@@ -97,7 +97,7 @@ def reseal(directory: Path) -> None:
     for name in sealed["files"]:
         content = (directory / name).read_bytes()
         sealed["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    (directory / run_directory.MANIFEST).write_text(json.dumps(sealed))
+    (directory / run_directory.MANIFEST).write_bytes(run_directory.signed(sealed))
 
 
 def config(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
@@ -215,7 +215,7 @@ def test_a_manifest_names_files_of_its_own_run_only(expzoo: Expzoo, forged: Path
     (forged.parents[2] / "secret").write_text("secret")
     sealed = json.loads((forged / run_directory.MANIFEST).read_bytes())
     sealed["files"][entry] = ENTRIES[entry]
-    (forged / run_directory.MANIFEST).write_text(json.dumps(sealed))
+    (forged / run_directory.MANIFEST).write_bytes(run_directory.signed(sealed))
     code, [_] = answer(expzoo, "verify", forged)
     assert code == 1
 

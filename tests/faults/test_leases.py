@@ -95,6 +95,70 @@ def test_a_lease_of_a_process_that_is_no_more_is_taken_over_at_once(tmp_path: Pa
     assert not list((tmp_path / "b").iterdir())
 
 
+@pytest.mark.parametrize("found", ["", "x" * 1000, f"{here()} {10**30} 00"], ids=["empty", "long", "no process"])
+def test_a_lease_that_says_no_holder_is_taken_over_at_once(tmp_path: Path, found: str) -> None:
+    stranger(tmp_path).write_text(found)
+    waiting = Leases(tmp_path.joinpath)
+    assert waiting.is_free("a")
+    assert waiting.take(["a"]) == {"a"}
+    waiting.release(["a"])
+
+
+def test_a_lease_that_is_no_file_is_not_waited_for(tmp_path: Path, leases: Leases) -> None:
+    pipe, device, folder = stranger(tmp_path, "a"), stranger(tmp_path, "b"), stranger(tmp_path, "c")
+    for path in (pipe, device, folder):
+        path.unlink()
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    folder.mkdir()
+    assert leases.take(["a", "b"]) == {"a", "b"}
+    assert (pipe.is_file(), device.is_symlink()) == (True, False)
+    with pytest.raises(IsADirectoryError, match="a folder where a lease should be: remove it"):
+        leases.take(["c"])
+    leases.release(["a", "b"])
+
+
+LEASER = """
+import os, sys
+from pathlib import Path
+from expzoo.store import leases
+
+def stop(*arguments):
+    os._exit(9)
+
+setattr(leases.os, sys.argv[2], stop)
+leases.Leases(Path(sys.argv[1]).joinpath).take(["a"])
+"""
+
+
+@pytest.mark.parametrize("call", ["open", "fdopen", "link"])
+def test_a_process_that_is_killed_while_it_makes_a_lease_leaves_none_that_is_empty(tmp_path: Path, call: str) -> None:
+    assert subprocess.run([sys.executable, "-c", LEASER, str(tmp_path), call], check=False).returncode == 9
+    assert not (tmp_path / "a" / NAME).exists()
+    waiting = Leases(tmp_path.joinpath)
+    assert waiting.take(["a"]) == {"a"}
+    waiting.release(["a"])
+
+
+def test_of_many_that_find_an_empty_lease_one_has_it(tmp_path: Path) -> None:
+    for turn in range(20):
+        stranger(tmp_path, str(turn)).write_text("")
+        start, taken = threading.Barrier(8), list[bool]()
+
+        def race(turn: int = turn, start: threading.Barrier = start, taken: list[bool] = taken) -> None:
+            own = Leases(tmp_path.joinpath)
+            start.wait()
+            taken.append(own._take(str(turn)))
+
+        threads = [threading.Thread(target=race) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == [False] * 7 + [True]
+        assert [path.name for path in (tmp_path / str(turn)).iterdir()] == [NAME]
+
+
 def test_a_lease_from_elsewhere_is_taken_over_when_nobody_touches_it(tmp_path: Path, leases: Leases) -> None:
     path = stranger(tmp_path)
     for _ in range(6):

@@ -99,7 +99,7 @@ def test_a_directory_becomes_a_report(run):
     assert report.networks == Networks(trained=12, cached=3, diverged=1, seconds=412.3)
     assert report.verdicts[0] == verdict()
     assert [picture.name for picture in report.pictures] == ["accuracy", "masks"]
-    assert report.pictures[0].table == (["arm", "value"], [[EVIL, "1.5"]])
+    assert report.pictures[0].table(9) == (["arm", "value"], [[EVIL, "1.5"]], 1)
     assert "records.parquet" in report.files
 
 

@@ -8,6 +8,7 @@ import sys
 
 from expzoo.cli.arguments import Words
 from expzoo.runs.jobs import outcome_of, print_outcome
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.exit_codes import DONE, INTERRUPTED, Outcome
 from expzoo.system.garbage import end_quickly
@@ -42,11 +43,11 @@ def _dispatch(arguments: list[str]) -> int:
     if "--help" in words.flags:
         from expzoo.cli.catalogue import help_text
 
-        print(help_text())
+        say(help_text())
     elif "--version" in words.flags:
         from expzoo.system.version import __version__
 
-        print(f"expzoo {__version__}")
+        say(f"expzoo {__version__}")
     elif words.verb in ("list", "show"):
         from expzoo.cli import catalogue
 

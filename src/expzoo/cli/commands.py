@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from expzoo.config.check import typed_again
 from expzoo.store import run_directory
 from expzoo.system.canonical import leaves
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import DONE, FAILED
+from expzoo.system.untrusted import quoted
 
 
 def main(verb: str, arguments: list[str]) -> int:
@@ -22,9 +22,10 @@ def main(verb: str, arguments: list[str]) -> int:
         return VERBS[verb](arguments)
     except (BadInput, OSError):
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise BadInput(f"expzoo {verb} {' '.join(arguments)}: a file there is not what a run writes: {told}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        told = quoted(" ".join(str(error).split()), 300)
+        words = quoted(" ".join(arguments), 1000)
+        raise BadInput(f"expzoo {verb} {words}: a file there is not what a run writes: {told}") from error
 
 
 def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
@@ -37,7 +38,7 @@ def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
 def report(arguments: list[str]) -> int:
     """Render the page of runs again, or compare the runs of a sweep, and say where the page is."""
     from expzoo.runs import rerender
-    from expzoo.runs.results import write_page
+    from expzoo.runs.results import write_page_again
     from expzoo.store import sweep_record
 
     for directory in _directories("report", arguments):
@@ -46,22 +47,25 @@ def report(arguments: list[str]) -> int:
 
             sweep_page.write(directory)
         elif run_directory.is_rendered(run_directory.require(directory)):
-            write_page(directory)
+            write_page_again(directory)
         else:
             rerender.draw(directory, typed_again(run_directory.config_of(directory)))
-        print(directory / run_directory.REPORT)
+        say(directory / run_directory.REPORT)
     return DONE
 
 
 def verify(arguments: list[str]) -> int:
-    """Compare every file of runs with its checksum; exit code 1 if one is not as it was written."""
+    """Compare every file of runs with its size and checksum; exit code 1 if one is not as it was written."""
     faults = []
     for directory in _directories("verify", arguments):
         sealed = run_directory.require(directory)
         found = run_directory.damaged(directory, sealed)
         faults += found
-        print(f"{directory}: {len(sealed['files'])} files, {len(found)} damaged")
-    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+        unsigned = (
+            "" if "sha256" in sealed else f"; {run_directory.MANIFEST} is of an earlier format without a checksum"
+        )
+        say(f"{directory}: {len(sealed['files'])} files, {len(found)} damaged{unsigned}")
+    say(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
     return FAILED if faults else DONE
 
 
@@ -87,7 +91,7 @@ def rerun(arguments: list[str]) -> int:
         if code != DONE:
             return code
         equal = records.read(again / run_directory.RECORDS).equals(records.read(directory / run_directory.RECORDS))
-    print("equal records" if equal else "other records: see the machine classes in environment.json")
+    say("equal records" if equal else "other records: see the machine classes in environment.json")
     return DONE if equal else FAILED
 
 
@@ -99,58 +103,62 @@ def compare(arguments: list[str]) -> int:
     directories = _directories("compare", arguments, least=2)
     flats = []
     for directory in directories:
-        run_directory.require(directory)
         flats.append(dict(leaves(run_directory.config_of(directory))))
     for key in sorted({key for flat in flats for key in flat}):
         values = [flat.get(key) for flat in flats]
         if any(value != values[0] for value in values):
-            print(f"{key}: {' | '.join(map(str, values))}")
+            say(f"{quoted(key)}: {' | '.join(quoted(value, 1000) for value in values)}")
     told: dict[str, list[str]] = {}
     for place, directory in enumerate(directories):
         for verdict in read_verdicts(directory / run_directory.VERDICTS):
             line = f"{wording.effect(verdict)} {wording.interval(verdict)} {verdict.verdict}"
             told.setdefault(verdict.claim, ["-"] * len(directories))[place] = line
     for claim, lines in told.items():
-        print(f"{claim}: {' | '.join(lines)}")
+        say(f"{quoted(claim)}: {' | '.join(map(quoted, lines))}")
     return DONE
 
 
 def store(arguments: list[str]) -> int:
     """Say what a store holds, and check every network's checksum."""
-    from expzoo.store.store import FORMAT
+    from expzoo.store.store import FORMAT, files_of
     from expzoo.system.checksummed import Corrupt, read_packed
 
+    if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
+        raise BadInput("usage: expzoo store [DIRECTORY]")
     root = Path(arguments[0]) if arguments else Path("outputs/store")
     if not root.is_dir():
-        raise BadInput(f"{root} is no store: give its directory")
+        raise BadInput(f"{quoted(root)} is no store: give its directory")
     networks, partials, foreign, size, faults, functions = 0, 0, 0, 0, [], set[str]()
-    for path in sorted(root.glob("*/*/*/*.safetensors")):
-        size += path.stat().st_size
+    for path in files_of(root):
         try:
-            arrays, about = read_packed(path)
+            size += path.lstat().st_size
+            arrays, about = read_packed(path, root)
             foreign += about.get("format", FORMAT) != FORMAT
             functions |= _learned(path, arrays, about)
-        except Corrupt as error:
-            faults.append(str(error))
+        except (Corrupt, FileNotFoundError) as error:  # or another process has just finished a network
+            faults += [str(error)] if isinstance(error, Corrupt) else []
         networks += path.name == "network.safetensors"
-        partials += path.name != "network.safetensors"
+        partials += path.name.startswith("partial")
     told = f"{root}: {networks} networks, {partials} partial files, {size / 2**20:.0f} MiB, {len(faults)} corrupted"
-    print(told + (f", {foreign} of another format than {FORMAT}" if foreign else ""))
+    say(told + (f", {foreign} of another format than {FORMAT}" if foreign else ""))
     if functions:
-        print("learned activations, for model.activation=NAME:", *sorted(functions), sep="\n  ")
-    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+        say("learned activations, for model.activation=NAME:", *sorted(functions), sep="\n  ")
+    say(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
     return FAILED if faults else DONE
 
 
 def _learned(path: Path, arrays: dict[str, Any], about: dict[str, str]) -> set[str]:
     """What there is to say of a stored file if it is a learned activation that can be used."""
     from expzoo.components.learned_activations import KIND, PREFIX
+    from expzoo.system.checksummed import Corrupt
 
-    steps = about.get("step", "0")
+    steps, losses = about.get("step", "0"), arrays.get("losses")
     if path.name != "network.safetensors" or f"steps/{KIND}/" not in arrays or steps == "0":
         return set()
-    [*_, cost] = arrays["losses"]
-    return {f"{PREFIX}{path.parent.parent.name[:8]}  after {steps} outer steps, inner training loss {cost:.3g}"}
+    if losses is None or losses.ndim != 1 or not len(losses) or losses.dtype.kind != "f":
+        raise Corrupt(f"{quoted(path)} holds no network: its losses are no list of numbers")
+    key = path.parent.parent.name[:8]
+    return {f"{PREFIX}{key}  after {quoted(steps, 20)} outer steps, inner training loss {losses[-1]:.3g}"}
 
 
 VERBS: dict[str, Callable[[list[str]], int]] = {

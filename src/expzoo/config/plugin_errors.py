@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from expzoo.config.homes import owner
+from expzoo.config.homes import HOME, owner
 from expzoo.config.registry import index
 from expzoo.system.errors import BadInput, PluginError
 
@@ -50,3 +50,42 @@ def own_traceback(error: PluginError) -> str:
     while frames and frames.tb_next and Path(frames.tb_frame.f_code.co_filename).resolve() != error.file.resolve():
         frames = frames.tb_next
     return "".join(traceback.format_exception(cause.with_traceback(frames))).rstrip()
+
+
+def type_and_place(error: BaseException) -> str:
+    """What files may say of an exception: its type, and the line of the plugin, or of anything else, that raised it.
+
+    Only why the package itself refuses its input stands there as it is: what anybody else's code
+    says may hold whatever that code has read, such as an environment variable.
+    """
+    behind = list(_chain(error))
+    foreign = next((one for one in reversed(behind) if not _is_own(_place(one)[0])), None)
+    if isinstance(error, BadInput) and foreign is None:
+        return str(error)
+    cause = foreign or behind[-1]
+    plugin = next((one.file for one in behind if isinstance(one, PluginError)), None)
+    file, line = _place(cause, plugin)
+    return type(cause).__name__ + (f" in {'/'.join(file.parts[-2:])}, line {line}" if line else "")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that it came from."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _chain(part)
+    else:
+        yield error
+    if (cause := error.__cause__ or error.__context__) is not None:
+        yield from _chain(cause)
+
+
+def _place(error: BaseException, within: Path | None = None) -> tuple[Path, int]:
+    """Where an exception was raised: the last line on the way, of the file `within` if that has one; 0 is none."""
+    places = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    own = [place for place in places if within and place[0].resolve() == within.resolve()]
+    return next(reversed(own or places), (Path(), 0))
+
+
+def _is_own(file: Path) -> bool:
+    """Whether a file is one of the package or of its own plugins."""
+    return any(file.resolve().is_relative_to(folder) for folder in (Path(__file__).parents[1], HOME / "plugins"))

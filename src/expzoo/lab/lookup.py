@@ -69,7 +69,7 @@ class Lookup:
     def refuse_absent_splits(self, wants: Mapping[str, Want]) -> None:
         """BadInput, before anything is trained, if somebody looks at a split that is not there or not sound."""
         asked = {(want.spec.dataset, split): want.spec for want in wants.values() for split in want.splits()}
-        faults = []
+        faults, refused = [], []
         for (dataset, split), spec in asked.items():
             try:
                 self.resources.blueprints.split(spec, split)
@@ -77,8 +77,9 @@ class Lookup:
                 faults += str(error).splitlines()
             except ValueError as error:
                 faults.append(f"dataset={dataset.name}: {error}")
+                refused.append(error)
         if faults:
-            raise BadInput("\n".join(sorted(set(faults))))
+            raise BadInput("\n".join(sorted(set(faults)))) from ExceptionGroup("refused", refused)
 
     def _fits(self, network: Network, spec: Spec) -> bool:
         """Whether a stored network has the rows that its spec has; if not it is set aside."""

@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import math
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
-from expzoo.science.verdicts import Verdict, load_verdicts
+from expzoo.science.verdicts import Verdict, read_verdicts
 from expzoo.store import run_directory
+from expzoo.system import untrusted
 
 MAX_BYTES = 16 * 2**20
+MAX_TOTAL = 256 * 2**20  # bytes of all pictures of a page
 MAX_FIGURES = 200
-MAX_SETTINGS = 100_000
+MAX_COLUMNS = 1000  # of the numbers of a figure
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 
 
@@ -53,11 +51,22 @@ class Picture:
     csv: str = ""
     animation: bool = False
 
-    @property
-    def table(self) -> tuple[list[str], list[list[str]]]:
-        """The column names and the rows of the numbers, as text."""
-        rows = list(csv.reader(io.StringIO(self.csv)))
-        return (rows[0], rows[1:]) if rows else ([], [])
+    def table(self, most: int) -> tuple[list[str], list[list[str]], int]:
+        """The column names, the first `most` rows of the numbers, as text, and how many there are.
+
+        ValueError for what is no table.
+        """
+        rows: list[list[str]] = []
+        count = 0
+        try:
+            for row in csv.reader(io.StringIO(self.csv)):
+                if len(row) > MAX_COLUMNS:
+                    raise ValueError(f"{len(row):,} columns; there can be at most {MAX_COLUMNS:,}")
+                count += 1
+                rows += [row] if count <= most + 1 else []
+        except (csv.Error, ValueError) as error:
+            raise ValueError(f"the numbers of the figure {self.name} cannot be read: {error}") from None
+        return (rows[0], rows[1:], count - 1) if rows else ([], [], 0)
 
 
 @dataclass(frozen=True)
@@ -79,17 +88,21 @@ class Report:
     files: tuple[str, ...] = ()
 
     @classmethod
-    def from_directory(cls, directory: Path | str) -> Report:
+    def from_directory(cls, directory: Path | str, manifest: Mapping[str, object] | None = None) -> Report:
         """The report of a run directory. Only verdicts.json must be there; what else is absent is left out.
 
-        What the experiment is about is taken from manifest.json, else from the node `about` of config.yaml.
+        What the experiment is about is taken from `manifest`, or from manifest.json, else from the node
+        `about` of config.yaml. If the manifest names files, no other one is looked at.
 
         Raises:
             ValueError: a file is missing, too large or damaged; the message names the file.
         """
         directory = Path(directory).resolve()
-        config, manifest = _yaml(directory / run_directory.CONFIG), _json(directory / run_directory.MANIFEST)
-        verdicts = directory / run_directory.VERDICTS
+        own = _Files(directory)
+        manifest = own.json(run_directory.MANIFEST) if manifest is None else manifest
+        named = manifest.get("files")
+        own.names = named if isinstance(named, dict) else None
+        config = own.config()
         about = config.get("about")
         said = {**(about if isinstance(about, dict) else {}), **manifest}
         experiment = _text(said.get("experiment")) or directory.parent.name
@@ -100,13 +113,13 @@ class Report:
             experiment=experiment,
             run=_text(manifest.get("run")) or directory.name,
             command=_command(manifest.get("command")) or f"python -m expzoo +experiment={shlex.quote(experiment)}",
-            verdicts=tuple(load_verdicts(_read(verdicts).decode(errors="replace"), str(verdicts))),
-            pictures=tuple(pictures(directory / run_directory.FIGURES)),
+            verdicts=tuple(read_verdicts(directory / run_directory.VERDICTS)),
+            pictures=tuple(pictures(directory, own.names)),
             config=config,
-            environment=_json(directory / run_directory.ENVIRONMENT),
+            environment=own.json(run_directory.ENVIRONMENT),
             networks=_networks(manifest.get("networks")),
             notes=tuple(_text(note) for note in _items(manifest.get("notes"))),
-            files=tuple(name for name in _DOWNLOADS if (directory / name).is_file()),
+            files=tuple(name for name in _DOWNLOADS if name == run_directory.MANIFEST or own.has(name)),
         )
 
 
@@ -120,51 +133,44 @@ _DOWNLOADS = (
 )
 
 
-def _read(path: Path) -> bytes:
-    try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise ValueError(f"{path} has {size:,} bytes; it can have at most {MAX_BYTES:,}")
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from error
+@dataclass
+class _Files:
+    """The files of a folder that may be looked at: those of `names`, or whatever is there."""
 
+    folder: Path
+    names: Collection[str] | None = None
 
-def _json(path: Path) -> dict[str, object]:
-    """The object in a JSON file; empty if there is no file."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(_read(path))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, not an object")
-    return content
+    def has(self, name: str) -> bool:
+        """Whether there is such a file."""
+        return untrusted.is_there(self.folder / name) and (self.names is None or name in self.names)
 
+    def read(self, name: str) -> bytes:
+        """Its bytes, none if there is no such file; ValueError if it is large, or no file of this folder."""
+        path = self.folder / name
+        try:
+            return untrusted.read(path, MAX_BYTES, self.folder) if self.has(name) else b""
+        except OSError as error:
+            raise ValueError(f"{untrusted.quoted(path)} cannot be read: {error.strerror or error}") from error
 
-def _yaml(path: Path) -> dict[str, object]:
-    if not path.exists():
-        return {}
-    try:
-        content = yaml.safe_load(_read(path))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds {type(content).__name__}, not settings")
-    if _size(content, {}) > MAX_SETTINGS:
-        raise ValueError(f"{path} stands for more than {MAX_SETTINGS:,} settings")
-    return {str(name): value for name, value in content.items()}
+    def json(self, name: str) -> dict[str, object]:
+        """The object in a JSON file; empty if there is no such file."""
+        found = self.parsed(name) if self.has(name) else {}
+        if not isinstance(found, dict):
+            raise ValueError(f"{untrusted.quoted(self.folder / name)} holds {type(found).__name__}, not an object")
+        return found
 
+    def parsed(self, name: str) -> object:
+        """What a JSON file holds."""
+        try:
+            return untrusted.json_of(self.read(name))
+        except untrusted.Refused:
+            raise
+        except ValueError as error:
+            raise ValueError(f"{untrusted.quoted(self.folder / name)} is not JSON: {error}") from error
 
-def _size(value: object, sizes: dict[int, float]) -> float:
-    """How many values are written out where YAML's aliases stand; infinite if one holds itself."""
-    if not isinstance(value, dict | list):
-        return 1
-    if id(value) not in sizes:
-        sizes[id(value)] = math.inf
-        parts = value.values() if isinstance(value, dict) else value
-        sizes[id(value)] = 1 + sum(_size(part, sizes) for part in parts)
-    return sizes[id(value)]
+    def config(self) -> dict[str, object]:
+        """The settings of the run; empty if there are none."""
+        return run_directory.read_config(self.folder) if self.has(run_directory.CONFIG) else {}
 
 
 def _text(value: object) -> str:
@@ -191,22 +197,26 @@ def _networks(value: object) -> Networks:
     )
 
 
-def pictures(folder: Path) -> Iterator[Picture]:
-    """The figures that figures.json lists, in its order."""
-    path = folder / "figures.json"
-    if not path.exists():
+def pictures(directory: Path, names: Collection[str] | None = None) -> Iterator[Picture]:
+    """The figures that figures.json of a run or a sweep lists, in its order, from the files of `names`, if given."""
+    own, folder = _Files(directory, names), run_directory.FIGURES
+    index = f"{folder}/figures.json"
+    path = untrusted.quoted(directory / index)
+    if not own.has(index):
         return
-    try:
-        index = json.loads(_read(path))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from error
-    if not isinstance(index, list) or len(index) > MAX_FIGURES:
+    entries = own.parsed(index)
+    if not isinstance(entries, list) or len(entries) > MAX_FIGURES:
         raise ValueError(f"{path} is not a list of at most {MAX_FIGURES} figures")
-    for number, entry in enumerate(index):
+    total = 0
+    for number, entry in enumerate(entries):
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ValueError(f"{path}: figure {number} has the name {name!r}; it must be a plain file name")
-        parts = {ending: _read_if_there(folder / f"{name}.{ending}") for ending in ("svg", "png", "csv")}
+            shown = untrusted.quoted(name, 100)
+            raise ValueError(f"{path}: figure {number} has the name {shown}; it must be a plain file name")
+        parts = {ending: own.read(f"{folder}/{name}.{ending}") for ending in ("svg", "png", "csv")}
+        total += sum(map(len, parts.values()))
+        if total > MAX_TOTAL:
+            raise ValueError(f"{path}: the figures have more than {MAX_TOTAL:,} bytes together")
         yield Picture(
             name=name,
             title=_text(entry.get("title")) or name,
@@ -214,9 +224,5 @@ def pictures(folder: Path) -> Iterator[Picture]:
             svg=parts["svg"].decode(errors="replace"),
             png=parts["png"],
             csv=parts["csv"].decode(errors="replace"),
-            animation=(folder / f"{name}.gif").is_file(),
+            animation=own.has(f"{folder}/{name}.gif"),
         )
-
-
-def _read_if_there(path: Path) -> bytes:
-    return _read(path) if path.exists() else b""

@@ -10,10 +10,10 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -24,6 +24,7 @@ from expzoo.report.model import Report
 from expzoo.science import wording
 from expzoo.store import run_directory
 from expzoo.system.canonical import leaves
+from expzoo.system.console import STEERS
 from expzoo.system.files import write_atomically
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def render(report: Report) -> str:
 
 
 def environment() -> Environment:
-    """What pages are made from: everything that is filled in is escaped."""
+    """What pages are made from: everything that is filled in is escaped, and nothing in it turns what is read."""
     made = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -90,9 +91,16 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_readable,
     )
     made.filters["minus"] = lambda text: _MINUS.sub("\N{MINUS SIGN}", str(text))
     return made
+
+
+def _readable(value: Any) -> Any:
+    """What is filled in, with a mark for each character that no text of a result has."""
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return STEERS.sub("\N{REPLACEMENT CHARACTER}", value) if plain else value
 
 
 def shell() -> dict[str, str]:
@@ -105,16 +113,19 @@ def shell() -> dict[str, str]:
     }
 
 
-def write(directory: Path | str) -> Path:
+def write(directory: Path | str, manifest: Mapping[str, object] | None = None) -> Path:
     """Render the report of a run directory into it; ValueError names a file of it that is missing or damaged."""
     path = Path(directory) / run_directory.REPORT
-    write_atomically(path, render(Report.from_directory(directory)).encode())
+    write_atomically(path, render(Report.from_directory(directory, manifest)).encode())
     return path
 
 
 def _claims(report: Report) -> Iterator[_Claim]:
+    units: dict[str, list[Verdict]] = {}
     for verdict in report.verdicts:
-        unit = [other for other in report.verdicts if other.unit == verdict.unit]
+        units.setdefault(verdict.unit, []).append(verdict)
+    scales = {unit: ranges.span(verdicts) for unit, verdicts in units.items()}
+    for verdict in report.verdicts:
         needed = verdict.n_needed if verdict.verdict == "inconclusive" else None
         yield _Claim(
             verdict=verdict,
@@ -124,7 +135,7 @@ def _claims(report: Report) -> Iterator[_Claim]:
             decision=wording.decision(verdict),
             robustness=wording.robustness(verdict),
             settle=wording.settling_command(report.command, needed) if needed else "",
-            range=ranges.draw(verdict, ranges.span(unit)),
+            range=ranges.draw(verdict, scales[verdict.unit]),
         )
 
 
@@ -139,23 +150,24 @@ def figure(number: int, picture: Picture) -> _Figure:
         readings = json.dumps(panels, ensure_ascii=False, separators=(",", ":")) if panels else ""
     except ValueError:
         pass
-    columns, rows = picture.table
+    columns, rows, count = picture.table(MAX_ROWS)
     return _Figure(
         picture=picture,
         svg=drawing,
         readings=readings,
-        png=_address("image/png", picture.png) if picture.png and not drawing else "",
+        png=_address("image/png", picture.png) if svg.is_png(picture.png) and not drawing else "",
         columns=columns,
-        rows=rows[:MAX_ROWS],
-        row_count=len(rows),
+        rows=rows,
+        row_count=count,
         downloads=list(_downloads(picture)),
     )
 
 
 def _downloads(picture: Picture) -> Iterator[tuple[str, str]]:
     """The kinds and addresses of a figure's files; the numbers travel inside the page unless they are many."""
-    for ending, content in (("png", picture.png), ("svg", picture.svg), ("gif", picture.animation)):
-        if content:
+    shown = {"png": svg.is_png(picture.png), "svg": svg.only_draws(picture.svg), "gif": picture.animation}
+    for ending, safe in shown.items():
+        if safe:
             yield ending, f"{run_directory.FIGURES}/{picture.name}.{ending}"
     numbers = picture.csv.encode()
     if numbers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
@@ -9,9 +10,17 @@ from typing import Any, TypedDict
 from xml.etree import ElementTree as ET
 
 from expzoo.report.figures.colours import THEME
+from expzoo.system.console import STEERS
 
 MAX_CHARACTERS = 4_000_000
 MAX_DEPTH = 60
+MAX_PIXELS = 100_000_000
+_SVG = "http://www.w3.org/2000/svg"
+_DESCRIBES = (
+    "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "http://creativecommons.org/ns#",
+    "http://purl.org/dc/elements/1.1/",
+)
 _ELEMENTS = re.compile(
     "svg|g|defs|clipPath|path|use|rect|circle|ellipse|line|polyline|polygon|text|tspan|image",
 )
@@ -58,6 +67,46 @@ def adopt(text: str, prefix: str, label: str) -> tuple[str, list[Panel]]:
     Raises:
         ValueError: the text is too long, not XML, nested too deep, or no SVG with a viewBox.
     """
+    root = _root(text)
+    clean = _clean(root, prefix)
+    for name in ("width", "height", "style"):
+        clean.attrib.pop(name, None)
+    clean.set("role", "img")
+    clean.set("aria-label", label)
+    return ET.tostring(clean, encoding="unicode"), _readings(root)
+
+
+def only_draws(text: str) -> bool:
+    """Whether an SVG is safe to be opened by itself: nothing in it acts or fetches, as in those that matplotlib writes.
+
+    A page does not rest on it, which shows what `adopt` makes; the file is only offered beside the page.
+    """
+    try:
+        root = _root(text)
+    except ValueError:
+        return False
+    instructions = text.count("<?") - text.startswith("<?xml ")
+    return not instructions and all(map(_is_still, root.iter()))
+
+
+def _is_still(element: ET.Element) -> bool:
+    space, _, name = str(element.tag).rpartition("}")
+    described = space.removeprefix("{") in _DESCRIBES
+    known = space == f"{{{_SVG}" and (_ELEMENTS.fullmatch(name) or name in ("metadata", "style", "title"))
+    style = (element.text or "") + element.get("style", "") if name == "style" or "style" in element.attrib else ""
+    fetches = "@" in style or "\\" in style or "url(" in _LOCAL.sub("", style)
+    links = [value for key, value in element.attrib.items() if _local(key) == "href"]
+    acts = any(_local(key).lower().startswith("on") for key in element.attrib)
+    return bool(described or known) and not acts and not fetches and all(_reference(link, "") for link in links)
+
+
+def is_png(content: bytes) -> bool:
+    """Whether this begins as a PNG of a size that can be shown: a small file may stand for more than fits in memory."""
+    width, height = (int.from_bytes(content[at : at + 4]) for at in (16, 20))
+    return content.startswith(b"\x89PNG\r\n\x1a\n") and content[12:16] == b"IHDR" and 0 < width * height <= MAX_PIXELS
+
+
+def _root(text: str) -> ET.Element:
     text = _DOCTYPE.sub("", text, count=1)
     if len(text) > MAX_CHARACTERS or "<!" in text.replace("<!--", ""):
         raise ValueError("an SVG must be short and without declarations")
@@ -67,12 +116,7 @@ def adopt(text: str, prefix: str, label: str) -> tuple[str, list[Panel]]:
         raise ValueError(f"not XML: {error}") from error
     if _local(root.tag) != "svg" or not root.get("viewBox"):
         raise ValueError("no SVG with a viewBox")
-    clean = _clean(root, prefix)
-    for name in ("width", "height", "style"):
-        clean.attrib.pop(name, None)
-    clean.set("role", "img")
-    clean.set("aria-label", label)
-    return ET.tostring(clean, encoding="unicode"), _readings(root)
+    return root
 
 
 def _clean(element: ET.Element, prefix: str, depth: int = 0) -> ET.Element:
@@ -80,13 +124,17 @@ def _clean(element: ET.Element, prefix: str, depth: int = 0) -> ET.Element:
         raise ValueError(f"elements are nested deeper than {MAX_DEPTH}: no SVG of a figure")
     name = _local(element.tag)
     clean = ET.Element(name, _attributes(element, prefix))
-    clean.text = element.text if name in ("text", "tspan") else None
+    clean.text = _words(element.text) if name in ("text", "tspan") else None
     for child in element:
         if _ELEMENTS.fullmatch(_local(child.tag)):
             adopted = _clean(child, prefix, depth + 1)
-            adopted.tail = child.tail if name in ("text", "tspan") else None
+            adopted.tail = _words(child.tail) if name in ("text", "tspan") else None
             clean.append(adopted)
     return clean
+
+
+def _words(text: str | None) -> str | None:
+    return STEERS.sub("\N{REPLACEMENT CHARACTER}", text) if text else text
 
 
 def _attributes(element: ET.Element, prefix: str) -> dict[str, str]:
@@ -134,7 +182,10 @@ def _value(value: str, prefix: str) -> str | None:
 def _reference(value: str, prefix: str) -> str | None:
     if value.startswith("#"):
         return f"#{prefix}{value[1:]}"
-    return "".join(value.split()) if _PICTURE.fullmatch(value) else None
+    if not _PICTURE.fullmatch(value):
+        return None
+    plain = "".join(value.split())
+    return plain if is_png(base64.b64decode(plain.partition(",")[2][:64], validate=False)) else None
 
 
 def _local(tag: object) -> str:

@@ -14,6 +14,7 @@ from expzoo.science.verdicts import read_verdicts
 from expzoo.store import run_directory, sweep_record
 from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput
+from expzoo.system.untrusted import is_there, quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 REPLICATE = "seed"
 """The key whose values are replicates of one setting: they are pooled, and intervals run over all of them."""
+
+MAX_RUNS = 10_000
+MAX_KEYS = 500
+MAX_CLAIMS = 1000
 
 Cell = float | str | None
 Setting = tuple[Cell, ...]
@@ -37,8 +42,8 @@ class Run:
 
     @classmethod
     def read(cls, directory: Path) -> Run:
-        """From a run's directory; BadInput if there is none or a file of it is damaged."""
-        config = run_directory.config_of(directory)
+        """From a run's directory; BadInput if there is none or a file of it that is read here is damaged."""
+        config = run_directory.config_of(directory, but=run_directory.REPORT)
         path = directory / run_directory.VERDICTS
         claims = tuple(read_verdicts(path))
         return cls(directory, dict(leaves({k: v for k, v in config.items() if k not in OF_NO_EFFECT})), claims)
@@ -65,15 +70,20 @@ class Comparison:
     @classmethod
     def of(cls, folder: Path) -> Comparison:
         """Of a recorded sweep, or of all finished runs in a folder; BadInput if there are fewer than two."""
-        recorded = (folder / sweep_record.RECORD).is_file()
-        found = sweep_record.read(folder) if recorded else []
-        directories = [job.directory for job in found] or sorted(path.parent for path in folder.glob("*/manifest.json"))
+        found = sweep_record.read(folder) if is_there(folder / sweep_record.RECORD) else []
+        directories = [job.directory for job in found] or sorted(sweep_record.runs_in(folder))
+        if len(directories) > MAX_RUNS:
+            raise BadInput(f"{quoted(folder)} holds {len(directories):,} runs; at most {MAX_RUNS:,} can be compared")
         runs = tuple(Run.read(directory) for directory in directories if sweep_record.is_done(directory))
         if len(runs) < 2:
-            raise BadInput(f"{folder} holds {len(runs)} finished runs: a comparison needs two")
+            raise BadInput(f"{quoted(folder)} holds {len(runs)} finished runs: a comparison needs two")
         named = _named(found)
         differing = _differing([run.values for run in runs])
         keys = [key for key in differing if key in named] or differing
+        if len(keys) > MAX_KEYS:
+            raise BadInput(
+                f"the runs in {quoted(folder)} differ in {len(keys):,} settings; at most {MAX_KEYS} are shown"
+            )
         shared = sweep_record.common(found)
         failed = tuple(
             replace(job, overrides=tuple(o for o in job.overrides if o not in shared))
@@ -97,6 +107,11 @@ class Comparison:
         return sorted(
             {self.setting(run) for run in self.runs}, key=lambda setting: [_order(value) for value in setting]
         )
+
+    @cached_property
+    def places(self) -> dict[Setting, int]:
+        """The index of each setting in `settings`."""
+        return {setting: index for index, setting in enumerate(self.settings)}
 
     @cached_property
     def measured(self) -> pl.DataFrame:
@@ -125,7 +140,7 @@ class Comparison:
         varied = [name for name in table.columns if name not in (*fixed, "arm")]
         series = ["arm", *(pl.format(f"{name}={{}}", pl.col(name)) for name in varied)]
         return table.select(
-            pl.lit(self.settings.index(self.setting(run))).alias("setting"),
+            pl.lit(self.places[self.setting(run)]).alias("setting"),
             "key",
             "seed",
             "analysis",
@@ -141,6 +156,8 @@ class Comparison:
         for run in self.runs:
             for verdict in run.verdicts:
                 found.setdefault(verdict.claim, []).append((run, verdict))
+        if len(found) > MAX_CLAIMS:
+            raise BadInput(f"the runs judge {len(found):,} claims; a comparison can have at most {MAX_CLAIMS:,}")
         return found
 
 
@@ -162,8 +179,8 @@ def _differing(tables: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def _cell(value: object) -> Cell:
-    """A value that can stand in a table: what is not one number or word is written out."""
-    return value if value is None or isinstance(value, int | float | str) else str(value)
+    """A value that can stand in a table and a figure: what is not one number or word is written out."""
+    return value if value is None or isinstance(value, int | float) else quoted(value)
 
 
 def _order(value: Cell) -> tuple[int, float, str]:

@@ -12,12 +12,14 @@ import numpy as np
 
 from expzoo.report import figures, page
 from expzoo.report.figures.sweep import MOST_SERIES, Surface, SurfacePoint, draw
-from expzoo.report.model import pictures
+from expzoo.report.model import MAX_FIGURES, pictures
 from expzoo.report.sweep_model import Comparison, Run, Setting
 from expzoo.science import wording
 from expzoo.science.statistics import mean_interval
 from expzoo.store import run_directory
+from expzoo.system.errors import BadInput
 from expzoo.system.files import write_atomically
+from expzoo.system.untrusted import quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -39,7 +41,10 @@ class _Table:
 def write(folder: Path) -> Path:
     """Compare the runs of a sweep's folder: figures, a table and a page in it; BadInput if there are no two runs."""
     comparison = Comparison.of(folder)
-    drawn = [picture for surface in surfaces(comparison) if (picture := draw(surface))]
+    wanted = list(surfaces(comparison))
+    if len(wanted) > MAX_FIGURES:
+        raise BadInput(f"{quoted(folder)} would need {len(wanted):,} figures; a page can have at most {MAX_FIGURES}")
+    drawn = [picture for surface in wanted if (picture := draw(surface))]
     figures.save_all(drawn, folder / run_directory.FIGURES)
     write_atomically(folder / TABLE, _spelled(comparison).write_csv().encode())
     path = folder / run_directory.REPORT
@@ -49,7 +54,7 @@ def write(folder: Path) -> Path:
 
 def render(comparison: Comparison) -> str:
     """The whole page."""
-    shown = pictures(comparison.folder / run_directory.FIGURES)
+    shown = pictures(comparison.folder)
     measured = _spelled(comparison)
     return (
         page.environment()
@@ -64,7 +69,7 @@ def render(comparison: Comparison) -> str:
             measured=_Table(
                 measured.columns, [[_short(c) for c in row] for row in measured.head(MAX_ROWS).rows()], len(measured)
             ),
-            failed=[(" ".join(job.overrides), job.outcome.code, job.outcome.said) for job in comparison.failed],
+            failed=[(" ".join(job.overrides), job.outcome.code, job.outcome.kept) for job in comparison.failed],
             table=TABLE,
         )
     )
@@ -72,14 +77,15 @@ def render(comparison: Comparison) -> str:
 
 def surfaces(comparison: Comparison) -> Iterator[Surface]:
     """Every claim's effect and every measured quantity over the swept keys."""
+    axes = tuple(map(quoted, comparison.axes))  # what is drawn can be shown, whoever has written it
     for name, judged in comparison.claims().items():
         first = judged[0][1]
-        short = name.rpartition(".")[2].replace("_", " ")
+        short = quoted(name.rpartition(".")[2].replace("_", " "))
         yield Surface(
             _file_name(f"claim-{name}"),
             f"Claim: {short}",
-            f"effect ({first.unit})",
-            comparison.axes,
+            quoted(f"effect ({first.unit})"),
+            axes,
             {short: dict(_effects(comparison, judged))},
             -first.smallest_effect if first.direction == "less" else first.smallest_effect,
         )
@@ -89,17 +95,20 @@ def surfaces(comparison: Comparison) -> Iterator[Surface]:
         series: dict[str, dict[Setting, SurfacePoint]] = {}
         for row in own.iter_rows(named=True):
             point = SurfacePoint(row["mean"], row["low"], row["high"], row["n"])
-            series.setdefault(row["series"], {})[comparison.settings[row["setting"]]] = point
+            series.setdefault(quoted(row["series"]), {})[comparison.settings[row["setting"]]] = point
         if len(series) <= MOST_SERIES:
             title = f"{analysis.replace('_', ' ')}: {metric} at the end" + (f", {split} data" if split else "")
             unit = f"{split} {metric}".strip() + UNITS.get(metric, "")
-            yield Surface(_file_name(f"{analysis}-{metric}-{split}"), title, unit, comparison.axes, series)
+            yield Surface(_file_name(f"{analysis}-{metric}-{split}"), quoted(title), quoted(unit), axes, series)
 
 
 def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Iterator[tuple[Setting, SurfacePoint]]:
     """A claim's effect at each setting; where several runs replicate one, their mean with Student's interval."""
+    found: dict[Setting, list[Verdict]] = {}
+    for run, verdict in judged:
+        found.setdefault(comparison.setting(run), []).append(verdict)
     for setting in comparison.settings:
-        own = [v for run, v in judged if comparison.setting(run) == setting and np.isfinite(v.effect)]
+        own = [verdict for verdict in found.get(setting, []) if np.isfinite(verdict.effect)]
         if len(own) == 1:
             yield setting, SurfacePoint(own[0].effect, *own[0].interval, own[0].n)
         elif own:
@@ -111,7 +120,7 @@ def _jobs(comparison: Comparison) -> _Table:
     """One row a run: what it varied, and its verdicts."""
     claims = list(comparison.claims())
     rows = []
-    for run in sorted(comparison.runs, key=lambda run: comparison.settings.index(comparison.setting(run))):
+    for run in sorted(comparison.runs, key=lambda run: comparison.places[comparison.setting(run)]):
         own = {verdict.claim: verdict for verdict in run.verdicts}
         cells = [
             f"{wording.effect(own[c])} {wording.interval(own[c])} {own[c].verdict}" if c in own else "-" for c in claims

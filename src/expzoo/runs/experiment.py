@@ -20,6 +20,7 @@ from expzoo.runs.finished import show
 from expzoo.runs.plan import plan, say_left_out
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
+from expzoo.system.console import say
 from expzoo.system.exit_codes import DONE, FAILED, INTERRUPTED
 from expzoo.system.garbage import no_collection
 from expzoo.system.signals import Interrupted
@@ -36,7 +37,7 @@ class Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
-        print(self.format(record), file=sys.stderr)
+        say(self.format(record), file=sys.stderr)
 
 
 @plugins_are_blamed()
@@ -50,10 +51,10 @@ def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None
     try:
         return lab.drive(conduct(config, directory, lab, overrides=overrides))
     except Interrupted:
-        print("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
+        say("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
     except Irreproducible as error:
-        print(error, file=sys.stderr)
+        say(error, file=sys.stderr)
         return FAILED
     finally:
         lab.close()
@@ -101,10 +102,11 @@ def conduct(
         results.write_environment(directory, account)
         facts = results.facts(config, directory, account, time.perf_counter() - begin, planned.left_out)
         facts |= {"learned": names} if names else {}  # so that the run can be made again without this store
-        run_directory.seal(directory, facts | {"rendered": render, "command": command(overrides)})
-        mirror(config, directory)
+        facts |= {"rendered": render, "command": command(overrides)}
         if render:
-            results.write_page(directory)
+            results.write_page(directory, facts)
+        run_directory.seal(directory, facts)
+        mirror(config, directory)
     report_divergence(account)
     if render:
         show(directory)
@@ -126,4 +128,4 @@ def report_divergence(account: Account) -> None:
     """Say it when networks diverged: nothing drops them silently."""
     if count := len(account.diverged):
         total = len(account.trained | account.cached)
-        print(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)
+        say(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)

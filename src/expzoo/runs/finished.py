@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.config.identity import OF_NO_EFFECT, run_id
 from expzoo.store import run_directory
+from expzoo.system.console import say
 
 if TYPE_CHECKING:
     from expzoo.science.verdicts import Verdict
@@ -19,15 +20,13 @@ def is_finished(directory: Path, config: dict[str, Any]) -> bool:
     if sealed is None or sealed.get("id") != run_id(config):
         return False
     faults = run_directory.damaged(directory, sealed)
-    if run_directory.is_rendered(sealed) and not run_directory.is_page(directory / run_directory.REPORT):
-        faults.append(f"{directory / run_directory.REPORT} is missing or cut short")
     if not faults:
         try:
             verdicts(directory)
         except ValueError as error:
             faults.append(str(error))
     if faults:
-        print(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
+        say(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
     return not faults
 
 

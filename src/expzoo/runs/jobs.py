@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.lab.progress import shown
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED, PARTIAL, Outcome
 from expzoo.system.garbage import no_collection
@@ -27,35 +28,36 @@ GRACE_SECONDS = 900.0  # the longest that a scheduler may take to kill what it h
 class JobFailed(RuntimeError):
     """A job in a process of a launcher did not end well; only an exception gets home from there."""
 
-    def __init__(self, code: int, said: str) -> None:
-        super().__init__(code, said)
-        self.outcome = Outcome(code, said)
+    def __init__(self, code: int, said: str, kept: str = "") -> None:
+        super().__init__(code, said, kept)
+        self.outcome = Outcome(code, said, kept)
 
 
 def outcome_of(error: Exception, place: Path | str = "the system") -> Outcome:
     """The outcome that an exception means; a defect keeps its traceback."""
+    from expzoo.config.plugin_errors import own_traceback, type_and_place
+
+    kept = type_and_place(error)
     match error:
         case JobFailed():
             return error.outcome
         case BadInput():
-            return Outcome(BAD_INPUT, str(error))
+            return Outcome(BAD_INPUT, str(error), kept)
         case PluginError():
-            from expzoo.config.plugin_errors import own_traceback
-
-            return Outcome(FAILED, f"{own_traceback(error)}\n{error}".lstrip())
+            return Outcome(FAILED, f"{own_traceback(error)}\n{error}".lstrip(), kept)
         case MemoryError():
-            return Outcome(FAILED, f"there is not enough memory: {error}")
+            return Outcome(FAILED, f"there is not enough memory: {error}", kept)
         case OSError():
-            return Outcome(FAILED, f"{error.filename or place}: {error.strerror or error}")
+            return Outcome(FAILED, f"{error.filename or place}: {error.strerror or error}", kept)
         case _:
             lines = traceback.format_exception(error)
-            return Outcome(FAILED, "".join(lines).rstrip())
+            return Outcome(FAILED, "".join(lines).rstrip(), kept)
 
 
 def print_outcome(outcome: Outcome) -> int:
     """Print what is to be said, and return the exit code."""
     if outcome.said:
-        print(outcome.said, file=sys.stderr)
+        say(outcome.said, file=sys.stderr)
     return outcome.code
 
 
@@ -81,7 +83,7 @@ class Task:
             ignore()
             sys.exit(outcome.code)  # the jobs that remain are not to be started
         if outcome.code != DONE and os.getpid() != self.home:
-            raise JobFailed(outcome.code, outcome.said)
+            raise JobFailed(outcome.code, outcome.said, outcome.kept)
         return outcome
 
 
@@ -150,20 +152,20 @@ def job_return(outcome: Outcome, config: DictConfig | None = None) -> JobReturn:
     return done
 
 
-def run_plain(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str]:
-    """Run one job from plain data, as on a node of a cluster: its exit code and what was said about it."""
+def run_plain(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str, str]:
+    """Run one job from plain data, as on a node of a cluster: the fields of its outcome."""
     from expzoo.runs import experiment, rerender
 
     place = Path(directory)
     try:
         if rerender.show_if_finished(place, config):
-            return DONE, ""
-        return experiment.run(config, place, overrides), ""
+            return DONE, "", ""
+        return experiment.run(config, place, overrides), "", ""
     except Exception as error:  # noqa: BLE001 - the boundary of a job
         outcome = outcome_of(error, place)
         print_outcome(outcome)
         remove_empty(place)
-        return outcome.code, outcome.said
+        return outcome.code, outcome.said, outcome.kept
 
 
 def remove_empty(directory: Path) -> None:

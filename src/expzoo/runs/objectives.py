@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from expzoo.science.verdicts import read_verdicts
 from expzoo.store import run_directory
 from expzoo.system.errors import BadInput, nearest
 
@@ -18,9 +18,9 @@ def value(directory: Path, name: str) -> float:
 
     from expzoo.store import records
 
-    claims = {v["claim"]: v["effect"] for v in json.loads((directory / run_directory.VERDICTS).read_bytes())}
+    claims = {verdict.claim: verdict.effect for verdict in read_verdicts(directory / run_directory.VERDICTS)}
     if name in claims:
-        return float("nan") if claims[name] is None else claims[name]
+        return claims[name]
     table = records.read(directory / run_directory.RECORDS)
     ends = table.filter(pl.col("end")) if "end" in table.columns else table
     short, long = pl.format("{}/{}", "metric", "split"), pl.format("{}/{}/{}", "arm", "metric", "split")

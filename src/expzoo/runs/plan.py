@@ -15,6 +15,7 @@ from expzoo.config import registry
 from expzoo.config.places import located
 from expzoo.runs import robustness
 from expzoo.spec.spec import Spec
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError, Unfit, first_line
 from expzoo.system.randomness import member_seed
 
@@ -99,24 +100,27 @@ def fits(name: str, setting: Setting) -> bool:
 
 def plan(config: dict[str, Any]) -> Plan:
     """The plan of a plain, resolved config; BadInput, with every fault, if it cannot be built."""
-    faults, analyses, setting = [], {}, None
+    faults, analyses, setting, refused = [], {}, None, list[Exception]()
     for name, options in (config["analysis"] or {}).items():
         try:
             analyses[name] = registry.build_node("analysis", {**options, "name": name})
         except BadInput as error:
             faults += [located(line, config["about"]["experiment"]) for line in str(error).splitlines()]
+            refused.append(error)
     try:
         setting = _setting(config, faults)
     except BadInput as error:
         faults.append(str(error))
+        refused.append(error)
     except PluginError as error:
         if not isinstance(error.__cause__, MemoryError | OverflowError | RuntimeError):
             raise
         faults.append(f"{error}: {first_line(error.__cause__)}")
+        refused.append(error)
     if not config["analysis"]:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or setting is None:
-        raise BadInput("\n".join(faults))
+        raise BadInput("\n".join(faults)) from (ExceptionGroup("refused", refused) if refused else None)
     made = Plan(setting, analyses, variants=robustness.varied(setting, config.get("robustness", ())))
     made.check()
     return made
@@ -136,7 +140,7 @@ def _setting(config: dict[str, Any], faults: list[str]) -> Setting:
 def say_left_out(left_out: dict[str, str]) -> None:
     """One line on standard error for each analysis that was left out."""
     for name, reason in left_out.items():
-        print(f"analysis={name} is left out: {reason}", file=sys.stderr)
+        say(f"analysis={name} is left out: {reason}", file=sys.stderr)
 
 
 def _begun(analysis: Analysis, setting: Setting) -> Analysing[Findings]:

@@ -10,6 +10,7 @@ from expzoo.config.identity import earlier_ids, raised_rules, run_id
 from expzoo.runs import finished
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
+from expzoo.system.console import say
 
 if TYPE_CHECKING:
     from expzoo.analysis.contract import Analysis
@@ -52,20 +53,21 @@ def judge_again(directory: Path, config: dict[str, Any]) -> bool:
     if earlier is None:
         return False
     from expzoo.runs import results
+    from expzoo.system import untrusted
     from expzoo.system.files import write_atomically
 
     sealed = run_directory.require(earlier)
     analyses = _analyses(config, sealed)
     findings = [results.read_findings(earlier, name) for name in analyses]
     for name in FILES if earlier != directory else ():
-        if (earlier / name).exists():  # a run of before has no file of its experiment
-            write_atomically(directory / name, (earlier / name).read_bytes())
+        if untrusted.is_there(earlier / name):  # a run of before has no file of its experiment
+            write_atomically(directory / name, untrusted.read(earlier / name, run_directory.limit(name), earlier))
     results.judge(directory, config, analyses, findings)
-    facts = {key: value for key, value in sealed.items() if key not in ("format", "files", "rules", "mirrored")}
+    facts = {key: value for key, value in run_directory.told(sealed).items() if key not in ("rules", "mirrored")}
     facts |= {"id": run_id(config), "run": directory.name, "rules": raised_rules(config), "rendered": False}
     run_directory.seal(directory, facts)
     told = "its decision rules have changed: it is judged again from its records, nothing is trained"
-    print(f"{earlier}: {told}", file=sys.stderr)
+    say(f"{earlier}: {told}", file=sys.stderr)
     return True
 
 
@@ -88,12 +90,12 @@ def draw(directory: Path, config: dict[str, Any]) -> None:
 
     sealed = run_directory.require(directory)
     if not run_directory.is_rendered(sealed):
+        facts = {**run_directory.told(sealed), "rendered": True}
         analyses = _analyses(config, sealed)
         findings = [results.read_findings(directory, name) for name in analyses]
         results.write_figures(directory, analyses, findings, finished.verdicts(directory))
-        facts = {key: value for key, value in sealed.items() if key not in ("format", "files")}
-        run_directory.seal(directory, facts | {"rendered": True})
-    results.write_page(directory)
+        results.write_page(directory, facts)
+        run_directory.seal(directory, facts)
 
 
 def _analyses(config: dict[str, Any], sealed: run_directory.Manifest) -> dict[str, Analysis]:

@@ -128,11 +128,18 @@ def facts(
     }
 
 
-def write_page(directory: Path) -> None:
-    """Render the page of a run from its files."""
+def write_page(directory: Path, about: Mapping[str, object]) -> None:
+    """Render the page of a run from its files and what its manifest says or will say."""
     from expzoo.report import page
 
-    page.write(directory)
+    page.write(directory, about)
+
+
+def write_page_again(directory: Path) -> None:
+    """Render the page of a finished run anew; BadInput, with every fault, if another file is not as it was written."""
+    sealed = run_directory.whole(directory, but=run_directory.REPORT)
+    write_page(directory, sealed)
+    run_directory.amend(directory, sealed, run_directory.REPORT)
 
 
 def read_findings(directory: Path, analysis: str) -> Findings:

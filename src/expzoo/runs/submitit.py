@@ -46,7 +46,7 @@ class Attended:
         except FailedJobError as error:
             lines = str(error).strip().splitlines()
             why = next((line for line in reversed(lines) if "error:" in line), lines[0])
-            refused = Outcome(FAILED, f"the queue refuses the jobs: {why}")
+            refused = Outcome(FAILED, f"the queue refuses the jobs: {why}", "the queue refuses the jobs")
             return [job_return(refused) for _ in job_overrides]
         self._wait(submitted)
         return [self._result(job) for job in submitted]
@@ -89,13 +89,16 @@ class Attended:
         from submitit.core.utils import FailedJobError, UncompletedJobError
 
         if self.cluster == "slurm" and not job.paths.result_pickle.exists():
-            return job_return(
-                Outcome(FAILED, f"SLURM's job {job.job_id} was lost: {fate(job.job_id)}; {job.paths.stderr}")
-            )
+            return job_return(lost(f"SLURM's job {job.job_id} was lost: {fate(job.job_id)}", job))
         try:
             return job.results()[0]
         except (FailedJobError, UncompletedJobError) as error:
-            return job_return(Outcome(FAILED, f"job {job.job_id} was lost: {first_line(error)}; {job.paths.stderr}"))
+            return job_return(lost(f"job {job.job_id} was lost: {first_line(error)}", job))
+
+
+def lost(what: str, job: Any) -> Outcome:
+    """The outcome of a job that left none: the terminal has why, and where its last words are."""
+    return Outcome(FAILED, f"{what}; {job.paths.stderr}", what.partition(":")[0])
 
 
 def queued(jobs: Iterable[str]) -> set[str] | None:

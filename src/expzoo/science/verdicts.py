@@ -11,6 +11,8 @@ from pathlib import Path
 from reprlib import repr as short
 from typing import Any, Literal, get_args
 
+from expzoo.system import untrusted
+
 Direction = Literal["greater", "less", "equivalent"]
 Outcome = Literal["supported", "not supported", "inconclusive", "withheld"]
 
@@ -21,6 +23,7 @@ ADDED: dict[str, object] = {"self_test": "", "robustness": []}
 """Fields that verdicts gained, with what they are in files that were written before."""
 MOST_SETTINGS = 20  # of the optimizer, under which a claim is looked at again
 LONGEST_FILE = 10_000_000  # characters
+MOST = 1000  # verdicts of a run
 UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # steers a terminal, or has no UTF-8
 
 
@@ -90,12 +93,19 @@ class Verdict:
 def dump_verdicts(verdicts: Iterable[Verdict]) -> str:
     """The text of a verdict file: equal verdicts in equal order give equal bytes."""
     objects = [verdict.to_json() for verdict in verdicts]
+    if len(objects) > MOST:
+        raise ValueError(f"{len(objects):,} verdicts are more than a run can have: at most {MOST:,}")
     return json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_verdicts(path: Path) -> list[Verdict]:
-    """The verdicts in a file; ValueError, naming it, if they are none."""
-    return load_verdicts(path.read_text(encoding="utf-8"), str(path))
+    """The verdicts in a file of a run's directory; ValueError, naming it, if they are none."""
+    try:
+        return load_verdicts(untrusted.read(path, LONGEST_FILE, path.parent).decode("utf-8"), untrusted.quoted(path))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{untrusted.quoted(path)}: no UTF-8 at byte {error.start}") from None
+    except OSError as error:
+        raise ValueError(f"{untrusted.quoted(path)} cannot be read: {error.strerror}") from error
 
 
 def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:
@@ -108,6 +118,8 @@ def load_verdicts(text: str, file: str = "verdicts.json") -> list[Verdict]:
         raise ValueError(f"{file}: not a list of verdicts in JSON: {error}") from error
     if not isinstance(objects, list):
         raise ValueError(f"{file}: {short(objects)} is not a list of verdicts")
+    if len(objects) > MOST:
+        raise ValueError(f"{file}: {len(objects):,} verdicts are more than a run can have: at most {MOST:,}")
     verdicts = []
     for index, data in enumerate(objects):
         try:
@@ -167,7 +179,7 @@ def _is_interval(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 def _are_standings(value: object) -> bool:

@@ -1,13 +1,14 @@
 """Who trains what in a store that several processes or machines share: a network is leased, and so trained once.
 
-A lease is a file beside the network, made by exclusive creation and touched every few seconds by
-its holder. Whoever finds one that was not touched for a while, or whose process on this machine is
+A lease is a file beside the network, which appears whole or not at all and is touched every few
+seconds by its holder. Whoever finds one that was not touched for a while, or whose process on this machine is
 no more, takes it over. Nothing rests on a lease but time: two that train one network end with the
 same bits.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -17,10 +18,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from expzoo.system.files import here, is_alive
+from expzoo.system.files import here, is_alive, path_beside
+from expzoo.system.untrusted import Refused, is_there, opened
 
 NAME = "lease"
 TOUCH_SECONDS = 5.0
+MAX_BYTES = 200
 NOT_OURS = (
     "another user's part of the store is closed to this one: give it a common group (chmod -R g+rwX, umask 002), "
     "or choose another with store=..."
@@ -62,7 +65,7 @@ class Leases:
     def clear(self, key: str) -> None:
         """Remove what a process that is no more has left beside a finished network."""
         path = self.folder(key) / NAME
-        if key not in self._held and path.exists() and self._is_abandoned(path):
+        if key not in self._held and is_there(path) and self._is_abandoned(path):
             _remove(path)
 
     def _take(self, key: str) -> bool:
@@ -71,22 +74,29 @@ class Leases:
         path = self.folder(key) / NAME
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle = self._take_over(path) if path.exists() else _create(path)
+            if is_there(path):
+                self._take_over(path)
+            else:
+                _create(path)
         except FileExistsError:
             return False
         except PermissionError as error:
             raise PermissionError(error.errno, NOT_OURS, str(path.parent)) from error
-        with os.fdopen(handle, "w") as file:
-            file.write(f"{here()} {os.getpid()} {uuid.uuid4().hex}")
         with self._lock:
             self._held[key] = path
         return True
 
     def _is_abandoned(self, path: Path) -> bool:
-        """Whether a lease is nobody's: it is gone, its process here is no more, or nobody has touched it for long."""
+        """Whether a lease is nobody's: it is gone or none, its process is no more, or nobody has touched it for long.
+
+        An empty one is none: whoever made it was killed before it could say whose it is.
+        """
         try:
-            facts, words = path.stat(), path.read_bytes().decode("ascii", "replace").split()
-        except FileNotFoundError:
+            with opened(path, MAX_BYTES, path.parent) as (file, size):
+                facts, words = os.fstat(file.fileno()), file.read(size).decode("ascii", "replace").split()
+        except (FileNotFoundError, Refused):
+            return True
+        if not size:
             return True
         if len(words) == 3 and words[0] == here() and words[1].isdigit() and not is_alive(int(words[1])):
             return True
@@ -97,13 +107,15 @@ class Leases:
             return False
         return now - since > self.stale_seconds
 
-    def _take_over(self, path: Path) -> int:
+    def _take_over(self, path: Path) -> None:
         """A new lease in the place of an abandoned one; FileExistsError if it is somebody's. One at a time may try."""
         with _alone(path.parent):
             if not self._is_abandoned(path):
                 raise FileExistsError(path)
+            if path.is_dir() and not path.is_symlink():
+                raise IsADirectoryError(errno.EISDIR, "a folder where a lease should be: remove it", str(path))
             _remove(path)
-            return _create(path)
+            _create(path)
 
     def _touch(self) -> None:
         """Until nothing is held, show every few seconds that somebody is here."""
@@ -131,8 +143,25 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _create(path: Path) -> int:
-    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+def _create(path: Path) -> None:
+    """Make a lease of this process; FileExistsError if there is one. A kill leaves a whole one or none."""
+    beside = path_beside(path)
+    words = f"{here()} {os.getpid()} {uuid.uuid4().hex}".encode()
+    try:
+        _write(beside, words)
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links: between these two lines a lease is empty, which is nobody's
+            _write(path, words)
+    finally:
+        _remove(beside)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666), "wb") as file:
+        file.write(content)
 
 
 def _remove(path: Path) -> None:

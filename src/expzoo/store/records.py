@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from expzoo.store.parquet_sizes import Sizes, sizes
+from expzoo.system import untrusted
 from expzoo.system.errors import first_line, nearest
 from expzoo.system.files import write_atomically
+from expzoo.system.untrusted import Refused, quoted
 
 Cell = str | int | float | bool | np.generic | None
 Row = dict[str, Cell]
@@ -40,8 +43,11 @@ DIVERGED = "diverged"
 """The column that is true where a network diverged and its value is the worst of the metric; else null."""
 
 MAX_BYTES = 256 * 2**20
-MAX_ROWS = 20_000_000
+MAX_ROWS = 5_000_000
 MAX_COLUMNS = 100
+MAX_CELLS = 100_000_000
+MAX_UNPACKED = 2**30  # bytes, of what a file holds when it is decompressed
+MAX_TEXT = 10_000  # bytes of one text
 
 _VARIED: Mapping[type, type[pl.DataType]] = MappingProxyType(
     {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
@@ -74,6 +80,8 @@ def frame(rows: Sequence[Mapping[str, Cell]]) -> pl.DataFrame:
 
 def write(table: pl.DataFrame, path: Path | str) -> None:
     """Write the frame as parquet, whole or not at all; equal frames give equal bytes."""
+    if len(table) > MAX_ROWS or len(table) * table.width > MAX_CELLS:
+        raise ValueError(f"{len(table):,} rows of {table.width} columns are more than records can have")
     buffer = io.BytesIO()
     table.write_parquet(buffer, compression="zstd", statistics=False)
     write_atomically(Path(path), buffer.getvalue())
@@ -87,18 +95,17 @@ def read(path: Path | str) -> pl.DataFrame:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ValueError(f"{path} has {size:,} bytes; records have at most {MAX_BYTES:,}")
-        content = path.read_bytes()  # by Python, which opens names that are no UTF-8
+        content = untrusted.read(path, MAX_BYTES, path.parent)  # by Python, which opens names that are no UTF-8
+        _check_sizes(sizes(content))
         _check_schema(pl.read_parquet_schema(io.BytesIO(content)))
         table = pl.read_parquet(io.BytesIO(content), n_rows=MAX_ROWS + 1)
         _check_content(table)
+    except Refused:
+        raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        reason = first_line(error)
-        raise ValueError(f"{path} cannot be read as records: {reason}") from error
+        raise ValueError(f"{quoted(path)} cannot be read as records: {quoted(first_line(error))}") from error
     except ValueError as error:
-        raise ValueError(f"{path} holds no records: {error}") from error
+        raise ValueError(f"{quoted(path)} holds no records: {quoted(error, 300)}") from error
     return table
 
 
@@ -213,9 +220,16 @@ def _refuse_contradictions(table: pl.DataFrame) -> None:
         raise ValueError(f"one measurement has two values, {values[0]!r} and {values[1]!r}: {said}")
 
 
+def _check_sizes(found: Sizes) -> None:
+    if found.columns > MAX_COLUMNS:
+        raise ValueError(f"{found.columns:,} columns; there can be at most {MAX_COLUMNS}")
+    if found.rows > MAX_ROWS or found.rows * found.columns > MAX_CELLS:
+        raise ValueError(f"{found.rows:,} rows of {found.columns} columns; there can be at most {MAX_ROWS:,}")
+    if found.unpacked > MAX_UNPACKED:
+        raise ValueError(f"{found.unpacked:,} bytes when it is decompressed; there can be at most {MAX_UNPACKED:,}")
+
+
 def _check_schema(schema: Mapping[str, pl.DataType]) -> None:
-    if len(schema) > MAX_COLUMNS:
-        raise ValueError(f"{len(schema)} columns; there can be at most {MAX_COLUMNS}")
     if missing := [name for name in COLUMNS if name not in schema]:
         raise ValueError(f"no column {', '.join(missing)}")
     for name, dtype in schema.items():
@@ -229,6 +243,9 @@ def _check_content(table: pl.DataFrame) -> None:
         raise ValueError(f"more than {MAX_ROWS:,} rows")
     if empty := [name for name in COLUMNS if table[name].null_count()]:
         raise ValueError(f"column {', '.join(empty)} has empty cells")
+    texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
+    if long := [name for name in texts if (table[name].str.len_bytes() > MAX_TEXT).any()]:
+        raise ValueError(f"a text in column {long[0][:60]} has more than {MAX_TEXT:,} bytes")
     if not table["key"].str.contains(f"^{_KEY.pattern}$").all():
         raise ValueError("a key is not 64 hexadecimal digits")
 

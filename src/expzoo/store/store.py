@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from expzoo.store.network import Network, Partial, Status
 from expzoo.system.checksummed import Corrupt, pack, read_packed
 from expzoo.system.errors import BadInput
 from expzoo.system.files import remove_orphans, write_atomically
+from expzoo.system.untrusted import quoted
 
 FORMAT = "1"
 """The format of the files, raised when an older version of expzoo could no longer read them."""
@@ -26,11 +28,27 @@ FORMAT = "1"
 log = logging.getLogger(__name__)
 
 
+def files_of(root: Path) -> list[Path]:
+    """Every file of networks and of members in training in a store, in order, and each link in a folder's place."""
+    folders, found = [root], list[Path]()
+    for _ in ("two digits", "key", "machine class"):
+        entries = [entry for folder in folders for entry in _scanned(folder) if entry.is_dir()]
+        found += [Path(entry.path) for entry in entries if entry.is_symlink()]
+        folders = [Path(entry.path) for entry in entries if not entry.is_symlink()]
+    paths = [Path(entry.path) for folder in folders for entry in _scanned(folder)]
+    return sorted(found + [path for path in paths if path.suffix == ".safetensors" and not path.name.startswith(".")])
+
+
+def _scanned(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
 class ForeignFormat(BadInput):
     """A file of another version of expzoo, left as it is: two versions on one store destroy nothing of each other's."""
 
     def __init__(self, path: Path, found: str) -> None:
-        what = f"{path} has format {found}, and this version of expzoo reads format {FORMAT}"
+        what = f"{quoted(path)} has format {quoted(found, 40)}, and this version of expzoo reads format {FORMAT}"
         super().__init__(f"{what}: it is left as it is; give another store=... or use the version that wrote it")
 
 
@@ -62,7 +80,7 @@ class Store:
         """
         for path in self._candidates(key):
             try:
-                arrays, about = read_packed(path)
+                arrays, about = read_packed(path, self.root)
                 return _network(arrays, about, key, path)
             except FileNotFoundError:
                 continue
@@ -80,7 +98,7 @@ class Store:
         """As `load`, but a file that is not whole is left where it is, and Corrupt or ForeignFormat say why."""
         for path in self._candidates(key):
             with suppress(FileNotFoundError):
-                return _network(*read_packed(path), key, path)
+                return _network(*read_packed(path, self.root), key, path)
         return None
 
     def load_own(self, key: str) -> Network | None:
@@ -117,7 +135,7 @@ class Store:
         """Where a member was when it was last kept: the newest file that is whole; ForeignFormat as `load`."""
         for path in self._partials(key):
             try:
-                arrays, about = read_packed(path)
+                arrays, about = read_packed(path, self.root)
                 return _partial(arrays, about, key, path)
             except FileNotFoundError:
                 continue
@@ -156,6 +174,9 @@ class Store:
         self.drop_partials(partial.key)
 
     def _set_aside(self, path: Path, error: Exception) -> None:
+        if not path.parent.resolve().is_relative_to(self.root.resolve()):
+            where = f"{quoted(path.parent)} leads out of {quoted(self.root)}"
+            raise BadInput(f"{where} by a link: remove that, or give another store=...")
         log.warning("%s; it is set aside and the network is trained again", error)
         with suppress(FileNotFoundError):
             path.replace(path.with_suffix(".corrupt"))
@@ -182,7 +203,7 @@ def _network(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, pat
     if about["format"] != FORMAT:
         raise ForeignFormat(path, about["format"])
     if about.get("key") != key:
-        raise Corrupt(f"{path} holds the network {about.get('key')}")
+        raise Corrupt(f"{path} holds the network {quoted(about.get('key'), 80)}")
     try:
         network = Network(
             key=key,

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from expzoo.store import run_directory
+from expzoo.system import untrusted
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import BAD_INPUT, DONE, INTERRUPTED, Outcome
+from expzoo.system.untrusted import quoted
 
 RECORD = "sweep.json"
 FOLDER = "sweeps"
 FORMAT = 1
 MAX_BYTES = 64 * 2**20
+MAX_JOBS = 100_000
 
 _ENDS = {DONE: "done", BAD_INPUT: "bad input", INTERRUPTED: "interrupted"}
 
@@ -43,10 +46,10 @@ def finish(ended: Sequence[SweptJob]) -> None:
     if count := sum(is_done(job.directory) for job in ended):
         kept = os.path.relpath(_keep(ended))
         line += f"; to compare them: expzoo report {kept}" if count > 1 else ""
-    print(line)
+    say(line)
     if failed := [job for job in ended if job.outcome.code != DONE]:
         heading = f"{len(failed)} of {len(ended)} jobs did not end well:"
-        print(heading, *(_failure(job, common(ended)) for job in failed), sep="\n", file=sys.stderr)
+        say(heading, *(_failure(job, common(ended)) for job in failed), sep="\n", file=sys.stderr)
 
 
 def common(jobs: Sequence[SweptJob]) -> set[str]:
@@ -61,7 +64,12 @@ def is_done(directory: Path) -> bool:
 
 def is_sweep(folder: Path) -> bool:
     """Whether a folder holds the record of a sweep, or runs and is none itself."""
-    return not is_done(folder) and ((folder / RECORD).is_file() or any(folder.glob(f"*/{run_directory.MANIFEST}")))
+    return not is_done(folder) and (untrusted.is_there(folder / RECORD) or any(runs_in(folder)))
+
+
+def runs_in(folder: Path) -> Iterator[Path]:
+    """The folders in a folder that may be runs."""
+    return (path.parent for path in folder.glob(f"*/{run_directory.MANIFEST}"))
 
 
 def _failure(job: SweptJob, shared: set[str]) -> str:
@@ -93,34 +101,55 @@ def _keep(ended: Sequence[SweptJob]) -> Path:
                 "overrides": sorted(job.overrides),
                 "directory": os.path.relpath(job.directory, folder),
                 "code": job.outcome.code,
-                "reason": reason(job.outcome.said),
+                "reason": job.outcome.kept,
             }
             for job in ordered
         ],
     }
     written = run_directory.json_bytes(content)
     path = folder / RECORD
-    if not path.is_file() or path.read_bytes() != written:
+    if not _holds(path, written):
         write_atomically(path, written)
     return folder
 
 
+def _holds(path: Path, content: bytes) -> bool:
+    try:
+        return untrusted.read(path, MAX_BYTES, path.parent) == content
+    except (OSError, untrusted.Refused):
+        return False
+
+
 def read(folder: Path) -> list[SweptJob]:
     """The jobs of a recorded sweep; BadInput if the record cannot be read as one."""
-    path = folder / RECORD
+    path, above = folder / RECORD, folder.resolve().parents[1]
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES} bytes")
-        found: Any = json.loads(path.read_bytes())
+        found: Any = untrusted.json_of(untrusted.read(path, MAX_BYTES, folder))
         if found["format"] != FORMAT:
-            raise ValueError(f"its format is {found['format']!r}, this version reads {FORMAT}")
+            raise ValueError(f"its format is {quoted(found['format'], 40)}, this version reads {FORMAT}")
+        if len(found["jobs"]) > MAX_JOBS:
+            raise ValueError(f"it has {len(found['jobs']):,} jobs, and can have at most {MAX_JOBS:,}")
         return [
             SweptJob(
                 tuple(map(str, job["overrides"])),
-                (folder / str(job["directory"])).resolve(),
-                Outcome(int(job["code"]), str(job["reason"])),
+                _beside(folder, str(job["directory"]), above),
+                Outcome(_exit_code(job["code"]), kept=str(job["reason"])),
             )
             for job in found["jobs"]
         ]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadInput(f"{path} holds no record of a sweep: {error}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput(f"{quoted(path)} holds no record of a sweep: {quoted(error, 400)}") from None
+
+
+def _exit_code(code: object) -> int:
+    if not isinstance(code, int) or abs(code) > 255:
+        raise ValueError(f"{quoted(code, 40)} is no exit code")
+    return code
+
+
+def _beside(folder: Path, name: str, above: Path) -> Path:
+    """The directory of a job, which lies where `_keep` finds it: below the folder that the sweeps are in."""
+    place = (folder / name).resolve()
+    if not place.is_relative_to(above):
+        raise ValueError(f"its job {quoted(name, 100)} leads out of {quoted(above)}")
+    return place

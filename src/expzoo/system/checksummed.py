@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
+
+from expzoo.system import untrusted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,11 +42,7 @@ def pack(arrays: dict[str, np.ndarray], about: dict[str, str]) -> bytes:
 
 def unpack(content: bytes, name: Path | str) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays and the metadata of a packed file; Corrupt, naming the file, if one byte is not as it was written."""
-    header = int.from_bytes(content[:8], "little") + 8
-    if len(content) < 8 or header > len(content):
-        raise Corrupt(f"{name} is corrupted: it is cut short")
-    if header > MAX_HEADER:
-        raise Corrupt(f"{name} is refused: its header has {header} bytes, more than {MAX_HEADER}")
+    header = _header_size(content, len(content), name)
     try:
         about: dict[str, Any] = json.loads(json.loads(content[8:header])["__metadata__"]["expzoo"])
         digest = about.pop("sha256")
@@ -58,17 +54,44 @@ def unpack(content: bytes, name: Path | str) -> tuple[dict[str, np.ndarray], dic
     try:
         return load(content), {str(key): str(value) for key, value in about.items()}
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise Corrupt(f"{name} is corrupted: {error}") from None
+        raise Corrupt(f"{name} is corrupted: {untrusted.quoted(error)}") from None
 
 
-def read_packed(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read and verify a packed file; FileNotFoundError if there is none, Corrupt if it is not whole."""
-    # Opened first, so that it is one file that is looked at and read, and without waiting for the writer of a pipe.
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    facts = os.fstat(handle)
-    if not stat.S_ISREG(facts.st_mode) or not 0 < facts.st_size <= MAX_BYTES:
-        os.close(handle)
-        raise Corrupt(f"{path} is refused: it is no regular file of 1 to {MAX_BYTES} bytes")
-    with os.fdopen(handle, "rb") as file:
-        content = file.read(facts.st_size)
-    return unpack(content, path)
+def read_packed(path: Path, within: Path | None = None) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read and verify a packed file of the folder `within`, or of its own.
+
+    FileNotFoundError if there is none, Corrupt if it is not whole. Nothing but its header is read of
+    a file that is longer or shorter than this says.
+    """
+    name = untrusted.quoted(path, 1000)
+    try:
+        with untrusted.opened(path, MAX_BYTES, within or path.parent) as (file, size):
+            start = file.read(8)
+            header = _header_size(start, size, name)
+            start += file.read(header - 8)
+            if (told := _told_size(start, name)) != size:
+                raise Corrupt(f"{name} is corrupted: it has {size:,} bytes, and its header stands for {told:,}")
+            file.seek(0)
+            content = file.read(size)
+    except untrusted.Refused as error:
+        raise Corrupt(f"{error}: it is refused") from None
+    return unpack(content, name)
+
+
+def _header_size(start: bytes, size: int, name: Path | str) -> int:
+    """The bytes before the numbers begin, of a file that has `size` bytes and this start."""
+    header = int.from_bytes(start[:8], "little") + 8
+    if len(start) < 8 or header > size:
+        raise Corrupt(f"{name} is corrupted: it is cut short")
+    if header > MAX_HEADER:
+        raise Corrupt(f"{name} is refused: its header has {header} bytes, more than {MAX_HEADER}")
+    return header
+
+
+def _told_size(start: bytes, name: Path | str) -> int:
+    """The bytes that a file has whose header is this."""
+    try:
+        tensors = [entry for tensor, entry in json.loads(start[8:]).items() if tensor != "__metadata__"]
+        return len(start) + max([0, *(entry["data_offsets"][1] for entry in tensors)])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        raise Corrupt(f"{name} is corrupted: its header cannot be read") from None

@@ -16,7 +16,7 @@ _BESIDE = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{12}$")
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write `content` so that `path` holds the old or the new bytes at every moment. An OSError leaves no debris."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.parent / f".{path.name}.{here()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    beside = path_beside(path)
     try:
         with beside.open("wb") as file:
             file.write(content)
@@ -30,6 +30,11 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
         _remove(beside)
         raise
     sync_directory(path.parent)
+
+
+def path_beside(path: Path) -> Path:
+    """A new name in the same folder, for what is to be renamed; `remove_orphans` knows it if this process is killed."""
+    return path.parent / f".{path.name}.{here()}-{os.getpid()}-{uuid.uuid4().hex[:12]}"
 
 
 def sha256(path: Path) -> str:
@@ -63,6 +68,8 @@ def is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
+    except OverflowError:  # no system has numbers like this
+        return False
     return True
 
 

@@ -15,8 +15,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Blas = Literal["openblas", "torch"]
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -102,16 +103,58 @@ def keep_freed_memory() -> None:
 
 @cache
 def machine_class(device: str = "cpu") -> str:
-    """Equal keys mean equal bits within it: device kind, instruction set, BLAS and torch's minor version."""
+    """Equal keys mean equal bits within it: device kind, instruction set, BLAS, torch's minor version, kernels."""
     import torch
 
     minor = ".".join(torch.__version__.split(".")[:2])
     if device != "cpu":
         name = re.sub(r"[^a-z0-9.]+", "_", torch.cuda.get_device_name().lower())
-        return f"{device}-{name}-cuda{torch.version.cuda}-torch{minor}"
+        return f"{device}-{name}-cuda{torch.version.cuda}-torch{minor}{_chosen_kernels()}"
     found = _openblas() if blas() == "openblas" else None
     library = f"openblas{found[0]}_{found[1]}" if found else f"mkl_{_cpu()[0].lower()}"
-    return f"cpu-{torch.backends.cpu.get_cpu_capability().lower()}-{library}-torch{minor}"
+    return f"cpu-{torch.backends.cpu.get_cpu_capability().lower()}-{library}-torch{minor}{_chosen_kernels()}"
+
+
+@cache
+def _chosen_kernels() -> str:
+    """Other kernels than the processor's own that somebody has chosen by environment variables; empty if nobody has.
+
+    Each changes bits (LOG.md). What is in force is asked of the library where it can be: a variable
+    may hold a word that the library ignores, or be set too late. ATEN_CPU_CAPABILITY and
+    OPENBLAS_CORETYPE are seen in the rest of the name.
+    """
+    found = {"cbwr": _mkl_reproducibility(), "numpy_without": _numpy_features()}
+    if _cpu()[0] == "GenuineIntel":  # MKL listens on its maker's processors alone
+        found["mkl"] = os.environ.get("MKL_ENABLE_INSTRUCTIONS", "")
+    if blas() == "torch" and "OPENBLAS_CORETYPE" in os.environ and (library := _openblas()):
+        found["openblas"] = library[1]
+    isa = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""
+    found["onednn"] = "" if isa.upper() in ("ALL", "DEFAULT") else isa
+    return "".join(f"-{name}_{re.sub('[^a-z0-9]+', '_', value.lower())}" for name, value in found.items() if value)
+
+
+def _mkl_reproducibility() -> str:
+    """The mode of conditional numerical reproducibility in which MKL is, as its own number; empty if in none."""
+    import ctypes
+
+    import torch
+
+    try:
+        ask = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")).mkl_serv_cbwr_get
+    except (OSError, AttributeError):  # a torch without MKL, or with one that does not tell
+        return os.environ.get("MKL_CBWR", "") if torch.backends.mkl.is_available() else ""
+    everything, off = -1, 1  # mkl_service.h: MKL_CBWR_ALL, MKL_CBWR_BRANCH_OFF
+    return "" if (mode := ask(everything)) == off else str(mode)
+
+
+def _numpy_features() -> str:
+    """The instruction sets that NumPy has kernels for and was told not to use; empty if there is none."""
+    off, on = (os.environ.get(f"NPY_{what}_CPU_FEATURES", "") for what in ("DISABLE", "ENABLE"))
+    if not off and not on:
+        return ""
+    own: Any = import_module("numpy._core._multiarray_umath")  # which has no public name for what is in force
+    named = set(re.split(r"[\s,]+", off)) | (set(own.__cpu_dispatch__) - set(re.split(r"[\s,]+", on)) if on else set())
+    return "_".join(name for name in own.__cpu_dispatch__ if name in named and not own.__cpu_features__[name])
 
 
 def memory() -> int:

@@ -15,7 +15,9 @@ import polars as pl
 from matplotlib import rc_context
 
 from expzoo.report.figures.draw import Series
+from expzoo.system.errors import BadInput
 from expzoo.system.files import write_atomically
+from expzoo.system.untrusted import quoted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,9 +52,11 @@ def save_all(figures: Iterable[Figure], folder: Path | str) -> list[Path]:
     """Save every figure into the folder, made if need be, and write figures.json: name, title and caption of each.
 
     Raises:
-        ValueError: two figures share a name, or one is no plain file name.
+        ValueError: two figures share a name, one is no plain file name, or the folder is a link to elsewhere.
     """
     folder = Path(folder)
+    if folder.is_symlink():
+        raise BadInput(f"{quoted(folder)} is a link: nothing is written where it leads")
     folder.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, str]] = []
     paths: list[Path] = []
