@@ -68,7 +68,7 @@ def seal(directory: Path, about: Mapping[str, object]) -> None:
     """Write the manifest: what the run is, and the sha256 and size of each of its files."""
     paths = [directory / name for name in _OWN] + sorted((directory / FIGURES).glob("[!.]*"))
     absent = {REPORT} if not about.get("rendered", True) else set()  # one of earlier verdicts may lie there
-    own = [path for path in paths if path.is_file() and not path.is_symlink() and path.name not in absent]
+    own = [path for path in paths if _is_file(path) and path.name not in absent]
     files = {name: _facts(directory, name) for name in (str(path.relative_to(directory)) for path in own)}
     write_atomically(directory / MANIFEST, signed({"format": FORMAT, **about, "files": files}))
 
@@ -78,13 +78,17 @@ def amend(directory: Path, sealed: Manifest, *written: str, **about: object) -> 
 
     A file is left out that is not there.
     """
-    files = {**sealed["files"], **{n: _facts(directory, n) for n in written if untrusted.is_there(directory / n)}}
+    files = {**sealed["files"], **{name: _facts(directory, name) for name in written if _is_file(directory / name)}}
     write_atomically(directory / MANIFEST, signed({**told(sealed), **about, "format": FORMAT, "files": files}))
 
 
 def told(sealed: Manifest) -> dict[str, Any]:
     """What `seal` was told of a run."""
     return {key: value for key, value in sealed.items() if key not in ("format", "files", "sha256")}
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def limit(name: str) -> int:
@@ -116,7 +120,8 @@ def damaged(directory: Path, sealed: Manifest, *, but: str = "") -> list[str]:
 
     Sizes come first: nothing is read of a run that is larger than it can be.
     """
-    needed = [CONFIG, RECORDS, VERDICTS] + [REPORT] * (is_rendered(sealed) and sealed["format"] > 1)
+    sealed_page = sealed["format"] > 1
+    needed = [CONFIG, RECORDS, VERDICTS] + [REPORT] * (is_rendered(sealed) and sealed_page)
     manifest = quoted(directory / MANIFEST)
     faults = [f"{manifest} does not name {name}" for name in needed if name not in sealed["files"] and name != but]
     if len(sealed["files"]) > MAX_FILES:
@@ -126,6 +131,8 @@ def damaged(directory: Path, sealed: Manifest, *, but: str = "") -> list[str]:
     faults += [found for found in sizes.values() if isinstance(found, str)]
     if (total := sum(found for found in sizes.values() if isinstance(found, int))) > MAX_TOTAL:
         return [*faults, f"the files of {quoted(directory)} have {total:,} bytes; a run has at most {MAX_TOTAL:,}"]
+    if is_rendered(sealed) and not sealed_page and but != REPORT and not is_page(directory / REPORT):
+        faults.append(f"{quoted(directory / REPORT)} is missing or cut short")
     whole = [name for name, found in sizes.items() if isinstance(found, int)]
     return faults + [fault for name in whole if (fault := _difference(directory, name, entries[name]))]
 
