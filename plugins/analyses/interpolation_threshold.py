@@ -213,7 +213,7 @@ class InterpolationThreshold:
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Exponents of each seed against the claimed ones, and their difference between the losses."""
-        known = known_thresholds(self.classes, self.rounds)
+        known = known_thresholds(tuple(self.classes), self.rounds)
         verdicts = []
         for criterion in CRITERIA:
             powers = {loss: exponents_by_seed(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ from expzoo.science.numerics.random_features import directions, fit, one_hot, re
 from expzoo.store import records
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     import polars as pl
 
@@ -73,7 +74,8 @@ def settled(table: pl.DataFrame, *losses: str) -> Control:
     return Control("twice the steps do not fit the size below", bool(longer.sum() <= NOT_SETTLED * len(longer)), seen)
 
 
-def known_thresholds(classes: Sequence[int], rounds: int) -> SelfTest:
+@cache
+def known_thresholds(classes: tuple[int, ...], rounds: int) -> SelfTest:
     """The same search where N* = nK is known: least squares on random features fits n examples from n features on."""
     cells = {}
     for n in (24, 48, 96):
