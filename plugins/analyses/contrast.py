@@ -9,11 +9,14 @@ from expzoo.analysis.studies.contrast import arms as arms_of
 from expzoo.analysis.studies.contrast.asking import Questions
 from expzoo.analysis.studies.contrast.building import Builder
 from expzoo.analysis.studies.contrast.claims import ClaimReader
-from expzoo.analysis.studies.contrast.judging import Seen, judge
+from expzoo.analysis.studies.contrast.judging import judge
 from expzoo.analysis.studies.contrast.looks import Look
-from expzoo.analysis.studies.contrast.pictures import draw
+from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING, draw
 from expzoo.analysis.studies.contrast.reading import Reader
-from expzoo.study import BadInput, Count, Nested, reads, register
+from expzoo.analysis.studies.contrast.seen import Seen
+from expzoo.study import BadInput, Count, Nested, register
+
+RESERVED = (CURVE, TUNING)  # measures of the records that no file names
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -64,15 +67,16 @@ class Contrast:
         self.factors = arms_of.read_factors(Reader(cross or {}, "cross", faults), Reader(sweep or {}, "sweep", faults))
         self.looks: dict[str, Look] = {}
         for name, node in Reader(measure or {"score": "score/test"}, "measure", faults).mapping().items():
+            if name in RESERVED:
+                node.fault("is what learning curves and tuning are called: call the measure otherwise")
             try:
                 self.looks[name] = Look.parse(node.text("score/test"))
             except BadInput as error:
                 node.fault(str(error))
         self.looks = self.looks or {"score": Look.parse("score/test")}
         self.tune = arms_of.read_tune(Reader(tune or {}, "tune", faults))
-        cells = list(arms_of.cells(self.arms, self.factors))
-        if len(cells) > arms_of.MOST_CELLS:
-            faults.append(f"{len(cells)} arms and levels: at most {arms_of.MOST_CELLS}")
+        if (count := arms_of.count(self.arms, self.factors)) > arms_of.MOST_CELLS:
+            faults.append(f"{count} arms and levels: at most {arms_of.MOST_CELLS}")
         reader = ClaimReader(self.arms, self.factors, self.looks)
         nodes = Reader(claims or {}, "claims", faults).mapping()
         read = {name: reader.read(name, node) for name, node in nodes.items()}
@@ -81,32 +85,35 @@ class Contrast:
         self.claims = {name: claim for name, claim in read.items() if claim}
         self.NEEDS = (*needs, *["split validation"] * bool(self.tune))
         self.every, self.drop = every, diverged == "drop"
-        self.cells = [*cells, *self._again()]
+        self.root = Builder(self.arms, self.factors).root
+        self.cells = [*arms_of.cells(self.arms, self.factors), *self._again()]
 
     def _again(self) -> list[arms_of.Cell]:
         """The baselines of the claims from other starts, for the control that is made by itself."""
-        builder = Builder(self.arms, self.factors, "", lambda _: True)
         found = []
         for claim in self.claims.values():
             if claim.control is None and claim.conditions:
-                cell = builder.root(claim.conditions[0].cells()[-1])
+                cell = self.root(claim.conditions[0].cells()[-1])
                 if self.arms[cell.arm].init is None:
                     found.append(replace(cell, again=True))
         return list(dict.fromkeys(found))
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every arm at every level, one network a seed."""
-        builder = Builder(self.arms, self.factors, setting.budget, lambda model: reads(model, setting.base.dataset))
+        builder = Builder(self.arms, self.factors, setting.budget)
         return (yield from Questions(self.cells, self.looks, builder, self.every, self.tune).ask(setting))
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Every claim whose arms fit these data, by the rule that its words name."""
-        return list(judge(self.claims, Seen(table, arrays, self.drop)))
+        return list(judge(self.claims, self._seen(table, arrays)))
+
+    def _seen(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Seen:
+        return Seen(table, arrays, self.cells, self.root, self.drop)
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Bars for arms, curves over what is swept, and learning curves."""
         metric = {name: _words(table, name, look) for name, look in self.looks.items()}
-        yield from draw(self.cells, metric, Seen(table, arrays, self.drop))
+        yield from draw(self.cells, metric, self._seen(table, arrays))
 
 
 def _words(table: pl.DataFrame, name: str, look: Look) -> str:

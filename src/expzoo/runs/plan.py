@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from expzoo.lab.lockstep import Analysing
     from expzoo.lab.request import Request
 
+PLACED = "analysis."  # in a reason that names an option of the analysis itself
 LISTED = 8  # analyses that fit, in the answer to one that does not
 
 
@@ -31,6 +32,7 @@ class Plan:
     setting: Setting
     analyses: dict[str, Analysis]
     left_out: dict[str, str] = field(default_factory=dict)
+    experiment: str = ""
 
     def begin(self) -> dict[str, Analysing[Findings]]:
         """The analyses up to their first question, those left out that find only then that they do not fit.
@@ -42,7 +44,7 @@ class Plan:
             try:
                 begun[name] = _from(asking := analysis.measure(self.setting), next(asking))
             except Unfit as error:
-                self._leave_out(name, str(error))
+                self._leave_out(name, [located(line, self.experiment) for line in str(error).splitlines()])
             except StopIteration as stop:
                 begun[name] = _returned(stop.value)
         return begun
@@ -52,17 +54,20 @@ class Plan:
         dataset = self.setting.base.dataset.build()
         for name, analysis in list(self.analyses.items()):
             if reasons := needs.unmet(analysis.NEEDS, self.setting.base, dataset):
-                self._leave_out(name, "; ".join(reasons))
+                self._leave_out(name, ["; ".join(reasons)])
 
-    def _leave_out(self, name: str, reason: str) -> None:
+    def _leave_out(self, name: str, reasons: list[str]) -> None:
+        """Leave an analysis out; one reason a line if they say their place."""
         del self.analyses[name]
-        self.left_out[name] = reason
         if not self.analyses:
             lines = [f"analysis={left} does not fit: {why}" for left, why in self.left_out.items()]
-            raise BadInput("\n".join([*lines, self._hint()]))
+            lines += [why if PLACED in why else f"analysis={name} does not fit: {why}" for why in reasons]
+            raise BadInput("\n".join(lines if all(PLACED in why for why in reasons) else [*lines, self._hint(name)]))
+        self.left_out[name] = "; ".join(reasons)
 
-    def _hint(self) -> str:
-        fitting = [name for name in registry.available("analysis") if name not in self.left_out and self._fits(name)]
+    def _hint(self, last: str) -> str:
+        tried = {*self.left_out, last}
+        fitting = [name for name in registry.available("analysis") if name not in tried and self._fits(name)]
         more = f" and {len(fitting) - LISTED} more" if len(fitting) > LISTED else ""
         fits = f"analyses that fit: {', '.join(fitting[:LISTED])}{more}" if fitting else "no analysis fits"
         data, model = self.setting.base.dataset.name, self.setting.base.model.name
@@ -108,7 +113,7 @@ def plan(config: dict[str, Any]) -> Plan:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or setting is None:
         raise BadInput("\n".join(faults))
-    made = Plan(setting, analyses)
+    made = Plan(setting, analyses, experiment=config["about"]["experiment"])
     made.check()
     return made
 
