@@ -72,7 +72,7 @@ class Questions:
         roots = dict.fromkeys(self.builder.root(cell) for cell in cells)
         makers = {root: self.builder.maker(root) for root in roots}
         choices, rows = yield from tuning.tune(setting, makers, self.tune)
-        self.builder.tuned = {root: choice.settings for root, choice in choices.items()}
+        self.builder.tune({root: choice.settings for root, choice in choices.items()})
         named = {str(root): root for root in roots}
         best = {str(root): choice.words for root, choice in choices.items()}
         return [
@@ -97,12 +97,16 @@ class Questions:
                 continue
             try:
                 possible.check_model(spec)
-                faults += [f"arms.{cell.arm}: {line}" for line in possible.faults(spec)]
-                for name, look in looks.items():
-                    faults += [f"measure.{name}: {line}" for line in possible.unseen(look, spec)]
+                found = [f"arms.{cell.arm}: {line}" for line in possible.faults(spec)]
+                unseen = [
+                    (name, line) for name, look in looks.items() if not found for line in possible.unseen(look, spec)
+                ]
+                faults += found + [f"measure.{name}: {line}" for name, line in unseen]
                 cells.append(cell)
             except Unfit as error:
                 self.left_out.setdefault(cell.arm, str(error))
+            except BadInput as error:
+                faults += [f"arms.{cell.arm}: {line}" for line in str(error).splitlines()]
         if faults:
             raise Unfit("\n".join(f"analysis.contrast: {line}" for line in dict.fromkeys(faults)))
         if not cells:

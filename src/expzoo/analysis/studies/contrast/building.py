@@ -49,16 +49,17 @@ class Builder:
         budget: str = "",
     ) -> None:
         self.arms, self.factors, self.budget = arms, factors, budget
-        self.tuned: dict[Cell, Mapping[str, Any]] = {}
+        self._tuned: Mapping[Cell, Mapping[str, Any]] = {}
+        self._made: dict[tuple[Spec, Cell], Spec] = {}
+
+    def tune(self, settings: Mapping[Cell, Mapping[str, Any]]) -> None:
+        """From now on these cells, and those made from them, have these settings."""
+        self._tuned, self._made = settings, {}
 
     def spec(self, base: Spec, cell: Cell) -> Spec:
         """The network of a cell made from `base`, whose seed it keeps."""
-        return self._spec(base, cell, {})
-
-    def _spec(self, base: Spec, cell: Cell, known: dict[Cell, Spec]) -> Spec:
-        """The network of a cell; `known` are those of `base` that were made on the way to it."""
-        if cell in known:
-            return known[cell]
+        if (base, cell) in self._made:
+            return self._made[base, cell]
         arm = self.arms[cell.arm]
         plain = made = self.changed(base, _merged(*self._layers(cell)))
         for number in range(1, arm.times + 1):
@@ -67,7 +68,7 @@ class Builder:
             def of(name: str, previous: Spec | None = previous) -> Spec:
                 if name == PREVIOUS and previous:
                     return previous
-                return self._spec(base, Cell(arm.chain_from if name == PREVIOUS else name, cell.levels), known)
+                return self.spec(base, Cell(arm.chain_from if name == PREVIOUS else name, cell.levels))
 
             recipes: dict[str, Any] = {}
             if arm.init:
@@ -75,14 +76,14 @@ class Builder:
             if arm.mask:
                 recipes["mask"] = _mask(arm.mask, of, number)
             made = plain.replace(**recipes)
-        known[cell] = made.replace(init=Fresh(draw=1)) if cell.again else made
-        return known[cell]
+        self._made[base, cell] = made.replace(init=Fresh(draw=1)) if cell.again else made
+        return self._made[base, cell]
 
     def maker(self, cell: Cell) -> Callable[[Spec, Mapping[str, Any]], Spec]:
         """What makes the network of a root cell at settings that are tried."""
 
         def make(base: Spec, settings: Mapping[str, Any]) -> Spec:
-            self.tuned = {cell: settings}
+            self.tune({cell: settings})
             return self.spec(base, cell)
 
         return make
@@ -103,7 +104,7 @@ class Builder:
                 key: Placed(value, f"sweep.{key}" if key == factor else f"cross.{factor}.{level}.{key}")
                 for key, value in crossed
             }
-        tuned = self.tuned.get(self.root(cell), {}).items()
+        tuned = self._tuned.get(self.root(cell), {}).items()
         yield {key: Placed(value, f"tune.{key}") for key, value in tuned}
 
     def changed(self, base: Spec, settings: Mapping[str, Placed]) -> Spec:

@@ -163,10 +163,10 @@ class ClaimReader:
         form: Form = "pairs"
         for level, levels in cases or [("", fixed)]:
             of_level, form = self._compared(node, subject, levels)
-            if quantified and len(of_level) == 1:
-                of_level = [replace(of_level[0], name=f"{quantified} {level}")]
-            elif node.has("for_each"):
-                node.fault("for_each is of one comparison at every level, not of several: say for_all")
+            if quantified and node.has("for_each"):
+                if len(of_level) > 1:
+                    node.fault("for_each is of one comparison at every level, not of several: say for_all")
+                of_level = [replace(condition, name=f"{quantified} {level}") for condition in of_level]
             found += of_level
         return found, form
 
@@ -205,7 +205,7 @@ class ClaimReader:
         if subject == "peak_of":
             if any(len(terms) != 1 for terms in steps):
                 node.at(subject).fault("a peak is of one arm")
-            name = f"the peak of {_arm(steps)} over {factor}"
+            name = f"the peak of {_followed(steps, factor)} over {factor}"
             return [Condition(name, tuple(term for terms in steps for term in terms))], "peak"
         if subject == "monotone_of":
             pairs = itertools.pairwise(steps)
@@ -222,7 +222,7 @@ class ClaimReader:
         spread = sum((value - mean) ** 2 for value in x)
         weights = [(value - mean) / spread for value in x]
         terms = tuple((weight * w, cell) for weight, own in zip(weights, steps, strict=True) for w, cell in own)
-        return [Condition(f"the slope of {_arm(steps)} over {factor}", terms)], "value"
+        return [Condition(f"the slope of {_followed(steps, factor)} over {factor}", terms)], "value"
 
     def _all(self, name: str, node: Reader) -> ClaimWords | None:
         """A claim of several parts, each of which must hold; what they share is said once, beside `all`."""
@@ -257,6 +257,8 @@ class ClaimReader:
         return replace(first, name=name, conditions=tuple(conditions), **texts(node))
 
 
-def _arm(steps: Sequence[Terms]) -> str:
+def _followed(steps: Sequence[Terms], factor: str) -> str:
     """What is followed over the levels of a factor."""
-    return " and ".join(dict.fromkeys(cell.arm for terms in steps for _, cell in terms))
+    cells = [cell for terms in steps for _, cell in terms]
+    without = (replace(cell, levels=tuple(level for level in cell.levels if level[0] != factor)) for cell in cells)
+    return " and ".join(dict.fromkeys(cell.words for cell in without))
