@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,8 @@ class Questions:
                 findings.rows.append(_row(network, cell, name, look, value))
             if self.every:
                 curve = network.curve(setting.score.metric, "test").items()
-                findings.rows += [_seen(network, cell, CURVE, setting.score.metric, s, v) for s, v in curve]
+                due = [(step, value) for step, value in curve if not step % self.every or step == network.step]
+                findings.rows += [_seen(network, cell, CURVE, setting.score.metric, s, v) for s, v in due]
         findings.arrays = self._facts(looks, setting, dict(plan))
         return findings
 
@@ -92,26 +93,36 @@ class Questions:
         for cell in self.cells:
             try:
                 spec = self.builder.spec(base, cell)
+                possible.check_model(spec)
+            except Unfit as error:
+                self.left_out.setdefault(cell.arm, str(error))
+                continue
             except BadInput as error:
                 faults += str(error).splitlines()
                 continue
-            try:
-                possible.check_model(spec)
-                found = [f"arms.{cell.arm}: {line}" for line in possible.faults(spec)]
-                unseen = [
-                    (name, line) for name, look in looks.items() if not found for line in possible.unseen(look, spec)
-                ]
-                faults += found + [f"measure.{name}: {line}" for name, line in unseen]
-                cells.append(cell)
-            except Unfit as error:
-                self.left_out.setdefault(cell.arm, str(error))
-            except BadInput as error:
-                faults += [f"arms.{cell.arm}: {line}" for line in str(error).splitlines()]
+            cells.append(cell)
+            found = [f"arms.{cell.arm}: {line}" for line in possible.faults(spec)]
+            for name, look in looks.items() if not found else ():
+                faults += [f"measure.{name}: {line}" for line in possible.unseen(look, spec)]
+            faults += found
+        if self.tune and not faults:
+            faults += self._untunable(base, cells, possible)
         if faults:
             raise Unfit("\n".join(f"analysis.contrast: {line}" for line in dict.fromkeys(faults)))
         if not cells:
             raise Unfit("; ".join(f"arm {arm}: {line}" for arm, line in self.left_out.items()))
         return cells
+
+    def _untunable(self, base: Spec, cells: Sequence[Cell], possible: Possible) -> Iterator[str]:
+        """What is wrong with the settings that are to be tried."""
+        for root in dict.fromkeys(self.builder.root(cell) for cell in cells):
+            for point in tuning.grid(self.tune):
+                try:
+                    spec = self.builder.maker(root)(base, point)
+                    yield from (f"tune: {root.words} with {point}: {line}" for line in possible.faults(spec))
+                except BadInput as error:
+                    yield from str(error).splitlines()
+        self.builder.tune({})
 
     def _measures(self, spec: Spec, looks: Mapping[str, Look], score: Score) -> tuple[Measure, ...]:
         total = spec.stop.build().at_most

@@ -22,7 +22,7 @@ import numpy as np
 from expzoo.config import registry
 from expzoo.spec.measure import LOSS, Measure, component
 from expzoo.spec.when import END, When, at, every
-from expzoo.system.errors import BadInput
+from expzoo.system.errors import BadInput, closest
 
 if TYPE_CHECKING:
     from expzoo.lab.trained import Trained
@@ -86,6 +86,8 @@ class Look:
     def _checked(self) -> Look:
         """This look; BadInput if no network could be looked at like this."""
         for metric, split in ((self.metric, self.split), self.chooses):
+            if metric and closest(metric, [SCORE]) and metric not in registry.index()["metric"] and metric != SCORE:
+                raise BadInput(f"there is no metric or probe called {metric}: did you mean {SCORE}?")
             if metric and metric != SCORE:
                 Measure(metric, split)
             elif metric and not split:
@@ -96,7 +98,7 @@ class Look:
             raise BadInput(f"{self.text!r}: an ensemble has from 1 to {MOST_MEMBERS} members")
         if self.when == "percent" and self.place > 100:
             raise BadInput(f"{self.text!r} lies beyond the end of the training")
-        if self.predicted and (self.when not in ("late", "end") or component_kind(self.metric) == "probe"):
+        if self.predicted and (self.when not in ("late", "end") or not self.by_chance):
             raise BadInput(f"{self.text!r}: an ensemble or a temperature is of metrics at the end of the training")
         return self
 
@@ -112,7 +114,7 @@ class Look:
 
     @property
     def by_chance(self) -> bool:
-        """Whether there is a chance level that it can be compared with."""
+        """Whether it is of a metric, which has a chance level that it can be compared with."""
         return self.when != "steps" and (self.metric == SCORE or component_kind(self.metric) == "metric")
 
     def when_seen(self, total: int) -> When:

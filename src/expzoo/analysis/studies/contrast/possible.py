@@ -30,13 +30,17 @@ class Possible:
 
     def check_model(self, spec: Spec) -> None:
         """Unfit if the model of a network reads data of another sort."""
-        if not reads(spec.model.name, spec.dataset):
+        try:
+            fits = reads(spec.model.name, spec.dataset)
+        except BadInput:  # the data themselves cannot be, which `faults` says
+            return
+        if not fits:
             sorts = " or ".join(registry.load("model", spec.model.name).READS)
             raise Unfit(f"model={spec.model.name} reads {sorts} inputs, not {nature(spec.dataset).inputs}")
 
     def faults(self, spec: Spec) -> list[str]:
         """Why a network cannot be trained, one line each."""
-        return [*self._unbuilt(spec), *self._unstarted(spec)]
+        return self._unbuilt(spec) or [*self._unstarted(spec)]
 
     def _unbuilt(self, spec: Spec) -> list[str]:
         parts = tuple(getattr(spec, kind) for kind in (*COMPONENTS, *registry.NOTHING))
