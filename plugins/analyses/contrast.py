@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 from expzoo.analysis.studies.contrast.asking import Questions
 from expzoo.analysis.studies.contrast.building import Builder
-from expzoo.analysis.studies.contrast.judging import Seen, judge
+from expzoo.analysis.studies.contrast.contrasted import read
+from expzoo.analysis.studies.contrast.judging import judge
 from expzoo.analysis.studies.contrast.pictures import draw
-from expzoo.analysis.studies.contrast.words import read_words
-from expzoo.study import Count, Nested, reads, register
+from expzoo.analysis.studies.contrast.seen import Seen
+from expzoo.study import Count, Nested, register
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -58,39 +59,40 @@ class Contrast:
         diverged: Literal["worst", "drop"] = "worst",
         every: Count | None = None,
     ) -> None:
-        self.words = read_words(
+        self.words = read(
             {"arms": arms, "cross": cross, "sweep": sweep, "measure": measure, "claims": claims, "tune": tune}
         )
         self.NEEDS = (*needs, *["split validation"] * bool(self.words.tune))
         self.every, self.drop = every, diverged == "drop"
+        self.root = Builder(self.words.arms, self.words.factors).root
         self.cells = [*self.words.cells(), *self._again()]
 
     def _again(self) -> list[Cell]:
         """The baselines of the claims from other starts, for the control that is made by itself."""
-        builder = Builder(self.words.arms, self.words.factors, "", lambda _: True)
         found = []
         for claim in self.words.claims.values():
             if claim.control is None and claim.conditions:
-                cell = builder.root(claim.conditions[0].cells()[-1])
+                cell = self.root(claim.conditions[0].cells()[-1])
                 if self.words.arms[cell.arm].init is None:
                     found.append(replace(cell, again=True))
         return list(dict.fromkeys(found))
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every arm at every level, one network a seed."""
-        builder = Builder(
-            self.words.arms, self.words.factors, setting.budget, lambda model: reads(model, setting.base.dataset)
-        )
+        builder = Builder(self.words.arms, self.words.factors, setting.budget)
         return (yield from Questions(self.cells, self.words.looks, builder, self.every, self.words.tune).ask(setting))
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Every claim whose arms fit these data, by the rule that its words name."""
-        return list(judge(self.words.claims, Seen(table, arrays, self.drop)))
+        return list(judge(self.words.claims, self._seen(table, arrays)))
+
+    def _seen(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Seen:
+        return Seen(table, arrays, self.cells, self.root, self.drop)
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Bars for arms, curves over what is swept, and learning curves."""
         metric = {name: _words(table, name, look) for name, look in self.words.looks.items()}
-        yield from draw(self.cells, metric, Seen(table, arrays, self.drop))
+        yield from draw(self.cells, metric, self._seen(table, arrays))
 
 
 def _words(table: pl.DataFrame, name: str, look: Look) -> str:

@@ -23,6 +23,8 @@ from expzoo.system.randomness import member_seed, stable_hash
 if TYPE_CHECKING:
     from expzoo.analysis.contract import Setting
     from expzoo.lab.trained import Trained
+    from expzoo.spec.component import Component
+    from expzoo.spec.contracts import Dataset
     from expzoo.spec.spec import Spec
     from expzoo.store.records import Row
 
@@ -59,15 +61,9 @@ def tune(
     """The best settings of each arm by its mean validation score, and the records of all that were tried.
 
     `arms` make an arm's network from the base and the settings. A network that diverged counts as
-    chance. Unfit if the data have no validation split.
+    chance, or as worse than all others where the score has no chance level. Unfit if the data have
+    no validation split.
     """
-    data = setting.base.dataset.build()
-    try:
-        data.split("validation", setting.seeds[0])
-    except ValueError as error:
-        raise Unfit(
-            f"its arms are tuned on validation data, and dataset={setting.base.dataset.name}: {error}"
-        ) from error
     run = stable_hash("tuning", *setting.seeds[:1])
     seeds = [member_seed(run, index) for index in range(SEEDS)]
     points = grid(over)
@@ -77,25 +73,37 @@ def tune(
         for index, point in enumerate(points)
         for seed in seeds
     ]
+    chances = _chances(setting, {spec.dataset for *_, spec in plan})
     parts = [Request((spec,), (_late(setting.score.metric, spec),)) for *_, spec in plan]
     networks = yield Request(parts[0].specs, parts[0].measures, more=tuple(parts[1:]))
-    chance = setting.chance("validation")
+    sign = 1 if setting.score.higher_is_better else -1
     found: dict[tuple[Name, int], list[float]] = {}
     rows: list[Row] = []
     for (name, index, spec), network in zip(plan, networks, strict=True):
         value = _score(network, setting.score.metric)
-        found.setdefault((name, index), []).append(value if math.isfinite(value) else chance)
+        lost = chance if math.isfinite(chance := chances[spec.dataset]) else -sign * math.inf
+        found.setdefault((name, index), []).append(value if math.isfinite(value) else lost)
         where: Row = {"key": network.key, "seed": spec.seed, "arm": ARM, "tuned": str(name), "end": True}
         tried = ", ".join(f"{key}={value}" for key, value in points[index].items())
         seen = {"step": network.step, "split": "validation", "metric": setting.score.metric, "value": value}
         rows.append(where | seen | {"tried": tried})
-    sign = 1 if setting.score.higher_is_better else -1
     choices = {}
     for name in arms:
         means = [sign * float(np.mean(found[name, index])) for index in range(len(points))]
         best = int(np.argmax(means))
         choices[name] = Choice(points[best], sign * means[best], _at_edge(points[best], over))
     return choices, rows
+
+
+def _chances(setting: Setting, datasets: set[Component[Dataset]]) -> dict[Component[Dataset], float]:
+    """The chance level on the validation data of each dataset; Unfit if one has none."""
+    found = {}
+    for dataset in datasets:
+        try:
+            found[dataset] = setting.score.chance(dataset.build(), setting.seeds[0], "validation")
+        except ValueError as error:
+            raise Unfit(f"its arms are tuned on validation data, and dataset={dataset.name}: {error}") from error
+    return found
 
 
 def _late(metric: str, spec: Spec) -> Measure:
@@ -106,8 +114,9 @@ def _late(metric: str, spec: Spec) -> Measure:
 def _score(network: Trained, metric: str) -> float:
     if network.diverged:
         return float("nan")
-    late = [value for step, value in network.curve(metric, "validation").items() if step >= LATE[0] * network.step]
-    return float(np.mean(late))
+    due = _late(metric, network.spec).when.steps(network.spec.stop.build().at_most) | {network.step}
+    curve = network.curve(metric, "validation").items()
+    return float(np.mean([value for step, value in curve if step in due and step >= LATE[0] * network.step]))
 
 
 def _at_edge(point: Mapping[str, Any], over: Mapping[str, Sequence[Any]]) -> bool:

@@ -237,10 +237,10 @@ def _claims(config: dict[str, Any]) -> Iterator[str]:
     for name, own in config["analysis"].items():
         if name != "contrast" or not own["claims"]:
             continue
-        from expzoo.analysis.studies.contrast.words import read_words, rules
+        from expzoo.analysis.studies.contrast.contrasted import read, rules
 
         yield "claims (at budget=laptop):"
-        for claim, rule in rules(read_words(own), config["population"]["size"]):
+        for claim, rule in rules(read(own), config["population"]["size"]):
             yield f"  {claim}"
             yield from textwrap.wrap(rule, LINE - 4, initial_indent="    ", subsequent_indent="    ")
 

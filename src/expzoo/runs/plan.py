@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from expzoo.lab.lockstep import Analysing
     from expzoo.lab.request import Request
 
+PLACED = "analysis."  # in a reason that names an option of the analysis itself
 LISTED = 8  # analyses that fit, in the answer to one that does not
 
 
@@ -34,6 +35,7 @@ class Plan:
     analyses: dict[str, Analysis]
     left_out: dict[str, str] = field(default_factory=dict)
     variants: dict[str, Setting] = field(default_factory=dict)
+    experiment: str = ""
 
     def begin(self) -> dict[str, Analysing[Findings]]:
         """The analyses up to their first question, those left out that find only then that they do not fit.
@@ -46,7 +48,7 @@ class Plan:
             try:
                 begun[name] = _begun(analysis, self.setting)
             except Unfit as error:
-                self._leave_out(name, str(error))
+                self._leave_out(name, [located(line, self.experiment) for line in str(error).splitlines()])
         for word, setting in self.variants.items():
             again = {robustness.name(name, word): own for name, own in self.analyses.items()}
             begun |= {name: _begun(analysis, setting) for name, analysis in again.items()}
@@ -62,17 +64,20 @@ class Plan:
         dataset = self.setting.base.dataset.build()
         for name, analysis in list(self.analyses.items()):
             if reasons := needs.unmet(analysis.NEEDS, self.setting.base, dataset):
-                self._leave_out(name, "; ".join(reasons))
+                self._leave_out(name, ["; ".join(reasons)])
 
-    def _leave_out(self, name: str, reason: str) -> None:
+    def _leave_out(self, name: str, reasons: list[str]) -> None:
+        """Leave an analysis out; one reason a line if they say their place."""
         del self.analyses[name]
-        self.left_out[name] = reason
         if not self.analyses:
             lines = [f"analysis={left} does not fit: {why}" for left, why in self.left_out.items()]
-            raise BadInput("\n".join([*lines, self._hint()]))
+            lines += [why if PLACED in why else f"analysis={name} does not fit: {why}" for why in reasons]
+            raise BadInput("\n".join(lines if all(PLACED in why for why in reasons) else [*lines, self._hint(name)]))
+        self.left_out[name] = "; ".join(reasons)
 
-    def _hint(self) -> str:
-        fitting = [name for name in registry.available("analysis") if name not in self.left_out and self._fits(name)]
+    def _hint(self, last: str) -> str:
+        tried = {*self.left_out, last}
+        fitting = [name for name in registry.available("analysis") if name not in tried and self._fits(name)]
         more = f" and {len(fitting) - LISTED} more" if len(fitting) > LISTED else ""
         fits = f"analyses that fit: {', '.join(fitting[:LISTED])}{more}" if fitting else "no analysis fits"
         data, model = self.setting.base.dataset.name, self.setting.base.model.name
@@ -121,7 +126,8 @@ def plan(config: dict[str, Any]) -> Plan:
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or setting is None:
         raise BadInput("\n".join(faults)) from (ExceptionGroup("refused", refused) if refused else None)
-    made = Plan(setting, analyses, variants=robustness.varied(setting, config.get("robustness", ())))
+    elsewhere = robustness.varied(setting, config.get("robustness", ()))
+    made = Plan(setting, analyses, variants=elsewhere, experiment=config["about"]["experiment"])
     made.check()
     return made
 

@@ -169,6 +169,7 @@ class Permuted(Recipe):
 
 
 Init = Fresh | Rewind | Known | SignFlip
+DType = Literal["float32", "float64"]
 COMPONENTS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
 Mask = Magnitude | RandomMask | Permuted
 
@@ -197,7 +198,7 @@ class Changes(TypedDict, total=False):
     constraint: Component[Constraint] | Options | None
     parametrisation: Component[Parametrisation] | Options | None
     fixed: tuple[Init, ...]
-    dtype: Literal["float32", "float64"]
+    dtype: DType
 
 
 class AllChanges(Changes, total=False):
@@ -226,7 +227,7 @@ class Spec:
     constraint: Component[Constraint] | None = None
     parametrisation: Component[Parametrisation] | None = None
     fixed: tuple[Init, ...] = ()
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: DType = "float32"
 
     @classmethod
     def from_config(cls, config: dict[str, JSON] | DictConfig, seed: int = 0) -> Self:

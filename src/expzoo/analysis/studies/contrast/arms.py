@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from expzoo.config.registry import NOTHING
 from expzoo.spec.spec import COMPONENTS, FINAL
+from expzoo.store.records import COLUMNS
 from expzoo.system.errors import nearest
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ INITS = ("fresh", "rewind", "known", "sign_flip")
 MASKS = ("magnitude", "random", "permuted", "same")
 WORDS = ("init", "mask", "repeat", "dtype")
 MOST_CELLS = 2000
+MOST_TIMES = 100  # repetitions of a chain
+RESERVED = (*COLUMNS, AGAIN, "measure", "end", "tuned", "tried", "best")  # columns of the records that are no factor
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,11 @@ class Arm:
 
     def sources(self) -> set[str]:
         """The arms that it is made from."""
-        found = {self.chain_from} if self.chain_from else set()
-        for reader in (self.init, self.mask):
-            found |= set(_named(reader.node)) if reader else set()
-        return found - {PREVIOUS}
+        return ({self.chain_from} if self.chain_from else set()) | (self.named() - {PREVIOUS})
+
+    def named(self) -> set[str]:
+        """The arms that its recipes name, `previous` among them."""
+        return {name for reader in (self.init, self.mask) if reader for name in _named(reader.node)}
 
 
 @dataclass(frozen=True)
@@ -66,27 +71,35 @@ class Cell:
 
 def read_arms(reader: Reader) -> dict[str, Arm]:
     """The arms of the node `arms`; the base alone if there are none."""
-    found = {}
-    for name, node in reader.mapping().items():
-        if not name.replace("_", "a").isalnum():
-            node.fault("an arm is called by letters, digits and _")
-        parts = node.mapping()
-        settings = {key: part.node for key, part in parts.items() if key not in ("init", "mask", "repeat")}
-        for key in settings:
-            _check_key(node, key)
-        repeat = node.at("repeat")
-        repeat.only(("from", "times"))
-        init, mask = (_read_recipe(node, word, known) for word, known in (("init", INITS), ("mask", MASKS)))
-        times, chain = repeat.at("times").whole(1, 1), repeat.at("from").text()
-        found[name] = Arm(name, settings, init, mask, times, chain)
+    found = {name: _read_arm(name, node) for name, node in reader.mapping().items()}
     arms = found or {BASE: Arm(BASE)}
     for arm in arms.values():
         for source in sorted(arm.sources() - {*arms}):
             reader.at(arm.name).fault(f"there is no arm called {source}: {nearest(source, arms)}")
-    for name in arms:
-        if _circular(name, arms):
-            reader.at(name).fault("is made from itself")
+    for name in _circular(arms):
+        reader.at(name).fault("is made from itself")
+    if not reader.faults and (longest := _longest(arms)) > MOST_TIMES:
+        reader.fault(f"are made from one another in a chain of {longest} networks: at most {MOST_TIMES}")
     return arms
+
+
+def _read_arm(name: str, node: Reader) -> Arm:
+    if not name.replace("_", "a").isalnum():
+        node.fault("an arm is called by letters, digits and _")
+    if name == PREVIOUS:
+        node.fault(f"{PREVIOUS} is what an arm is repeated from: call it otherwise")
+    settings = {key: part.node for key, part in node.mapping().items() if key not in ("init", "mask", "repeat")}
+    for key in settings:
+        _check_key(node, key)
+    repeat = node.at("repeat")
+    repeat.only(("from", "times"))
+    init, mask = (_read_recipe(node, word, known) for word, known in (("init", INITS), ("mask", MASKS)))
+    arm = Arm(name, settings, init, mask, repeat.at("times").whole(1, 1), repeat.at("from").text())
+    if arm.times > MOST_TIMES:
+        repeat.at("times").fault(f"is at most {MOST_TIMES}, not {arm.times}")
+    if (PREVIOUS in arm.named()) != bool(arm.chain_from):
+        node.fault(f"`repeat: {{from: ARM}}` and `of: {PREVIOUS}` go together, ARM being what the first is made from")
+    return arm
 
 
 def read_factors(cross: Reader, sweep: Reader) -> dict[str, dict[Level, Mapping[str, Any]]]:
@@ -94,20 +107,34 @@ def read_factors(cross: Reader, sweep: Reader) -> dict[str, dict[Level, Mapping[
     factors: dict[str, dict[Level, Mapping[str, Any]]] = {}
     for name, node in cross.mapping().items():
         factors[name] = {}
+        if name in RESERVED:
+            node.fault("is a column of every table of records: call the factor otherwise")
         for level, part in node.mapping().items():
             for key in part.mapping():
                 _check_key(part, key)
             factors[name][level] = part.node if isinstance(part.node, Mapping) else {}
+        if not factors[name]:
+            node.fault("names no level")
     for key, node in sweep.mapping().items():
         _check_key(node, key)
-        levels = [item.node for item in node.items()]
-        if len(levels) < 2 or len({str(level) for level in levels}) < len(levels):
-            node.fault("is swept over at least two different values")
-        numbers = [level for level in levels if isinstance(level, int | float)]
-        if len(numbers) == len(levels) and sorted(numbers) != numbers:
-            node.fault("is swept in increasing order")
-        factors[key] = {level: {key: level} for level in levels}
+        if key in factors:
+            node.fault("is a factor of `cross`, too")
+        factors[key] = {level: {key: level} for level in _swept(node)}
     return factors
+
+
+def _swept(node: Reader) -> list[Level]:
+    """The values of a setting that is swept, which are all numbers or all texts or true and false."""
+    levels = [item.node for item in node.items()]
+    kinds = {float if type(level) is int else type(level) for level in levels}
+    if kinds - {float, str, bool} or len(kinds) > 1:
+        node.fault("is swept over numbers, or over names, or over true and false")
+        return []
+    if len(set(levels)) < max(len(levels), 2):
+        node.fault("is swept over at least two different values")
+    if kinds == {float} and sorted(levels) != levels:
+        node.fault("is swept in increasing order")
+    return levels
 
 
 def read_tune(reader: Reader) -> dict[str, list[Any]]:
@@ -118,7 +145,14 @@ def read_tune(reader: Reader) -> dict[str, list[Any]]:
         found[key] = [item.node for item in node.items()]
         if not found[key]:
             node.fault("names no value to try")
+    if (points := math.prod(map(len, found.values()))) > MOST_CELLS:
+        reader.fault(f"{points} combinations of settings: at most {MOST_CELLS}")
     return found
+
+
+def count(arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Any]]) -> int:
+    """How many cells there are."""
+    return len(arms) * math.prod(map(len, factors.values()))
 
 
 def cells(arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Mapping[str, Any]]]) -> Iterator[Cell]:
@@ -167,6 +201,11 @@ def _check_recipe(name: str, options: Reader) -> None:
             options.at(word).fault("must be at least 0 and below 1")
     if options.has("scope"):
         options.at("scope").one_of(("layer", "global"))
+    options.at("biases").truth(default=True)
+    if name == "known":
+        options.at("name").text() or options.fault("needs `name`: the problem whose solution is known")
+        for layer in options.at("layers").items() if options.has("layers") else []:
+            layer.whole(0)
     for word in ("draw", "k", "seed"):
         options.at(word).whole(0)
     step = options.at("step").node
@@ -177,11 +216,8 @@ def _check_recipe(name: str, options: Reader) -> None:
 def _check_key(node: Reader, key: str) -> None:
     """A fault for a key that is no setting of a spec."""
     kind, _, option = key.partition(".")
-    if kind in CHANGED and "." not in option:
-        return
-    if key not in ("dtype", "init", "mask", "repeat"):
-        known = [*CHANGED, *WORDS]
-        node.fault(f"{key} is no setting of a network: {nearest(kind, known)}")
+    if key != "dtype" and (kind not in CHANGED or "." in option or key.endswith(".")):
+        node.fault(f"{key} is no setting of a network: {nearest(kind, [*CHANGED, *WORDS])}")
 
 
 def _named(node: Any) -> Iterator[str]:
@@ -194,7 +230,27 @@ def _named(node: Any) -> Iterator[str]:
                 yield from _named(value)
 
 
-def _circular(name: str, arms: Mapping[str, Arm], seen: tuple[str, ...] = ()) -> bool:
-    if name in seen:
-        return True
-    return name in arms and any(_circular(source, arms, (*seen, name)) for source in arms[name].sources())
+def _circular(arms: Mapping[str, Arm]) -> list[str]:
+    """The arms that are made from themselves, by way of others or not."""
+    left = {name: arm.sources() & {*arms} for name, arm in arms.items()}
+    while free := {name for name, sources in left.items() if not sources}:
+        left = {name: sources - free for name, sources in left.items() if name not in free}
+    return [name for name in left if _reaches(name, left)]
+
+
+def _reaches(name: str, left: Mapping[str, set[str]]) -> bool:
+    seen, found = set[str](), left[name]
+    while new := found - seen:
+        seen |= new
+        found = {source for one in new for source in left.get(one, ())}
+    return name in seen
+
+
+def _longest(arms: Mapping[str, Arm]) -> int:
+    """The longest chain of networks, each made from the one before; of arms that are not circular."""
+    length: dict[str, int] = {}
+    while len(length) < len(arms):
+        for name, arm in arms.items():
+            if arm.sources() <= {*length}:
+                length[name] = arm.times + max((length[source] for source in arm.sources()), default=0)
+    return max(length.values())

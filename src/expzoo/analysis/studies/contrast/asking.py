@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +14,12 @@ from expzoo.analysis.contract import Findings
 from expzoo.analysis.predictions import Predictions
 from expzoo.analysis.studies.contrast.looks import STEPS, Look, higher_is_better
 from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING
-from expzoo.config import registry
+from expzoo.analysis.studies.contrast.possible import Possible
 from expzoo.lab.request import Request
 from expzoo.science.numerics.calibration import fit_temperature, log_softmax
 from expzoo.science.numerics.ensembles import average
-from expzoo.spec.component import built
 from expzoo.spec.measure import LOSS, Measure, component
-from expzoo.spec.score import Score, nature, reads
+from expzoo.spec.score import Score
 from expzoo.spec.spec import Fresh, Spec
 from expzoo.spec.when import every as every_so_often
 from expzoo.system.errors import BadInput, Unfit
@@ -46,7 +46,7 @@ class Questions:
     def ask(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """All cells for all seeds in one question; BadInput before it for settings that the base does not have."""
         looks = {name: look.on(setting.score) for name, look in self.looks.items()}
-        cells = self._fitting(setting)
+        cells = self._fitting(setting, looks)
         tuned = (yield from self._tuned(setting, cells)) if self.tune else []
         plan = [(cell, self.builder.spec(setting.base.replace(seed=s), cell)) for cell in cells for s in setting.seeds]
         parts = [Request((spec,), self._measures(spec, looks, setting.score)) for _, spec in plan]
@@ -63,8 +63,9 @@ class Questions:
                 findings.rows.append(_row(network, cell, name, look, value))
             if self.every:
                 curve = network.curve(setting.score.metric, "test").items()
-                findings.rows += [_seen(network, cell, CURVE, setting.score.metric, s, v) for s, v in curve]
-        findings.arrays = _facts(looks, setting, networks[0])
+                due = [(step, value) for step, value in curve if not step % self.every or step == network.step]
+                findings.rows += [_seen(network, cell, CURVE, setting.score.metric, s, v) for s, v in due]
+        findings.arrays = self._facts(looks, setting, {cell: by_key[spec.key] for cell, spec in plan})
         return findings
 
     def _tuned(self, setting: Setting, cells: Sequence[Cell]) -> Generator[Request, list[Trained], list[Row]]:
@@ -72,7 +73,7 @@ class Questions:
         roots = dict.fromkeys(self.builder.root(cell) for cell in cells)
         makers = {root: self.builder.maker(root) for root in roots}
         choices, rows = yield from tuning.tune(setting, makers, self.tune)
-        self.builder.tuned = {root: choice.settings for root, choice in choices.items()}
+        self.builder.tune({root: choice.settings for root, choice in choices.items()})
         named = {str(root): root for root in roots}
         best = {str(root): choice.words for root, choice in choices.items()}
         return [
@@ -83,30 +84,45 @@ class Questions:
             for row in rows
         ]
 
-    def _fitting(self, setting: Setting) -> list[Cell]:
-        """The cells whose networks can be made here; Unfit if there are none."""
-        faults: dict[str, str] = {}
+    def _fitting(self, setting: Setting, looks: Mapping[str, Look]) -> list[Cell]:
+        """The cells whose networks can be made here; Unfit with every fault, or if there are none."""
+        faults: list[str] = []
         cells: list[Cell] = []
-        inputs = nature(setting.base.dataset).inputs
         base = setting.base.replace(seed=setting.seeds[0])
+        possible = Possible()
         for cell in self.cells:
             try:
                 spec = self.builder.spec(base, cell)
-                if not reads(spec.model.name, spec.dataset):
-                    sorts = " or ".join(registry.load("model", spec.model.name).READS)
-                    raise Unfit(f"model={spec.model.name} reads {sorts} inputs, not {inputs}")
-                data = spec.dataset.build()
-                built(spec.model, data, spec.seed)
-                cells.append(cell)
+                possible.check_model(spec)
             except Unfit as error:
                 self.left_out.setdefault(cell.arm, str(error))
+                continue
             except BadInput as error:
-                faults.setdefault(str(error), cell.arm)
+                faults += str(error).splitlines()
+                continue
+            cells.append(cell)
+            found = [f"arms.{cell.arm}: {line}" for line in possible.faults(spec)]
+            for name, look in looks.items() if not found else ():
+                faults += [f"measure.{name}: {line}" for line in possible.unseen(look, spec)]
+            faults += found
+        if self.tune and not faults:
+            faults += self._untunable(base, cells, possible)
         if faults:
-            raise Unfit("; ".join(f"arm {arm}: {line}" for line, arm in faults.items()))
+            raise Unfit("\n".join(f"analysis.contrast: {line}" for line in dict.fromkeys(faults)))
         if not cells:
             raise Unfit("; ".join(f"arm {arm}: {line}" for arm, line in self.left_out.items()))
         return cells
+
+    def _untunable(self, base: Spec, cells: Sequence[Cell], possible: Possible) -> Iterator[str]:
+        """What is wrong with the settings that are to be tried."""
+        for root in dict.fromkeys(self.builder.root(cell) for cell in cells):
+            for point in tuning.grid(self.tune):
+                try:
+                    spec = self.builder.maker(root)(base, point)
+                    yield from (f"tune: {root.words} with {point}: {line}" for line in possible.faults(spec))
+                except BadInput as error:
+                    yield from str(error).splitlines()
+        self.builder.tune({})
 
     def _measures(self, spec: Spec, looks: Mapping[str, Look], score: Score) -> tuple[Measure, ...]:
         total = spec.stop.build().at_most
@@ -127,6 +143,28 @@ class Questions:
                 pools[spec.key, name] = members if look.members > 1 else [spec]
         return pools
 
+    def _facts(
+        self, looks: Mapping[str, Look], setting: Setting, made: Mapping[Cell, Trained]
+    ) -> dict[str, np.ndarray]:
+        """Of each measure its direction, and of each cell its chance level and what counts for one that diverged.
+
+        Those of a cell are numbers of the first seed's data, NaN where there is none, in the order of `cells`.
+        """
+        facts: dict[str, np.ndarray] = {}
+        datasets = cache(lambda component: component.build())
+        for name, look in looks.items():
+            chances, worst = np.full((2, len(self.cells)), np.nan)
+            for index, cell in enumerate(self.cells):
+                if cell in made:
+                    spec = made[cell].spec
+                    if look.by_chance and look.metric != LOSS:
+                        scored = Score(look.metric, look.unit, higher_is_better(look.metric))
+                        chances[index] = scored.chance(datasets(spec.dataset), setting.seeds[0], look.split)
+                    worst[index] = spec.stop.build().at_most if look.when == "steps" else made[cell].worst(look.metric)
+            facts |= {f"chance/{name}": chances, f"worst/{name}": worst}
+            facts[f"higher/{name}"] = np.array(look.when != "steps" and higher_is_better(look.metric))
+        return facts
+
 
 def _draw(spec: Spec) -> int:
     return spec.init.draw if isinstance(spec.init, Fresh) else 0
@@ -145,21 +183,6 @@ def predicted(look: Look, members: Sequence[Trained]) -> float:
         logits = log_softmax(logits, fit_temperature(held_out, predictions.labels(members[0], "validation")))
     labels = torch.from_numpy(np.array(predictions.labels(members[0], look.split)))
     return float(component(look.metric).build()(torch.from_numpy(logits), labels))
-
-
-def _facts(looks: Mapping[str, Look], setting: Setting, one: Trained) -> dict[str, np.ndarray]:
-    """Of each measure its direction, its chance level, and what a network counts as that diverged."""
-    facts: dict[str, Any] = {}
-    total = setting.base.stop.build().at_most
-    for name, look in looks.items():
-        chance = float("nan")
-        if look.when != "steps" and look.metric != LOSS and component(look.metric).kind == "metric":
-            scored = Score(look.metric, look.unit, higher_is_better(look.metric))
-            chance = scored.chance(setting.base.dataset.build(), setting.seeds[0], look.split)
-        facts[f"chance/{name}"] = chance
-        facts[f"worst/{name}"] = float(total) if look.when == "steps" else one.worst(look.metric)
-        facts[f"higher/{name}"] = look.when != "steps" and higher_is_better(look.metric)
-    return {name: np.array(value) for name, value in facts.items()}
 
 
 def _row(network: Trained, cell: Cell, name: str, look: Look, value: float) -> Row:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from expzoo.analysis.studies.contrast.arms import CHANGED, PREVIOUS, Arm, Cell, Level
+from expzoo.analysis.studies.contrast.arms import PREVIOUS, Arm, Cell, Level
 from expzoo.config import registry
+from expzoo.config.presets import options
 from expzoo.config.registry import NOTHING
 from expzoo.spec.component import Component
+from expzoo.spec.score import reads
 from expzoo.spec.spec import (
+    COMPONENTS,
     FINAL,
+    DType,
     Fresh,
     Init,
     Known,
@@ -24,7 +30,7 @@ from expzoo.spec.spec import (
     Spec,
     Step,
 )
-from expzoo.system.errors import BadInput
+from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from expzoo.analysis.studies.contrast.reading import Reader
@@ -33,34 +39,36 @@ if TYPE_CHECKING:
 class Builder:
     """Makes the spec of a cell for a seed; BadInput for settings that the base does not have.
 
-    `fits` says of a model whether it reads these data: of a list of models an arm has the first that does.
+    Of a list of models an arm has the first that reads its data.
     """
 
     def __init__(
         self,
         arms: Mapping[str, Arm],
         factors: Mapping[str, Mapping[Level, Mapping[str, Any]]],
-        budget: str,
-        fits: Callable[[str], bool],
+        budget: str = "",
     ) -> None:
-        self.arms, self.factors, self.budget, self.fits = arms, factors, budget, fits
-        self.tuned: dict[Cell, Mapping[str, Any]] = {}
+        self.arms, self.factors, self.budget = arms, factors, budget
+        self._tuned: Mapping[Cell, Mapping[str, Any]] = {}
+        self._made: dict[tuple[Spec, Cell], Spec] = {}
+
+    def tune(self, settings: Mapping[Cell, Mapping[str, Any]]) -> None:
+        """From now on these cells, and those made from them, have these settings."""
+        self._tuned, self._made = settings, {}
 
     def spec(self, base: Spec, cell: Cell) -> Spec:
         """The network of a cell made from `base`, whose seed it keeps."""
+        if (base, cell) in self._made:
+            return self._made[base, cell]
         arm = self.arms[cell.arm]
-        crossed: dict[str, Any] = {}
-        for factor, level in cell.levels:
-            crossed |= self.factors[factor][level]
-        plain = self.changed(base, {**arm.settings, **crossed, **self.tuned.get(self.root(cell), {})})
-        made = plain
+        plain = made = self.changed(base, _merged(*self._layers(cell)))
         for number in range(1, arm.times + 1):
             previous = made if number > 1 else None
 
             def of(name: str, previous: Spec | None = previous) -> Spec:
-                if name == PREVIOUS:
-                    return previous or self.spec(base, Cell(arm.chain_from, cell.levels))
-                return self.spec(base, Cell(name, cell.levels))
+                if name == PREVIOUS and previous:
+                    return previous
+                return self.spec(base, Cell(arm.chain_from if name == PREVIOUS else name, cell.levels))
 
             recipes: dict[str, Any] = {}
             if arm.init:
@@ -68,13 +76,14 @@ class Builder:
             if arm.mask:
                 recipes["mask"] = _mask(arm.mask, of, number)
             made = plain.replace(**recipes)
-        return made.replace(init=Fresh(draw=1)) if cell.again else made
+        self._made[base, cell] = made.replace(init=Fresh(draw=1)) if cell.again else made
+        return self._made[base, cell]
 
     def maker(self, cell: Cell) -> Callable[[Spec, Mapping[str, Any]], Spec]:
         """What makes the network of a root cell at settings that are tried."""
 
         def make(base: Spec, settings: Mapping[str, Any]) -> Spec:
-            self.tuned = {cell: settings}
+            self.tune({cell: settings})
             return self.spec(base, cell)
 
         return make
@@ -86,36 +95,108 @@ class Builder:
             name = min(sources, key=[*self.arms].index)
         return Cell(name, cell.levels)
 
-    def changed(self, base: Spec, settings: Mapping[str, Any]) -> Spec:
-        """The base with these settings: components first, then their options."""
-        chosen: dict[str, Any] = {k: self._component(k, settings[k]) for k in settings if k in CHANGED}
-        if "dtype" in settings:
-            chosen["dtype"] = settings["dtype"]
-        base = base.replace(**chosen)
-        options: dict[str, Any] = {}
-        for key, value in settings.items():
-            kind, _, option = key.partition(".")
-            if option:
-                options.setdefault(kind, {})[option] = self._value(base, kind, option, value)
-        return base.replace(**options)
+    def _layers(self, cell: Cell) -> Iterator[dict[str, Placed]]:
+        """The settings of an arm, then those of its levels, then those that it was tuned to, each with its place."""
+        yield {key: Placed(value, f"arms.{cell.arm}.{key}") for key, value in self.arms[cell.arm].settings.items()}
+        for factor, level in cell.levels:
+            crossed = self.factors[factor][level].items()
+            yield {
+                key: Placed(value, f"sweep.{key}" if key == factor else f"cross.{factor}.{level}.{key}")
+                for key, value in crossed
+            }
+        tuned = self._tuned.get(self.root(cell), {}).items()
+        yield {key: Placed(value, f"tune.{key}") for key, value in tuned}
 
-    def _component(self, kind: str, wanted: Any) -> Component[Any] | None:
+    def changed(self, base: Spec, settings: Mapping[str, Placed]) -> Spec:
+        """The base with these settings: components first, then their options.
+
+        BadInput with every fault and its place.
+        """
+        faults: list[str] = []
+        order = [*COMPONENTS, *NOTHING, "dtype"]
+        for key in sorted(settings, key=lambda key: ("." in key, order.index(key.partition(".")[0]))):
+            kind, _, option = key.partition(".")
+            setting = settings[key]
+            try:
+                change = _option(base, kind, option, setting) if option else self._chosen(base, kind, setting.value)
+                changes: Any = {kind: change}
+                base = base.replace(**changes)
+            except BadInput as error:
+                faults += [f"{setting.where}: {line}" for line in str(error).splitlines()]
+        if faults:
+            raise BadInput("\n".join(faults))
+        return base
+
+    def _chosen(self, base: Spec, kind: str, wanted: Any) -> Any:
+        """A component by its name, or a type of numbers."""
+        if kind == "dtype":
+            if wanted not in get_args(DType):
+                raise BadInput(f"must be one of {', '.join(get_args(DType))}, not {wanted!r}")
+            return wanted
         if kind == "model" and isinstance(wanted, list | tuple):
-            fitting = [name for name in wanted if self.fits(name)]
+            components = [self._chosen(base, kind, name) for name in wanted]
+            fitting = [component for component in components if reads(component.name, base.dataset)]
             if not fitting:
                 raise BadInput(f"none of model={', '.join(map(str, wanted))} reads these data")
-            wanted = fitting[0]
+            return fitting[0]
+        if not isinstance(wanted, str):
+            raise BadInput(f"must be the name of a {kind}, not {wanted!r}")
         if kind in NOTHING and wanted == NOTHING[kind]:
             return None
-        return preset(kind, str(wanted), self.budget)
+        if wanted not in (known := options(kind)):
+            raise BadInput(f"there is no {kind}={wanted}: {nearest(wanted, known)}")
+        return preset(kind, wanted, self.budget)
 
-    @staticmethod
-    def _value(base: Spec, kind: str, option: str, value: Any) -> Any:
-        """The value of an option; `x0.5` is half of what the base has."""
-        if not (isinstance(value, str) and value.startswith("x") and _is_number(value[1:])):
-            return value
-        component = getattr(base, kind)
-        return component.option(option, float) * float(value[1:])
+
+@dataclass(frozen=True)
+class Placed:
+    """The value of a setting and where it stands; a text such as x0.5 is a factor of the value before it."""
+
+    value: Any
+    where: str
+
+    @property
+    def factor(self) -> float | None:
+        """The factor, None for a value of its own."""
+        number = self.value[1:] if isinstance(self.value, str) and self.value.startswith("x") else ""
+        try:
+            return float(number) if 0 < float(number) < math.inf else None
+        except ValueError:
+            return None
+
+
+def _option(base: Spec, kind: str, option: str, setting: Placed) -> dict[str, Any]:
+    """An option with its value; a factor is of the value that the base has."""
+    component = getattr(base, kind)
+    if component is None:
+        raise BadInput(f"there is no {kind} that has options: choose one")
+    there = dict(component.options).get(option)
+    if there is None or setting.factor is None:
+        return {option: setting.value}
+    return {option: _times(there, setting.factor, f"{kind}.{option}")}
+
+
+def _merged(*layers: Mapping[str, Placed]) -> dict[str, Placed]:
+    """One layer of settings over the other; factors are multiplied with what they are laid over."""
+    found: dict[str, Placed] = {}
+    for layer in layers:
+        for key, setting in layer.items():
+            below = found.get(key)
+            if below is not None and setting.factor is not None:
+                found[key] = Placed(_times(below.value, setting.factor, below.where), setting.where)
+            else:
+                found[key] = setting
+    return found
+
+
+def _times(below: Any, factor: float, where: str) -> Any:
+    """A number, or a factor, times a factor; whole numbers stay whole where they can."""
+    if (before := Placed(below, where).factor) is not None:
+        return f"x{before * factor!r}"
+    if isinstance(below, bool) or not isinstance(below, int | float):
+        raise BadInput(f"{where}: a factor is of a number, not of {below!r}")
+    value = below * factor
+    return int(value) if isinstance(below, int) and value == int(value) else value
 
 
 @cache
@@ -164,10 +245,3 @@ def _mask(reader: Reader, of: Callable[[str], Spec], number: int) -> Mask | None
 def _step(options: Reader, default: Step) -> Step:
     step = options.at("step").node
     return default if step is None else step
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) > 0
-    except ValueError:
-        return False

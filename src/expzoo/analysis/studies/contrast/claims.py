@@ -5,76 +5,38 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.studies.contrast.looks import Look
+from expzoo.analysis.studies.contrast.looks import NUMBER, Look
 from expzoo.analysis.studies.contrast.selecting import Selector, Terms, minus, words_of
+from expzoo.analysis.studies.contrast.words import (
+    BOUNDS,
+    CHANCE,
+    SHARED,
+    SUBJECTS,
+    TEXTS,
+    TRENDS,
+    WORDS,
+    ClaimWords,
+    Condition,
+    Form,
+    check_words,
+    middle,
+    texts,
+)
 from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from expzoo.analysis.studies.contrast.arms import Arm, Cell, Level
+    from expzoo.analysis.studies.contrast.arms import Arm, Level
     from expzoo.analysis.studies.contrast.reading import Reader
     from expzoo.science.claims import Direction
 
-Form = Literal["pairs", "value", "ratio", "rate", "rates", "peak"]
-Scale = Literal["plain", "log", "log_odds"]
-
-CHANCE = "chance"
 CONTROL = "control of "
-SUBJECTS = ("value_of", "ratio", "rate_of", "difference_of", "slope_of", "exponent_of", "monotone_of", "peak_of", "all")
-BOUNDS = ("greater", "less", "equal", "between")
-_WORDS = (
-    *SUBJECTS,
-    *BOUNDS,
-    *("by", "within", "of", "at", "for_all", "for_each", "over", "scale", "success", "rising"),
-    *("statement", "source", "published", "note", "unit", "control"),
-)
-_SUCCESS = re.compile(r"(?P<of>.+?) *(?P<sign><=|>=) *(?P<bound>[-+]?\d+(?:\.\d+)?)")
-_TRENDS = ("slope_of", "exponent_of", "monotone_of", "peak_of")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """One comparison, plus - minus of what `of` names; of a peak, plus has the levels of a factor in order."""
-
-    name: str
-    plus: Terms
-    minus: Terms = ()
-    of: str = ""
-
-    def cells(self) -> list[Cell]:
-        """Every cell that it needs."""
-        return [cell for _, cell in (*self.plus, *self.minus)]
-
-
-@dataclass(frozen=True)
-class ClaimWords:
-    """A claim as its file says it, checked: what science needs to know of it besides the numbers."""
-
-    name: str
-    form: Form
-    conditions: tuple[Condition, ...]
-    direction: Direction
-    reference: float | Literal["chance"] = 0.0
-    by: float = 0.0
-    of: str = ""
-    scale: Scale = "plain"
-    success: str = ""
-    each: bool = False
-    per: str = ""
-    statement: str = ""
-    source: str = ""
-    published: str = ""
-    note: str = ""
-    unit: str = ""
-    control: ClaimWords | None = field(default=None, repr=False)
-
-    def cells(self) -> list[Cell]:
-        """Every cell that it or its control needs, in order."""
-        own = [cell for condition in self.conditions for cell in condition.cells()]
-        return list(dict.fromkeys(own + (self.control.cells() if self.control else [])))
+FEWEST_OF_PEAK = 3  # levels: an end on both sides
+_CALLED = re.compile(r"[\w.-]{1,120}")
+_SUCCESS = re.compile(rf"(?P<of>.+?) *(?P<sign><=|>=) *(?P<bound>{NUMBER})")
 
 
 class ClaimReader:
@@ -88,12 +50,15 @@ class ClaimReader:
     def read(self, name: str, node: Reader) -> ClaimWords | None:
         """The claim of a node; None if something in it is wrong, which is then among the faults."""
         before = len(node.faults)
-        node.mapping()
-        node.only(_WORDS)
+        if not _CALLED.fullmatch(name):
+            node.fault("a claim is called by letters, digits, _ . and -")
+        node.only(WORDS)
         found = self._read(name, node)
         if node.has("control"):
-            control = self._read(f"{CONTROL}{name}", node.at("control"))
-            found = replace(found, control=control) if found and control else found
+            control = node.at("control")
+            control.only(word for word in WORDS if word not in ("control", "for_each"))
+            read = self._read(f"{CONTROL}{name}", control)
+            found = replace(found, control=read) if found and read else found
         return found if len(node.faults) == before else None
 
     def _read(self, name: str, node: Reader) -> ClaimWords | None:
@@ -103,43 +68,44 @@ class ClaimReader:
             return None
         if subjects == ["all"]:
             return self._all(name, node)
-        direction, bound = self._bound(node, with_pair=not subjects)
-        texts: Any = {word: node.at(word).text() for word in ("statement", "source", "published", "note", "unit")}
-        of = self._look(node.at("of"), next(iter(self.looks)))
+        subject = subjects[0] if subjects else ""
+        before = len(node.faults)
+        direction, bound = self._bound(node, subject)
+        success_of, success = self._success(node.at("success")) if node.has("success") else ("", "")
+        of = success_of or self._look(node.at("of"), next(iter(self.looks)))
         scale: Any = node.at("scale").one_of(("plain", "log", "log_odds"), "plain")
-        conditions, form = self._conditions(node, subjects[0] if subjects else "", direction)
-        conditions = [replace(condition, of=of) for condition in conditions]
-        if subjects in (["ratio"], ["exponent_of"]):
-            scale = "log"
-        per = node.at("over").text() if subjects in (["slope_of"], ["exponent_of"]) else ""
+        conditions, form = self._conditions(node, subject)
+        form = "rates" if form == "pairs" and success else form
+        check_words(node, subject, form, exact=name.startswith(CONTROL))
+        self._check_quantities(node, form, conditions, of)
         by = node.at("within" if direction == "equivalent" else "by").number(0.0, 0.0)
-        reference: Any = bound
         if node.has("between"):
-            low, high = (item.number() for item in [*node.at("between").items(), node, node][:2])
-            reference, by = (low + high) / 2, (high - low) / 2
-        if direction == "equivalent" and by <= 0 and not name.startswith(CONTROL):
-            node.fault("says that two things are equal: give `within`, the largest difference that is still none")
-        success = node.at("success").text()
-        if success:
-            of, success = self._success(node.at("success"))
-            conditions = [replace(condition, of=of) for condition in conditions]
-            form = "rates" if form == "pairs" else form
-        if (form in ("rate", "rates")) != bool(success):
-            node.fault("a rate, and nothing else, has `success`, such as 'board_success/test >= 100'")
+            bound, by = middle(node.at("between"))
+        if len(node.faults) > before:
+            return None
         return ClaimWords(
-            name,
-            form,
-            tuple(conditions),
-            direction,
-            reference,
-            by,
-            of,
-            scale,
-            success,
-            node.has("for_each"),
-            per,
-            **texts,
+            name=name,
+            form=form,
+            conditions=tuple(replace(condition, of=of) for condition in conditions),
+            direction=direction,
+            reference=bound,
+            by=by,
+            of=of,
+            scale="log" if subject in ("ratio", "exponent_of") else scale,
+            success=success,
+            each=node.has("for_each"),
+            per=node.at("over").text() if subject in ("slope_of", "exponent_of") else "",
+            exponent=subject == "exponent_of",
+            **texts(node),
         )
+
+    def _check_quantities(self, node: Reader, form: Form, conditions: Sequence[Condition], of: str) -> None:
+        """A fault for means where arms are counted, and for chance where there is none."""
+        means = any(len(c.plus) > 1 or len(c.minus) > 1 for c in conditions)
+        if form in ("rate", "rates") and means:
+            node.fault("a rate is of one arm, not of the mean of several")
+        if CHANCE in [node.at(word).node for word in BOUNDS] and not self.looks[of].by_chance:
+            node.fault(f"{self.looks[of].text} has no chance level")
 
     def _look(self, node: Reader, default: str) -> str:
         """The measure that a claim is of: one of those that have a name, or a text that says it."""
@@ -163,22 +129,29 @@ class ClaimReader:
             return next(iter(self.looks)), ""
         return self._look(node.instead(found["of"]), ""), f"{found['sign']} {found['bound']}"
 
-    def _bound(self, node: Reader, *, with_pair: bool) -> tuple[Direction, Any]:
+    def _bound(self, node: Reader, subject: str) -> tuple[Direction, Any]:
         """The direction and the number it is about; of a pair the number is 0."""
         given = [word for word in BOUNDS if node.has(word)]
-        if node.has("monotone_of") or node.has("peak_of"):
-            falling = node.at("rising").node is False
-            return ("less" if falling else "greater"), 0.0
+        if subject in ("monotone_of", "peak_of"):
+            for word in given:
+                node.fault(f"{subject} says by itself what is claimed: it has no {word}")
+            return ("greater" if node.at("rising").truth(default=True) else "less"), 0.0
         if len(given) != 1:
             node.fault(f"says one of {', '.join(BOUNDS)}, not {' and '.join(given) or 'none'}")
             return "greater", 0.0
         word, below = given[0], node.at(given[0])
         direction: Direction = "equivalent" if word in ("equal", "between") else word  # type: ignore[assignment]
-        if with_pair or word == "between":
+        if word == "between" and not subject:
+            node.fault(f"between two numbers is one of {', '.join(SUBJECTS[:-1])}: say which")
+        if not subject or word == "between":
             return direction, 0.0
-        return direction, CHANCE if below.node == CHANCE else below.number()
+        if below.node != CHANCE:
+            return direction, below.number()
+        if subject != "value_of":
+            below.fault("only the value_of an arm has a chance level")
+        return direction, CHANCE
 
-    def _conditions(self, node: Reader, subject: str, direction: str) -> tuple[list[Condition], Form]:
+    def _conditions(self, node: Reader, subject: str) -> tuple[list[Condition], Form]:
         """What is compared, at every level that the claim must hold for."""
         quantified = node.at("for_all").text() or node.at("for_each").text()
         if quantified and quantified not in self.factors:
@@ -186,16 +159,19 @@ class ClaimReader:
             quantified = ""
         fixed = self.select.levels(node.at("at"))
         cases = [(level, fixed | {quantified: level}) for level in self.factors[quantified]] if quantified else []
-        found, form = [], "pairs"
+        found: list[Condition] = []
+        form: Form = "pairs"
         for level, levels in cases or [("", fixed)]:
-            of_level, form = self._compared(node, subject, levels, direction)
-            found += [replace(c, name=f"{quantified} {level}") if quantified else c for c in of_level]
-        return found, form  # type: ignore[return-value]
+            of_level, form = self._compared(node, subject, levels)
+            if quantified and node.has("for_each"):
+                if len(of_level) > 1:
+                    node.fault("for_each is of one comparison at every level, not of several: say for_all")
+                of_level = [replace(condition, name=f"{quantified} {level}") for condition in of_level]
+            found += of_level
+        return found, form
 
-    def _compared(
-        self, node: Reader, subject: str, levels: Mapping[str, Level], direction: str
-    ) -> tuple[list[Condition], Form]:
-        if subject in _TRENDS:
+    def _compared(self, node: Reader, subject: str, levels: Mapping[str, Level]) -> tuple[list[Condition], Form]:
+        if subject in TRENDS:
             return self._trend(node, subject, levels)
         if subject in ("value_of", "rate_of"):
             terms = self.select.terms(node.at(subject), levels)
@@ -206,8 +182,10 @@ class ClaimReader:
                 node.at(subject).fault("is of two pairs: [[a, b], [c, d]] is (a - b) - (c - d)")
                 return [], "pairs"
             (a, b), (c, d) = pairs
-            return [Condition("the difference of differences", a + minus(b), c + minus(d))], "pairs"
-        word = subject or next((word for word in ("greater", "less", "equal") if node.has(word)), "greater")
+            name = f"({words_of(a)} - {words_of(b)}) - ({words_of(c)} - {words_of(d)})"
+            return [Condition(name, a + minus(b), c + minus(d))], "pairs"
+        if not (word := subject or next((word for word in ("greater", "less", "equal") if node.has(word)), "")):
+            return [], "pairs"
         treatment, baseline = self.select.pair(node.at(word), levels)
         condition = Condition(f"{words_of(treatment)} - {words_of(baseline)}", treatment, baseline)
         return [condition], "ratio" if subject == "ratio" else "pairs"
@@ -216,35 +194,54 @@ class ClaimReader:
         factor = node.at("over").one_of(self.factors)
         if not factor:
             return [], "value"
+        if factor in levels:
+            node.fault(f"is over {factor}, which `at`, for_all or for_each hold fixed")
         steps = [self.select.terms(node.at(subject), {**levels, factor: level}) for level in self.factors[factor]]
+        if subject == "peak_of" and len(steps) < FEWEST_OF_PEAK:
+            node.fault(f"a peak is of at least {FEWEST_OF_PEAK} levels, and {factor} has {len(steps)}")
+        followed = zip(self.factors[factor], steps, strict=True)
+        if any(dict(cell.levels)[factor] != level for level, terms in followed for _, cell in terms):
+            node.at(subject).fault(f"names a level of {factor}, over which it is followed")
         if subject == "peak_of":
-            return [Condition(f"the peak over {factor}", tuple(term for terms in steps for term in terms))], "peak"
+            if any(len(terms) != 1 for terms in steps):
+                node.at(subject).fault("a peak is of one arm")
+            name = f"the peak of {_followed(steps, factor)} over {factor}"
+            return [Condition(name, tuple(term for terms in steps for term in terms))], "peak"
         if subject == "monotone_of":
             pairs = itertools.pairwise(steps)
             return [Condition(f"{words_of(b)} - {words_of(a)}", b, a) for a, b in pairs], "pairs"
         numbers = [level for level in self.factors[factor] if isinstance(level, int | float)]
-        if len(numbers) != len(steps):
+        if len(numbers) != len(steps) or any(isinstance(number, bool) for number in numbers):
             node.fault(f"a slope is over numbers: the levels of {factor} are not")
+            return [], "value"
+        if subject == "exponent_of" and min(numbers) <= 0:
+            node.fault(f"an exponent is over positive numbers: a level of {factor} is {min(numbers)}")
             return [], "value"
         x = [math.log(number) if subject == "exponent_of" else float(number) for number in numbers]
         mean = sum(x) / len(x)
         spread = sum((value - mean) ** 2 for value in x)
         weights = [(value - mean) / spread for value in x]
         terms = tuple((weight * w, cell) for weight, own in zip(weights, steps, strict=True) for w, cell in own)
-        return [Condition(f"the slope over {factor}", terms)], "value"
+        return [Condition(f"the slope of {_followed(steps, factor)} over {factor}", terms)], "value"
 
     def _all(self, name: str, node: Reader) -> ClaimWords | None:
         """A claim of several parts, each of which must hold; what they share is said once, beside `all`."""
-        shared = {word: node.node[word] for word in node.node if word in ("by", "within", "of", "at", "scale")}
+        shared = {word: node.node[word] for word in SHARED if node.has(word)}
+        for word in node.mapping():
+            if word in WORDS and word not in ("all", *SHARED, *TEXTS, "control"):
+                node.fault(f"beside `all` there is no {word}: it stands in the parts")
         parts: list[ClaimWords] = []
-        for index, item in enumerate(node.at("all").items()):
-            item.only(word for word in _WORDS if word != "control")
+        items = node.at("all").items()
+        for index, item in enumerate(items):
+            item.only(word for word in WORDS if word not in ("all", "control", "for_each", *TEXTS))
             if isinstance(item.node, Mapping):
-                item.node = {**shared, **item.node}
-            if part := self._read(f"{name}[{index}]", item):
-                parts.append(part)
+                bound = "within" if "equal" in item.node else "by"
+                own = {word: value for word, value in shared.items() if word in (bound, *SHARED[2:])}
+                if part := self._read(f"{name}[{index}]", item.instead({**own, **item.node})):
+                    parts.append(part)
         if not parts:
-            node.fault("`all` names no part")
+            if not items:
+                node.fault("`all` names no part")
             return None
         first = parts[0]
         for part in parts[1:]:
@@ -252,10 +249,16 @@ class ClaimReader:
             if different := [word for word in same if getattr(part, word) != getattr(first, word)]:
                 node.fault(f"the parts of `all` share their {', '.join(different)}")
         of = {part.of for part in parts}
-        conditions = tuple(
+        conditions = [
             replace(condition, name=f"{condition.name} in {part.of}" if len(of) > 1 else condition.name)
             for part in parts
             for condition in part.conditions
-        )
-        texts: Any = {word: node.at(word).text() for word in ("statement", "source", "published", "note", "unit")}
-        return replace(first, name=name, conditions=conditions, **texts)
+        ]
+        return replace(first, name=name, conditions=tuple(conditions), **texts(node))
+
+
+def _followed(steps: Sequence[Terms], factor: str) -> str:
+    """What is followed over the levels of a factor."""
+    cells = [cell for terms in steps for _, cell in terms]
+    without = (replace(cell, levels=tuple(level for level in cell.levels if level[0] != factor)) for cell in cells)
+    return " and ".join(dict.fromkeys(cell.words for cell in without))

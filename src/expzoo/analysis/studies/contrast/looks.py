@@ -21,8 +21,8 @@ import numpy as np
 
 from expzoo.config import registry
 from expzoo.spec.measure import LOSS, Measure, component
-from expzoo.spec.when import at, every
-from expzoo.system.errors import BadInput
+from expzoo.spec.when import END, When, at, every
+from expzoo.system.errors import BadInput, closest
 
 if TYPE_CHECKING:
     from expzoo.lab.trained import Trained
@@ -32,8 +32,10 @@ SCORE = "score"
 STEPS = "steps to "
 LATE_LOOKS = 5
 LATE = 0.1  # the last part of a training over which a measure is averaged
+MOST_MEMBERS = 100
 LOOKS = 40  # over a training in which something is waited for or the best is sought
 
+NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d{1,2})?"
 _NAME = r"[a-z_]\w*(?:\([^()/]*\))?"
 _SEEN = rf"(?P<metric>{_NAME})(?:/(?P<split>[a-z]+))?"
 _TEXT = re.compile(
@@ -42,9 +44,9 @@ _TEXT = re.compile(
     rf"|best (?P<best>{_NAME})/(?P<of>[a-z]+)))?"
     r"(?: of ensemble\((?P<members>\d+)\))?"
 )
-_STEPS = re.compile(rf"steps to {_SEEN} *(?P<sign><=|>=) *(?P<bound>[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)")
+_STEPS = re.compile(rf"steps to {_SEEN} *(?P<sign><=|>=) *(?P<bound>{NUMBER})")
 
-When = Literal["late", "start", "end", "step", "percent", "best", "steps"]
+Place = Literal["late", "start", "end", "step", "percent", "best", "steps"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Look:
     text: str
     metric: str
     split: str
-    when: When = "late"
+    when: Place = "late"
     place: float = 0.0
     chooses: tuple[str, str] = ("", "")
     below: bool = True
@@ -84,15 +86,19 @@ class Look:
     def _checked(self) -> Look:
         """This look; BadInput if no network could be looked at like this."""
         for metric, split in ((self.metric, self.split), self.chooses):
+            if metric and closest(metric, [SCORE]) and metric not in registry.index()["metric"] and metric != SCORE:
+                raise BadInput(f"there is no metric or probe called {metric}: did you mean {SCORE}?")
             if metric and metric != SCORE:
                 Measure(metric, split)
             elif metric and not split:
                 raise BadInput(f"{self.text!r} is measured on a split: name one, such as {metric}/test")
         if self.chooses[1] == "test":
             raise BadInput(f"{self.text!r}: test data may not choose a step: take validation")
+        if self.members > MOST_MEMBERS or self.members < 1:
+            raise BadInput(f"{self.text!r}: an ensemble has from 1 to {MOST_MEMBERS} members")
         if self.when == "percent" and self.place > 100:
             raise BadInput(f"{self.text!r} lies beyond the end of the training")
-        if self.predicted and (self.when not in ("late", "end") or component_kind(self.metric) == "probe"):
+        if self.predicted and (self.when not in ("late", "end") or not self.by_chance):
             raise BadInput(f"{self.text!r}: an ensemble or a temperature is of metrics at the end of the training")
         return self
 
@@ -106,39 +112,49 @@ class Look:
         chooses = (score.metric if self.chooses[0] == SCORE else self.chooses[0], self.chooses[1])
         return replace(self, metric=score.metric if self.metric == SCORE else self.metric, chooses=chooses)
 
+    @property
+    def by_chance(self) -> bool:
+        """Whether it is of a metric, which has a chance level that it can be compared with."""
+        return self.when != "steps" and (self.metric == SCORE or component_kind(self.metric) == "metric")
+
+    def when_seen(self, total: int) -> When:
+        """The steps at which it is looked at, in a training of at most `total`."""
+        match self.when:
+            case "late":
+                return at(*sorted({round(step) for step in np.linspace((1 - LATE) * total, total, LATE_LOOKS)}))
+            case "start":
+                return at(0)
+            case "step" | "percent":
+                return at(self.step(total))
+            case "steps" | "best":
+                return every(max(total // LOOKS, 1))
+        return END
+
     def measures(self, total: int) -> tuple[Measure, ...]:
         """What the lab is to look at in a training of at most `total` steps."""
         if self.predicted:
             return (Measure(LOSS, "train"),)
-        one = Measure(self.metric, self.split)
-        match self.when:
-            case "late":
-                late = np.linspace((1 - LATE) * total, total, LATE_LOOKS)
-                return (replace(one, when=at(*sorted({round(step) for step in late}))),)
-            case "start":
-                return (replace(one, when=at(0)),)
-            case "step" | "percent":
-                return (replace(one, when=at(self.step(total))),)
-            case "steps":
-                return (replace(one, when=every(max(total // LOOKS, 1))),)
-            case "best":
-                often = every(max(total // LOOKS, 1))
-                return (replace(one, when=often), Measure(*self.chooses, often))
-        return (one,)
+        when = self.when_seen(total)
+        chooses = (Measure(*self.chooses, when),) if self.when == "best" else ()
+        return (Measure(self.metric, self.split, when), *chooses)
 
     def step(self, total: int) -> int:
         """The step that is named, of a training of at most `total`."""
         return round(total * self.place / 100) if self.when == "percent" else int(self.place)
 
     def value(self, network: Trained) -> float:
-        """What is seen of a trained network; NaN if it diverged or there is no such look."""
-        curve = network.curve(self.metric, self.split)
+        """What is seen of a trained network; NaN if it diverged or never got there, inf for what steps never led to.
+
+        Only its own looks count: what else was looked at, by whomever, changes nothing.
+        """
         total = network.spec.stop.build().at_most
+        due = self.when_seen(total).steps(total) | {network.step}
+        curve = {step: seen for step, seen in network.curve(self.metric, self.split).items() if step in due}
         if self.when == "steps":
-            return next((float(step) for step, seen in curve.items() if self._reached(seen)), float("nan"))
+            never = float("nan") if network.diverged else float("inf")
+            return next((float(step) for step, seen in curve.items() if self._reached(seen)), never)
         if self.when in ("start", "step", "percent"):
-            step = 0 if self.when == "start" else self.step(total)
-            return curve.get(step, float("nan"))
+            return curve.get(0 if self.when == "start" else self.step(total), float("nan"))
         if network.diverged:
             return float("nan")
         if self.when == "late":
@@ -147,7 +163,7 @@ class Look:
         if self.when == "best":
             chosen = network.curve(*self.chooses)
             sign = 1 if higher_is_better(self.chooses[0]) else -1
-            return curve[max(chosen, key=lambda step: (sign * chosen[step], -step))]
+            return curve[max(curve, key=lambda step: (sign * chosen[step], -step))]
         return curve[network.step]
 
     def _reached(self, seen: float) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +15,13 @@ from expzoo.store import records
 
 if TYPE_CHECKING:
     import polars as pl
+    from matplotlib.axes import Axes
 
     from expzoo.analysis.studies.contrast.arms import Cell
-    from expzoo.analysis.studies.contrast.judging import Seen
+    from expzoo.analysis.studies.contrast.seen import Seen
 
 CURVE = "curve"  # the measure under which learning curves are kept
+LEARNING = "learning_curves"
 TUNING = "tuning"  # the measure under which the scores of a tuning are kept
 FEWEST_LOG = 3  # levels from which an axis whose ratios are equal is logarithmic
 _CAPTION = "Means over seeds with 95 % Student intervals"
@@ -26,9 +30,12 @@ _CAPTION = "Means over seeds with 95 % Student intervals"
 def draw(cells: list[Cell], looks: Mapping[str, str], seen: Seen) -> Iterator[Figure]:
     """One picture for each measure, and the learning curves if they were looked at."""
     there = [cell for cell in cells if not cell.again and seen.has(cell)]
+    names: list[str] = []
     for of, words in looks.items():
         swept = _swept(there)
-        yield _over(swept, there, of, words, seen) if swept else _bars(there, of, words, seen)
+        picture = _over(swept, there, of, words, seen) if swept else _bars(there, of, words, seen)
+        names.append(_unused(picture.name, [*names, LEARNING]))
+        yield replace(picture, name=names[-1])
     curves = records.select(seen.table, measure=CURVE)
     if not curves.is_empty():
         yield _learning(there, curves)
@@ -57,11 +64,11 @@ def _bars(cells: list[Cell], of: str, words: str, seen: Seen) -> Figure:
         label = ", ".join(str(level) for _, level in levels) or "arms"
         labels = [name.replace("_", " ") for name in own]
         figures.bars(axes, labels, values, label, position=(index, len(groups)))
-    _chance(axes, of, seen)
+    chance = _chance(axes, cells, of, seen)
     axes.set_ylabel(words)
     if len(groups) > 1:
         figures.legend(axes)
-    caption = f"{_CAPTION}; dots are seeds.{_chance_words(of, seen)}"
+    caption = f"{_CAPTION}; dots are seeds.{chance}"
     return Figure(_name(of), f"{words} by arm", caption, picture, records.select(seen.table, measure=of))
 
 
@@ -75,14 +82,14 @@ def _over(factor: str, cells: list[Cell], of: str, words: str, seen: Seen) -> Fi
     for label, line in lines.items():
         x = sorted(line)
         figures.curve(axes, np.array(x), np.array([line[place] for place in x]).T, label)
-    _chance(axes, of, seen)
+    chance = _chance(axes, cells, of, seen)
     if len(points) >= FEWEST_LOG and min(points) > 0 and max(points) / min(points) > 5:
         axes.set_xscale("log")
         axes.set_xticks(points, [f"{point:g}" for point in points])
         axes.minorticks_off()
     axes.set(xlabel=factor, ylabel=words)
     figures.name_curves(axes)
-    caption = f"{_CAPTION}.{_chance_words(of, seen)}"
+    caption = f"{_CAPTION}.{chance}"
     return Figure(_name(of), f"{words} against {factor}", caption, picture, records.select(seen.table, measure=of))
 
 
@@ -95,18 +102,22 @@ def _learning(cells: list[Cell], curves: pl.DataFrame) -> Figure:
     [metric], [split] = curves["metric"].unique().to_list(), curves["split"].unique().to_list()
     axes.set(xlabel="step", ylabel=f"{metric.replace('_', ' ')} on {split} data")
     figures.name_curves(axes)
-    return Figure("learning_curves", "Learning curves", f"{_CAPTION}.", picture, curves)
+    return Figure(LEARNING, "Learning curves", f"{_CAPTION}.", picture, curves)
 
 
-def _chance(axes: object, of: str, seen: Seen) -> None:
-    chance = float(seen.arrays[f"chance/{of}"])
-    if np.isfinite(chance):
-        axes.axhline(chance, color="0.6", linewidth=0.8, linestyle=":")  # type: ignore[attr-defined]
-
-
-def _chance_words(of: str, seen: Seen) -> str:
-    return " The dotted line is chance." if np.isfinite(float(seen.arrays[f"chance/{of}"])) else ""
+def _chance(axes: Axes, cells: list[Cell], of: str, seen: Seen) -> str:
+    """Draw the chance levels of the cells; what the caption says of them."""
+    levels = sorted({level for cell in cells if np.isfinite(level := seen.chance(cell, of))})
+    for level in levels:
+        axes.axhline(level, color="0.6", linewidth=0.8, linestyle=":")
+    return f" The dotted {'lines are' if len(levels) > 1 else 'line is'} chance." if levels else ""
 
 
 def _name(of: str) -> str:
-    return "".join(letter if letter.isalnum() else "_" for letter in of).strip("_")
+    return "".join(letter if letter.isalnum() else "_" for letter in of).strip("_") or "measure"
+
+
+def _unused(name: str, taken: list[str]) -> str:
+    """The name, or the first of name_2, name_3, ... that is not taken."""
+    names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+    return next(one for one in names if one not in taken)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from expzoo.science.verdicts import UNPRINTABLE
 from expzoo.system.errors import nearest
 
 MISSING = object()
@@ -20,7 +21,9 @@ class Reader:
 
     def fault(self, why: str) -> None:
         """Keep what is wrong with this node."""
-        self.faults.append(f"{self.where}: {why}" if self.where else why)
+        line = f"{self.where}: {why}" if self.where else why
+        if line not in self.faults:
+            self.faults.append(line)
 
     def at(self, name: str) -> Reader:
         """The node below, None if there is none."""
@@ -65,6 +68,9 @@ class Reader:
         if not isinstance(self.node, str):
             self.fault(f"must be a text, not {_short(self.node)}")
             return default
+        if UNPRINTABLE.search(self.node):
+            self.fault(f"holds control characters: {_short(self.node)}")
+            return default
         return self.node
 
     def number(self, default: float = 0.0, low: float = -math.inf) -> float:
@@ -85,6 +91,12 @@ class Reader:
             self.fault(f"must be a whole number of at least {low}, not {_short(self.node)}")
             return default
         return self.node
+
+    def truth(self, *, default: bool) -> bool:
+        """True or false; a fault if it is something else."""
+        if self.node is not None and not isinstance(self.node, bool):
+            self.fault(f"must be true or false, not {_short(self.node)}")
+        return self.node if isinstance(self.node, bool) else default
 
     def one_of(self, known: Iterable[str], default: str = "") -> str:
         """A text that is one of these; a fault with the nearest if it is another."""

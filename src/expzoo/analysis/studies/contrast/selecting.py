@@ -36,6 +36,8 @@ class Selector:
         if isinstance(node.node, Mapping) and "mean" in node.node:
             node.only(("mean",))
             parts = [self.terms(item, levels) for item in node.at("mean").items()]
+            if not parts:
+                node.fault("is the mean of no arm")
             return tuple((weight / len(parts), cell) for terms in parts for weight, cell in terms)
         if isinstance(node.node, Mapping):
             named = {str(key): value for key, value in node.node.items()}
@@ -48,7 +50,7 @@ class Selector:
             return ()
         chosen = {**levels, **own}
         if missing := [factor for factor in self.factors if factor not in chosen]:
-            options = [f"{factor}: {next(iter(self.factors[factor]))}" for factor in missing]
+            options = [f"{factor}: {spelt(next(iter(self.factors[factor]), '...'))}" for factor in missing]
             node.fault(f"{arm} was trained at several levels: say `at: {{{', '.join(options)}}}`, `for_all` or `over`")
             return ()
         return ((1.0, Cell(arm, tuple((factor, chosen[factor]) for factor in self.factors))),)
@@ -67,15 +69,15 @@ class Selector:
                 (factor, level)
                 for factor, levels in self.factors.items()
                 for level in levels
-                if factor not in own and (rest == str(level) or rest.startswith(f"{level}."))
+                if factor not in own and (rest == spelt(level) or rest.startswith(f"{spelt(level)}."))
             ]
             if not found:
-                known = [str(level) for levels in self.factors.values() for level in levels]
+                known = [spelt(level) for levels in self.factors.values() for level in levels]
                 node.fault(f"there is no level {rest}: {nearest(rest, known) if known else 'arms are not crossed'}")
                 break
-            factor, level = found[0]
+            factor, level = max(found, key=lambda one: len(spelt(one[1])))  # 1.5 begins with 1.
             own[factor] = level
-            rest = rest[len(str(level)) + 1 :]
+            rest = rest[len(spelt(level)) + 1 :]
         return arm, own
 
     def levels(self, node: Reader, skip: tuple[str, ...] = ()) -> dict[str, Level]:
@@ -86,14 +88,21 @@ class Selector:
                 continue
             if factor not in self.factors:
                 node.fault(f"there is no factor {factor}: {nearest(factor, self.factors)}")
+            elif isinstance(part.node, list | Mapping) or not (known := self.factors[factor]):
+                part.fault(f"is one level, not {part.node}")
+            elif part.node in known:
+                found[factor] = next(level for level in known if level == part.node)
             elif part.node in ENDS:
-                found[factor] = list(self.factors[factor])[ENDS[part.node]]
-            elif part.node not in self.factors[factor]:
-                known = map(str, self.factors[factor])
-                part.fault(f"was not trained at {part.node}: {nearest(str(part.node), known)}")
+                found[factor] = list(known)[ENDS[part.node]]
             else:
-                found[factor] = part.node
+                part.fault(f"was not trained at {spelt(part.node)}: {nearest(spelt(part.node), map(spelt, known))}")
         return found
+
+
+def spelt(level: Level | None) -> str:
+    """A level as YAML has it."""
+    words = {True: "true", False: "false", None: "null"}
+    return words[level] if level is None or isinstance(level, bool) else str(level)
 
 
 def minus(terms: Terms) -> Terms:

@@ -1,128 +1,101 @@
-"""All that a contrast says, read from its options; and each claim's decision rule, told before anything runs."""
+"""The words of a claim, and which of them go together."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from expzoo.analysis.studies.contrast.arms import (
-    MOST_CELLS,
-    Arm,
-    Cell,
-    Level,
-    cells,
-    read_arms,
-    read_factors,
-    read_tune,
-)
-from expzoo.analysis.studies.contrast.claims import CHANCE, ClaimReader
-from expzoo.analysis.studies.contrast.looks import Look
-from expzoo.analysis.studies.contrast.reading import Reader
-from expzoo.science.power import POWER, detectable, detectable_rate
-from expzoo.system.errors import BadInput
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from expzoo.analysis.studies.contrast.claims import ClaimWords
+    from expzoo.analysis.studies.contrast.arms import Cell
+    from expzoo.analysis.studies.contrast.reading import Reader
+    from expzoo.analysis.studies.contrast.selecting import Terms
+    from expzoo.science.claims import Direction
 
-Options = Mapping[str, Any]
+Form = Literal["pairs", "value", "ratio", "rate", "rates", "peak"]
+Scale = Literal["plain", "log", "log_odds"]
 
-_SIGNS = {"greater": "above", "less": "below", "equivalent": "within"}
+CHANCE = "chance"
+TRENDS = ("slope_of", "exponent_of", "monotone_of", "peak_of")
+SUBJECTS = ("value_of", "ratio", "rate_of", "difference_of", *TRENDS, "all")
+BOUNDS = ("greater", "less", "equal", "between")
+TEXTS = ("statement", "source", "published", "note", "unit")
+SHARED = ("by", "within", "of", "at", "scale", "success", "for_all")  # what the parts of `all` may have together
+WORDS = (*SUBJECTS, *BOUNDS, *SHARED, "for_each", "over", "rising", *TEXTS, "control")
 
 
 @dataclass(frozen=True)
-class Words:
-    """Arms and the factors that they are crossed with, measures, claims, and what arms are tuned over."""
+class Condition:
+    """One comparison, plus - minus of what `of` names; of a peak, plus has the levels of a factor in order."""
 
-    arms: dict[str, Arm]
-    factors: dict[str, dict[Level, Mapping[str, Any]]]
-    looks: dict[str, Look]
-    claims: dict[str, ClaimWords]
-    tune: dict[str, list[Any]]
+    name: str
+    plus: Terms
+    minus: Terms = ()
+    of: str = ""
 
     def cells(self) -> list[Cell]:
-        """Every arm at every combination of levels."""
-        return list(cells(self.arms, self.factors))
+        """Every cell that it needs."""
+        return [cell for _, cell in (*self.plus, *self.minus)]
 
 
-def read_words(options: Options) -> Words:
-    """What the options `arms`, `cross`, `sweep`, `measure`, `claims` and `tune` say; ValueError with every fault."""
-    faults: list[str] = []
+@dataclass(frozen=True)
+class ClaimWords:
+    """A claim as its file says it, checked: what science needs to know of it besides the numbers."""
 
-    def node(name: str, default: Options | None = None) -> Reader:
-        return Reader(options.get(name) or default or {}, name, faults)
+    name: str
+    form: Form
+    conditions: tuple[Condition, ...]
+    direction: Direction
+    reference: float | Literal["chance"] = 0.0
+    by: float = 0.0
+    of: str = ""
+    scale: Scale = "plain"
+    success: str = ""
+    each: bool = False
+    per: str = ""
+    exponent: bool = False
+    statement: str = ""
+    source: str = ""
+    published: str = ""
+    note: str = ""
+    unit: str = ""
+    control: ClaimWords | None = field(default=None, repr=False)
 
-    arms, factors = read_arms(node("arms")), read_factors(node("cross"), node("sweep"))
-    looks: dict[str, Look] = {}
-    for name, part in node("measure", {"score": "score/test"}).mapping().items():
-        try:
-            looks[name] = Look.parse(part.text("score/test"))
-        except BadInput as error:
-            part.fault(str(error))
-    looks = looks or {"score": Look.parse("score/test")}
-    count = math.prod([len(arms), *(len(levels) for levels in factors.values())])
-    if count > MOST_CELLS:
-        faults.append(f"arms: {count} arms and levels, of which there can be at most {MOST_CELLS}")
-    reader = ClaimReader(arms, factors, looks)
-    read = {name: reader.read(name, part) for name, part in node("claims").mapping().items()}
-    tune = read_tune(node("tune"))
-    if faults:
-        raise ValueError("\n".join(faults))
-    return Words(arms, factors, looks, {name: claim for name, claim in read.items() if claim}, tune)
-
-
-def rules(words: Words, seeds: int) -> Iterator[tuple[str, str]]:
-    """For each claim its name, and the rule that decides it with what so many seeds can see."""
-    for name, claim in words.claims.items():
-        yield name, _rule(claim, words, seeds)
+    def cells(self) -> list[Cell]:
+        """Every cell that it or its control needs, in order."""
+        own = [cell for condition in self.conditions for cell in condition.cells()]
+        return list(dict.fromkeys(own + (self.control.cells() if self.control else [])))
 
 
-def _rule(claim: ClaimWords, words: Words, seeds: int) -> str:
-    what = claim.conditions[0].name if len(claim.conditions) == 1 else " and ".join(c.name for c in claim.conditions)
-    measure = words.looks[claim.of].text
-    told = f"{what}, {measure}{f' {claim.success}' if claim.success else ''}, {_bound(claim)}"
-    level = 0.9 if claim.direction == "equivalent" else 0.95
-    how = {"each": "each by Holm", "all": "all must hold", "": ""}[_several(claim)]
-    test = "exact binomial" if claim.form == "rate" else "Newcombe" if claim.form == "rates" else _t_test(claim)
-    return "; ".join(
-        filter(None, [told, f"{test}, {level:.0%} interval over {seeds} seeds", how, _power(claim, seeds)])
-    )
+def texts(node: Reader) -> dict[str, Any]:
+    """What a claim says for people."""
+    return {word: node.at(word).text() for word in TEXTS}
 
 
-def _bound(claim: ClaimWords) -> str:
-    reference = claim.reference if claim.reference == CHANCE else float(claim.reference)
-    if claim.direction == "equivalent":
-        return f"within {claim.by:g} of {reference if reference == CHANCE else f'{reference:g}'}"
-    sign = "+" if claim.direction == "greater" else "-"
-    if reference == CHANCE:
-        return f"{_SIGNS[claim.direction]} chance" + f" {sign} {claim.by:g}" * bool(claim.by)
-    bound = float(reference) + (claim.by if claim.direction == "greater" else -claim.by)
-    return f"{_SIGNS[claim.direction]} {bound:g}"
+def middle(node: Reader) -> tuple[float, float]:
+    """The middle of two numbers in order, and how far they are from it."""
+    items = node.items()
+    low, high = ([item.number() for item in items] + [0.0, 0.0])[:2]
+    if len(items) != 2 or low >= high:
+        node.fault("is between two numbers: [low, high]")
+    return (low + high) / 2, (high - low) / 2
 
 
-def _several(claim: ClaimWords) -> str:
-    return "" if len(claim.conditions) == 1 else "each" if claim.each else "all"
-
-
-def _t_test(claim: ClaimWords) -> str:
-    if claim.direction == "equivalent":
-        return "two one-sided t tests"
-    return "paired t" if claim.form in ("pairs", "ratio") else "one-sample t"
-
-
-def _power(claim: ClaimWords, seeds: int) -> str:
-    """From which effect on a claim of one condition would be supported four times in five."""
-    level = 0.9 if claim.direction == "equivalent" else 0.95
-    if claim.form == "rate" and claim.reference != CHANCE:
-        bound = float(claim.reference) / 100
-        rate = detectable_rate(seeds, bound, level, above=claim.direction == "greater")
-        if math.isnan(rate):
-            return f"out of reach: not even a perfect result of {seeds} would support it"
-        return f"{POWER:.0%} power at a true rate of {100 * rate:.3g} %"
-    if claim.form in ("rate", "rates"):
-        return ""
-    beyond = detectable(seeds, level)
-    if math.isnan(beyond):
-        return "out of reach: an interval needs two seeds"
-    return f"{POWER:.0%} power at {beyond:.2g} standard deviations {'inside' if level < 0.95 else 'beyond'} the bound"
+def check_words(node: Reader, subject: str, form: str, *, exact: bool) -> None:
+    """A fault for each word that says nothing of a claim of this form; `exact` is a control, which may be of 0."""
+    if node.has("equal") and not exact and node.at("within").node in (None, 0):
+        node.fault("says that two things are equal: give `within`, the largest difference that is still none")
+    pairs = [
+        ("within", node.has("equal"), "`within` goes with `equal`"),
+        ("by", not node.has("equal") and not node.has("between"), "`by` goes with greater and less"),
+        ("over", subject in TRENDS, f"`over` goes with {', '.join(TRENDS)}"),
+        ("rising", subject == "monotone_of", "`rising` goes with monotone_of"),
+        ("for_each", not node.has("for_all"), "says for_all or for_each, not both"),
+        ("of", not node.has("success"), "`success` says what is measured: leave out `of`"),
+        ("success", form in ("rate", "rates") and subject in ("", "rate_of"), "only a rate has `success`"),
+        ("scale", form in ("pairs", "peak") or subject == "slope_of", f"{subject or 'a rate'} has no scale of its own"),
+    ]
+    for word, sense, why in pairs:
+        if node.has(word) and not sense:
+            node.fault(why)
+    if subject == "rate_of" and not node.has("success"):
+        node.fault("a rate has `success`, such as 'board_success/test >= 100'")

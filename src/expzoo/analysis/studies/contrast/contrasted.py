@@ -1,0 +1,133 @@
+"""All that a contrast says, read from its options; and each claim's decision rule, told before anything runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from expzoo.analysis.studies.contrast.arms import (
+    MOST_CELLS,
+    Arm,
+    Cell,
+    Level,
+    cells,
+    count,
+    read_arms,
+    read_factors,
+    read_tune,
+)
+from expzoo.analysis.studies.contrast.claims import ClaimReader
+from expzoo.analysis.studies.contrast.looks import Look
+from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING
+from expzoo.analysis.studies.contrast.reading import Reader
+from expzoo.analysis.studies.contrast.words import CHANCE
+from expzoo.science.power import POWER, detectable, detectable_rate
+from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from expzoo.analysis.studies.contrast.words import ClaimWords
+
+Options = Mapping[str, Any]
+RESERVED = (CURVE, TUNING)  # measures of the records that no file names
+
+_SIGNS = {"greater": "above", "less": "below", "equivalent": "within"}
+
+
+@dataclass(frozen=True)
+class Contrasted:
+    """Arms and the factors that they are crossed with, measures, claims, and what arms are tuned over."""
+
+    arms: dict[str, Arm]
+    factors: dict[str, dict[Level, Mapping[str, Any]]]
+    looks: dict[str, Look]
+    claims: dict[str, ClaimWords]
+    tune: dict[str, list[Any]]
+
+    def cells(self) -> list[Cell]:
+        """Every arm at every combination of levels."""
+        return list(cells(self.arms, self.factors))
+
+
+def read(options: Options) -> Contrasted:
+    """What the options `arms`, `cross`, `sweep`, `measure`, `claims` and `tune` say; ValueError with every fault."""
+    faults: list[str] = []
+
+    def node(name: str, default: Options | None = None) -> Reader:
+        return Reader(options.get(name) or default or {}, name, faults)
+
+    arms, factors = read_arms(node("arms")), read_factors(node("cross"), node("sweep"))
+    looks: dict[str, Look] = {}
+    for name, part in node("measure", {"score": "score/test"}).mapping().items():
+        if name in RESERVED:
+            part.fault("is what learning curves and tuning are called: call the measure otherwise")
+        try:
+            looks[name] = Look.parse(part.text("score/test"))
+        except BadInput as error:
+            part.fault(str(error))
+    looks = looks or {"score": Look.parse("score/test")}
+    if (number := count(arms, factors)) > MOST_CELLS:
+        faults.append(f"{number} arms and levels: at most {MOST_CELLS}")
+    reader = ClaimReader(arms, factors, looks)
+    claims = {name: reader.read(name, part) for name, part in node("claims").mapping().items()}
+    tune = read_tune(node("tune"))
+    if faults:
+        raise ValueError("\n".join(faults))
+    return Contrasted(arms, factors, looks, {name: claim for name, claim in claims.items() if claim}, tune)
+
+
+def rules(words: Contrasted, seeds: int) -> Iterator[tuple[str, str]]:
+    """For each claim its name, and the rule that decides it with what so many seeds can see."""
+    for name, claim in words.claims.items():
+        yield name, _rule(claim, words, seeds)
+
+
+def _rule(claim: ClaimWords, words: Contrasted, seeds: int) -> str:
+    what = claim.conditions[0].name if len(claim.conditions) == 1 else " and ".join(c.name for c in claim.conditions)
+    measure = words.looks[claim.of].text
+    told = f"{what}, {measure}{f' {claim.success}' if claim.success else ''}, {_bound(claim)}"
+    level = 0.9 if claim.direction == "equivalent" else 0.95
+    how = {"each": "each by Holm", "all": "all must hold", "": ""}[_several(claim)]
+    test = "exact binomial" if claim.form == "rate" else "Newcombe" if claim.form == "rates" else _t_test(claim)
+    return "; ".join(
+        filter(None, [told, f"{test}, {level:.0%} interval over {seeds} seeds", how, _power(claim, seeds)])
+    )
+
+
+def _bound(claim: ClaimWords) -> str:
+    reference = claim.reference if claim.reference == CHANCE else float(claim.reference)
+    if claim.direction == "equivalent":
+        return f"within {claim.by:g} of {reference if reference == CHANCE else f'{reference:g}'}"
+    sign = "+" if claim.direction == "greater" else "-"
+    if reference == CHANCE:
+        return f"{_SIGNS[claim.direction]} chance" + f" {sign} {claim.by:g}" * bool(claim.by)
+    bound = float(reference) + (claim.by if claim.direction == "greater" else -claim.by)
+    return f"{_SIGNS[claim.direction]} {bound:g}"
+
+
+def _several(claim: ClaimWords) -> str:
+    return "" if len(claim.conditions) == 1 else "each" if claim.each else "all"
+
+
+def _t_test(claim: ClaimWords) -> str:
+    if claim.direction == "equivalent":
+        return "two one-sided t tests"
+    return "paired t" if claim.form in ("pairs", "ratio") else "one-sample t"
+
+
+def _power(claim: ClaimWords, seeds: int) -> str:
+    """From which effect on a claim of one condition would be supported four times in five."""
+    level = 0.9 if claim.direction == "equivalent" else 0.95
+    if claim.form == "rate" and claim.reference != CHANCE:
+        bound = float(claim.reference) / 100
+        rate = detectable_rate(seeds, bound, level, above=claim.direction == "greater")
+        if math.isnan(rate):
+            return f"out of reach: not even a perfect result of {seeds} would support it"
+        return f"{POWER:.0%} power at a true rate of {100 * rate:.3g} %"
+    if claim.form in ("rate", "rates"):
+        return ""
+    beyond = detectable(seeds, level)
+    if math.isnan(beyond):
+        return "out of reach: an interval needs two seeds"
+    return f"{POWER:.0%} power at {beyond:.2g} standard deviations {'inside' if level < 0.95 else 'beyond'} the bound"

@@ -1,0 +1,160 @@
+"""Each arm at its best settings: seeds of its own, no test data, the best by brute force, said in the verdict."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from expzoo.analysis import tuning
+from expzoo.analysis.contract import Setting
+from expzoo.config.registry import build
+from expzoo.lab.request import Request
+from expzoo.spec.component import Component
+from expzoo.spec.measure import Measure
+from expzoo.spec.score import Score
+from expzoo.spec.spec import Magnitude, Spec
+from expzoo.spec.when import at
+from expzoo.store import records
+from expzoo.system.errors import Unfit
+
+SEEDS = (11, 12, 13, 14, 15)
+GRID: dict[str, list[Any]] = {"optimizer.lr": [0.0001, 0.01, 1e30], "schedule": ["constant", "cosine"]}
+ARMS: dict[str, Any] = {
+    "dense": {},
+    "narrow": {"model.width": 3},
+    "ticket": {"mask": {"magnitude": {"of": "dense", "sparsity": 0.5}}},
+}
+CLAIMS: dict[str, Any] = {"zoo.claim": {"greater": ["ticket", "narrow"]}}
+
+
+@pytest.fixture
+def setting(base: Spec) -> Setting:
+    small = base.replace(dataset={"validation_size": 100, "num_samples": 600}, stop={"steps": 40})
+    return Setting(small, SEEDS, "smoke")
+
+
+def at_point(spec: Spec, point: dict[str, Any]) -> Spec:
+    schedule = Component.of("schedule", point["schedule"])
+    return spec.replace(optimizer={"lr": point["optimizer.lr"]}, schedule=schedule)
+
+
+def test_a_contrast_is_tuned_by_brute_force_with_seeds_of_its_own(
+    setting: Setting, open_lab: Callable[..., Any]
+) -> None:
+    analysis = build("analysis", "contrast", arms=ARMS, tune=GRID, claims=CLAIMS)
+    findings = open_lab().run_together([analysis.measure(setting)])[0]
+    tried = [row for row in findings.rows if row["measure"] == "tuning"]
+    judged = [row for row in findings.rows if row["measure"] != "tuning"]
+    points = [dict(zip(GRID, values, strict=True)) for values in itertools.product(*GRID.values())]
+    seeds = {row["seed"] for row in tried}
+    assert len(seeds) == tuning.SEEDS
+    assert not seeds & {*SEEDS}
+    assert len(tried) == 2 * len(points) * tuning.SEEDS  # a ticket is not tuned by itself
+    assert {row["split"] for row in tried} == {"validation"}
+
+    late = Measure("accuracy", "validation", at(36, 37, 38, 39, 40))
+    chosen = {}
+    for name, width in (("dense", 20), ("narrow", 3)):
+        means = []
+        for point in points:
+            specs = tuple(at_point(setting.base.replace(seed=s, model={"width": width}), point) for s in sorted(seeds))
+            networks = open_lab("brute").train(Request(specs, (late,)))
+            scores = [
+                10.0 if one.diverged else np.mean([v for s, v in one.curve("accuracy", "validation").items() if s > 35])
+                for one in networks
+            ]
+            means.append(np.mean(scores))
+        chosen[name] = points[int(np.argmax(means))]
+    assert {point["optimizer.lr"] for point in chosen.values()} == {0.01}  # not the one at which all diverge
+    chosen["ticket"] = chosen["dense"]
+    expected = {
+        (name, seed): at_point(setting.base.replace(seed=seed, model={"width": 3 if name == "narrow" else 20}), point)
+        for name, point in chosen.items()
+        for seed in SEEDS
+    }
+    keys = {(row["arm"], row["seed"]): row["key"] for row in judged if not row["again"]}
+    for (name, seed), spec in expected.items():
+        ticket = spec.replace(mask=Magnitude(spec, 0.5)) if name == "ticket" else spec
+        assert keys[name, seed] == ticket.key
+
+    [verdict] = analysis.judge(records.frame(findings.rows), findings.arrays)
+    best = ", ".join(f"{key} {value}" for key, value in chosen["dense"].items())
+    assert f"tuned on validation data: dense: {best}; narrow: " in verdict.note
+    assert len([*analysis.draw(records.frame(findings.rows), findings.arrays)]) == 1
+
+
+def tuned(setting: Setting, lab: Any, over: dict[str, list[Any]]) -> tuple[Any, list[Any]]:
+    make = lambda spec, point: spec.replace(optimizer={"lr": point["optimizer.lr"]})  # noqa: E731
+    return lab.run_together([tuning.tune(setting, {"arm": make}, over)])[0]
+
+
+def test_test_data_are_never_read(
+    setting: Setting, open_lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: Any = type(setting.base.dataset.build())
+    split, read = made.split, []
+
+    def watched(self: Any, name: str, seed: int) -> Any:
+        read.append(name)
+        assert name != "test", "test data were read"
+        return split(self, name, seed)
+
+    monkeypatch.setattr(made, "split", watched)
+    choices, _ = tuned(setting, open_lab(), {"optimizer.lr": [0.001, 0.01]})
+    assert "validation" in read
+    assert choices["arm"].settings == {"optimizer.lr": 0.01}
+
+
+def test_looks_of_others_do_not_change_the_choice(setting: Setting, open_lab: Callable[..., Any]) -> None:
+    lab = open_lab()
+    choices, rows = tuned(setting, open_lab("alone"), {"optimizer.lr": [0.001, 0.01]})
+    seen = Measure("accuracy", "validation", at(*range(41)))
+    specs = [setting.base.replace(seed=row["seed"], optimizer={"lr": 0.01}) for row in rows]
+    lab.train(Request(tuple(specs), (seen,)))
+    again, same = tuned(setting, lab, {"optimizer.lr": [0.001, 0.01]})
+    assert (again, same) == (choices, rows)
+
+
+@pytest.mark.parametrize("chance", [10.0, math.nan])
+def test_a_setting_that_diverges_is_never_better(
+    setting: Setting, open_lab: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, chance: float
+) -> None:
+    monkeypatch.setattr(Score, "chance", lambda *_: chance)
+    for rates in ([1e30, 0.01], [0.01, 1e30]):
+        choices, _ = tuned(setting, open_lab(), {"optimizer.lr": rates})
+        assert choices["arm"].settings == {"optimizer.lr": 0.01}
+
+
+def test_the_edge_of_the_grid_is_said() -> None:
+    over = {"optimizer.lr": [0.1, 0.2, 0.3], "schedule": ["constant", "cosine"], "model.width": [8]}
+    for value, said in ((0.1, True), (0.2, False), (0.3, True)):
+        point = {"optimizer.lr": value, "schedule": "cosine", "model.width": 8}
+        assert tuning._at_edge(point, over) == said
+
+
+def test_without_validation_data_it_does_not_fit(setting: Setting, open_lab: Callable[..., Any]) -> None:
+    bare = Setting(setting.base.replace(dataset={"validation_size": 0}), SEEDS, "smoke")
+    with pytest.raises(Unfit, match="tuned on validation data, and dataset=mnist1d: there is no validation split"):
+        tuned(bare, open_lab(), {"optimizer.lr": [0.1, 0.2]})
+    assert "split validation" in build("analysis", "contrast", tune=GRID).NEEDS
+
+
+@pytest.mark.parametrize(
+    ("tune", "said"),
+    [
+        ({"optimizer.lrr": [0.1]}, "tune.optimizer.lrr: optimizer has no lrr: did you mean lr?"),
+        ({"dataset.batch_size": [10, 10000]}, "tune: dense with {'dataset.batch_size': 10000}: dataset: batch_size"),
+        ({"schedule": ["cosin"]}, "tune.schedule: there is no schedule=cosin: did you mean cosine?"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_tried_are_said(setting: Setting, tune: dict[str, Any], said: str) -> None:
+    analysis = build("analysis", "contrast", arms={"dense": {}}, tune=tune)
+    with pytest.raises(Unfit) as refused:
+        next(analysis.measure(setting))
+    assert str(refused.value).startswith(f"analysis.contrast: {said}")
