@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
 
-INSTALL = "hydra/sweeper=optuna needs Optuna: pip install 'expzoo[optuna]'"
-
 
 @register
 class Optuna(GridSweeper):
@@ -54,6 +51,8 @@ class Optuna(GridSweeper):
         reduction: the best of how many go on to the next rung, which is as many times longer.
         resource: the key that rungs shorten.
     """
+
+    PACKAGES = (("optuna", "pip install 'expzoo[optuna]'"), ("sqlalchemy", "pip install 'expzoo[optuna]'"))
 
     def __init__(
         self,
@@ -96,8 +95,6 @@ class Optuna(GridSweeper):
 
     def _refuse_impossible(self) -> None:
         """BadInput if there can be no such search; Hydra would wrap what the constructor raises."""
-        if not find_spec("optuna"):
-            raise BadInput(INSTALL)
         wanted, given = len(self.objectives), len(self.directions)
         if not wanted:
             raise BadInput("hydra.sweeper.objectives names nothing to search for, such as [accuracy/test]")

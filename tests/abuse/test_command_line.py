@@ -36,6 +36,16 @@ PLUGINS = {
     "models/positional.py": "self, inputs, outputs, width: Count = 100",
 }
 
+PACKAGED = """
+from expzoo.plugin import register
+
+@register
+class Packaged:
+    '''Needs something.'''
+    PACKAGES = (("no_such_package", "pip install no-such-package"),)
+    def __init__(self, inputs, outputs) -> None: ...
+"""
+
 BROKEN_PLUGIN = "import torch\n\nclass Broken(\n"
 
 DEFAULTS = """# @package _global_
@@ -62,6 +72,9 @@ FILES = {
     "conf/experiment/around.yaml": "# @package _global_\ndefaults: [circular, _self_]\n",
     "conf/experiment/listed.yaml": "- a\n- b\n",
     "conf/experiment/unpackaged.yaml": "seed: 3\n",
+    "more/experiment/abroad.yaml": DEFAULTS.replace("perceptron", "narrow") + "model: {widht: 3}\nseed: -1\n",
+    "more/model/narrow.yaml": "defaults: [perceptron, _self_]\nwidth: 1\n",
+    "models/packaged.py": PACKAGED,
     "conf/model/thin.yaml": "defaults: [perceptron, _self_]\nwidht: 1\n",
 }
 
@@ -70,8 +83,12 @@ TOP = sorted({*KINDS, "about", "budget", "dry_run", "experiment", "population", 
 CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"
 """Makes a line independent of what the package ships."""
 
-FLAGS = "--cfg, --help, --hydra-help, --info, --multirun, --package, --resolve, --run, --shell-completion, --version"
-HYDRA = "hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir, hydra/launcher, hydra/sweeper"
+FLAGS = (
+    "--cfg, --config-dir, --help, --hydra-help, --info, --multirun, --package, --resolve, --run, --shell-completion, "
+    "--version"
+)
+HYDRA = "hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir, hydra.verbose, hydra/launcher, hydra/sweeper"
+VERBS = "compare, list, new, report, rerun, show, store, verify"
 
 # What is typed, words separated by blanks -> the lines of the answer; {model} stands for the names of all models.
 LINES: dict[str, list[str]] = {
@@ -198,11 +215,16 @@ LINES: dict[str, list[str]] = {
     ],
     "hydra.searchpath=[/x]": [f"hydra.searchpath cannot be changed: known: {HYDRA}"],
     "hydra/launcher=fusd": ["there is no hydra/launcher=fusd: did you mean fused?"],
+    "-m hydra/launcher=fusd hydra.launcher.n=2 hydra/sweeper=gird seed=1,-1": [
+        "there is no hydra/sweeper=gird: did you mean grid?",
+        "there is no hydra/launcher=fusd: did you mean fused?",
+        "seed must be a whole number at least 0, not -1",
+    ],
     f"{CHOSEN} model._target_=os.system": ["model has no _target_: known: depth, residual, width, widths"],
     # words that are not key=value
     "lsit": ["lsit is neither key=value nor a verb: did you mean list?"],
     "seed=1 list": ["list has to be the first word"],
-    "=3": ["=3 is neither key=value nor a verb: known: compare, list, report, rerun, show, store, verify"],
+    "=3": [f"=3 is neither key=value nor a verb: known: {VERBS}"],
     "model.width=[": ["""cannot read model.width=[: quote what is unusual in it, as in key='"a, b"'"""],
     "model.1e3=2": ["""cannot read model.1e3=2: quote what is unusual in it, as in key='"a, b"'"""],
     "model.width[0]=3": ["""cannot read model.width[0]=3: quote what is unusual in it, as in key='"a, b"'"""],
@@ -212,7 +234,34 @@ LINES: dict[str, list[str]] = {
     "--cfg": ["--cfg needs a value: known: all, hydra, job"],
     "--cfg job --package modle": ["--package modle: did you mean model?"],
     "--experimental-rerun x.pickle": [f"--experimental-rerun is not a flag: known: {FLAGS}"],
-    "--config-dir=/x": [f"--config-dir is not a flag: known: {FLAGS}"],
+    "--config-path=/x": ["--config-path is not a flag: did you mean --config-dir?"],
+    "--config-dir=/x": ["--config-dir /x: there is no such folder"],
+    "--config-dir": [
+        "--config-dir needs a value: the folder that holds experiment/NAME.yaml, model/NAME.yaml, ...",
+    ],
+    "-cd {home}/models seed=-1": [
+        "--config-dir {home}/models: it holds neither experiment/NAME.yaml nor a preset such as model/NAME.yaml",
+        "seed must be a whole number at least 0, not -1",
+    ],
+    "-cd {home}/more -cd /x": ["-cd /x: there is one --config-dir, and it is {home}/more"],
+    "-cd {home}/more +experiment=abroad": [
+        "experiment/abroad.yaml: model has no widht: did you mean width?",
+        "experiment/abroad.yaml: seed must be a whole number at least 0, not -1",
+    ],
+    "-cd {home}/more +experiment=abraod": ["there is no experiment=abraod: did you mean abroad?"],
+    "--info pluggins": ["--info pluggins: did you mean plugins?"],
+    "hydra.verbose=3": [
+        "hydra.verbose must be true, false, the name of a logger such as expzoo, or a list of names, not 3"
+    ],
+    "hydra.verbose=[]": [
+        "hydra.verbose must be true, false, the name of a logger such as expzoo, or a list of names, not []"
+    ],
+    "model=packaged": ["model=packaged needs no_such_package: pip install no-such-package"],
+    "-m seed=1,2,-3 model=packaged modle=1": [
+        "model=packaged needs no_such_package: pip install no-such-package",
+        "seed must be a whole number at least 0, not -3",
+        "the config has no modle: did you mean model?",
+    ],
     f"--cfg job {CHOSEN} model.width=abc": ["model.width must be a whole number at least 1, not 'abc'"],
     # files
     "model=broken": ["model=broken of EXPZOO_PLUGINS cannot be read: {home}/models/broken.py:3: '(' was never closed"],
@@ -235,7 +284,7 @@ LINES: dict[str, list[str]] = {
     "+experiment=kitchen model=convolution": ["experiment/kitchen.yaml: model has no width: known: channels, kernel"],
     # all at once
     f"{CHOSEN} loss=mes optimizer.lr=abc model.widht=3 experiment=kitchn budget=smok tikcet": [
-        "tikcet is neither key=value nor a verb: known: compare, list, report, rerun, show, store, verify",
+        f"tikcet is neither key=value nor a verb: known: {VERBS}",
         "there is no loss=mes: did you mean mse?",
         "experiment=kitchn: write +experiment=kitchn",
         "there is no experiment=kitchn: did you mean kitchen?",
@@ -268,7 +317,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bad_command_line_is_answered_at_once(
     command_line: Any, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    ended = command_line.type(*line.split(), folder=tmp_path, plugins=home)
+    ended = command_line.type(*line.replace("{home}", str(home)).split(), folder=tmp_path, plugins=home)
     monkeypatch.setenv("EXPZOO_PLUGINS", str(home))
     names = {kind: ", ".join(listed(kind)) for kind in ("model", "analysis")}
     expected = [

@@ -54,11 +54,7 @@ def check(wanted: list[Request], error: Exception | None = None) -> list[str]:
     found = []
     for request in wanted:
         found += request.faults
-        try:
-            config = _composed(error) if error is not None and len(wanted) == 1 else None
-            found += _tried(compose_job(request.overrides()) if config is None else config, request)
-        except REFUSALS as failure:
-            found.append(explain(failure))
+        found += _faults_of_values(request, _composed(error) if error is not None and len(wanted) == 1 else None)
     lines = list(dict.fromkeys(found))
     return lines or ([explain(error)] if error is not None else [])
 
@@ -112,6 +108,20 @@ def _composed(error: Exception) -> DictConfig | None:
     """The config on which Hydra tried the value that it refused: composing it again would take a third of the time."""
     node = getattr(error.__cause__ or error.__context__, "parent_node", None)
     return None if node is None or str(error).startswith("In '") else node._get_root()
+
+
+def _faults_of_values(request: Request, config: DictConfig | None = None) -> list[str]:
+    """What the config of a job refuses; without a launcher or sweeper that there is not, it is composed without one."""
+    try:
+        return _tried(compose_job(request.overrides()) if config is None else config, request)
+    except REFUSALS as failure:
+        group = (getattr(failure, "missing_cfg_file", None) or "").rpartition("/")[0]
+        chosen = [text for text in request.hydra if text.startswith(f"{group}=")]
+        if not group or not chosen:
+            return [explain(failure)]
+        request.wrong.add(group)
+        request.hydra = [text for text in request.hydra if text not in chosen]
+        return [explain(failure), *_faults_of_values(request)]
 
 
 def _tried(config: DictConfig, request: Request) -> list[str]:

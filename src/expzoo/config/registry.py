@@ -63,7 +63,8 @@ OPTIONAL: dict[str, dict[str, Any]] = {
 GIVEN = {"model": ("inputs", "outputs")}
 """The positional parameters that the framework supplies, by kind."""
 
-_WORDS_OF_YAML = frozenset({"true", "false", "null", "none", "nan", "inf", "on", "off", "yes", "no"})
+WORDS_OF_YAML = frozenset({"true", "false", "null", "none", "nan", "inf", "on", "off", "yes", "no"})
+"""Names that YAML reads as something else."""
 
 Class = TypeVar("Class", bound=type)
 
@@ -76,9 +77,9 @@ def index() -> dict[str, dict[str, Path]]:
 @cache
 def _index(places: tuple[Home, ...], state: tuple[int, ...]) -> dict[str, dict[str, Path]]:
     found: dict[str, dict[str, Path]] = {kind: {} for kind in FOLDERS}
-    for home in places:
+    for home in (place.plugins for place in places if place.plugins):
         for kind, folder in FOLDERS.items():
-            for file in sorted((home.plugins / folder).glob("[!_]*.py")):
+            for file in sorted((home / folder).glob("[!_]*.py")):
                 _refuse_name(file)
                 if other := found[kind].get(file.stem):
                     raise BadInput(f"two files are called {chosen_by(kind)}={file.stem}: {other} and {file}")
@@ -88,7 +89,7 @@ def _index(places: tuple[Home, ...], state: tuple[int, ...]) -> dict[str, dict[s
 
 def _refuse_name(file: Path) -> None:
     name = file.stem
-    if not name.isidentifier() or name != name.lower() or keyword.iskeyword(name) or name in _WORDS_OF_YAML:
+    if not name.isidentifier() or name != name.lower() or keyword.iskeyword(name) or name in WORDS_OF_YAML:
         raise BadInput(f"{file}: a plugin is called by a lower-case identifier that is no word of YAML, not {name!r}")
 
 

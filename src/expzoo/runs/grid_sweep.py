@@ -52,6 +52,12 @@ class GridSweeper(Sweeper):
         finish(ended)
         return ended
 
+    def combinations(self, arguments: list[str]) -> list[list[str]]:
+        """The overrides of every job that the swept values give."""
+        overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
+        [every] = BasicSweeper.split_arguments(overrides, None)
+        return [list(job) for job in every]
+
     def run(self, batch: Batch, first: int) -> list[SweptJob]:
         """The ends of one batch's jobs. All are composed before the first is launched."""
         places = [self._place(list(overrides)) for overrides in batch]
