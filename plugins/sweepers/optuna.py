@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from expzoo.plugin import (
 )
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
 
@@ -43,8 +45,9 @@ class Optuna(GridSweeper):
     Args:
         trials: of the whole search, those of an earlier command included.
         batch: how many are asked for at once.
-        objectives: metric/split at the end of training, arm/metric/split, or the name of a claim.
-        directions: one for each objective.
+        objectives: metric/split at the end of training, arm/metric/split, or the name of a claim; none is the
+            dataset's score on validation data.
+        directions: one for each objective; none is the one in which its metric is better.
         sampler: Optuna's.
         seed: of the sampler.
         rungs: of successive halving, each longer than the one before; 1 is none.
@@ -59,8 +62,8 @@ class Optuna(GridSweeper):
         *,
         trials: Count = 64,
         batch: Count = 16,
-        objectives: tuple[str, ...] = ("accuracy/test",),
-        directions: tuple[Literal["maximize", "minimize"], ...] = ("maximize",),
+        objectives: tuple[str, ...] = (),
+        directions: tuple[Literal["maximize", "minimize"], ...] = (),
         sampler: Literal["tpe", "random", "nsga2"] = "tpe",
         seed: Natural = 0,
         rungs: Count = 1,
@@ -80,6 +83,9 @@ class Optuna(GridSweeper):
         fixed = [str(override.input_line) for override in overrides if not _is_swept(override)]
         if not space:
             raise BadInput("hydra/sweeper=optuna has nothing to search: sweep over key=a,b or key=interval(0.001,0.1)")
+        self._choose_objectives(fixed, space)
+        if not self._path(fixed, space).exists():  # else it was asked before
+            objectives.require_data(self._goals, self._example(fixed, space))
         study, path = self._open(fixed, space)
         ended: dict[Path, SweptJob] = {}
         while (left := self.trials - _finished(study)) > 0:
@@ -89,31 +95,52 @@ class Optuna(GridSweeper):
             if all(job.outcome.code for job in ended.values()):
                 break  # nothing can be learned from jobs that all fail
         self._task.outcomes = [job.outcome for job in ended.values()]
-        sweep_record.finish(list(ended.values()))
+        sweep_record.finish(list(ended.values()), objectives.warnings(self._goals))
         self._say_best(study, path)
         return list(ended.values())
 
     def _refuse_impossible(self) -> None:
         """BadInput if there can be no such search; Hydra would wrap what the constructor raises."""
-        wanted, given = len(self.objectives), len(self.directions)
-        if not wanted:
-            raise BadInput("hydra.sweeper.objectives names nothing to search for, such as [accuracy/test]")
-        if wanted != given:
-            raise BadInput(f"hydra.sweeper: {wanted} objectives need as many directions, not {given}")
-        if self.rungs > 1 and wanted > 1:
+        if self.rungs > 1 and len(self.objectives) > 1:
             raise BadInput("hydra.sweeper.rungs: only a search for one objective can be pruned")
+
+    def _choose_objectives(self, fixed: list[str], space: dict[str, BaseDistribution]) -> None:
+        """What the search goes by; what is to be said of it is said before anything is trained."""
+        swept = space.get("dataset")
+        datasets = getattr(swept, "choices", None) or [None]
+        configs = [self._example(fixed, space, dataset) for dataset in datasets]
+        self._goals = objectives.chosen(self.objectives, self.directions, configs)
+        self.objectives = [goal.name for goal in self._goals]
+        self.directions = [goal.direction for goal in self._goals]
+        print(
+            *objectives.warnings(self._goals),
+            sep="\n",
+            end="\n" * bool(objectives.warnings(self._goals)),
+            file=sys.stderr,
+        )
+
+    def _example(self, fixed: list[str], space: dict[str, BaseDistribution], dataset: str | None = None) -> DictConfig:
+        """The config of some job of the search."""
+        first = {key: _first(value) for key, value in space.items()} | ({"dataset": dataset} if dataset else {})
+        return self._loader.load_sweep_config(
+            self._master, [*fixed, *(f"{key}={value}" for key, value in first.items())]
+        )
+
+    def _path(self, fixed: list[str], space: dict[str, BaseDistribution]) -> Path:
+        """The file of the study of this search, whose name depends on all that is searched and how."""
+        words = [*sorted(fixed), *(f"{key} {value}" for key, value in sorted(space.items())), *self.objectives]
+        words += [*self.directions, self.sampler, str(self.seed), str((self.rungs, self.reduction, self.resource))]
+        name = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+        folder = self._place([*fixed, *(f"{key}={_first(value)}" for key, value in space.items())]).parent
+        return folder / f"search-{name}.sqlite"
 
     def _open(self, fixed: list[str], space: dict[str, BaseDistribution]) -> tuple[Study, Path]:
         """The study of this search, which has a file of its own; trials that a kill has left are asked for again."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        words = [*sorted(fixed), *(f"{key} {value}" for key, value in sorted(space.items())), *self.objectives]
-        words += [*self.directions, self.sampler, str(self.seed), str((self.rungs, self.reduction, self.resource))]
-        name = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
-        folder = self._place([*fixed, *(f"{key}={_first(value)}" for key, value in space.items())]).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"search-{name}.sqlite"
+        path = self._path(fixed, space)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with _readable(path):
             study = optuna.create_study(
                 storage=f"sqlite:///{path}",

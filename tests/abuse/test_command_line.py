@@ -157,8 +157,20 @@ LINES: dict[str, list[str]] = {
         "analysis.demanding.needed has no value: give analysis.demanding.needed=...",
         "analysis.demanding.also has no value: give analysis.demanding.also=...",
     ],
-    "~schedule": ["~schedule: nothing can be taken away, only be given another value"],
-    "~model.width": ["~model.width: nothing can be taken away, only be given another value"],
+    "~schedule": ["~schedule: nothing can be taken away but by ~logger, only be given another value"],
+    "~model.width": ["~model.width: nothing can be taken away but by ~logger, only be given another value"],
+    # no logger, or several, each below its name
+    "~logger=csv": ["~logger=csv: nothing can be taken away but by ~logger, only be given another value"],
+    "logger=[csv,wnadb]": ["there is no logger=wnadb: did you mean wandb?"],
+    "logger=csv,wandb": ["logger=csv,wandb is a sweep: add -m, or write a list in brackets"],
+    "logger=wandb logger.mode=offline": ["logger has no mode: did you mean logger.wandb.mode?"],
+    "logger.csv.x=1": ["logger.csv has no x: there are none"],
+    "logger.wandb.mode=offline": ["logger has no wandb: known: csv"],
+    "logger=[csv,wandb] logger.wandb.mode=of seed=-1": [
+        "logger.wandb.mode must be one of auto, online, offline, not 'of'",
+        "seed must be a whole number at least 0, not -1",
+    ],
+    "~logger seed=-1": ["seed must be a whole number at least 0, not -1"],
     # one where a list is meant, a list where one is meant
     "model=[perceptron,convolution]": ["model=[perceptron,convolution]: a config has one model, not a list of them"],
     "model=perceptron model=convolution": ["model=convolution: model is given twice"],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from expzoo.config.homes import config_dir_fault
 from expzoo.config.presets import options
-from expzoo.config.registry import KINDS
+from expzoo.config.registry import KINDS, spelled
 from expzoo.config.settings import SETTINGS
 from expzoo.system.errors import closest, nearest
 
@@ -82,8 +82,8 @@ class Words:
             if word.startswith("-"):
                 words._add_flag(word, remaining)
             elif "=" in word[1:] or word.startswith("~"):
-                words.overrides.append(word)
-                words.for_hydra.append(word)
+                words.overrides.append(spelled(word))
+                words.for_hydra.append(spelled(word))
             else:
                 words.faults.append(_stray(word))
         return words

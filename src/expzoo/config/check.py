@@ -11,12 +11,12 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expzoo.config.explanations import REFUSALS, explain, incomplete, typed_for_nothing, unknown
+from expzoo.config.explanations import REFUSALS, explain, incomplete, misplaced, typed_for_nothing, unknown
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain, unchosen
 from expzoo.config.overrides import requests
-from expzoo.config.registry import KINDS, SHARED
+from expzoo.config.registry import KINDS, SHARED, spelled
 from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput, nearest
 
@@ -68,6 +68,7 @@ def compose_job(overrides: list[str]) -> DictConfig:
 def composed(overrides: list[str]) -> DictConfig:
     """The typed config that a command line of one job gives; BadInput with everything that is wrong with its words."""
     install()
+    overrides = [spelled(word) for word in overrides]
     wanted = parse_requests(overrides, multirun=False)
     found = check(wanted) if wanted[0].suspicious else []
     if not found:
@@ -91,6 +92,7 @@ def resolved(overrides: list[str]) -> dict[str, Any]:
 
 def typed_again(config: dict[str, Any]) -> dict[str, Any]:
     """A config read from a file, checked leaf by leaf like one that is typed; BadInput with every fault."""
+    config = _of_today(config)
     chosen = [f"{kind}={config[kind]['name']}" for kind in KINDS if kind not in SHARED]
     chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
     cfg, wrong = composed(chosen), []
@@ -102,6 +104,12 @@ def typed_again(config: dict[str, Any]) -> dict[str, Any]:
     if wrong := [*wrong, *incomplete(cfg)]:
         raise BadInput("\n".join(wrong))
     return plain(cfg)
+
+
+def _of_today(config: dict[str, Any]) -> dict[str, Any]:
+    """A config as it is written today: one that had a single logger had its name and options in its place."""
+    node = config["logger"]
+    return config | {"logger": {node["name"]: node}} if isinstance(node.get("name"), str) else config
 
 
 def _composed(error: Exception) -> DictConfig | None:
@@ -146,6 +154,8 @@ def _refusal(config: DictConfig, value: Value) -> str:
         if node is not None and not isinstance(node, DictConfig):
             return f"{parent} is a single value: it has no {name}"
         if isinstance(node, DictConfig) and name not in node and not OmegaConf.is_missing(node, name):
+            if kind in SHARED and value.key.count(".") == 1:
+                return misplaced(config, kind, name)
             return unknown(value.key, node)
         OmegaConf.update(config, value.key, value.value)
     except OmegaConfBaseException as failure:

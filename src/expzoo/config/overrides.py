@@ -18,7 +18,7 @@ from expzoo.config.explanations import explain
 from expzoo.config.options import show
 from expzoo.config.packages import is_plugin, package_fault
 from expzoo.config.presets import CARRIED, EXPERIMENT, PRESETS, content, groups, hint, options, yaml_file
-from expzoo.config.registry import SHARED
+from expzoo.config.registry import MAY_BE_NONE, SHARED
 from expzoo.system.canonical import leaves
 from expzoo.system.errors import closest, nearest
 
@@ -104,7 +104,8 @@ class Request:
         if key == "hydra" or key.startswith(("hydra.", "hydra/")):
             self._add_hydra(override, values)
         elif override.is_delete():
-            self.faults.append(f"{text}: nothing can be taken away, only be given another value")
+            none = " or ".join(f"~{kind}" for kind in MAY_BE_NONE)
+            self.faults.append(f"{text}: nothing can be taken away but by {none}, only be given another value")
         elif override.is_sweep_override() and not multirun:
             self.faults.append(f"{text} is a sweep: add -m, or write a list in brackets")
         elif key in groups() and not any(isinstance(value, dict) for value in values):

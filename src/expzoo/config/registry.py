@@ -43,8 +43,11 @@ OF_HYDRA = {"launcher": "launchers", "sweeper": "sweepers"}
 FOLDERS = KINDS | LOOKED_UP | OF_HYDRA
 """Every kind of plugin -> the folder of its files."""
 
-SHARED = ("analysis",)
+SHARED = ("analysis", "logger")
 """Kinds of which a config has several: each option is a node below the kind."""
+
+MAY_BE_NONE = ("logger",)
+"""Those of them of which a config may have none."""
 
 NOTHING = {"constraint": "free", "parametrisation": "plain"}
 """Kinds that a network may be without, and the option that says so; such a kind is not in the network's key."""
@@ -98,6 +101,14 @@ def available(kind: str) -> list[str]:
     if kind not in FOLDERS:
         raise BadInput(f"there is no kind of plugin called {kind}: {nearest(kind, FOLDERS)}")
     return sorted(index()[kind])
+
+
+def spelled(word: str) -> str:
+    """`~logger` and `logger=null` as Hydra reads them: of several choices none is left, nothing is taken away."""
+    for kind in MAY_BE_NONE:
+        if word in (f"~{kind}", f"{kind}=null"):
+            return f"{kind}=[]"
+    return word
 
 
 def chosen_by(kind: str) -> str:

@@ -33,15 +33,15 @@ class SweptJob:
     outcome: Outcome
 
 
-def finish(ended: Sequence[SweptJob]) -> None:
-    """Say how a sweep of several jobs ended, which of them failed and why, and keep it."""
+def finish(ended: Sequence[SweptJob], warnings: Sequence[str] = ()) -> None:
+    """Say how a sweep of several jobs ended, which of them failed and why, and keep it with these warnings."""
     if len(ended) < 2:
         return
     counts = Counter(_ENDS.get(job.outcome.code, "failed") for job in ended)
     told = ", ".join(f"{count} {end}" for end, count in counts.items())
     line = f"{len(ended)} jobs: {told}"
     if count := sum(is_done(job.directory) for job in ended):
-        kept = os.path.relpath(_keep(ended))
+        kept = os.path.relpath(_keep(ended, warnings))
         line += f"; to compare them: expzoo report {kept}" if count > 1 else ""
     print(line)
     if failed := [job for job in ended if job.outcome.code != DONE]:
@@ -78,7 +78,7 @@ def reason(said: str) -> str:
     return f"{lines[-2]} ({lines[-1]})" if " raised while it was " in lines[-1] else lines[-1]
 
 
-def _keep(ended: Sequence[SweptJob]) -> Path:
+def _keep(ended: Sequence[SweptJob], warnings: Sequence[str]) -> Path:
     """Write the record of the sweep, whose name depends on its jobs alone, unless it is there already."""
     from expzoo.system.files import write_atomically
 
@@ -97,7 +97,7 @@ def _keep(ended: Sequence[SweptJob]) -> Path:
             }
             for job in ordered
         ],
-    }
+    } | ({"warnings": [*warnings]} if warnings else {})
     written = run_directory.json_bytes(content)
     path = folder / RECORD
     if not path.is_file() or path.read_bytes() != written:
@@ -107,6 +107,15 @@ def _keep(ended: Sequence[SweptJob]) -> Path:
 
 def read(folder: Path) -> list[SweptJob]:
     """The jobs of a recorded sweep; BadInput if the record cannot be read as one."""
+    return _read(folder)[0]
+
+
+def warnings(folder: Path) -> list[str]:
+    """What the reader of a recorded sweep is to know; none if there is no record. BadInput as `read`."""
+    return _read(folder)[1] if (folder / RECORD).is_file() else []
+
+
+def _read(folder: Path) -> tuple[list[SweptJob], list[str]]:
     path = folder / RECORD
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -114,7 +123,7 @@ def read(folder: Path) -> list[SweptJob]:
         found: Any = json.loads(path.read_bytes())
         if found["format"] != FORMAT:
             raise ValueError(f"its format is {found['format']!r}, this version reads {FORMAT}")
-        return [
+        jobs = [
             SweptJob(
                 tuple(map(str, job["overrides"])),
                 (folder / str(job["directory"])).resolve(),
@@ -122,5 +131,6 @@ def read(folder: Path) -> list[SweptJob]:
             )
             for job in found["jobs"]
         ]
+        return jobs, [str(line) for line in found.get("warnings", [])]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadInput(f"{path} holds no record of a sweep: {error}") from None
