@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +30,6 @@ from expzoo.plugin import (
 )
 
 if TYPE_CHECKING:
-    from omegaconf import DictConfig
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
 
@@ -85,7 +83,7 @@ class Optuna(GridSweeper):
             raise BadInput("hydra/sweeper=optuna has nothing to search: sweep over key=a,b or key=interval(0.001,0.1)")
         self._choose_objectives(fixed, space)
         if not self._path(fixed, space).exists():  # else it was asked before
-            objectives.require_data(self._goals, self._example(fixed, space))
+            objectives.require_data(self._goals, self.job_config(self._first_job(fixed, space)))
         study, path = self._open(fixed, space)
         ended: dict[Path, SweptJob] = {}
         while (left := self.trials - _finished(study)) > 0:
@@ -106,33 +104,24 @@ class Optuna(GridSweeper):
 
     def _choose_objectives(self, fixed: list[str], space: dict[str, BaseDistribution]) -> None:
         """What the search goes by; what is to be said of it is said before anything is trained."""
-        swept = space.get("dataset")
-        datasets = getattr(swept, "choices", None) or [None]
-        configs = [self._example(fixed, space, dataset) for dataset in datasets]
+        dataset = space.get("dataset")
+        given = [{"dataset": name} for name in dataset.choices] if dataset else [{}]  # type: ignore[attr-defined]
+        configs = [self.job_config(self._first_job(fixed, space, **one)) for one in given]
         self._goals = objectives.chosen(self.objectives, self.directions, configs)
-        self.objectives = [goal.name for goal in self._goals]
-        self.directions = [goal.direction for goal in self._goals]
-        print(
-            *objectives.warnings(self._goals),
-            sep="\n",
-            end="\n" * bool(objectives.warnings(self._goals)),
-            file=sys.stderr,
-        )
+        self.objectives, self.directions = map(list, zip(*((g.name, g.direction) for g in self._goals), strict=True))
+        objectives.warn(self._goals)
 
-    def _example(self, fixed: list[str], space: dict[str, BaseDistribution], dataset: str | None = None) -> DictConfig:
-        """The config of some job of the search."""
-        first = {key: _first(value) for key, value in space.items()} | ({"dataset": dataset} if dataset else {})
-        return self._loader.load_sweep_config(
-            self._master, [*fixed, *(f"{key}={value}" for key, value in first.items())]
-        )
+    def _first_job(self, fixed: list[str], space: dict[str, BaseDistribution], **given: str) -> list[str]:
+        """The overrides of some job of the search, with these values."""
+        values = {key: _first(value) for key, value in space.items()} | given
+        return [*fixed, *(f"{key}={value}" for key, value in values.items())]
 
     def _path(self, fixed: list[str], space: dict[str, BaseDistribution]) -> Path:
         """The file of the study of this search, whose name depends on all that is searched and how."""
         words = [*sorted(fixed), *(f"{key} {value}" for key, value in sorted(space.items())), *self.objectives]
         words += [*self.directions, self.sampler, str(self.seed), str((self.rungs, self.reduction, self.resource))]
         name = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
-        folder = self._place([*fixed, *(f"{key}={_first(value)}" for key, value in space.items())]).parent
-        return folder / f"search-{name}.sqlite"
+        return self._place(self._first_job(fixed, space)).parent / f"search-{name}.sqlite"
 
     def _open(self, fixed: list[str], space: dict[str, BaseDistribution]) -> tuple[Study, Path]:
         """The study of this search, which has a file of its own; trials that a kill has left are asked for again."""
@@ -216,8 +205,7 @@ class Optuna(GridSweeper):
         """The override that makes the jobs of a rung shorter."""
         from omegaconf import OmegaConf
 
-        config = self._loader.load_sweep_config(self._master, words)
-        whole = OmegaConf.select(config, self.resource)
+        whole = OmegaConf.select(self.job_config(words), self.resource)
         if not isinstance(whole, int):
             raise BadInput(f"hydra.sweeper.resource={self.resource} has the value {whole!r}: it must be a number")
         return f"{self.resource}={max(whole // self.reduction ** (self.rungs - 1 - rung), 1)}"

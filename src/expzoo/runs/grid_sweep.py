@@ -70,9 +70,13 @@ class GridSweeper(Sweeper):
             outcomes = [Outcome(jobs.DONE) if is_done(place) else broken for place in places]
         return [SweptJob(tuple(o), p, end) for o, p, end in zip(batch, places, outcomes, strict=True)]
 
+    def job_config(self, overrides: list[str]) -> DictConfig:
+        """The config of the job with these overrides."""
+        return self._loader.load_sweep_config(self._master, overrides)
+
     def _place(self, overrides: list[str]) -> Path:
         """The directory of the job with these overrides."""
-        config = self._loader.load_sweep_config(self._master, overrides)
+        config = self.job_config(overrides)
         return (Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir).absolute()
 
 

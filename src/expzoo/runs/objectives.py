@@ -6,6 +6,7 @@ The best of many trials is too good on the data that chose it; on test data noth
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +97,12 @@ def warnings(objectives: Sequence[Objective]) -> list[str]:
                 "run what is found again with seeds that the search has not seen"
             )
     return found
+
+
+def warn(objectives: Sequence[Objective]) -> None:
+    """Say the warnings on standard error."""
+    for line in warnings(objectives):
+        print(line, file=sys.stderr)
 
 
 def value(directory: Path, name: str) -> float:
