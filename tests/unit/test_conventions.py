@@ -55,7 +55,7 @@ def test_every_verb_has_a_help_of_its_own(expzoo: Callable[..., Any], verb: str)
 
 
 def test_nothing_typed_is_answered_with_help_and_runs_nothing(expzoo: Callable[..., Any], tmp_path: Path) -> None:
-    for words in ((), ("-m",), ("--run",)):
+    for words in ((), ("-m",), ("--run",), ("--resolve",), ("--package", "model")):
         ended = expzoo(*words)
         assert ended.code == 2
         assert ended.out == expzoo("--help").out

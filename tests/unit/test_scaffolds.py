@@ -13,7 +13,7 @@ import yaml
 from tests.places import Place, run_in
 
 from expzoo.config.homes import HOME
-from expzoo.config.registry import FOLDERS, available, chosen_by
+from expzoo.config.registry import FOLDERS, available, chosen_by, load
 from expzoo.testing import check_plugin
 
 QUICK = {"parametrisation": {"share": 0.5}, "analysis": {"steps": 2}}
@@ -87,6 +87,7 @@ def test_what_is_written_has_no_fault_that_the_package_is_checked_for(
         ),
         ("plugin launcher fused", ["there is hydra/launcher=fused already (expzoo show fused): choose another name"]),
         ("plugin metric accuracy", ["there is metric=accuracy already (expzoo show accuracy): choose another name"]),
+        ("plugin metric norm", ["there is probe=norm already (expzoo show norm): choose another name"]),
         ("plugin model taken", ["plugins/models/taken.py is there already: choose another name, or remove it"]),
         ("claim lottery_ticket", ["there is experiment=lottery_ticket already (expzoo show lottery_ticket): choose "]),
         ("claim a-b", ["'a-b' is no name: write a lower-case identifier, such as my_idea"]),
@@ -105,6 +106,15 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_touched(
     assert (ended.code, ended.out) == (2, [])
     assert [said[: len(line)] for said, line in zip(ended.err, lines, strict=True)] == lines
     assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == [taken]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("model", "tensor"), ("dataset", "arrays"), ("schedule", "fraction")])
+def test_a_name_hides_nothing_that_the_file_imports(
+    expzoo: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
+    assert expzoo("new", "plugin", kind, name).code == 0
+    monkeypatch.chdir(tmp_path)
+    assert load(kind, name).__name__ == name.capitalize() + kind.capitalize()
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(expzoo: Callable[..., Any], tmp_path: Path) -> None:

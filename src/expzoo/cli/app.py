@@ -93,10 +93,8 @@ def _complete(words: Words) -> int:
     print(*own, sep="\n", end="\n" if own else "")
     if rest is None:
         return DONE
-    with (
-        environment(**{"COMP_LINE": rest, CONF: folder}),
-        suppress(BadInput),
-    ):  # what is wrong with a line is said when it is entered
+    # What is wrong with a line is said when it is entered.
+    with environment(**{"COMP_LINE": rest, CONF: folder}), suppress(BadInput):
         _run(words)
     return DONE
 

@@ -50,6 +50,9 @@ VALUES = {
 _UNSAID = {"--info": "all"}
 """The flags that need not be given their value, and what it is then."""
 
+_ANSWERED = {"--help", "--version", "--cfg", "--info", "--hydra-help", "--shell-completion"}
+"""The flags with which nothing is run."""
+
 _OF_PLACES = ("list", "show")
 """The verbs that --config-dir has a meaning for."""
 
@@ -105,7 +108,7 @@ class Words:
     @property
     def is_bare(self) -> bool:
         """Whether a run is asked for, and nothing is said about it."""
-        return not (self.verb or self.overrides or self.faults or self.flags - {"--run", "--multirun", CONFIG_DIR})
+        return not (self.verb or self.overrides or self.faults or self.flags & _ANSWERED)
 
     def _add_config_dir(self, word: str, remaining: list[str]) -> None:
         name, equals, value = word.partition("=")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import keyword
+import re
 from pathlib import Path
 
 from expzoo.config.presets import options
-from expzoo.config.registry import FOLDERS, WORDS_OF_YAML, chosen_by
+from expzoo.config.registry import FOLDERS, LOOKED_UP, WORDS_OF_YAML, chosen_by
 from expzoo.system.errors import BadInput, nearest
 
 THINGS = ("plugin", "claim")
@@ -42,8 +43,9 @@ def _name_faults(kind: str, name: str, file: Path) -> list[str]:
         return [f"{name!r} is no name: it is a word of Python or of YAML"]
     if file.exists() or file.is_symlink():
         return [f"{file} is there already: choose another name, or remove it"]
-    if name in options(kind):
-        return [f"there is {chosen_by(kind)}={name} already (expzoo show {name}): choose another name"]
+    for other in LOOKED_UP if kind in LOOKED_UP else (kind,):  # an analysis asks for both kinds by the name alone
+        if name in options(other):
+            return [f"there is {chosen_by(other)}={name} already (expzoo show {name}): choose another name"]
     return []
 
 
@@ -52,6 +54,8 @@ def _write(file: Path, scaffold: str, name: str, faults: list[str]) -> None:
         raise BadInput("\n".join(faults))
     text = (_SCAFFOLDS / f"{scaffold}.txt").read_text(encoding="utf-8")
     camel = "".join(part.capitalize() for part in name.split("_"))
+    if re.search(rf"\b{camel}\b", text):  # it would hide what the file imports under this name
+        camel += scaffold.capitalize()
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as made:  # never over a file that has come about since
         made.write(text.replace("CamelName", camel).replace("snake_name", name))
