@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expzoo.study import Count, Figure, Findings, Measure, Request, every, figures, records, register
+from expzoo.study import Count, Figure, Findings, Measure, Request, every, figures, has_validation, records, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class LearningCurves:
     """Trains the configured network once for each seed and shows accuracy and loss over time. It judges no claim.
 
+    Both are measured on test data, and on validation data if there are any.
+
     Args:
         every: steps between two measurements.
     """
@@ -28,10 +30,11 @@ class LearningCurves:
         self.every = every
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """Test accuracy and test loss every so many steps."""
-        measures = tuple(Measure(metric, "test", every(self.every)) for metric in ("accuracy", "loss"))
+        """Accuracy and loss every so many steps."""
+        splits = ["test", "validation"] if has_validation(setting.base) else ["test"]
+        wanted = [(metric, split) for split in splits for metric in ("accuracy", "loss")]
+        measures = tuple(Measure(metric, split, every(self.every)) for metric, split in wanted)
         networks = yield Request(tuple(setting.specs()), measures)
-        wanted = ("accuracy", "test"), ("loss", "test")
         return Findings([row for network in networks for row in network.rows(*wanted, arm="dense", curve=True)])
 
     def judge(self, records: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
@@ -41,10 +44,15 @@ class LearningCurves:
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Mean curves with 95 % intervals over seeds."""
         picture, axes = figures.canvas(1, 2, height=3.6)
-        for panel, (metric, unit) in zip(axes, (("accuracy", "test accuracy (%)"), ("loss", "test loss")), strict=True):
-            steps, values = records.pivot(table, "step", metric=metric)
-            figures.curve(panel, steps, values, "dense")
-            panel.set(xlabel="step", ylabel=unit)
+        splits = [split for split in ("test", "validation") if split in {*table["split"]}]
+        where = "test " if len(splits) == 1 else ""
+        for panel, (metric, unit) in zip(axes, (("accuracy", "accuracy (%)"), ("loss", "loss")), strict=True):
+            for split in splits:
+                steps, values = records.pivot(table, "step", metric=metric, split=split)
+                figures.curve(panel, steps, values, "dense" if where else split)
+            panel.set(xlabel="step", ylabel=f"{where}{unit}")
+        if not where:
+            figures.legend(axes[0])
         caption = "Mean over seeds with 95 % Student intervals."
         data: Any = records.select(table, arm="dense")
         yield Figure("learning_curves", "Learning curves", caption, picture, data)

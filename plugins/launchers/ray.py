@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from expzoo.plugin import Task
 
-INSTALL = "hydra/launcher=ray needs Ray: pip install 'expzoo[ray]'"
-
 
 @register
 class Ray(Launcher):
@@ -38,6 +36,8 @@ class Ray(Launcher):
         num_gpus: that a job needs.
         max_retries: how often a job whose node is lost is begun again.
     """
+
+    PACKAGES = (("ray", "pip install 'expzoo[ray]'"),)
 
     def __init__(
         self,
@@ -84,10 +84,8 @@ class Ray(Launcher):
             current.cfg = outer
 
     def _connect(self) -> Any:
-        try:
-            import ray
-        except ModuleNotFoundError:
-            raise BadInput(INSTALL) from None
+        import ray
+
         try:
             ray.init(address=self.address, log_to_driver=True, include_dashboard=False, configure_logging=False)
         except (ConnectionError, ValueError, RuntimeError) as error:

@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.distributions import BaseDistribution
 
-INSTALL = "hydra/sweeper=optuna needs Optuna: pip install 'expzoo[optuna]'"
-
 
 @register
 class Optuna(GridSweeper):
@@ -46,8 +43,9 @@ class Optuna(GridSweeper):
     Args:
         trials: of the whole search, those of an earlier command included.
         batch: how many are asked for at once.
-        objectives: metric/split at the end of training, arm/metric/split, or the name of a claim.
-        directions: one for each objective.
+        objectives: metric/split at the end of training, arm/metric/split, or the name of a claim; none is the
+            dataset's score on validation data.
+        directions: one for each objective; none is the one in which its metric is better.
         sampler: Optuna's.
         seed: of the sampler.
         rungs: of successive halving, each longer than the one before; 1 is none.
@@ -55,13 +53,15 @@ class Optuna(GridSweeper):
         resource: the key that rungs shorten.
     """
 
+    PACKAGES = (("optuna", "pip install 'expzoo[optuna]'"), ("sqlalchemy", "pip install 'expzoo[optuna]'"))
+
     def __init__(
         self,
         *,
         trials: Count = 64,
         batch: Count = 16,
-        objectives: tuple[str, ...] = ("accuracy/test",),
-        directions: tuple[Literal["maximize", "minimize"], ...] = ("maximize",),
+        objectives: tuple[str, ...] = (),
+        directions: tuple[Literal["maximize", "minimize"], ...] = (),
         sampler: Literal["tpe", "random", "nsga2"] = "tpe",
         seed: Natural = 0,
         rungs: Count = 1,
@@ -81,6 +81,9 @@ class Optuna(GridSweeper):
         fixed = [str(override.input_line) for override in overrides if not _is_swept(override)]
         if not space:
             raise BadInput("hydra/sweeper=optuna has nothing to search: sweep over key=a,b or key=interval(0.001,0.1)")
+        self._choose_objectives(fixed, space)
+        if not self._path(fixed, space).exists():  # else it was asked before
+            objectives.require_data(self._goals, self.job_config(self._first_job(fixed, space)))
         study, path = self._open(fixed, space)
         ended: dict[Path, SweptJob] = {}
         while (left := self.trials - _finished(study)) > 0:
@@ -90,33 +93,43 @@ class Optuna(GridSweeper):
             if all(job.outcome.code for job in ended.values()):
                 break  # nothing can be learned from jobs that all fail
         self._task.outcomes = [job.outcome for job in ended.values()]
-        sweep_record.finish(list(ended.values()))
+        sweep_record.finish(list(ended.values()), objectives.warnings(self._goals))
         self._say_best(study, path)
         return list(ended.values())
 
     def _refuse_impossible(self) -> None:
         """BadInput if there can be no such search; Hydra would wrap what the constructor raises."""
-        if not find_spec("optuna"):
-            raise BadInput(INSTALL)
-        wanted, given = len(self.objectives), len(self.directions)
-        if not wanted:
-            raise BadInput("hydra.sweeper.objectives names nothing to search for, such as [accuracy/test]")
-        if wanted != given:
-            raise BadInput(f"hydra.sweeper: {wanted} objectives need as many directions, not {given}")
-        if self.rungs > 1 and wanted > 1:
+        if self.rungs > 1 and len(self.objectives) > 1:
             raise BadInput("hydra.sweeper.rungs: only a search for one objective can be pruned")
+
+    def _choose_objectives(self, fixed: list[str], space: dict[str, BaseDistribution]) -> None:
+        """What the search goes by; what is to be said of it is said before anything is trained."""
+        dataset = space.get("dataset")
+        given = [{"dataset": name} for name in dataset.choices] if dataset else [{}]  # type: ignore[attr-defined]
+        configs = [self.job_config(self._first_job(fixed, space, **one)) for one in given]
+        self._goals = objectives.chosen(self.objectives, self.directions, configs)
+        self.objectives, self.directions = map(list, zip(*((g.name, g.direction) for g in self._goals), strict=True))
+        objectives.warn(self._goals)
+
+    def _first_job(self, fixed: list[str], space: dict[str, BaseDistribution], **given: str) -> list[str]:
+        """The overrides of some job of the search, with these values."""
+        values = {key: _first(value) for key, value in space.items()} | given
+        return [*fixed, *(f"{key}={value}" for key, value in values.items())]
+
+    def _path(self, fixed: list[str], space: dict[str, BaseDistribution]) -> Path:
+        """The file of the study of this search, whose name depends on all that is searched and how."""
+        words = [*sorted(fixed), *(f"{key} {value}" for key, value in sorted(space.items())), *self.objectives]
+        words += [*self.directions, self.sampler, str(self.seed), str((self.rungs, self.reduction, self.resource))]
+        name = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
+        return self._place(self._first_job(fixed, space)).parent / f"search-{name}.sqlite"
 
     def _open(self, fixed: list[str], space: dict[str, BaseDistribution]) -> tuple[Study, Path]:
         """The study of this search, which has a file of its own; trials that a kill has left are asked for again."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        words = [*sorted(fixed), *(f"{key} {value}" for key, value in sorted(space.items())), *self.objectives]
-        words += [*self.directions, self.sampler, str(self.seed), str((self.rungs, self.reduction, self.resource))]
-        name = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
-        folder = self._place([*fixed, *(f"{key}={_first(value)}" for key, value in space.items())]).parent
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"search-{name}.sqlite"
+        path = self._path(fixed, space)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with _readable(path):
             study = optuna.create_study(
                 storage=f"sqlite:///{path}",
@@ -192,8 +205,7 @@ class Optuna(GridSweeper):
         """The override that makes the jobs of a rung shorter."""
         from omegaconf import OmegaConf
 
-        config = self._loader.load_sweep_config(self._master, words)
-        whole = OmegaConf.select(config, self.resource)
+        whole = OmegaConf.select(self.job_config(words), self.resource)
         if not isinstance(whole, int):
             raise BadInput(f"hydra.sweeper.resource={self.resource} has the value {whole!r}: it must be a number")
         return f"{self.resource}={max(whole // self.reduction ** (self.rungs - 1 - rung), 1)}"

@@ -11,7 +11,7 @@ class _Folders:
     """The plugin folders of all homes, looked up anew each time, because the working directory may change."""
 
     def __iter__(self) -> Iterator[str]:
-        return (str(home.plugins) for home in homes())
+        return (str(home.plugins) for home in homes() if home.plugins)
 
 
 __path__ = _Folders()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from expzoo.analysis.contract import Setting as Setting
     from expzoo.analysis.predictions import Predictions as Predictions
     from expzoo.analysis.predictions import ensemble as ensemble
+    from expzoo.analysis.predictions import has_validation as has_validation
     from expzoo.analysis.predictions import require_shared_data as require_shared_data
     from expzoo.analysis.predictions import require_validation as require_validation
     from expzoo.analysis.pruning import Pruning as Pruning

@@ -70,8 +70,8 @@ TOP = sorted({*KINDS, "about", "budget", "dry_run", "experiment", "population", 
 CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"
 """Makes a line independent of what the package ships."""
 
-FLAGS = "--cfg, --help, --hydra-help, --info, --multirun, --package, --resolve, --run, --shell-completion, --version"
-HYDRA = "hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir, hydra/launcher, hydra/sweeper"
+HYDRA = "hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir, hydra.verbose, hydra/launcher, hydra/sweeper"
+VERBS = "compare, list, new, report, rerun, show, store, verify"
 
 # What is typed, words separated by blanks -> the lines of the answer; {model} stands for the names of all models.
 LINES: dict[str, list[str]] = {
@@ -140,8 +140,8 @@ LINES: dict[str, list[str]] = {
         "analysis.demanding.needed has no value: give analysis.demanding.needed=...",
         "analysis.demanding.also has no value: give analysis.demanding.also=...",
     ],
-    "~schedule": ["~schedule: nothing can be taken away, only be given another value"],
-    "~model.width": ["~model.width: nothing can be taken away, only be given another value"],
+    "~schedule": ["~schedule: nothing can be taken away but by ~logger, only be given another value"],
+    "~model.width": ["~model.width: nothing can be taken away but by ~logger, only be given another value"],
     # one where a list is meant, a list where one is meant
     "model=[perceptron,convolution]": ["model=[perceptron,convolution]: a config has one model, not a list of them"],
     "model=perceptron model=convolution": ["model=convolution: model is given twice"],
@@ -202,7 +202,7 @@ LINES: dict[str, list[str]] = {
     # words that are not key=value
     "lsit": ["lsit is neither key=value nor a verb: did you mean list?"],
     "seed=1 list": ["list has to be the first word"],
-    "=3": ["=3 is neither key=value nor a verb: known: compare, list, report, rerun, show, store, verify"],
+    "=3": [f"=3 is neither key=value nor a verb: known: {VERBS}"],
     "model.width=[": ["""cannot read model.width=[: quote what is unusual in it, as in key='"a, b"'"""],
     "model.1e3=2": ["""cannot read model.1e3=2: quote what is unusual in it, as in key='"a, b"'"""],
     "model.width[0]=3": ["""cannot read model.width[0]=3: quote what is unusual in it, as in key='"a, b"'"""],
@@ -211,8 +211,7 @@ LINES: dict[str, list[str]] = {
     "--cfg jbo": ["--cfg jbo: did you mean job?"],
     "--cfg": ["--cfg needs a value: known: all, hydra, job"],
     "--cfg job --package modle": ["--package modle: did you mean model?"],
-    "--experimental-rerun x.pickle": [f"--experimental-rerun is not a flag: known: {FLAGS}"],
-    "--config-dir=/x": [f"--config-dir is not a flag: known: {FLAGS}"],
+    "--config-path=/x": ["--config-path is not a flag: did you mean --config-dir?"],
     f"--cfg job {CHOSEN} model.width=abc": ["model.width must be a whole number at least 1, not 'abc'"],
     # files
     "model=broken": ["model=broken of EXPZOO_PLUGINS cannot be read: {home}/models/broken.py:3: '(' was never closed"],
@@ -235,7 +234,7 @@ LINES: dict[str, list[str]] = {
     "+experiment=kitchen model=convolution": ["experiment/kitchen.yaml: model has no width: known: channels, kernel"],
     # all at once
     f"{CHOSEN} loss=mes optimizer.lr=abc model.widht=3 experiment=kitchn budget=smok tikcet": [
-        "tikcet is neither key=value nor a verb: known: compare, list, report, rerun, show, store, verify",
+        f"tikcet is neither key=value nor a verb: known: {VERBS}",
         "there is no loss=mes: did you mean mse?",
         "experiment=kitchn: write +experiment=kitchn",
         "there is no experiment=kitchn: did you mean kitchen?",

@@ -41,7 +41,7 @@ LINES = {
     "+experiment=wrong_budget": ["model.width: ${budget:...} takes 3 values, for smoke, laptop, paper, not 2"],
     "+experiment=mistyped_group": ["experiment/mistyped_group.yaml: presets has no modle: did you mean model?"],
     "+experiment=of_the_analysis": [
-        "experiment/of_the_analysis.yaml: presets has no analysis: known: constraint, dataset, logger, loss, model, "
+        "experiment/of_the_analysis.yaml: presets has no analysis: known: constraint, dataset, loss, model, "
         "optimizer, parametrisation, schedule, stop, trainer"
     ],
     "+experiment=no_keys": ["experiment/no_keys.yaml: presets.optimizer has to hold keys, not 3"],

@@ -66,7 +66,7 @@ def expzoo(command_line: Any, home: Path, tmp_path: Path) -> Callable[..., Any]:
     return lambda *arguments: command_line.type(*arguments, folder=tmp_path, plugins=home)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["model=mlp", "-h"], ["list", "--help"], ["report", "-h"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["model=mlp", "-h"]])
 def test_help_names_everything_there_is(expzoo: Callable[..., Any], arguments: list[str]) -> None:
     ended = expzoo(*arguments)
     text = "\n".join(ended.out)

@@ -127,7 +127,7 @@ def test_a_run_has_one_directory_alone_and_in_a_multirun(expzoo: Callable[..., A
 
 def test_experiments_together_and_none(expzoo: Callable[..., Any], tmp_path: Path) -> None:
     assert expzoo("+experiment=[first,second]").code == 0
-    assert expzoo().code == 0
+    assert expzoo("seed=0").code == 0
     assert [name.split("/")[1] for name in directories(tmp_path)] == ["custom", "first+second"]
     assert expzoo("hydra.run.dir=mine").out == ["ran mine 0 None"]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from expzoo.config.identity import chosen, experiment_name, run_id
+from expzoo.config.registry import SHARED
 
 PLUGIN = """
 from expzoo.plugin import register
@@ -34,7 +35,8 @@ FOLDERS = {
 }
 
 CONFIG: dict[str, Any] = {
-    **{kind: {"name": "thing_a", "size": 1} for kind in FOLDERS if kind != "analysis"},
+    **{kind: {"name": "thing_a", "size": 1} for kind in FOLDERS if kind not in SHARED},
+    "logger": {"thing_a": {"name": "thing_a", "size": 1}},
     "analysis": {"thing_a": {"name": "thing_a", "size": 1}, "thing_b": {"name": "thing_b", "size": 1}},
     "seed": 0,
     "budget": "laptop",
@@ -117,7 +119,7 @@ def test_names_that_results_already_have() -> None:
 
 
 def test_the_chosen_plugins() -> None:
-    expected = [(kind, "thing_a") for kind in FOLDERS if kind != "analysis"]
+    expected = [(kind, "thing_a") for kind in FOLDERS if kind != "analysis"]  # the order is that of the kinds
     assert list(chosen(CONFIG)) == [*expected, ("analysis", "thing_a"), ("analysis", "thing_b")]
 
 

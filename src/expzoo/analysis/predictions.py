@@ -53,6 +53,14 @@ class Predictions:
         return self._evaluator.blueprints.split(spec, split)[1].numpy()
 
 
+def has_validation(base: Spec) -> bool:
+    """Whether the data have a validation split that is not empty."""
+    try:
+        return len(base.dataset.build().split("validation", base.seed)) > 0
+    except (ValueError, KeyError, NotImplementedError):
+        return False
+
+
 def require_validation(base: Spec) -> None:
     """BadInput, before anything is trained, if the data have no validation split for a temperature to be fitted on."""
     try:

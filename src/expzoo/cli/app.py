@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 
 from expzoo.cli.arguments import Words
-from expzoo.runs.jobs import outcome_of, print_outcome
+from expzoo.config.homes import CONF
+from expzoo.runs.jobs import environment, outcome_of, print_outcome
 from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError
-from expzoo.system.exit_codes import DONE, INTERRUPTED, Outcome
+from expzoo.system.exit_codes import BAD_INPUT, DONE, INTERRUPTED, Outcome
 from expzoo.system.garbage import end_quickly
 from expzoo.system.signals import forget, interruptible
 
@@ -40,24 +42,61 @@ def main() -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     words = Words.of(arguments)
-    if "--help" in words.flags:
-        from expzoo.cli.catalogue import help_text
+    with environment(**{CONF: str(words.config_dir)} if words.config_dir else {}):
+        return _do(words)
 
-        say(help_text())
-    elif "--version" in words.flags:
+
+def _do(words: Words) -> int:
+    """What the words ask for; the exit code."""
+    if "--help" in words.flags or words.is_bare:
+        return _help(words)
+    if "--version" in words.flags:
         from expzoo.system.version import __version__
 
         say(f"expzoo {__version__}")
-    elif words.verb in ("list", "show"):
+        return DONE
+    if not words.verb:
+        return _complete(words) if "--shell-completion" in words.flags else _run(words)
+    if words.faults:
+        raise BadInput("\n".join(words.faults))
+    if words.verb in ("list", "show"):
         from expzoo.cli import catalogue
 
-        return catalogue.main(words.verb, arguments[1:])
-    elif words.verb:
-        from expzoo.cli import commands
+        return catalogue.main(words.verb, words.rest)
+    if words.verb == "new":
+        from expzoo.cli import scaffold
 
-        return commands.main(words.verb, arguments[1:])
-    else:
+        return scaffold.main(words.rest)
+    from expzoo.cli import commands
+
+    return commands.main(words.verb, words.rest)
+
+
+def _help(words: Words) -> int:
+    """The text on a verb, or on all; if nothing was asked at all, that is no run of what happens to be the default."""
+    from expzoo.cli import catalogue, verbs
+
+    say(verbs.verb_text(words.verb) if words.verb else catalogue.help_text())
+    if "--help" in words.flags:
+        return DONE
+    asked = "nothing is asked for: say +experiment=NAME, where expzoo list experiments says the names, or key=value"
+    return print_outcome(Outcome(BAD_INPUT, asked))
+
+
+def _complete(words: Words) -> int:
+    """What the tab key may add: after a verb expzoo's own words, else Hydra's beside them."""
+    from expzoo.cli import completion
+
+    line = os.environ.get("COMP_LINE", "")
+    if not any(word.startswith("query=") for word in words.overrides):
         return _run(words)
+    own, rest, folder = completion.answer(line)
+    say(*own, sep="\n", end="\n" if own else "")
+    if rest is None:
+        return DONE
+    # What is wrong with a line is said when it is entered.
+    with environment(**{"COMP_LINE": rest, CONF: folder}), suppress(BadInput):
+        _run(words)
     return DONE
 
 
@@ -70,9 +109,13 @@ def _run(words: Words) -> int:
     from expzoo.config import check, hydra_source
     from expzoo.config.explanations import REFUSALS
     from expzoo.config.homes import HOME
-    from expzoo.runs.jobs import Task, combined_exit_code, environment
+    from expzoo.runs.jobs import Task, combined_exit_code
+    from expzoo.system.logs import say_what_is_logged
 
+    sys.argv[1:] = words.for_hydra  # which is where Hydra reads them
     logging.raiseExceptions = False  # a log line that nobody reads is no reason for a traceback
+    if any(word.startswith("hydra.verbose=") for word in words.overrides):  # Hydra's --info sees to its own
+        say_what_is_logged()
     hydra_source.install()
     multirun = "--multirun" in words.flags
     wanted = check.parse_requests(words.overrides, multirun=multirun)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from expzoo.cli.arguments import FLAGS, VERBS
+from expzoo.config.homes import typed_folder
 from expzoo.config.options import REQUIRED, Option, describe, show
 from expzoo.config.presets import all_listed, groups, listed, options, variants, yaml_file
 from expzoo.config.registry import FOLDERS, LOOKED_UP, OF_HYDRA, available, chosen_by, declared, node, path
@@ -24,7 +26,7 @@ Tests empirical claims about deep learning: statistics, figures and a verdict fo
 
 usage: expzoo +experiment=NAME [group=option ...] [key=value ...]
        expzoo -m +experiment=NAME key=value1,value2     one run for each value
-       expzoo VERB [...]
+       expzoo VERB [...]                              expzoo VERB --help says more
 
 examples:
   expzoo +experiment=lottery_ticket                     minutes on a laptop
@@ -39,10 +41,11 @@ _FLAG_TEXTS = {
     "--version": "the version of expzoo",
     "--multirun": "run every combination of the values that commas separate",
     "--run": "run one job (the default)",
+    "--config-dir": "a folder of your own beside conf/: experiment/NAME.yaml, model/NAME.yaml, ...",
     "--cfg": "print the config instead of running it: job, hydra or all",
     "--resolve": "with --cfg: the values that interpolations give",
     "--package": "with --cfg: only this part of the config",
-    "--info": "how Hydra found the config: searchpath, defaults, plugins, ...",
+    "--info": "how Hydra found the config: all, or searchpath, defaults, plugins, ...",
     "--hydra-help": "Hydra's own flags",
     "--shell-completion": 'completion with the tab key: eval "$(expzoo -sc install=bash)"',
 }
@@ -83,11 +86,11 @@ def help_text() -> str:
     }
     lines = [_USAGE]
     for title, rows in sections.items():
-        lines += [f"{title}:", *(line for name, text in rows for line in _entry(name, text, width)), ""]
+        lines += [f"{title}:", *(line for name, text in rows for line in entry(name, text, width)), ""]
     return "\n".join([*lines, _EXIT_CODES])
 
 
-def _entry(name: str, text: str, width: int) -> list[str]:
+def entry(name: str, text: str, width: int) -> list[str]:
     """A name and what is said of it, in lines that fit; a word of it is never cut."""
     lines = textwrap.wrap(text, LINE - width - 3, break_long_words=False, break_on_hyphens=False) or [""]
     return [
@@ -204,9 +207,10 @@ def _combination(group: str, name: str) -> Iterator[str]:
     about = composed[BUDGETS.index("laptop")]["about"]
     if group == "experiment":
         yield from (f"{key:<10}{text}" for key, text in about.items() if text and key != "experiment")
-        yield f"{'command':<10}expzoo {override}"
+        program = shlex.join(["expzoo", *typed_folder()])
+        yield f"{'command':<10}{program} {override}"
         yield from (f"{'':<10}{words}" for words in _commands(yaml_file(group, name), f"expzoo {override}"))
-        yield from (f"{'':<10}expzoo +experiment={variant}" for variant in variants(name))
+        yield from (f"{'':<10}{program} +experiment={variant}" for variant in variants(name))
         yield ""
     yield f"({' | '.join(BUDGETS)} where the budgets differ)"
     for kind, plugin in identity.chosen(composed[0]):

@@ -11,13 +11,13 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from expzoo.config.explanations import REFUSALS, explain, incomplete, typed_for_nothing, unknown
+from expzoo.config.explanations import REFUSALS, explain, incomplete, misplaced, typed_for_nothing, unknown
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain, unchosen
 from expzoo.config.options import is_nested
 from expzoo.config.overrides import requests
-from expzoo.config.registry import KINDS, SHARED, available, declared
+from expzoo.config.registry import KINDS, SHARED, available, declared, spelled
 from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput, nearest
 
@@ -55,11 +55,7 @@ def check(wanted: list[Request], error: Exception | None = None) -> list[str]:
     found = []
     for request in wanted:
         found += request.faults
-        try:
-            config = _composed(error) if error is not None and len(wanted) == 1 else None
-            found += _tried(compose_job(request.overrides()) if config is None else config, request)
-        except REFUSALS as failure:
-            found.append(explain(failure))
+        found += _faults_of_values(request, _composed(error) if error is not None and len(wanted) == 1 else None)
     lines = list(dict.fromkeys(found))
     return lines or ([explain(error)] if error is not None else [])
 
@@ -73,6 +69,7 @@ def compose_job(overrides: list[str]) -> DictConfig:
 def composed(overrides: list[str]) -> DictConfig:
     """The typed config that a command line of one job gives; BadInput with everything that is wrong with its words."""
     install()
+    overrides = [spelled(word) for word in overrides]
     wanted = parse_requests(overrides, multirun=False)
     found = check(wanted) if wanted[0].suspicious else []
     if not found:
@@ -96,6 +93,7 @@ def resolved(overrides: list[str]) -> dict[str, Any]:
 
 def typed_again(config: dict[str, Any]) -> dict[str, Any]:
     """A config read from a file, checked leaf by leaf like one that is typed; BadInput with every fault."""
+    config = _of_today(config)
     chosen = [f"{kind}={config[kind]['name']}" for kind in KINDS if kind not in SHARED]
     chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
     cfg, wrong = composed(chosen), []
@@ -126,10 +124,30 @@ def _in_mapping(key: str) -> bool:
     return option in known and is_nested(known[option].kind)
 
 
+def _of_today(config: dict[str, Any]) -> dict[str, Any]:
+    """A config as it is written today: one that had a single logger had its name and options in its place."""
+    node = config["logger"]
+    return config | {"logger": {node["name"]: node}} if isinstance(node.get("name"), str) else config
+
+
 def _composed(error: Exception) -> DictConfig | None:
     """The config on which Hydra tried the value that it refused: composing it again would take a third of the time."""
     node = getattr(error.__cause__ or error.__context__, "parent_node", None)
     return None if node is None or str(error).startswith("In '") else node._get_root()
+
+
+def _faults_of_values(request: Request, config: DictConfig | None = None) -> list[str]:
+    """What the config of a job refuses; without a launcher or sweeper that there is not, it is composed without one."""
+    try:
+        return _tried(compose_job(request.overrides()) if config is None else config, request)
+    except REFUSALS as failure:
+        group = (getattr(failure, "missing_cfg_file", None) or "").rpartition("/")[0]
+        chosen = [text for text in request.hydra if text.startswith(f"{group}=")]
+        if not group or not chosen:
+            return [explain(failure)]
+        request.wrong.add(group)
+        request.hydra = [text for text in request.hydra if text not in chosen]
+        return [explain(failure), *_faults_of_values(request)]
 
 
 def _tried(config: DictConfig, request: Request) -> list[str]:
@@ -156,6 +174,8 @@ def _refusal(config: DictConfig, value: Value) -> str:
         if node is not None and not isinstance(node, DictConfig):
             return f"{parent} is a single value: it has no {name}"
         if isinstance(node, DictConfig) and name not in node and not OmegaConf.is_missing(node, name):
+            if kind in SHARED and value.key.count(".") == 1:
+                return misplaced(config, kind, name)
             return unknown(value.key, node)
         OmegaConf.update(config, value.key, value.value)
     except OmegaConfBaseException as failure:

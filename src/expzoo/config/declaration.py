@@ -21,6 +21,7 @@ class Declaration:
 
     `added` are options that the plugin gained: at their default, which is what was before, they are
     in no key. `version` is its CACHE_VERSION; `rules_version` that of an analysis's decision rules.
+    `packages` are what it imports besides expzoo's own requirements, each with how it is installed.
     """
 
     class_name: str
@@ -30,6 +31,7 @@ class Declaration:
     not_in_key: tuple[str, ...]
     added: tuple[str, ...]
     doc: str
+    packages: tuple[tuple[str, str], ...] = ()
 
     @property
     def summary(self) -> str:
@@ -73,7 +75,7 @@ def read(file: Path, given: tuple[str, ...] = ()) -> Declaration:
     if without := [name for name in added if options[name].default == REQUIRED]:
         _refuse(file, classes[0], f"ADDED has {', '.join(without)}, without a default that is what was before")
     doc = ast.get_docstring(classes[0]) or ""
-    return Declaration(classes[0].name, options, version, rules, not_in_key, added, doc)
+    return Declaration(classes[0].name, options, version, rules, not_in_key, added, doc, _packages(file, classes[0]))
 
 
 def _version(file: Path, owner: ast.ClassDef, promise: str) -> int:
@@ -82,6 +84,14 @@ def _version(file: Path, owner: ast.ClassDef, promise: str) -> int:
     if type(version) is not int or version < 1:
         _refuse(file, owner, f"{promise} must be a whole number at least 1, not {version!r}")
     return version
+
+
+def _packages(file: Path, owner: ast.ClassDef) -> tuple[tuple[str, str], ...]:
+    """The PACKAGES that the class names, each as its import name and the command that installs it."""
+    pairs = _literal(file, owner, "PACKAGES", ())
+    if not isinstance(pairs, tuple) or any(not isinstance(p, tuple) or [*map(type, p)] != [str, str] for p in pairs):
+        _refuse(file, owner, f"PACKAGES must be pairs of a package and the command that installs it, not {pairs!r}")
+    return pairs
 
 
 def _names(file: Path, owner: ast.ClassDef, promise: str, options: dict[str, Option]) -> tuple[str, ...]:

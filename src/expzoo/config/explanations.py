@@ -13,7 +13,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from expzoo.config.identity import unchosen
 from expzoo.config.presets import file_of, groups, hint
-from expzoo.config.registry import SHARED, available, declared
+from expzoo.config.registry import MAY_BE_NONE, SHARED, available, declared
 from expzoo.system.errors import BadInput, nearest
 
 REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
@@ -65,6 +65,15 @@ def unknown(key: str, parent: Any) -> str:
     return f"{where or 'the config'} has no {name}: {nearest(name, known)}"
 
 
+def misplaced(config: DictConfig, kind: str, name: str) -> str:
+    """The line for a plugin of a shared kind that there is not, if it is not an option of one that is chosen."""
+    chosen = [str(plugin) for plugin in config[kind] or {} if plugin not in unchosen(config, kind)]
+    for plugin in chosen:
+        if name in declared(kind, plugin).options:
+            return f"{kind} has no {name}: did you mean {kind}.{plugin}.{name}?"
+    return f"there is no {kind}={name}: {nearest(name, available(kind))}"
+
+
 def missing(key: str) -> str:
     """The line for a key without a value."""
     return f"{key} has no value: give {key}=..."
@@ -94,12 +103,12 @@ def _incomplete_plugins(config: DictConfig, kind: str) -> list[str]:
         if name not in left_out:
             found += incomplete(nodes[name], f"{kind}.{name}.")
         elif name not in available(kind):
-            found.append(f"there is no {kind}={name}: {nearest(str(name), available(kind))}")
+            found.append(misplaced(config, kind, str(name)))
         else:
             known = declared(kind, str(name)).options
             given = nodes[name] if isinstance(nodes[name], DictConfig) else {}
             found += [f"{kind}.{name} has no {key}: {nearest(str(key), known)}" for key in given if key not in known]
-    return found if len(nodes) > len(left_out) else [*found, missing(kind)]
+    return found if len(nodes) > len(left_out) or kind in MAY_BE_NONE else [*found, missing(kind)]
 
 
 def typed_for_nothing(config: DictConfig, overrides: Iterable[str]) -> list[str]:

@@ -21,14 +21,21 @@ OWN = "expzoo"
 
 _GROUP = "expzoo.plugins"
 
+CONF = "EXPZOO_CONF"
+"""The variable that names the folder of --config-dir, for this process and those that it starts."""
+
 
 @dataclass(frozen=True)
 class Home:
     """A place of plugins: who it belongs to, the folder of its kind folders, and its presets and experiments."""
 
     owner: str
-    plugins: Path
+    plugins: Path | None = None
     conf: Path | None = None
+
+    def folders(self) -> list[Path]:
+        """The one of its plugins and the one of its configs, as far as it has them."""
+        return [folder for folder in (self.plugins, self.conf) if folder]
 
 
 def homes() -> tuple[Home, ...]:
@@ -38,14 +45,31 @@ def homes() -> tuple[Home, ...]:
         raise BadInput(f"EXPZOO_PLUGINS names what is not a folder: {', '.join(absent)}")
     own = Home(OWN, HOME / "plugins", HOME / "conf")
     here = Home("the working directory", Path.cwd() / "plugins", Path.cwd() / "plugins" / "conf")
-    claims = Home("./conf", Path.cwd() / "conf" / "plugins", Path.cwd() / "conf")  # YAML alone, such as claims
+    beside = [Home("the working directory", conf=folder) for folder in [Path.cwd() / "conf"] if folder.is_dir()]
     given = [Home("EXPZOO_PLUGINS", folder, folder / "conf") for folder in folders]
-    found: dict[Path, Home] = {}
-    for home in (own, *_installed(), here, *given):
-        found.setdefault(home.plugins.resolve(), home)  # in a checkout, the working directory may be the package's own
-    if Path.cwd().resolve() != HOME.resolve():
-        found.setdefault(claims.plugins.resolve(), claims)
-    return tuple(found.values())
+    typed = [Home("--config-dir", conf=Path(folder)) for folder in [os.environ.get(CONF)] if folder]
+    found, known = list[Home](), set[Path]()
+    for home in (own, *_installed(), here, *beside, *given, *typed):
+        places = [folder.resolve() for folder in home.folders()]
+        if places[0] not in known:  # in a checkout, the working directory may be the package's own
+            found.append(home)
+            known.update(places)
+    return tuple(found)
+
+
+def typed_folder() -> list[str]:
+    """The words that give this command its folder of configs, none if it has none."""
+    folder = os.environ.get(CONF)
+    return ["--config-dir", folder] if folder else []
+
+
+def config_dir_fault(folder: Path) -> str:
+    """Why this folder cannot be the one of --config-dir, empty if it can."""
+    if not folder.is_dir():
+        return f"--config-dir {folder}: there is no such folder"
+    if not any(folder.glob("[!.]*/*.yaml")):
+        return f"--config-dir {folder}: it holds neither experiment/NAME.yaml nor a preset such as model/NAME.yaml"
+    return ""
 
 
 @cache
@@ -78,7 +102,7 @@ def _installed() -> tuple[Home, ...]:
 def stamps(places: tuple[Home, ...]) -> tuple[int, ...]:
     """Other numbers once a file was added or removed, as from a notebook."""
     found = []
-    for root in (root for home in places for root in (home.plugins, home.conf) if root and root.is_dir()):
+    for root in (root for home in places for root in home.folders() if root.is_dir()):
         with os.scandir(root) as entries:
             folders = sorted((entry.name, entry.stat().st_mtime_ns) for entry in entries if entry.is_dir())
         found += [changed for _, changed in folders]
@@ -87,4 +111,5 @@ def stamps(places: tuple[Home, ...]) -> tuple[int, ...]:
 
 def owner(file: Path) -> str:
     """Who a plugin's file belongs to: a distribution's name, or what names its folder."""
-    return next((home.owner for home in homes() if file.is_relative_to(home.plugins)), "an unknown owner")
+    known = ((home.owner, folder) for home in homes() for folder in home.folders())
+    return next((owner for owner, folder in known if file.is_relative_to(folder)), "an unknown owner")

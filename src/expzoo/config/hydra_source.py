@@ -18,7 +18,7 @@ from expzoo.config.hydra_targets import target
 from expzoo.config.identity import experiment_name, plain, run_id
 from expzoo.config.options import REQUIRED, Option, convert, is_nested, one_of, storable
 from expzoo.config.presets import EXPERIMENT, PRESETS, content, is_carried, options, yaml_file
-from expzoo.config.registry import KINDS, OF_HYDRA, SHARED, chosen_by, declared, index
+from expzoo.config.registry import KINDS, MAY_BE_NONE, OF_HYDRA, SHARED, chosen_by, declared, index
 from expzoo.config.settings import BUDGETS, SETTINGS
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ def _closed(content: dict[str, Any]) -> DictConfig:
     return DictConfig(content, flags={"struct": True})
 
 
+def _open(content: dict[str, Any] | str) -> DictConfig:
+    """A node that takes whatever is merged into it."""
+    return DictConfig(content, flags={"struct": False})
+
+
 def _leaves(options: dict[str, Any]) -> dict[str, Any]:
     return {key: _leaf(option) if isinstance(option, Option) else _leaves(option) for key, option in options.items()}
 
@@ -94,10 +99,10 @@ class PluginSource(ConfigSource):
             config = _closed({_Keys.TARGET.value: target(kind, name)} | _leaves(declared(kind, name).options))
             package = chosen_in.replace("/", ".")
         elif name == "gathered":  # open, since an experiment may have options for analyses that were not chosen
-            config, package = DictConfig({}, flags={"struct": False}), SHARED[0]
+            config, package = DictConfig({kind: _open({}) for kind in SHARED}), "_global_"
         elif not kind:
             # Open until its plugin is merged into it, which closes it.
-            open_nodes = {kind: DictConfig("???", flags={"struct": False}) for kind in KINDS}
+            open_nodes = {kind: _open({} if kind in MAY_BE_NONE else REQUIRED) for kind in KINDS}
             config = _closed(open_nodes | _leaves(SETTINGS))
         else:
             config = _closed({"name": Leaf(one_of(name), name)} | _leaves(declared(kind, name).options))

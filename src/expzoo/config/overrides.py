@@ -16,8 +16,9 @@ from yaml import YAMLError
 
 from expzoo.config.explanations import explain
 from expzoo.config.options import show
+from expzoo.config.packages import is_plugin, package_fault
 from expzoo.config.presets import CARRIED, EXPERIMENT, PRESETS, content, groups, hint, options, yaml_file
-from expzoo.config.registry import SHARED
+from expzoo.config.registry import MAY_BE_NONE, SHARED
 from expzoo.system.canonical import leaves
 from expzoo.system.errors import closest, nearest
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 _LISTS = (*SHARED, "experiment")
-_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra/launcher", "hydra/sweeper")
+_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra/launcher", "hydra/sweeper", "hydra.verbose")
 _HYDRA_NODES = ("hydra.launcher.", "hydra.sweeper.")
 _HYDRA_MORE = "+hydra.launcher.additional_parameters."  # of SLURM's sbatch, which the launcher hands on
 
@@ -67,7 +68,9 @@ class Request:
     def overrides(self) -> list[str]:
         """The choices and Hydra's own settings as Hydra reads them; the experiment is among neither."""
         lists = {group: ",".join(names) for group, names in self.choices.items()}
-        return [f"{g}=[{names}]" if g in SHARED else f"{g}={names}" for g, names in lists.items()] + self.hydra
+        absent = tuple(f"{key.replace('/', '.')}." for key in self.wrong if key.startswith("hydra/"))
+        hydra = [text for text in self.hydra if not text.lstrip("+").startswith(absent)]
+        return [f"{g}=[{names}]" if g in SHARED else f"{g}={names}" for g, names in lists.items()] + hydra
 
     def choose(self, group: str, names: list[str], where: str = "") -> None:
         """Take these options of a group; one that does not exist is a fault, and the most similar one stands in."""
@@ -76,6 +79,8 @@ class Request:
             if name not in known:
                 self.faults.append(f"{where}there is no {group}={name}: {hint(group, name)}")
                 self.wrong.add(group)
+            elif fault := package_fault(group, name):
+                self.faults.append(f"{where}{fault}")
             stand_in.append(name if name in known else closest(name, known))
         if None not in stand_in:
             self.choices[group] = [name for name in stand_in if name]
@@ -99,7 +104,8 @@ class Request:
         if key == "hydra" or key.startswith(("hydra.", "hydra/")):
             self._add_hydra(override, values)
         elif override.is_delete():
-            self.faults.append(f"{text}: nothing can be taken away, only be given another value")
+            none = " or ".join(f"~{kind}" for kind in MAY_BE_NONE)
+            self.faults.append(f"{text}: nothing can be taken away but by {none}, only be given another value")
         elif override.is_sweep_override() and not multirun:
             self.faults.append(f"{text} is a sweep: add -m, or write a list in brackets")
         elif key in groups() and not any(isinstance(value, dict) for value in values):
@@ -116,6 +122,14 @@ class Request:
         allowed = key in _HYDRA or inside
         if override.is_sweep_override():
             self.faults.append(f"{text}: a setting of Hydra cannot be swept over")
+        elif fault := _verbose_fault(key, values[0]):
+            self.faults.append(fault)
+        elif fault := package_fault(key, str(values[0])):
+            self.faults.append(fault)
+            if is_plugin(key, str(values[0])):  # whose options can be looked at without it
+                self.hydra.append(text)
+            else:
+                self.wrong.add(key)
         elif allowed and all(isinstance(v, int | float | str | None) for value in values for v in _items(value)):
             self.hydra.append(text)
         else:
@@ -234,6 +248,15 @@ def _values(override: Override, parser: OverridesParser) -> list[Any]:
         return [value]
     texts = [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]
     return [one.value() for one in parser.parse_overrides(texts)]
+
+
+def _verbose_fault(key: str, value: Any) -> str:
+    """Why Hydra cannot be made to say more in this way, empty if it can or nobody asks for it."""
+    if key != "hydra.verbose" or isinstance(value, bool) or (value and all(isinstance(v, str) for v in _items(value))):
+        return ""
+    return (
+        f"hydra.verbose must be true, false, the name of a logger such as expzoo, or a list of names, not {show(value)}"
+    )
 
 
 def _items(value: Any) -> list[Any]:

@@ -43,8 +43,11 @@ OF_HYDRA = {"launcher": "launchers", "sweeper": "sweepers"}
 FOLDERS = KINDS | LOOKED_UP | OF_HYDRA
 """Every kind of plugin -> the folder of its files."""
 
-SHARED = ("analysis",)
+SHARED = ("analysis", "logger")
 """Kinds of which a config has several: each option is a node below the kind."""
+
+MAY_BE_NONE = ("logger",)
+"""Those of them of which a config may have none."""
 
 NOTHING = {"constraint": "free", "parametrisation": "plain"}
 """Kinds that a network may be without, and the option that says so; such a kind is not in the network's key."""
@@ -70,7 +73,8 @@ OPTIONAL: dict[str, dict[str, Any]] = {
 GIVEN = {"model": ("inputs", "outputs")}
 """The positional parameters that the framework supplies, by kind."""
 
-_WORDS_OF_YAML = frozenset({"true", "false", "null", "none", "nan", "inf", "on", "off", "yes", "no"})
+WORDS_OF_YAML = frozenset({"true", "false", "null", "none", "nan", "inf", "on", "off", "yes", "no"})
+"""Names that YAML reads as something else."""
 
 Class = TypeVar("Class", bound=type)
 
@@ -83,9 +87,9 @@ def index() -> dict[str, dict[str, Path]]:
 @cache
 def _index(places: tuple[Home, ...], state: tuple[int, ...]) -> dict[str, dict[str, Path]]:
     found: dict[str, dict[str, Path]] = {kind: {} for kind in FOLDERS}
-    for home in places:
+    for home in (place.plugins for place in places if place.plugins):
         for kind, folder in FOLDERS.items():
-            for file in sorted((home.plugins / folder).glob("[!_]*.py")):
+            for file in sorted((home / folder).glob("[!_]*.py")):
                 _refuse_name(file)
                 if other := found[kind].get(file.stem):
                     raise BadInput(f"two files are called {chosen_by(kind)}={file.stem}: {other} and {file}")
@@ -95,7 +99,7 @@ def _index(places: tuple[Home, ...], state: tuple[int, ...]) -> dict[str, dict[s
 
 def _refuse_name(file: Path) -> None:
     name = file.stem
-    if not name.isidentifier() or name != name.lower() or keyword.iskeyword(name) or name in _WORDS_OF_YAML:
+    if not name.isidentifier() or name != name.lower() or keyword.iskeyword(name) or name in WORDS_OF_YAML:
         raise BadInput(f"{file}: a plugin is called by a lower-case identifier that is no word of YAML, not {name!r}")
 
 
@@ -104,6 +108,14 @@ def available(kind: str) -> list[str]:
     if kind not in FOLDERS:
         raise BadInput(f"there is no kind of plugin called {kind}: {nearest(kind, FOLDERS)}")
     return sorted(index()[kind])
+
+
+def spelled(word: str) -> str:
+    """`~logger` and `logger=null` as Hydra reads them: of several choices none is left, nothing is taken away."""
+    for kind in MAY_BE_NONE:
+        if word in (f"~{kind}", f"{kind}=null"):
+            return f"{kind}=[]"
+    return word
 
 
 def chosen_by(kind: str) -> str:

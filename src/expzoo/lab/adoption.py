@@ -109,10 +109,11 @@ class Adoption:
 def sources(kind: str, name: str) -> str:
     """The sha256 of a plugin's file and of what it may import of its own home: helpers, and plugins of its kind."""
     file = registry.path(kind, name)
-    home = next(home for home in homes() if file.is_relative_to(home.plugins))
-    is_in_package = home.owner != OWN and (home.plugins.parent / "__init__.py").exists()
-    root = home.plugins.parent if is_in_package else home.plugins
-    others = {home.plugins / folder for other, folder in registry.FOLDERS.items() if other != kind}
+    found_in = ((home.owner, home.plugins) for home in homes() if home.plugins)
+    owner, plugins = next((owner, folder) for owner, folder in found_in if file.is_relative_to(folder))
+    is_in_package = owner != OWN and (plugins.parent / "__init__.py").exists()
+    root = plugins.parent if is_in_package else plugins
+    others = {plugins / folder for other, folder in registry.FOLDERS.items() if other != kind}
     files = [path for path in sorted(root.rglob("*.py")) if path.parent not in others or path.name.startswith("_")]
     found = hashlib.sha256()
     for path in files:

@@ -16,7 +16,7 @@ from expzoo.report.model import MAX_FIGURES, pictures
 from expzoo.report.sweep_model import Comparison, Run, Setting
 from expzoo.science import wording
 from expzoo.science.statistics import mean_interval
-from expzoo.store import run_directory
+from expzoo.store import run_directory, sweep_record
 from expzoo.system.errors import BadInput
 from expzoo.system.files import write_atomically
 from expzoo.system.untrusted import quoted
@@ -64,6 +64,7 @@ def render(comparison: Comparison) -> str:
             title=f"{len(comparison.runs)} runs compared",
             trail=comparison.folder.name,
             keys=comparison.keys,
+            warnings=sweep_record.warnings(comparison.folder),
             jobs=_jobs(comparison),
             figures=[page.figure(number, picture) for number, picture in enumerate(shown)],
             measured=_Table(

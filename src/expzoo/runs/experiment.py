@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expzoo.config.homes import typed_folder
 from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.lab import learned
 from expzoo.lab.lockstep import Asking, lockstep, noting
@@ -23,21 +23,12 @@ from expzoo.store import run_directory
 from expzoo.system.console import say
 from expzoo.system.exit_codes import DONE, FAILED, INTERRUPTED
 from expzoo.system.garbage import no_collection
+from expzoo.system.logs import say_what_is_logged
 from expzoo.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from expzoo.lab.accounting import Account
     from expzoo.lab.lab import Lab
-
-log = logging.getLogger(__name__)
-
-
-class Said(logging.Handler):
-    """Says warnings on standard error as it is at the time: above the progress display, where there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print one line."""
-        say(self.format(record), file=sys.stderr)
 
 
 @plugins_are_blamed()
@@ -73,7 +64,7 @@ def conduct(
     Without `render` there are no pictures and no page, which are made from the results when they
     are opened, and nothing is shown.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[Said()])
+    say_what_is_logged()
 
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
     with shown("looking at what is asked"), no_collection():
@@ -121,7 +112,7 @@ def command(overrides: Sequence[str] | None = None) -> str:
 
     if overrides is None:
         overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-    return shlex.join(["python", "-m", "expzoo", *overrides])
+    return shlex.join(["python", "-m", "expzoo", *typed_folder(), *overrides])
 
 
 def report_divergence(account: Account) -> None:

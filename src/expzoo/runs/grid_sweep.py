@@ -52,6 +52,12 @@ class GridSweeper(Sweeper):
         finish(ended)
         return ended
 
+    def combinations(self, arguments: list[str]) -> list[list[str]]:
+        """The overrides of every job that the swept values give."""
+        overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
+        [every] = BasicSweeper.split_arguments(overrides, None)
+        return [list(job) for job in every]
+
     def run(self, batch: Batch, first: int) -> list[SweptJob]:
         """The ends of one batch's jobs. All are composed before the first is launched."""
         places = [self._place(list(overrides)) for overrides in batch]
@@ -64,9 +70,13 @@ class GridSweeper(Sweeper):
             outcomes = [Outcome(jobs.DONE) if is_done(place) else broken for place in places]
         return [SweptJob(tuple(o), p, end) for o, p, end in zip(batch, places, outcomes, strict=True)]
 
+    def job_config(self, overrides: list[str]) -> DictConfig:
+        """The config of the job with these overrides."""
+        return self._loader.load_sweep_config(self._master, overrides)
+
     def _place(self, overrides: list[str]) -> Path:
         """The directory of the job with these overrides."""
-        config = self._loader.load_sweep_config(self._master, overrides)
+        config = self.job_config(overrides)
         return (Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir).absolute()
 
 

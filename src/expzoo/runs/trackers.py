@@ -1,4 +1,4 @@
-"""A finished run is handed to its logger: once to each, also when it is typed again with another one."""
+"""A finished run is handed to its loggers: once to each, also when it is typed again with others."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ MIRRORED = "mirrored"  # in the manifest: the configs of the loggers that have t
 
 
 def mirror(config: dict[str, Any], directory: Path) -> None:
-    """Hand a finished run to the logger of this config, unless that has it already, and note it in the manifest.
+    """Hand a finished run to the loggers of this config that do not have it already, and note them in the manifest.
 
-    If it fails that is said, and tried again the next time: a tracker is a mirror, the run is done without it.
+    If one fails that is said, and tried again the next time: a tracker is a mirror, the run is done without it.
     """
-    sealed, node = run_directory.require(directory), config["logger"]
+    for node in config["logger"].values():
+        _mirror(node, directory)
+
+
+def _mirror(node: dict[str, Any], directory: Path) -> None:
+    sealed = run_directory.require(directory)
     told = sealed.get(MIRRORED)
     told = told if isinstance(told, list) else []
     if node in told:

@@ -56,7 +56,7 @@ class Score:
         """The score that a metric is; BadInput if it says no direction, so that nothing can be called better."""
         plugin = component(metric)
         made = registry.load(plugin.kind, plugin.name)
-        if made.BETTER not in ("higher", "lower"):
+        if plugin.kind != "metric" or made.BETTER not in ("higher", "lower"):
             raise BadInput(f"{metric} is no score: it does not say whether higher or lower is better")
         return cls(metric, made.UNIT, made.BETTER == "higher")
 

@@ -36,15 +36,15 @@ class SweptJob:
     outcome: Outcome
 
 
-def finish(ended: Sequence[SweptJob]) -> None:
-    """Say how a sweep of several jobs ended, which of them failed and why, and keep it."""
+def finish(ended: Sequence[SweptJob], warnings: Sequence[str] = ()) -> None:
+    """Say how a sweep of several jobs ended, which of them failed and why, and keep it with these warnings."""
     if len(ended) < 2:
         return
     counts = Counter(_ENDS.get(job.outcome.code, "failed") for job in ended)
     told = ", ".join(f"{count} {end}" for end, count in counts.items())
     line = f"{len(ended)} jobs: {told}"
     if count := sum(is_done(job.directory) for job in ended):
-        kept = os.path.relpath(_keep(ended))
+        kept = os.path.relpath(_keep(ended, warnings))
         line += f"; to compare them: expzoo report {kept}" if count > 1 else ""
     say(line)
     if failed := [job for job in ended if job.outcome.code != DONE]:
@@ -86,7 +86,7 @@ def reason(said: str) -> str:
     return f"{lines[-2]} ({lines[-1]})" if " raised while it was " in lines[-1] else lines[-1]
 
 
-def _keep(ended: Sequence[SweptJob]) -> Path:
+def _keep(ended: Sequence[SweptJob], warnings: Sequence[str]) -> Path:
     """Write the record of the sweep, whose name depends on its jobs alone, unless it is there already."""
     from expzoo.system.files import write_atomically
 
@@ -105,7 +105,7 @@ def _keep(ended: Sequence[SweptJob]) -> Path:
             }
             for job in ordered
         ],
-    }
+    } | ({"warnings": [*warnings]} if warnings else {})
     written = run_directory.json_bytes(content)
     path = folder / RECORD
     if not _holds(path, written):
@@ -122,6 +122,15 @@ def _holds(path: Path, content: bytes) -> bool:
 
 def read(folder: Path) -> list[SweptJob]:
     """The jobs of a recorded sweep; BadInput if the record cannot be read as one."""
+    return _read(folder)[0]
+
+
+def warnings(folder: Path) -> list[str]:
+    """What the reader of a recorded sweep is to know; none if there is no record. BadInput as `read`."""
+    return _read(folder)[1] if (folder / RECORD).is_file() else []
+
+
+def _read(folder: Path) -> tuple[list[SweptJob], list[str]]:
     path, above = folder / RECORD, folder.resolve().parents[1]
     try:
         found: Any = untrusted.json_of(untrusted.read(path, MAX_BYTES, folder))
@@ -129,7 +138,7 @@ def read(folder: Path) -> list[SweptJob]:
             raise ValueError(f"its format is {quoted(found['format'], 40)}, this version reads {FORMAT}")
         if len(found["jobs"]) > MAX_JOBS:
             raise ValueError(f"it has {len(found['jobs']):,} jobs, and can have at most {MAX_JOBS:,}")
-        return [
+        jobs = [
             SweptJob(
                 tuple(map(str, job["overrides"])),
                 _beside(folder, str(job["directory"]), above),
@@ -137,6 +146,7 @@ def read(folder: Path) -> list[SweptJob]:
             )
             for job in found["jobs"]
         ]
+        return jobs, [str(line) for line in found.get("warnings", [])]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f"{quoted(path)} holds no record of a sweep: {quoted(error, 400)}") from None
 
