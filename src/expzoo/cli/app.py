@@ -7,7 +7,9 @@ import os
 import sys
 
 from expzoo.cli.arguments import Words
+from expzoo.config.paths import readable
 from expzoo.runs.jobs import outcome_of, print_outcome
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.exit_codes import DONE, INTERRUPTED, Outcome
 from expzoo.system.garbage import end_quickly
@@ -22,7 +24,7 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with interruptible():
-            code = _dispatch(sys.argv[1:])
+            code = _dispatch([readable(word) for word in sys.argv[1:]])
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
@@ -42,11 +44,11 @@ def _dispatch(arguments: list[str]) -> int:
     if "--help" in words.flags:
         from expzoo.cli.catalogue import help_text
 
-        print(help_text())
+        say(help_text())
     elif "--version" in words.flags:
         from expzoo.system.version import __version__
 
-        print(f"expzoo {__version__}")
+        say(f"expzoo {__version__}")
     elif words.verb in ("list", "show"):
         from expzoo.cli import catalogue
 
@@ -56,6 +58,7 @@ def _dispatch(arguments: list[str]) -> int:
 
         return commands.main(words.verb, arguments[1:])
     else:
+        sys.argv[1:] = arguments  # which is where Hydra reads them
         return _run(words)
     return DONE
 

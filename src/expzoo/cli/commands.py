@@ -10,8 +10,10 @@ from typing import Any
 import yaml
 
 from expzoo.config.check import typed_again
+from expzoo.config.paths import place
 from expzoo.store import run_directory
 from expzoo.system.canonical import leaves
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import DONE, FAILED
 
@@ -28,10 +30,18 @@ def main(verb: str, arguments: list[str]) -> int:
 
 
 def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
+    more = "" if verb == "rerun" else " [DIRECTORY ...]"
+    usage = f"usage: expzoo {verb} {' '.join(['DIRECTORY'] * least)}{more}"
     if len(arguments) < least or any(argument.startswith("-") for argument in arguments):
-        more = "" if verb == "rerun" else " [DIRECTORY ...]"
-        raise BadInput(f"usage: expzoo {verb} {' '.join(['DIRECTORY'] * least)}{more}")
-    return [Path(argument) for argument in arguments]
+        raise BadInput(usage)
+    if not more and len(arguments) > least:
+        raise BadInput(f"expzoo {verb} takes nothing but one directory, not {' '.join(arguments[1:])}: {usage}")
+    return [_typed(argument) for argument in arguments]
+
+
+def _typed(path: str) -> Path:
+    """A directory as it was typed, but for ~."""
+    return place(path) if path.startswith("~") else Path(path)
 
 
 def report(arguments: list[str]) -> int:
@@ -49,7 +59,7 @@ def report(arguments: list[str]) -> int:
             write_page(directory)
         else:
             rerender.draw(directory, typed_again(run_directory.config_of(directory)))
-        print(directory / run_directory.REPORT)
+        say(directory / run_directory.REPORT)
     return DONE
 
 
@@ -60,8 +70,8 @@ def verify(arguments: list[str]) -> int:
         sealed = run_directory.require(directory)
         found = run_directory.damaged(directory, sealed)
         faults += found
-        print(f"{directory}: {len(sealed['files'])} files, {len(found)} damaged")
-    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+        say(f"{directory}: {len(sealed['files'])} files, {len(found)} damaged")
+    say(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
     return FAILED if faults else DONE
 
 
@@ -79,7 +89,7 @@ def rerun(arguments: list[str]) -> int:
     [directory] = _directories("rerun", arguments)
     known = run_directory.require(directory).get("learned")
     config = typed_again(run_directory.config_of(directory))
-    config = resolved(config, wholes(config, Store(Path(config["store"]).absolute(), ""), known))
+    config = resolved(config, wholes(config, Store(place(config["store"]), ""), known))
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
         with redirect_stdout(io.StringIO()):  # the verdicts of a directory that will not be there
@@ -87,7 +97,7 @@ def rerun(arguments: list[str]) -> int:
         if code != DONE:
             return code
         equal = records.read(again / run_directory.RECORDS).equals(records.read(directory / run_directory.RECORDS))
-    print("equal records" if equal else "other records: see the machine classes in environment.json")
+    say("equal records" if equal else "other records: see the machine classes in environment.json")
     return DONE if equal else FAILED
 
 
@@ -104,14 +114,14 @@ def compare(arguments: list[str]) -> int:
     for key in sorted({key for flat in flats for key in flat}):
         values = [flat.get(key) for flat in flats]
         if any(value != values[0] for value in values):
-            print(f"{key}: {' | '.join(map(str, values))}")
+            say(f"{key}: {' | '.join(map(str, values))}")
     told: dict[str, list[str]] = {}
-    for place, directory in enumerate(directories):
+    for column, directory in enumerate(directories):
         for verdict in read_verdicts(directory / run_directory.VERDICTS):
             line = f"{wording.effect(verdict)} {wording.interval(verdict)} {verdict.verdict}"
-            told.setdefault(verdict.claim, ["-"] * len(directories))[place] = line
+            told.setdefault(verdict.claim, ["-"] * len(directories))[column] = line
     for claim, lines in told.items():
-        print(f"{claim}: {' | '.join(lines)}")
+        say(f"{claim}: {' | '.join(lines)}")
     return DONE
 
 
@@ -120,7 +130,7 @@ def store(arguments: list[str]) -> int:
     from expzoo.store.store import FORMAT
     from expzoo.system.checksummed import Corrupt, read_packed
 
-    root = Path(arguments[0]) if arguments else Path("outputs/store")
+    root = _typed(arguments[0]) if arguments else Path("outputs/store")
     if not root.is_dir():
         raise BadInput(f"{root} is no store: give its directory")
     networks, partials, foreign, size, faults, functions = 0, 0, 0, 0, [], set[str]()
@@ -135,10 +145,10 @@ def store(arguments: list[str]) -> int:
         networks += path.name == "network.safetensors"
         partials += path.name != "network.safetensors"
     told = f"{root}: {networks} networks, {partials} partial files, {size / 2**20:.0f} MiB, {len(faults)} corrupted"
-    print(told + (f", {foreign} of another format than {FORMAT}" if foreign else ""))
+    say(told + (f", {foreign} of another format than {FORMAT}" if foreign else ""))
     if functions:
-        print("learned activations, for model.activation=NAME:", *sorted(functions), sep="\n  ")
-    print(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
+        say("learned activations, for model.activation=NAME:", *sorted(functions), sep="\n  ")
+    say(*faults, sep="\n", end="\n" * bool(faults), file=sys.stderr)
     return FAILED if faults else DONE
 
 

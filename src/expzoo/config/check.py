@@ -11,11 +11,13 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from expzoo.config.allowed import value_fault
 from expzoo.config.explanations import REFUSALS, explain, incomplete, unknown
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain
 from expzoo.config.overrides import requests
+from expzoo.config.paths import readable
 from expzoo.config.registry import KINDS, SHARED
 from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput
@@ -72,6 +74,7 @@ def compose_job(overrides: list[str]) -> DictConfig:
 def composed(overrides: list[str]) -> DictConfig:
     """The typed config that a command line of one job gives; BadInput with everything that is wrong with its words."""
     install()
+    overrides = [readable(word) for word in overrides]
     wanted = parse_requests(overrides, multirun=False)
     found = check(wanted) if wanted[0].suspicious else []
     if not found:
@@ -98,6 +101,9 @@ def typed_again(config: dict[str, Any]) -> dict[str, Any]:
     chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
     cfg, wrong = composed(chosen), []
     for key, value in leaves(config):
+        if fault := value_fault(value):
+            wrong.append(f"{key}: {fault}")
+            continue
         try:
             OmegaConf.update(cfg, key, value)
         except OmegaConfBaseException as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from expzoo.config.options import Natural, Option, Range
+from expzoo.config.options import FilePath, Natural, Option, Range
 
 BUDGETS = ("smoke", "laptop", "paper")
 """Seconds, minutes, and as published."""
@@ -16,7 +16,7 @@ SETTINGS: dict[str, Any] = {
     "seed": Option(Natural, default=0),
     "budget": Option(Literal["smoke", "laptop", "paper"], default="laptop"),
     "population": {"size": Option(Annotated[int, Range(1, 1_000_000)], default=8)},
-    "store": Option(str, default="outputs/store"),
+    "store": Option(FilePath, default="outputs/store"),
     "dry_run": Option(bool, default=False),
     "about": {key: Option(str, default="") for key in ("experiment", "title", "question", "source", "cost", "cut")},
 }

@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -16,8 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from expzoo.science import wording
-from expzoo.science.verdicts import UNPRINTABLE, Verdict
 from expzoo.store import run_directory
+from expzoo.system.console import STEERS
+
+if TYPE_CHECKING:
+    from expzoo.science.verdicts import Verdict
 
 COLOURS = {"supported": "green", "not supported": "red", "inconclusive": "yellow", "withheld": "magenta"}
 NARROW = 72
@@ -118,4 +121,4 @@ def _print(console: Console, text: Text, *, wrap: bool = True) -> None:
 
 def _encodable(text: str, console: Console) -> str:
     """The text as the terminal can show it: nothing that steers it, nothing its encoding lacks."""
-    return UNPRINTABLE.sub("?", text).encode(console.encoding, "replace").decode(console.encoding)
+    return STEERS.sub("?", text).encode(console.encoding, "replace").decode(console.encoding)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.lab.lesson import Lessons, crowds
 from expzoo.lab.request import expand
+from expzoo.system.console import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +29,11 @@ def show_plan(lab: Lab, setting: Setting, analyses: dict[str, Analysis]) -> None
     missing = [want.spec for key, want in wants.items() if not lab.store.has(key)]
     if lessons:
         open_lessons = [lesson for lesson in lessons if not lab.store.has(lesson.key)]
-        print(
+        say(
             f"lessons   {len(lessons)}, to be learned {len(open_lessons)}: about {_words(_outer_seconds(open_lessons))}"
         )
-        print("          what is asked of networks afterwards is not in this plan")
-    print(f"networks  {len(wants)}\ncached    {len(wants) - len(missing)}\nmissing   {len(missing)}")
+        say("          what is asked of networks afterwards is not in this plan")
+    say(f"networks  {len(wants)}\ncached    {len(wants) - len(missing)}\nmissing   {len(missing)}")
     if not missing:
         return
     groups: dict[Any, list[Spec]] = {}
@@ -43,8 +44,8 @@ def show_plan(lab: Lab, setting: Setting, analyses: dict[str, Analysis]) -> None
         seconds = _seconds(lab, specs)
         total += seconds
         model = f"{specs[0].model.name} {dict(specs[0].model.options)}"
-        print(f"  {len(specs):5} x {specs[0].stop.build().at_most} steps of {model}: about {_words(seconds)}")
-    print(f"estimated time of training: about {_words(total)} on this machine as busy as it is now")
+        say(f"  {len(specs):5} x {specs[0].stop.build().at_most} steps of {model}: about {_words(seconds)}")
+    say(f"estimated time of training: about {_words(total)} on this machine as busy as it is now")
 
 
 def _seconds(lab: Lab, specs: list[Spec]) -> float:

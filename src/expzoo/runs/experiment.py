@@ -23,6 +23,7 @@ from expzoo.runs.finished import show
 from expzoo.runs.trackers import mirror
 from expzoo.spec.spec import Spec
 from expzoo.store import run_directory
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError, first_line
 from expzoo.system.exit_codes import DONE, FAILED, INTERRUPTED
 from expzoo.system.garbage import no_collection
@@ -41,7 +42,7 @@ class Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
-        print(self.format(record), file=sys.stderr)
+        say(self.format(record), file=sys.stderr)
 
 
 @plugins_are_blamed()
@@ -55,10 +56,10 @@ def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None
     try:
         return lab.drive(conduct(config, directory, lab, overrides=overrides))
     except Interrupted:
-        print("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
+        say("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
     except Irreproducible as error:
-        print(error, file=sys.stderr)
+        say(error, file=sys.stderr)
         return FAILED
     finally:
         lab.close()
@@ -156,4 +157,4 @@ def report_divergence(account: Account) -> None:
     """Say it when networks diverged: nothing drops them silently."""
     if count := len(account.diverged):
         total = len(account.trained | account.cached)
-        print(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)
+        say(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)

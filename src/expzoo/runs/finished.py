@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.config.identity import OF_NO_EFFECT, run_id
 from expzoo.store import run_directory
+from expzoo.system.console import say
 
 if TYPE_CHECKING:
     from expzoo.science.verdicts import Verdict
@@ -27,7 +28,7 @@ def is_finished(directory: Path, config: dict[str, Any]) -> bool:
         except ValueError as error:
             faults.append(str(error))
     if faults:
-        print(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
+        say(*faults, "the run is made again from its networks", sep="\n", file=sys.stderr)
     return not faults
 
 

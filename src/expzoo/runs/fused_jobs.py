@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.runs import finished, jobs, rerender
+from expzoo.system.console import say
 from expzoo.system.exit_codes import DONE, INTERRUPTED, Outcome
 from expzoo.system.garbage import no_collection
 
@@ -53,7 +54,7 @@ class FusedJob:
                 self._end(DONE)
                 return
             if self.config["dry_run"]:
-                print(" ".join(self.cfg.hydra.overrides.task))
+                say(" ".join(self.cfg.hydra.overrides.task))
             with no_collection():
                 self.lab = labs.of(self.config)
                 from expzoo.runs import experiment
@@ -81,10 +82,10 @@ class FusedJob:
         if self.config["dry_run"] or code != DONE:
             return
         if finished.verdicts(self.directory):
-            print(words)
+            say(words)
             finished.show(self.directory)
         else:
-            print(f"{words}: {self.directory}")
+            say(f"{words}: {self.directory}")
 
     @contextmanager
     def _speaking(self) -> Iterator[None]:
@@ -189,7 +190,7 @@ def _answers(lab: Lab, asked: list[list[Request | Lessons]]) -> list[list[list[A
     try:
         flat = lab.answer([request for requests in asked for request in requests])
     except Interrupted:
-        print("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
+        say("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - it is handed to the job whose networks it came from
         if len(asked) == 1 or (isinstance(error, OSError) and error.errno in OF_THE_SYSTEM):

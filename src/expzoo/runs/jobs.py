@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.lab.progress import shown
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED, PARTIAL, Outcome
 from expzoo.system.garbage import no_collection
@@ -45,6 +47,8 @@ def outcome_of(error: Exception, place: Path | str = "the system") -> Outcome:
             return Outcome(FAILED, f"{own_traceback(error)}\n{error}".lstrip())
         case MemoryError():
             return Outcome(FAILED, f"there is not enough memory: {error}")
+        case OSError() if error.errno == errno.ENAMETOOLONG:
+            return Outcome(BAD_INPUT, f"{error.filename or place}: the name is too long for the file system")
         case OSError():
             return Outcome(FAILED, f"{error.filename or place}: {error.strerror or error}")
         case _:
@@ -55,7 +59,7 @@ def outcome_of(error: Exception, place: Path | str = "the system") -> Outcome:
 def print_outcome(outcome: Outcome) -> int:
     """Print what is to be said, and return the exit code."""
     if outcome.said:
-        print(outcome.said, file=sys.stderr)
+        say(outcome.said, file=sys.stderr)
     return outcome.code
 
 
@@ -136,6 +140,15 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
     config = identity.plain(cfg)
     config["about"]["experiment"] = identity.experiment_name(HydraConfig.get().overrides.task)
     return config
+
+
+def number(config: DictConfig, job: int) -> Path:
+    """Tell the config of a swept job which of the jobs it is, counted from 0; its directory."""
+    from omegaconf import open_dict
+
+    with open_dict(config):
+        config.hydra.job.id = config.hydra.job.num = job
+        return (Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)).absolute()
 
 
 def job_return(outcome: Outcome, config: DictConfig | None = None) -> JobReturn:

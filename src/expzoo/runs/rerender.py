@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.config.identity import earlier_ids, raised_rules, run_id
+from expzoo.config.paths import place
 from expzoo.runs import finished
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
+from expzoo.system.console import say
 
 if TYPE_CHECKING:
     from expzoo.analysis.contract import Analysis
@@ -58,7 +60,7 @@ def judge_again(directory: Path, config: dict[str, Any]) -> bool:
     facts |= {"id": run_id(config), "run": directory.name, "rules": raised_rules(config), "rendered": False}
     run_directory.seal(directory, facts)
     told = "its decision rules have changed: it is judged again from its records, nothing is trained"
-    print(f"{earlier}: {told}", file=sys.stderr)
+    say(f"{earlier}: {told}", file=sys.stderr)
     return True
 
 
@@ -95,5 +97,5 @@ def _analyses(config: dict[str, Any], sealed: run_directory.Manifest) -> dict[st
     from expzoo.runs import experiment
     from expzoo.store.store import Store
 
-    store = Store(Path(config["store"]).absolute(), "")  # of which names of learned components are looked up
+    store = Store(place(config["store"]), "")  # of which names of learned components are looked up
     return experiment.prepare(resolved(config, wholes(config, store, sealed.get("learned"))))[1]

@@ -8,6 +8,7 @@ from typing import Any
 
 from expzoo.config import registry
 from expzoo.store import run_directory
+from expzoo.system.console import say
 
 MIRRORED = "mirrored"  # in the manifest: the configs of the loggers that have the run
 
@@ -24,13 +25,13 @@ def mirror(config: dict[str, Any], directory: Path) -> None:
         return
     try:
         if said := _log(node, directory, sealed):
-            print(said)
+            say(said)
     except Exception as error:  # noqa: BLE001 - whatever happens to a tracker
         why, kept = (
             " ".join(str(error).split()),
             f"the results in {directory} are complete, the same command tries again",
         )
-        print(f"logger={node['name']} failed: {why}; {kept}", file=sys.stderr)
+        say(f"logger={node['name']} failed: {why}; {kept}", file=sys.stderr)
         return
     facts = {key: value for key, value in sealed.items() if key not in ("format", "files")}
     run_directory.seal(directory, facts | {MIRRORED: [*told, node]})

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from expzoo.store import run_directory
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import BAD_INPUT, DONE, INTERRUPTED, Outcome
 
@@ -43,10 +44,10 @@ def finish(ended: Sequence[SweptJob]) -> None:
     if count := sum(is_done(job.directory) for job in ended):
         kept = os.path.relpath(_keep(ended))
         line += f"; to compare them: expzoo report {kept}" if count > 1 else ""
-    print(line)
+    say(line)
     if failed := [job for job in ended if job.outcome.code != DONE]:
         heading = f"{len(failed)} of {len(ended)} jobs did not end well:"
-        print(heading, *(_failure(job, common(ended)) for job in failed), sep="\n", file=sys.stderr)
+        say(heading, *(_failure(job, common(ended)) for job in failed), sep="\n", file=sys.stderr)
 
 
 def common(jobs: Sequence[SweptJob]) -> set[str]:

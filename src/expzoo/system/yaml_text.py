@@ -43,16 +43,22 @@ def read(file: Path, *, limits: Limits = LIMITS, exponents: bool = False) -> obj
     return load(text_of(file, limits=limits), source=str(file), limits=limits, exponents=exponents)
 
 
-def text_of(file: Path, *, limits: Limits = LIMITS) -> str:
-    """The text of a file of at most `limits.bytes`, without its byte order mark; BadInput if it is not UTF-8."""
+def text_of(file: Path, *, source: str = "", limits: Limits = LIMITS) -> str:
+    """The text of a file of at most `limits.bytes`, without its byte order mark; BadInput if it is not UTF-8.
+
+    `source` is what an error calls the file, its path if that is left out.
+    """
+    name = source or str(file)
+    if file.exists() and not file.is_file():  # reading a pipe or a device might never end
+        raise BadInput(f"{name}: it is no file")
     with file.open("rb") as stream:
         raw = stream.read(limits.bytes + 1)
     if len(raw) > limits.bytes:
-        raise BadInput(f"{file}: it has more than {limits.bytes:,} bytes")
+        raise BadInput(f"{name}: it has more than {limits.bytes:,} bytes")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadInput(f"{file}: byte {error.start} is not UTF-8: save it as UTF-8") from None
+        raise BadInput(f"{name}: byte {error.start} is not UTF-8: save it as UTF-8") from None
 
 
 def load(text: str, *, source: str, limits: Limits = LIMITS, exponents: bool = False) -> object:
