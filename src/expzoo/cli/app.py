@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -59,7 +60,12 @@ def _dispatch(arguments: list[str]) -> int:
         return commands.main(words.verb, arguments[1:])
     else:
         sys.argv[1:] = arguments  # which is where Hydra reads them
-        return _run(words)
+        try:
+            return _run(words)
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise BadInput(f"{str(error.filename)[:60]}...: a name too long for the file system") from error
     return DONE
 
 

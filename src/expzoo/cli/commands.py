@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from expzoo.config.check import typed_again
-from expzoo.config.paths import place
+from expzoo.config.paths import path_fault, place
 from expzoo.store import run_directory
 from expzoo.system.canonical import leaves
 from expzoo.system.console import say
@@ -40,7 +40,9 @@ def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
 
 
 def _typed(path: str) -> Path:
-    """A directory as it was typed, but for ~."""
+    """A directory as it was typed, but for ~; BadInput if there can be none of that name."""
+    if fault := path_fault(path):
+        raise BadInput(f"{path[:60]}...: {fault}")
     return place(path) if path.startswith("~") else Path(path)
 
 
@@ -81,13 +83,14 @@ def rerun(arguments: list[str]) -> int:
     import tempfile
     from contextlib import redirect_stdout
 
+    [directory] = _directories("rerun", arguments)  # before what takes seconds to import
+    known = run_directory.require(directory).get("learned")
+
     from expzoo.lab.learned import resolved, wholes
     from expzoo.runs import experiment
     from expzoo.store import records
     from expzoo.store.store import Store
 
-    [directory] = _directories("rerun", arguments)
-    known = run_directory.require(directory).get("learned")
     config = typed_again(run_directory.config_of(directory))
     config = resolved(config, wholes(config, Store(place(config["store"]), ""), known))
     with tempfile.TemporaryDirectory() as scratch:

@@ -26,7 +26,7 @@ from expzoo.config.presets import (
     shown,
     yaml_file,
 )
-from expzoo.config.registry import OF_HYDRA
+from expzoo.config.registry import OF_HYDRA, SHARED
 from expzoo.system.errors import nearest
 from expzoo.system.yaml_text import LIMITS
 
@@ -156,6 +156,9 @@ def _defaults_faults(group: str, defaults: Any) -> Iterator[str]:
             chosen_in = str(key).removeprefix("override ").strip().removeprefix("/")
             if chosen_in not in groups():
                 yield f"defaults has {key}: {nearest(chosen_in, groups())}"
+                continue
+            if isinstance(chosen, list) and chosen_in not in (*SHARED, EXPERIMENT):
+                yield f"defaults has {key}: a config has one {chosen_in}, not a list of them"
                 continue
             for name in chosen if isinstance(chosen, list) else [chosen]:
                 yield from _unknown(chosen_in, name)

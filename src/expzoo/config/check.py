@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from expzoo.config.overrides import Request, Value
 
 
+LONGEST = 1_000  # characters of a line that names what was typed
 _ALONE = RLock()  # Hydra and OmegaConf keep what they do in globals of the process
 
 
@@ -61,7 +62,7 @@ def check(wanted: list[Request], error: Exception | None = None) -> list[str]:
             found += _tried(compose_job(request.overrides()) if config is None else config, request)
         except REFUSALS as failure:
             found.append(explain(failure))
-    lines = list(dict.fromkeys(found))
+    lines = [line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..." for line in dict.fromkeys(found)]
     return lines or ([explain(error)] if error is not None else [])
 
 

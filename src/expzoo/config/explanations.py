@@ -81,4 +81,4 @@ def incomplete(config: DictConfig, path: str = "") -> list[str]:
             found.append(missing(key))
         elif isinstance(value, DictConfig) and key != "hydra":
             found += incomplete(value, f"{key}.")
-    return found
+    return list(dict.fromkeys(found))  # one key may be what many others are read from

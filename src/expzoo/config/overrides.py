@@ -164,13 +164,16 @@ class Request:
                 self.read_experiment(item, (name, *above))
             for key, chosen in item.items() if isinstance(item, dict) else ():
                 group = str(key).removeprefix("override ").strip(" /").partition("@")[0]
-                if group in groups():
+                if group in groups() and (group in _LISTS or not isinstance(chosen, list)):
                     own[group] = _words(chosen)
                     self.choose(group, own[group], where)
         if PRESETS in held:
             self.faults += [where + fault for fault in _preset_faults(held[PRESETS], name, own)]
-        values = {key: value for key, value in held.items() if key not in ("defaults", PRESETS)}
-        self.values += [Value(key, value, where) for key, value in leaves(values) if key.partition(".")[0] != "hydra"]
+        values = {
+            key: value for key, value in held.items() if isinstance(key, str) and key not in ("defaults", PRESETS)
+        }
+        good = ((key, value) for key, value in leaves(values) if not value_fault(value))
+        self.values += [Value(key, value, where) for key, value in good if key.partition(".")[0] != "hydra"]
 
 
 def _preset_faults(held: Any, name: str, chosen: dict[str, list[str]]) -> Iterator[str]:

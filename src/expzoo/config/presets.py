@@ -16,13 +16,14 @@ from typing import Any
 from expzoo.config.homes import Home, homes, stamps
 from expzoo.config.registry import KINDS, SHARED, index
 from expzoo.system.errors import BadInput, closest, nearest
-from expzoo.system.yaml_text import load, text_of
+from expzoo.system.yaml_text import Limits, load, text_of
 
 EXPERIMENT, PRESETS = "experiment", "presets"
 
 CARRIED = tuple(kind for kind in KINDS if kind not in SHARED)
 """The groups of which an experiment's file may hold a preset."""
 
+_LIMITS = Limits(values=10_000)  # which take a second to read
 _HEAD = 512  # characters, as many as Hydra looks at
 
 _BLOCK = re.compile(r"^presets:(?P<same_line>.*)\n(?P<below>(?:[ \t].*\n|[ \t]*(?:#.*)?\n)*)", re.MULTILINE)
@@ -191,5 +192,5 @@ def _keys_in_braces(text: str) -> list[str]:
 
 @cache
 def _content(file: Path, state: int) -> Any:
-    held = load(source_text(file), source=shown(file), exponents=True)
+    held = load(source_text(file), source=shown(file), limits=_LIMITS, exponents=True)
     return {} if held is None else held

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_JOBS = 10_000
 """The jobs that a sweep can have."""
 
+_LONGEST_KEY = 255  # a group is the name of a folder
 _SHOWN = 60  # characters of a word that are said again
 
 
@@ -87,6 +88,8 @@ def _unreadable(text: str) -> str:
     """Why a word is not given to a parser, empty if it is."""
     if len(text) > MAX_TEXT:
         return f"{cut(text)}: a word has at most {MAX_TEXT:,} characters, not {len(text):,}: write a preset for it"
+    if len(text.partition("=")[0]) > _LONGEST_KEY:
+        return f"{cut(text)}: a key has at most {_LONGEST_KEY} characters"
     fault = nesting_fault(text)
     return f"{cut(text)}: {fault}" if fault else ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -47,8 +46,6 @@ def outcome_of(error: Exception, place: Path | str = "the system") -> Outcome:
             return Outcome(FAILED, f"{own_traceback(error)}\n{error}".lstrip())
         case MemoryError():
             return Outcome(FAILED, f"there is not enough memory: {error}")
-        case OSError() if error.errno == errno.ENAMETOOLONG:
-            return Outcome(BAD_INPUT, f"{error.filename or place}: the name is too long for the file system")
         case OSError():
             return Outcome(FAILED, f"{error.filename or place}: {error.strerror or error}")
         case _:
@@ -144,11 +141,18 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
 
 def number(config: DictConfig, job: int) -> Path:
     """Tell the config of a swept job which of the jobs it is, counted from 0; its directory."""
+    from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
+    current = HydraConfig.instance()
+    outer = current.cfg
     with open_dict(config):
         config.hydra.job.id = config.hydra.job.num = job
-        return (Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)).absolute()
+        try:
+            current.cfg = config  # type: ignore[assignment]  # for ${hydra:job.num}; `set_config` would close it
+            return (Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)).absolute()
+        finally:
+            current.cfg = outer
 
 
 def job_return(outcome: Outcome, config: DictConfig | None = None) -> JobReturn:
