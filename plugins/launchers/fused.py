@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hydra.core.utils import JobReturn, configure_log, setup_globals
@@ -48,8 +47,7 @@ class Fused(Launcher):
 
     def _compose(self, number: int, overrides: list[str]) -> DictConfig:
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
+        directory = jobs.number(config, number)
         with open_dict(config):
-            config.hydra.job.id = config.hydra.job.num = number
-            directory = Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir
-            config.hydra.runtime.output_dir = str(directory.absolute())
+            config.hydra.runtime.output_dir = str(directory)
         return config

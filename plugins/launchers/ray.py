@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, setup_globals
 from hydra.plugins.launcher import Launcher
-from omegaconf import open_dict
 
 from expzoo.plugin import FAILED, BadInput, Natural, NonNegative, Outcome, jobs, register
 
@@ -57,7 +56,7 @@ class Ray(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run these jobs; how each ended, the lost ones included."""
         setup_globals()
-        composed = [self._compose(list(overrides)) for overrides in job_overrides]
+        composed = [self._compose(number, list(job)) for number, job in enumerate(job_overrides, initial_job_idx)]
         ray = self._connect()
         remote: Any = ray.remote(jobs.run_plain)
         try:
@@ -68,18 +67,21 @@ class Ray(Launcher):
         self._task.outcomes += outcomes
         return [jobs.job_return(outcome) for outcome in outcomes]
 
-    def _compose(self, overrides: list[str]) -> tuple[dict[str, Any], str, list[str]]:
+    def _compose(self, number: int, overrides: list[str]) -> tuple[dict[str, Any], str, list[str]]:
         """A job as plain data: its config, its directory and its overrides."""
         from hydra.core.hydra_config import HydraConfig
 
         config = self._loader.load_sweep_config(self._master, overrides)
-        with open_dict(config):
-            directory = (Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir).absolute()
+        directory = jobs.number(config, number)
         current = HydraConfig.instance()
         outer = current.cfg
         current.set_config(config)
         try:
-            return jobs.plain_config(config) | {"store": str(Path(config.store).absolute())}, str(directory), overrides
+            return (
+                jobs.plain_config(config) | {"store": str(Path(config.store).expanduser().absolute())},
+                str(directory),
+                overrides,
+            )
         finally:
             current.cfg = outer
 

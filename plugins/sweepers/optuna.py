@@ -8,8 +8,11 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import sqlite3
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,7 +29,9 @@ from expzoo.plugin import (
     jobs,
     objectives,
     register,
+    say,
     sweep_record,
+    sweeps,
 )
 
 if TYPE_CHECKING:
@@ -58,8 +63,8 @@ class Optuna(GridSweeper):
     def __init__(
         self,
         *,
-        trials: Count = 64,
-        batch: Count = 16,
+        trials: Annotated[int, Range(1, 10_000)] = 64,
+        batch: Annotated[int, Range(1, 10_000)] = 16,
         objectives: tuple[str, ...] = (),
         directions: tuple[Literal["maximize", "minimize"], ...] = (),
         sampler: Literal["tpe", "random", "nsga2"] = "tpe",
@@ -77,8 +82,10 @@ class Optuna(GridSweeper):
         """Search until there are as many trials as were asked for, those of an earlier command included."""
         self._refuse_impossible()
         overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
-        space = {override.get_key_element(): distribution(override) for override in overrides if _is_swept(override)}
-        fixed = [str(override.input_line) for override in overrides if not _is_swept(override)]
+        swept = {override.get_key_element(): override for override in overrides if override.is_sweep_override()}
+        space = {key: distribution(override) for key, override in swept.items()}
+        self._ranges = {key: value for key, one in swept.items() if isinstance(value := one.value(), RangeSweep)}
+        fixed = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
         if not space:
             raise BadInput("hydra/sweeper=optuna has nothing to search: sweep over key=a,b or key=interval(0.001,0.1)")
         self._choose_objectives(fixed, space)
@@ -87,8 +94,9 @@ class Optuna(GridSweeper):
         study, path = self._open(fixed, space)
         ended: dict[Path, SweptJob] = {}
         while (left := self.trials - _finished(study)) > 0:
+            first = len(study.trials) * self.rungs  # no number is given twice, by an earlier command neither
             asked = [study.ask(space) for _ in range(min(left, self.batch))]
-            for job in self._run(study, asked, fixed):
+            for job in self._run(study, asked, fixed, first):
                 ended[job.directory] = job
             if all(job.outcome.code for job in ended.values()):
                 break  # nothing can be learned from jobs that all fail
@@ -126,13 +134,15 @@ class Optuna(GridSweeper):
     def _open(self, fixed: list[str], space: dict[str, BaseDistribution]) -> tuple[Study, Path]:
         """The study of this search, which has a file of its own; trials that a kill has left are asked for again."""
         import optuna
+        from optuna.storages import RDBStorage
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         path = self._path(fixed, space)
         path.parent.mkdir(parents=True, exist_ok=True)
+        opened = partial(sqlite3.connect, path, check_same_thread=False)
         with _readable(path):
             study = optuna.create_study(
-                storage=f"sqlite:///{path}",
+                storage=RDBStorage("sqlite:///study", engine_kwargs={"creator": opened}),  # no path is read as a URL
                 study_name="search",
                 directions=self.directions,
                 load_if_exists=True,
@@ -157,16 +167,16 @@ class Optuna(GridSweeper):
                 return samplers.NSGAIISampler(seed=seed, population_size=self.batch)
         return samplers.TPESampler(seed=seed, constant_liar=True, n_startup_trials=min(10, self.batch))
 
-    def _run(self, study: Study, asked: list[Trial], fixed: list[str]) -> list[SweptJob]:
+    def _run(self, study: Study, asked: list[Trial], fixed: list[str], first: int) -> list[SweptJob]:
         """Train one batch, in rungs of growing length of which only the best go on to the next."""
         ended: list[SweptJob] = []
         alive = asked
         for rung in range(self.rungs):
-            words = [[*fixed, *(f"{key}={value}" for key, value in trial.params.items())] for trial in alive]
+            words = [[*fixed, *self._words(trial.params)] for trial in alive]
             if last := rung == self.rungs - 1:
-                done = self.run(words, len(ended))
+                done = self.run(words, first + len(ended))
             else:
-                done = self.run([[*own, self._shortened(own, rung)] for own in words], len(ended))
+                done = self.run([[*own, self._shortened(own, rung)] for own in words], first + len(ended))
             ended += done
             values = [self._values(job) for job in done]
             good: list[tuple[float, Trial, SweptJob]] = []
@@ -201,6 +211,11 @@ class Optuna(GridSweeper):
         known = diverged and len(self.objectives) == 1
         _tell(study, trial, job, state=TrialState.PRUNED if known else TrialState.FAIL)
 
+    def _words(self, params: dict[str, Any]) -> list[str]:
+        """The overrides of a trial: of a range the very numbers that Hydra finds in it."""
+        own = {key: sweeps.meant(self._ranges[key], value) for key, value in params.items() if key in self._ranges}
+        return [f"{key}={value}" for key, value in (params | own).items()]
+
     def _shortened(self, words: list[str], rung: int) -> str:
         """The override that makes the jobs of a rung shorter."""
         from omegaconf import OmegaConf
@@ -219,14 +234,14 @@ class Optuna(GridSweeper):
     def _say_best(self, study: Study, path: Path) -> None:
         counts = f"{_finished(study)} trials, study in {path}"
         best = study.best_trials if _completed(study) else []
-        print(f"best of {counts}" if best else f"no trial was finished: {counts}")
+        say(f"best of {counts}" if best else f"no trial was finished: {counts}")
         for trial in best:
             told = ", ".join(
                 f"{name} {value:.6g}" for name, value in zip(self.objectives, trial.values or (), strict=True)
             )
-            print(f"  {told}: {' '.join(f'{key}={value}' for key, value in trial.params.items())}")
+            say(f"  {told}: {' '.join(self._words(trial.params))}")
             if job := trial.user_attrs.get("job"):
-                print(f"    expzoo report {os.path.relpath(job)}")
+                say(f"    expzoo report {os.path.relpath(job)}")
 
 
 @contextmanager
@@ -244,10 +259,6 @@ def _readable(path: Path) -> Iterator[None]:
         raise BadInput(f"{path} is not the study of this search: {why}; {kept}") from error
 
 
-def _is_swept(override: Override) -> bool:
-    return override.is_sweep_override()
-
-
 def distribution(override: Override) -> BaseDistribution:
     """What to search for an override such as lr=interval(0.001,0.1), lr=tag(log,interval(...)), width=range(8,65,8)."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -256,11 +267,12 @@ def distribution(override: Override) -> BaseDistribution:
     log = "log" in getattr(value, "tags", ())
     match value:
         case RangeSweep():
-            whole = all(isinstance(number, int) for number in (value.start, value.stop, value.step))
-            if whole:
-                last = range(value.start, value.stop, value.step)[-1]  # type: ignore[arg-type]
-                return IntDistribution(value.start, last, step=value.step)  # type: ignore[arg-type]
-            return FloatDistribution(value.start, value.stop, step=value.step)  # type: ignore[arg-type]
+            first, last = sorted((sweeps.number(value, 0), sweeps.number(value, sweeps.length(value) - 1)))
+            if isinstance(value.range(), range):
+                return IntDistribution(first, last, step=abs(value.step))  # type: ignore[arg-type]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that the last one is where the steps end, which is what is wanted
+                return FloatDistribution(first, last + abs(value.step) / 2, step=abs(value.step))
         case IntervalSweep():
             whole = isinstance(value.start, int) and isinstance(value.end, int)
             made: Any = IntDistribution if whole else FloatDistribution

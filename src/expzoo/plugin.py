@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from expzoo.components.moments import Moments as Moments
     from expzoo.components.probes import Point as Point
     from expzoo.components.probes import Probe as Probe
+    from expzoo.config import sweeps as sweeps
     from expzoo.config.options import Activation as Activation
     from expzoo.config.options import Count as Count
     from expzoo.config.options import Fraction as Fraction
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from expzoo.store.sweep_record import SweptJob as SweptJob
     from expzoo.system.arithmetic import exact_arithmetic as exact_arithmetic
     from expzoo.system.cache import Recent as Recent
+    from expzoo.system.console import say as say
     from expzoo.system.errors import BadInput as BadInput
     from expzoo.system.exit_codes import FAILED as FAILED
     from expzoo.system.exit_codes import Outcome as Outcome

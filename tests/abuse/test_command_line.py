@@ -123,7 +123,9 @@ LINES: dict[str, list[str]] = {
     "seed=-1": ["seed must be a whole number at least 0, not -1"],
     f"seed={10**30}": [f"seed must be a whole number at least 0, not {10**30}"],
     "dry_run=yes": ["dry_run must be true or false, not 'yes'"],
-    "store=null": ["store must be text, not null"],
+    "store=null": [
+        "store must be text that can be a path, of names of at most 255 bytes each and 4,000 in all, not null"
+    ],
     "trainer.accelerator=gpu": ["trainer.accelerator must be one of auto, cpu, cuda, not 'gpu'"],
     f"{CHOSEN} model.name=convolution": ["model.name must be perceptron, not 'convolution'"],
     # interpolations
@@ -227,7 +229,7 @@ LINES: dict[str, list[str]] = {
         "experiment/typos.yaml: the config has no populaton: did you mean population?",
         "experiment/typos.yaml: seed must be a whole number at least 0, not -1",
     ],
-    "+experiment=unreadable": ["experiment/unreadable.yaml: line 4, column 5: expected ',' or ']', but got ':'"],
+    "+experiment=unreadable": ["experiment/unreadable.yaml:4: expected ',' or ']', but got ':'"],
     "+experiment=circular": ["experiment/around.yaml: it builds upon itself"],
     "+experiment=listed": ["experiment/listed.yaml: it holds no keys"],
     "+experiment=unpackaged": ["experiment/unpackaged.yaml: the first line has to be # @package _global_"],
@@ -248,7 +250,7 @@ LINES: dict[str, list[str]] = {
     "show": ["say what to show: expzoo show NAME, where expzoo list says the names"],
     "show perceptorn": ["there is nothing called perceptorn: did you mean perceptron?"],
     "show broken": ["model=broken of EXPZOO_PLUGINS cannot be read: {home}/models/broken.py:3: '(' was never closed"],
-    "show unreadable": ["experiment/unreadable.yaml: line 4, column 5: expected ',' or ']', but got ':'"],
+    "show unreadable": ["experiment/unreadable.yaml:4: expected ',' or ']', but got ':'"],
 }
 
 

@@ -158,6 +158,16 @@ def test_it_is_named_after_its_own_traceback(command_line: Any, home: Path, tmp_
     assert not list(tmp_path.glob("outputs/custom/*/manifest.json"))
 
 
+def test_each_job_of_a_sweep_has_its_own_traceback_once(command_line: Any, home: Path, tmp_path: Path) -> None:
+    ended = command_line.type("-m", "optimizer=given", "seed=0,1,2,3", *SMALL, folder=tmp_path, plugins=home)
+    assert ended.code == 1
+    starts = [number for number, line in enumerate(ended.err) if line.startswith("Traceback")]
+    assert len(starts) == 4
+    each = [tuple(ended.err[start : start + starts[1] - starts[0]]) for start in starts]
+    assert len(set(each)) == 1
+    assert not [line for line in ended.err if line.startswith(("During handling", "The above exception"))]
+
+
 def test_what_was_finished_is_found_by_another_analysis(command_line: Any, home: Path, tmp_path: Path) -> None:
     assert command_line.type("analysis=[judging]", *SMALL, folder=tmp_path, plugins=home).code == 1
     assert command_line.type("analysis=[learning_curves]", *SMALL, folder=tmp_path, plugins=home).code == 0

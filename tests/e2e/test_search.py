@@ -170,6 +170,37 @@ def test_objectives_and_their_directions() -> None:
     assert objectives.warnings(objectives.chosen(["loss/train"], [], [digits])) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["range(0,1,0.5)", "range(0.1,1,0.1)", "range(5,0,-2)", "range(1,0,-0.25)", "range(8,65,8)", "range(0,1,0.3)"],
+)
+def test_a_search_takes_the_numbers_of_a_range_and_no_other(text: str) -> None:
+    import optuna
+
+    from expzoo.config import sweeps
+
+    [override] = OverridesParser.create().parse_overrides([f"x={text}"])
+    found = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    asked = [found.ask({"x": distribution(override)}).params["x"] for _ in range(100)]
+    numbers = {sweeps.meant(override.value(), value) for value in asked}
+    assert numbers == set(override.sweep_iterator())
+
+
+@pytest.mark.parametrize("name", ["why?", "a%41b", "a#b", "a b", "q?mode=memory"])
+def test_the_path_of_a_study_is_no_url(tmp_path: Path, name: str) -> None:
+    [override] = OverridesParser.create().parse_overrides(["optimizer.lr=interval(0.1,0.2)"])
+    studies = []
+    for folder in (name, f"{name}2"):
+        sweeper = Optuna(trials=4, batch=2, sampler="random")
+        sweeper._place = lambda overrides, at=folder: tmp_path / at / "run"  # type: ignore[method-assign]
+        found, path = sweeper._open([], {"optimizer.lr": distribution(override)})
+        assert path.is_file()
+        found.tell(found.ask({"optimizer.lr": distribution(override)}), 1.0)
+        studies.append(found)
+    assert [len(found.trials) for found in studies] == [1, 1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((name, f"{name}2"))
+
+
 @pytest.mark.parametrize("kind", ["text", "cut", "another"])
 def test_a_file_that_is_not_the_study_is_left_alone_and_said_in_one_line(tmp_path: Path, kind: str) -> None:
     import optuna

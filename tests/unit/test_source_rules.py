@@ -158,3 +158,15 @@ def test_the_rule_notices_a_path(folder: str) -> None:
 def test_every_module_says_what_it_owns() -> None:
     silent = [name(path) for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))]
     assert silent == []
+
+
+def test_what_is_printed_goes_through_the_console() -> None:
+    """`print` writes what steers a terminal as it is; rich's consoles are given what is `printable`."""
+    calls = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in SOURCES
+        if path.name != "console.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not calls

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from expzoo.cli.arguments import Words
 from expzoo.config.homes import CONF
+from expzoo.config.paths import readable
 from expzoo.runs.jobs import environment, outcome_of, print_outcome
 from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError
@@ -25,7 +26,7 @@ def main() -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         with interruptible():
-            code = _dispatch(sys.argv[1:])
+            code = _dispatch([readable(word) for word in sys.argv[1:]])
             sys.stdout.flush()
             return code
     except KeyboardInterrupt:
@@ -37,6 +38,9 @@ def main() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (BadInput, PluginError, MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            told = f"{str(error.filename)[:60]}...: a name too long for the file system"
+            return print_outcome(Outcome(BAD_INPUT, told))
         return print_outcome(outcome_of(error))
 
 

@@ -13,13 +13,15 @@ from typing import Any
 from expzoo.cli.arguments import FLAGS, VERBS
 from expzoo.config.homes import typed_folder
 from expzoo.config.options import REQUIRED, Option, describe, show
-from expzoo.config.presets import all_listed, groups, listed, options, variants, yaml_file
+from expzoo.config.presets import all_listed, content, groups, listed, options, source_text, variants, yaml_file
 from expzoo.config.registry import FOLDERS, LOOKED_UP, OF_HYDRA, available, chosen_by, declared, node, path
 from expzoo.config.settings import BUDGETS, SETTINGS
 from expzoo.system.canonical import leaves
+from expzoo.system.console import printable, say
 from expzoo.system.errors import BadInput, nearest
 
 LINE = 120  # the longest line of the help
+MAX_TITLE = 200  # characters that a list shows of one
 
 _USAGE = """\
 Tests empirical claims about deep learning: statistics, figures and a verdict for each.
@@ -58,7 +60,7 @@ def main(verb: str, arguments: list[str]) -> int:
     if verb == "show":
         if len(arguments) != 1:
             raise BadInput("say what to show: expzoo show NAME, where expzoo list says the names")
-        print("\n".join(_shown(arguments[0])))
+        say("\n".join(_shown(arguments[0])))
         return 0
     if len(arguments) > 1:
         raise BadInput("say one kind: expzoo list [KIND]")
@@ -66,7 +68,7 @@ def main(verb: str, arguments: list[str]) -> int:
     for group in [_group(arguments[0])] if arguments else _listed():
         rows = [_row(group, name, faults) for name in listed(group)]
         _print_table(_plural(group), rows)
-    print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
+    say(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
     return 2 if faults else 0
 
 
@@ -133,30 +135,31 @@ def _is_plugin(group: str, name: str) -> bool:
 
 def _about(file: Path, faults: list[str]) -> str:
     """The title of an experiment, or the first comment of a preset."""
-    from omegaconf import OmegaConf
-    from yaml import YAMLError
-
     try:
-        title = OmegaConf.select(OmegaConf.load(file), "about.title")
-    except YAMLError as error:
-        faults.append(f"{file}: {' '.join(str(error).split())}")
+        held, text = content(file), source_text(file)
+    except (BadInput, OSError) as error:
+        faults.append(str(error))
         return "(cannot be read)"
-    comments = [line.lstrip("# ") for line in file.read_text().splitlines() if line.startswith("# ")]
-    return str(title or next((comment for comment in comments if not comment.startswith("@")), ""))
+    about = held.get("about") if isinstance(held, dict) else None
+    title = about.get("title") if isinstance(about, dict) else None
+    comments = [line.lstrip("# ") for line in text.splitlines() if line.startswith("# ")]
+    told = str(title or next((comment for comment in comments if not comment.startswith("@")), ""))
+    return told if len(told) <= MAX_TITLE else f"{told[:MAX_TITLE]}..."
 
 
 def _print_table(title: str, rows: Iterable[tuple[str, str]]) -> None:
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(title=title, title_justify="left", show_header=False)
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*(Text(printable(cell)) for cell in row))
         Console().print(table)
     else:
         wide = max(20, *(len(name) for name, _ in rows))
-        print(f"{title}:", *(f"  {name:<{wide}} {text}".rstrip() for name, text in rows), "", sep="\n")
+        say(f"{title}:", *(f"  {name:<{wide}} {text}".rstrip() for name, text in rows), "", sep="\n")
 
 
 def _meaning(option: Option) -> str:
@@ -251,7 +254,7 @@ def _claims(config: dict[str, Any]) -> Iterator[str]:
 
 def _commands(file: Path, known: str) -> Iterator[str]:
     """What the head of an experiment's file shows to type besides the command that is known, each in one line."""
-    head = re.sub(r"\\\n# *", "", file.read_text(encoding="utf-8"))
+    head = re.sub(r"\\\n# *", "", source_text(file))
     shown = re.findall(r"^#   python -m (expzoo .*)$", head, re.MULTILINE)
     return (words for words in shown if words != known)
 

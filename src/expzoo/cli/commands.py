@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from expzoo.config.check import typed_again
+from expzoo.config.paths import path_fault, place
 from expzoo.store import run_directory
 from expzoo.system.canonical import leaves
 from expzoo.system.console import say
@@ -29,10 +30,20 @@ def main(verb: str, arguments: list[str]) -> int:
 
 
 def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:
+    more = "" if verb == "rerun" else " [DIRECTORY ...]"
+    usage = f"usage: expzoo {verb} {' '.join(['DIRECTORY'] * least)}{more}"
     if len(arguments) < least or any(argument.startswith("-") for argument in arguments):
-        more = "" if verb == "rerun" else " [DIRECTORY ...]"
-        raise BadInput(f"usage: expzoo {verb} {' '.join(['DIRECTORY'] * least)}{more}")
-    return [Path(argument) for argument in arguments]
+        raise BadInput(usage)
+    if not more and len(arguments) > least:
+        raise BadInput(f"expzoo {verb} takes nothing but one directory, not {' '.join(arguments[1:])}: {usage}")
+    return [_typed(argument) for argument in arguments]
+
+
+def _typed(path: str) -> Path:
+    """A directory as it was typed, but for ~; BadInput if there can be none of that name."""
+    if fault := path_fault(path):
+        raise BadInput(f"{path[:60]}...: {fault}")
+    return place(path) if path.startswith("~") else Path(path)
 
 
 def report(arguments: list[str]) -> int:
@@ -75,15 +86,16 @@ def rerun(arguments: list[str]) -> int:
     import tempfile
     from contextlib import redirect_stdout
 
+    [directory] = _directories("rerun", arguments)  # before what takes seconds to import
+    known = run_directory.require(directory).get("learned")
+
     from expzoo.lab.learned import resolved, wholes
     from expzoo.runs import experiment
     from expzoo.store import records
     from expzoo.store.store import Store
 
-    [directory] = _directories("rerun", arguments)
-    known = run_directory.require(directory).get("learned")
     config = typed_again(run_directory.config_of(directory))
-    config = resolved(config, wholes(config, Store(Path(config["store"]).absolute(), ""), known))
+    config = resolved(config, wholes(config, Store(place(config["store"]), ""), known))
     with tempfile.TemporaryDirectory() as scratch:
         again = Path(scratch) / "run"
         with redirect_stdout(io.StringIO()):  # the verdicts of a directory that will not be there
@@ -109,10 +121,10 @@ def compare(arguments: list[str]) -> int:
         if any(value != values[0] for value in values):
             say(f"{quoted(key)}: {' | '.join(quoted(value, 1000) for value in values)}")
     told: dict[str, list[str]] = {}
-    for place, directory in enumerate(directories):
+    for column, directory in enumerate(directories):
         for verdict in read_verdicts(directory / run_directory.VERDICTS):
             line = f"{wording.effect(verdict)} {wording.interval(verdict)} {verdict.verdict}"
-            told.setdefault(verdict.claim, ["-"] * len(directories))[place] = line
+            told.setdefault(verdict.claim, ["-"] * len(directories))[column] = line
     for claim, lines in told.items():
         say(f"{quoted(claim)}: {' | '.join(map(quoted, lines))}")
     return DONE
@@ -125,7 +137,7 @@ def store(arguments: list[str]) -> int:
 
     if len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
         raise BadInput("usage: expzoo store [DIRECTORY]")
-    root = Path(arguments[0]) if arguments else Path("outputs/store")
+    root = _typed(arguments[0]) if arguments else Path("outputs/store")
     if not root.is_dir():
         raise BadInput(f"{quoted(root)} is no store: give its directory")
     networks, partials, foreign, size, faults, functions = 0, 0, 0, 0, [], set[str]()

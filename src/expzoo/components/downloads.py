@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expzoo.config.paths import place
 from expzoo.system.errors import BadInput
 from expzoo.system.files import sha256
 
@@ -34,7 +35,7 @@ class Remote:
 def folder() -> Path:
     """Where downloaded files, and what is decoded from them, are kept: $EXPZOO_DATA or the user's cache."""
     if given := os.environ.get("EXPZOO_DATA"):
-        return Path(given).absolute()
+        return place(given)
     import pooch
 
     return Path(pooch.os_cache("expzoo"))

@@ -11,12 +11,14 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from expzoo.config.allowed import value_fault
 from expzoo.config.explanations import REFUSALS, explain, incomplete, misplaced, typed_for_nothing, unknown
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain, unchosen
 from expzoo.config.options import is_nested
 from expzoo.config.overrides import requests
+from expzoo.config.paths import readable
 from expzoo.config.registry import KINDS, SHARED, available, declared, spelled
 from expzoo.system.canonical import leaves
 from expzoo.system.errors import BadInput, nearest
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from expzoo.config.overrides import Request, Value
 
 
+LONGEST = 1_000  # characters of a line that names what was typed
 _ALONE = RLock()  # Hydra and OmegaConf keep what they do in globals of the process
 
 
@@ -56,7 +59,7 @@ def check(wanted: list[Request], error: Exception | None = None) -> list[str]:
     for request in wanted:
         found += request.faults
         found += _faults_of_values(request, _composed(error) if error is not None and len(wanted) == 1 else None)
-    lines = list(dict.fromkeys(found))
+    lines = [line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..." for line in dict.fromkeys(found)]
     return lines or ([explain(error)] if error is not None else [])
 
 
@@ -69,7 +72,7 @@ def compose_job(overrides: list[str]) -> DictConfig:
 def composed(overrides: list[str]) -> DictConfig:
     """The typed config that a command line of one job gives; BadInput with everything that is wrong with its words."""
     install()
-    overrides = [spelled(word) for word in overrides]
+    overrides = [readable(spelled(word)) for word in overrides]
     wanted = parse_requests(overrides, multirun=False)
     found = check(wanted) if wanted[0].suspicious else []
     if not found:
@@ -98,6 +101,9 @@ def typed_again(config: dict[str, Any]) -> dict[str, Any]:
     chosen += [f"{kind}=[{','.join(config[kind])}]" for kind in SHARED]
     cfg, wrong = composed(chosen), []
     for key, value in _settable(config):
+        if fault := value_fault(value):
+            wrong.append(f"{key}: {fault}")
+            continue
         try:
             OmegaConf.update(cfg, key, value)
         except OmegaConfBaseException as error:

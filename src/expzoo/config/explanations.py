@@ -1,4 +1,4 @@
-"""One line in plain words for what Hydra, OmegaConf or YAML raised."""
+"""One line in plain words for what Hydra or OmegaConf raised."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, MissingMandatoryValue, OmegaConfBaseException
-from yaml import MarkedYAMLError, YAMLError
 
 from expzoo.config.identity import unchosen
 from expzoo.config.presets import file_of, groups, hint
 from expzoo.config.registry import MAY_BE_NONE, SHARED, available, declared
 from expzoo.system.errors import BadInput, nearest
 
-REFUSALS = (HydraException, OmegaConfBaseException, YAMLError, ValueError, AssertionError)
+REFUSALS = (HydraException, OmegaConfBaseException, ValueError, AssertionError, RecursionError)
 """What composing raises about a config, BadInput included; Hydra and OmegaConf have bare ones too."""
 
 _RESOLVER = re.compile(r"\w+ raised while resolving interpolation: [\"']?(?P<why>.*?)[\"']?$")
@@ -37,8 +36,8 @@ def explain(error: Exception) -> str:
         if file and cause.full_key == "experiment":
             return f"{file}the first line has to be # @package _global_"
         return file + _explain_key(cause)
-    if isinstance(error, MarkedYAMLError) and error.problem_mark:
-        return f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}: {error.problem}"
+    if isinstance(error, RecursionError):
+        return "the config is nested too deeply"
     if isinstance(error, BadInput):
         return str(error)
     return " ".join(str(error).partition("\nConfig search path")[0].partition("\nSee https")[0].split())
@@ -93,7 +92,7 @@ def incomplete(config: DictConfig, path: str = "") -> list[str]:
             found += _incomplete_plugins(config, key)
         elif isinstance(value, DictConfig) and key != "hydra":
             found += incomplete(value, f"{key}.")
-    return found
+    return list(dict.fromkeys(found))  # one key may be what many others are read from
 
 
 def _incomplete_plugins(config: DictConfig, kind: str) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from expzoo.config.paths import place
 from expzoo.system.errors import BadInput
 
 _PACKAGE = Path(__file__).parents[1]
@@ -40,7 +41,7 @@ class Home:
 
 def homes() -> tuple[Home, ...]:
     """Every home of plugins, the package's own first; nothing is imported."""
-    folders = [Path(folder).absolute() for folder in os.environ.get("EXPZOO_PLUGINS", "").split(os.pathsep) if folder]
+    folders = [place(folder) for folder in os.environ.get("EXPZOO_PLUGINS", "").split(os.pathsep) if folder]
     if absent := [str(folder) for folder in folders if not folder.is_dir()]:
         raise BadInput(f"EXPZOO_PLUGINS names what is not a folder: {', '.join(absent)}")
     own = Home(OWN, HOME / "plugins", HOME / "conf")

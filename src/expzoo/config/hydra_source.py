@@ -13,18 +13,24 @@ from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.base import Metadata
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from expzoo.config.homes import homes
-from expzoo.config.hydra_targets import target
+from expzoo.config.allowed import file_faults
+from expzoo.config.homes import HOME
+from expzoo.config.hydra_targets import plugins_of_hydra, target
 from expzoo.config.identity import experiment_name, plain, run_id
 from expzoo.config.options import REQUIRED, Option, convert, is_nested, one_of, storable
-from expzoo.config.presets import EXPERIMENT, PRESETS, content, is_carried, options, yaml_file
+from expzoo.config.presets import EXPERIMENT, PRESETS, content, groups, head, is_carried, presets, yaml_file
 from expzoo.config.registry import KINDS, MAY_BE_NONE, OF_HYDRA, SHARED, chosen_by, declared, index
 from expzoo.config.settings import BUDGETS, SETTINGS
+from expzoo.system.errors import BadInput
+from expzoo.system.yaml_text import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hydra.core.config_search_path import ConfigSearchPath
+
+MAIN = "config"
+"""The config that every command begins with."""
 
 _KIND_OF = {chosen_by(kind): kind for kind in (*KINDS, *OF_HYDRA)}
 
@@ -85,16 +91,19 @@ class PluginSource(ConfigSource):
         return "plugins"
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """`settings`, the top level; `gathered`, which ends the shared kinds; or the options of `kind/name`.
+        """`config`, the first one; `settings`, the top level; `gathered`, which ends the shared kinds; or `kind/name`.
 
         An experiment is served without its presets, each of which is served as if it had a file of
-        its own. Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody
-        can change that.
+        its own. No file of a home is given to Hydra that says more than it may (`config.allowed`).
+        Of a launcher or a sweeper the node also says the class, as Hydra wants it; nobody can
+        change that.
         """
         chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
         kind, package = _KIND_OF.get(chosen_in, ""), None
-        if chosen_in == EXPERIMENT or is_carried(kind, name):
-            return self._part_of_experiment(chosen_in, name)
+        if config_path.removesuffix(".yaml") == MAIN:
+            return self._served(read(HOME / "conf" / f"{MAIN}.yaml"), {"package": None})
+        if name in presets().get(chosen_in, {}):
+            return self._file(chosen_in, name)
         if kind in OF_HYDRA:
             config = _closed({_Keys.TARGET.value: target(kind, name)} | _leaves(declared(kind, name).options))
             package = chosen_in.replace("/", ".")
@@ -109,21 +118,21 @@ class PluginSource(ConfigSource):
             package = f"{kind}.{name}" if kind in SHARED else kind
         return ConfigResult(provider=self.provider, path="plugins://", config=config, header={"package": package})
 
-    def _part_of_experiment(self, chosen_in: str, name: str) -> ConfigResult:
-        """What the file of an experiment gives to a group: all but its presets, or one of those."""
-        file = yaml_file(chosen_in, name)
-        held, header = content(file), ""
-        if chosen_in == EXPERIMENT:
-            with file.open(encoding="utf-8") as text:
-                header = text.read(512)  # as much as Hydra looks at
-            held = {key: value for key, value in held.items() if key != PRESETS}
-        else:
-            held = held[PRESETS][chosen_in]
+    def _file(self, group: str, name: str) -> ConfigResult:
+        """What the file of a preset or an experiment gives to a group; BadInput if it says what it must not."""
+        if faults := file_faults(group, name):
+            raise BadInput("\n".join(faults))
+        file = yaml_file(group, name)
+        held = content(file)
+        if is_carried(group, name):
+            return self._served(held[PRESETS][group], {"package": None})
+        own = {key: value for key, value in held.items() if key != PRESETS or group != EXPERIMENT}
+        return self._served(own, self._get_header_dict(head(file)))
+
+    def _served(self, held: Any, header: dict[str, str | None]) -> ConfigResult:
         config = OmegaConf.create(held)
-        assert isinstance(config, DictConfig)  # anything else was refused when the command line was read
-        return ConfigResult(
-            provider=self.provider, path="plugins://", config=config, header=self._get_header_dict(header)
-        )
+        assert isinstance(config, DictConfig)  # anything else was refused
+        return ConfigResult(provider=self.provider, path="plugins://", config=config, header=header)
 
     def available(self) -> bool:
         """Always: the package's own plugins are there."""
@@ -131,13 +140,12 @@ class PluginSource(ConfigSource):
 
     def is_group(self, config_path: str) -> bool:
         """Whether this is a kind of plugin."""
-        return config_path in ("", "hydra", EXPERIMENT, *_KIND_OF)
+        return config_path in ("", "hydra", *groups(), *_KIND_OF)
 
     def is_config(self, config_path: str) -> bool:
         """Whether this is a plugin, one of the two frames, an experiment, or a preset of one."""
         chosen_in, _, name = config_path.removesuffix(".yaml").rpartition("/")
-        of_experiment = name in options(EXPERIMENT) if chosen_in == EXPERIMENT else is_carried(chosen_in, name)
-        return config_path in ("settings", "gathered") or name in _names(chosen_in) or of_experiment
+        return config_path in (MAIN, "settings", "gathered") or name in _names(chosen_in)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """What is below a path, for completion and `--info`."""
@@ -147,19 +155,19 @@ class PluginSource(ConfigSource):
 
 
 def _names(chosen_in: str) -> Iterable[str]:
-    """The plugins of a group."""
-    return index()[_KIND_OF[chosen_in]] if chosen_in in _KIND_OF else ()
+    """The plugins of a group, and its presets or experiments."""
+    plugins = index()[_KIND_OF[chosen_in]] if chosen_in in _KIND_OF else ()
+    return {*plugins, *presets().get(chosen_in, ())}
 
 
 class SearchPath(SearchPathPlugin):
-    """Adds the plugins, and the conf/ folder of every home but the package's own, which is Hydra's main one."""
+    """Has the plugins and the files of every home served by `PluginSource`, in the place of Hydra's reader of files."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Called by Hydra. Folders are named as files, so that nothing of theirs is imported."""
-        search_path.prepend("plugins", "plugins://")  # before the files of experiments, which it serves in its own way
-        for home in homes()[1:]:
-            if home.conf and home.conf.is_dir():
-                search_path.append(home.owner, f"file://{home.conf}")
+        """Called by Hydra. A folder in its search path would be left by a name such as ../../x."""
+        for entry in search_path.get_path():  # somebody else's application has other entries, and keeps them
+            if entry.path and entry.path.removeprefix("file://") == str(HOME / "conf"):
+                entry.path = "plugins://"
 
 
 def _budget(*values: Any, _root_: DictConfig) -> Any:
@@ -181,6 +189,7 @@ def _experiment(*, _root_: DictConfig) -> str:
 
 def install() -> None:
     """Tell Hydra and OmegaConf about the plugins, `${budget:smoke,laptop,paper}`, `${experiment:}` and `${run_id:}`."""
+    plugins_of_hydra()  # before Hydra looks for it
     Plugins.instance().register(PluginSource)
     Plugins.instance().register(SearchPath)
     for name, resolver in {"budget": _budget, "experiment": _experiment, "run_id": _run_id}.items():

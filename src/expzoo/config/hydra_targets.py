@@ -7,8 +7,10 @@ installation, and unknown to everybody else.
 
 from __future__ import annotations
 
+import os
 import sys
-from importlib import import_module
+from importlib.machinery import PathFinder
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +22,8 @@ from omegaconf import OmegaConf
 from expzoo.config.registry import build, chosen_by, owner, path
 from expzoo.system.errors import BadInput
 
-_MODULE = "hydra_plugins.expzoo"
+_PACKAGE = "hydra_plugins"
+_MODULE = f"{_PACKAGE}.expzoo"
 _BASES = {"launcher": Launcher, "sweeper": Sweeper}
 
 
@@ -44,14 +47,26 @@ def target(kind: str, name: str) -> str:
 
 
 def _module() -> ModuleType:
-    """The module of that name; of the package around it there is one only if some Hydra plugin is installed."""
+    """The module of that name."""
     if _MODULE not in sys.modules:
-        home, _, name = _MODULE.partition(".")
-        try:
-            package = import_module(home)
-        except ModuleNotFoundError:
-            package = sys.modules[home] = ModuleType(home)
-            package.__path__ = []
         sys.modules[_MODULE] = ModuleType(_MODULE)
-        setattr(package, name, sys.modules[_MODULE])
+        setattr(plugins_of_hydra(), _MODULE.rpartition(".")[2], sys.modules[_MODULE])
     return sys.modules[_MODULE]
+
+
+def plugins_of_hydra() -> ModuleType:
+    """The package `hydra_plugins`, all of which Hydra imports: what is installed, but not what lies around.
+
+    Python looks for modules in the working directory too, where a `hydra_plugins` may come from
+    anybody, with the files of an experiment.
+    """
+    if _PACKAGE not in sys.modules:
+        package = sys.modules[_PACKAGE] = ModuleType(_PACKAGE)
+        places = [folder for folder in sys.path if not _is_here(folder)]
+        found = PathFinder.find_spec(_PACKAGE, places)
+        package.__path__ = list(found.submodule_search_locations or ()) if found else []
+    return sys.modules[_PACKAGE]
+
+
+def _is_here(folder: str) -> bool:
+    return not folder or os.path.realpath(folder) == os.path.realpath(Path.cwd())

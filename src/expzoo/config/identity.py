@@ -20,7 +20,8 @@ OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "abo
 ADDED: dict[str, Any] = {"robustness": []}
 """Settings that configs gained, with what they are in configs of before."""
 
-_EXPERIMENT = re.compile(r"""\+experiment=['"]?(\w+|\[[^][]*\])['"]?""")
+_EXPERIMENT = re.compile(r"""\+experiment=(?P<names>[^][]+|\[[^][]*\])""")
+_NAMES = re.compile(r"""(?P<quote>['"])(?P<quoted>.*?)(?P=quote)|(?P<bare>[^][,'"]+)""")
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -111,4 +112,9 @@ def experiment_name(overrides: Iterable[str]) -> str:
     """The experiment that the overrides of one job choose; several are joined by +, and none is called custom."""
     # Hydra's own record of choices leaves out a list of them.
     typed = filter(None, (_EXPERIMENT.fullmatch(text) for text in overrides))
-    return next(("+".join(re.findall(r"\w+", match[1])) for match in typed), "custom")
+    return next((_joined(found["names"]) for found in typed), "custom")
+
+
+def _joined(names: str) -> str:
+    found = ((one["quoted"] or one["bare"] or "").strip() for one in _NAMES.finditer(names))
+    return "+".join(filter(None, found)).replace("/", "_")  # the name of a folder

@@ -9,8 +9,16 @@ from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from expzoo.config.paths import path_fault
+
 REQUIRED = "???"
 """The default of an option that has none, as OmegaConf writes it."""
+
+MAX_TEXT = 10_000
+"""The characters that a text can have: more would not be read back from the files of a run."""
+
+MAX_ITEMS = 10_000
+"""The items that a list can have."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,19 @@ class Nested(dict[str, Any]):
     Its default is None, which a config shows as an empty mapping.
     """
 
+
+class _CanBePath:
+    """The texts that a file system takes as a path."""
+
+    def __contains__(self, value: str) -> bool:
+        return not path_fault(value)
+
+    def __str__(self) -> str:
+        return "that can be a path, of names of at most 255 bytes each and 4,000 in all"
+
+
+FilePath = Annotated[str, _CanBePath()]
+"""A path, to be made with `paths.place`, which knows ~."""
 
 Count = Annotated[int, Range(1)]
 Natural = Annotated[int, Range(0)]
@@ -132,6 +153,10 @@ def describe(kind: Any) -> str:
 
 def convert(kind: Any, value: Any) -> Any:
     """`value` as the annotated type, with tuples where the annotation says so; ValueError if it is not one."""
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        raise ValueError(f"must have at most {MAX_TEXT:,} characters, not {len(value):,}")
+    if isinstance(value, list | tuple) and len(value) > MAX_ITEMS:
+        raise ValueError(f"must have at most {MAX_ITEMS:,} items, not {len(value):,}")
     try:
         return _converted(kind, value)
     except (ValueError, OverflowError):

@@ -11,24 +11,21 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, RangeSweep
 from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from expzoo.config.allowed import file_faults, hydra_fault, value_fault
 from expzoo.config.explanations import explain
 from expzoo.config.options import show
 from expzoo.config.packages import is_plugin, package_fault
 from expzoo.config.presets import CARRIED, EXPERIMENT, PRESETS, content, groups, hint, options, yaml_file
 from expzoo.config.registry import MAY_BE_NONE, SHARED
+from expzoo.config.sweeps import MAX_JOBS, bounded, cut, length, number
 from expzoo.system.canonical import leaves
-from expzoo.system.errors import closest, nearest
+from expzoo.system.errors import BadInput, closest, nearest
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 _LISTS = (*SHARED, "experiment")
-_HYDRA = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra/launcher", "hydra/sweeper", "hydra.verbose")
-_HYDRA_NODES = ("hydra.launcher.", "hydra.sweeper.")
-_HYDRA_MORE = "+hydra.launcher.additional_parameters."  # of SLURM's sbatch, which the launcher hands on
 
 
 @dataclass(frozen=True)
@@ -87,6 +84,10 @@ class Request:
 
     def add(self, text: str, parser: OverridesParser, *, multirun: bool) -> None:
         """Take one word of the command line."""
+        name, _, written = text.partition("=")
+        if not name.lstrip("+").startswith(("hydra.", "hydra/")) and (fault := value_fault(written)):
+            self.faults.append(f"{cut(name)}: {fault}")
+            return
         try:
             [override] = parser.parse_overrides([text])
         except (HydraException, ValueError):
@@ -95,9 +96,6 @@ class Request:
         if override.is_interval_sweep() and not self.searched:
             what = "sweep over a,b or range(1,3), or search with hydra/sweeper=optuna"
             self.faults.append(f"{text} has no end of values: {what}")
-            return
-        if fault := _sweep_fault(override):
-            self.faults.append(fault)
             return
         values = _values(override, parser)
         key = override.key_or_group
@@ -117,23 +115,21 @@ class Request:
             self.values += [Value(key, value, where, plus) for value in values]
 
     def _add_hydra(self, override: Override, values: list[Any]) -> None:
-        key, text = override.get_key_element(), str(override.input_line)
-        inside = key.startswith((*_HYDRA_NODES, _HYDRA_MORE)) and not key.rpartition(".")[2].startswith("_")
-        allowed = key in _HYDRA or inside
+        text = str(override.input_line)
         if override.is_sweep_override():
             self.faults.append(f"{text}: a setting of Hydra cannot be swept over")
-        elif fault := _verbose_fault(key, values[0]):
+        elif fault := _verbose_fault(override.get_key_element(), values[0]):
             self.faults.append(fault)
-        elif fault := package_fault(key, str(values[0])):
+        elif fault := package_fault(key := override.get_key_element(), str(values[0])):
             self.faults.append(fault)
             if is_plugin(key, str(values[0])):  # whose options can be looked at without it
                 self.hydra.append(text)
             else:
                 self.wrong.add(key)
-        elif allowed and all(isinstance(v, int | float | str | None) for value in values for v in _items(value)):
-            self.hydra.append(text)
+        elif fault := hydra_fault(override.get_key_element(), values[0], text):
+            self.faults.append(fault)
         else:
-            self.faults.append(f"{key} cannot be changed: {nearest(key, _HYDRA)}")
+            self.hydra.append(text)
 
     def _add_choice(self, override: Override, values: list[Any]) -> None:
         group, text = override.key_or_group, str(override.input_line)
@@ -163,30 +159,35 @@ class Request:
 
     def read_experiment(self, name: str, above: tuple[str, ...] = ()) -> None:
         """Take the lines of conf/experiment/`name`.yaml and of what it builds upon; `above` are built upon it."""
-        where = f"experiment/{name}.yaml: "
+        where = f"{EXPERIMENT}/{name}.yaml: "
         try:
+            faults = file_faults(EXPERIMENT, name)
             held = content(yaml_file(EXPERIMENT, name))
-        except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
-            self.faults.append(where + explain(error))
+        except (BadInput, OSError) as error:
+            self.faults.append(explain(error))
             return
+        self.faults += faults
         if not isinstance(held, dict):
-            self.faults.append(f"{where}it holds no keys")
             return
         own: dict[str, list[str]] = {}
-        for item in held.get("defaults") or []:
+        defaults = held.get("defaults")
+        for item in defaults if isinstance(defaults, list) else ():
             if item in (name, *above):
                 self.faults.append(f"{where}it builds upon itself")
             elif isinstance(item, str) and item in options(EXPERIMENT):
                 self.read_experiment(item, (name, *above))
             for key, chosen in item.items() if isinstance(item, dict) else ():
                 group = str(key).removeprefix("override ").strip(" /").partition("@")[0]
-                if group in groups():
+                if group in groups() and (group in _LISTS or not isinstance(chosen, list)):
                     own[group] = _words(chosen)
                     self.choose(group, own[group], where)
         if PRESETS in held:
             self.faults += [where + fault for fault in _preset_faults(held[PRESETS], name, own)]
-        values = {key: value for key, value in held.items() if key not in ("defaults", PRESETS)}
-        self.values += [Value(key, value, where) for key, value in leaves(values) if not key.startswith("hydra.")]
+        values = {
+            key: value for key, value in held.items() if isinstance(key, str) and key not in ("defaults", PRESETS)
+        }
+        good = ((key, value) for key, value in leaves(values) if not value_fault(value))
+        self.values += [Value(key, value, where) for key, value in good if key.partition(".")[0] != "hydra"]
 
 
 def _preset_faults(held: Any, name: str, chosen: dict[str, list[str]]) -> Iterator[str]:
@@ -206,10 +207,12 @@ def _preset_faults(held: Any, name: str, chosen: dict[str, list[str]]) -> Iterat
 def requests(texts: list[str], *, multirun: bool) -> list[Request]:
     """What is asked for, once for each combination of swept options; swept values are all of one request."""
     parser = OverridesParser.create(GlobalHydra.instance().config_loader() if multirun else None)
+    searched = "hydra/sweeper=optuna" in texts
+    texts, faults = bounded(texts, parser, multirun=multirun, searched=searched)
     variants = [_variants(text, parser) if multirun else [text] for text in texts]
-    found = []
+    found = [Request(faults=faults)] if faults else []
     for job in product(*variants):
-        request = Request(searched="hydra/sweeper=optuna" in texts)
+        request = Request(searched=searched)
         for text in job:
             request.add(text, parser, multirun=multirun)
         found.append(request)
@@ -226,24 +229,13 @@ def _variants(text: str, parser: OverridesParser) -> list[str]:
     return [text]
 
 
-def _sweep_fault(override: Override) -> str:
-    """Why nothing could be tried of what is swept over, empty if something can."""
-    match override.value():
-        case RangeSweep() if next(iter(override.sweep_iterator()), None) is None:
-            return f"{override.input_line} holds no number: a range goes from its start to before its stop"
-        case IntervalSweep(start=float() | int() as start, end=float() | int() as end, tags=tags):
-            if start >= end:
-                return f"{override.input_line} holds no number: an interval goes from its smaller end to its larger"
-            if "log" in tags and start <= 0:
-                return f"{override.input_line}: a logarithmic interval begins above 0"
-    return ""
-
-
 def _values(override: Override, parser: OverridesParser) -> list[Any]:
     """The value of an override, or all that it sweeps over."""
     value = override.value()
     if isinstance(value, IntervalSweep):
         return [value.start, value.end]
+    if isinstance(value, RangeSweep) and length(value) > MAX_JOBS:  # of a search, which takes only some of them
+        return [number(value, 0), number(value, length(value) - 1)]
     if not override.is_sweep_override():
         return [value]
     texts = [f"{override.key_or_group}={value}" for value in override.sweep_string_iterator()]

@@ -16,11 +16,15 @@ from typing import Any
 from expzoo.config.homes import Home, homes, stamps
 from expzoo.config.registry import KINDS, SHARED, index
 from expzoo.system.errors import BadInput, closest, nearest
+from expzoo.system.yaml_text import Limits, load, text_of
 
 EXPERIMENT, PRESETS = "experiment", "presets"
 
 CARRIED = tuple(kind for kind in KINDS if kind not in SHARED)
 """The groups of which an experiment's file may hold a preset."""
+
+_LIMITS = Limits(values=10_000)  # which take a second to read
+_HEAD = 512  # characters, as many as Hydra looks at
 
 _BLOCK = re.compile(r"^presets:(?P<same_line>.*)\n(?P<below>(?:[ \t].*\n|[ \t]*(?:#.*)?\n)*)", re.MULTILINE)
 _KEY = re.compile(r" +(\w+) *:(?: |$)")
@@ -94,8 +98,26 @@ def variants(experiment: str) -> list[str]:
 
 
 def content(file: Path) -> Any:
-    """What a YAML file holds, as plain data that is not to be changed; errors of YAML, OmegaConf or the system."""
+    """What a YAML file holds, as plain data that is not to be changed; BadInput if it is none, OSError."""
     return _content(file, file.stat().st_mtime_ns)
+
+
+def head(file: Path) -> str:
+    """The beginning of a YAML file, where Hydra looks for its package."""
+    return source_text(file)[:_HEAD]
+
+
+def shown(file: Path) -> str:
+    """A YAML file as an error names it: group/NAME.yaml."""
+    return f"{file.parent.name}/{file.name}"
+
+
+def source_text(file: Path) -> str:
+    """The text of a YAML file; BadInput if it is too large, no UTF-8, or lies elsewhere than the link to it does."""
+    folder = file.parents[1]
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise BadInput(f"{shown(file)}: it is a link to a place outside of {folder}: copy the file")
+    return text_of(file, source=shown(file))
 
 
 def presets() -> dict[str, dict[str, Path]]:
@@ -117,7 +139,7 @@ def _edited(home: Home) -> int:
 def _presets(places: tuple[Home, ...], state: tuple[int, ...]) -> dict[str, dict[str, Path]]:
     found, taken = dict[str, dict[str, Path]](), index()
     folders = [home.conf for home in places if home.conf]
-    files = [(file.parent.name, file) for folder in folders for file in sorted(folder.glob("[!.]*/*.yaml"))]
+    files = [(file.parent.name, file) for folder in folders for file in sorted(folder.glob("[!.]*/[!.]*.yaml"))]
     carried = [(group, file) for folder, file in files if folder == EXPERIMENT for group in _carried(file)]
     for group, file in files + carried:
         names = found.setdefault(group, {})
@@ -129,7 +151,10 @@ def _presets(places: tuple[Home, ...], state: tuple[int, ...]) -> dict[str, dict
 
 def _carried(file: Path) -> list[str]:
     """The groups of which an experiment's file holds a preset; what is wrong with it is said when it is chosen."""
-    text = file.read_text(encoding="utf-8", errors="replace") + "\n"
+    try:
+        text = source_text(file) + "\n"
+    except (BadInput, OSError):
+        return []
     block = _BLOCK.search(text)
     if not block:
         return []
@@ -167,6 +192,5 @@ def _keys_in_braces(text: str) -> list[str]:
 
 @cache
 def _content(file: Path, state: int) -> Any:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(OmegaConf.load(file))
+    held = load(source_text(file), source=shown(file), limits=_LIMITS, exponents=True)
+    return {} if held is None else held

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from expzoo.config.options import Natural, Option, Range
+from expzoo.config.options import FilePath, Natural, Option, Range
 
 BUDGETS = ("smoke", "laptop", "paper")
 """Seconds, minutes, and as published."""
@@ -17,7 +17,7 @@ SETTINGS: dict[str, Any] = {
     "budget": Option(Literal["smoke", "laptop", "paper"], default="laptop"),
     "population": {"size": Option(Annotated[int, Range(1, 1_000_000)], default=8)},
     "robustness": Option(tuple[Literal["constant", "cosine", "half_rate", "double_rate"], ...], default=()),
-    "store": Option(str, default="outputs/store"),
+    "store": Option(FilePath, default="outputs/store"),
     "dry_run": Option(bool, default=False),
     "about": {key: Option(str, default="") for key in ("experiment", "title", "question", "source", "cost", "cut")},
 }

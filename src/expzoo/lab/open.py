@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from expzoo.config import registry
+from expzoo.config.paths import place
 from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.lab.progress import terminal_progress
 from expzoo.lab.workers import Workers, WorkerSettings
@@ -33,7 +34,7 @@ def open_lab(config: Mapping[str, JSON]) -> Lab:
     node = config["trainer"]
     assert isinstance(node, Mapping)
     trainer: Trainer = registry.build_node("trainer", node)
-    lab = trainer.open(Path(str(config["store"])).absolute())
+    lab = trainer.open(place(str(config["store"])))
     lab.resources.progress = terminal_progress()
     return lab
 

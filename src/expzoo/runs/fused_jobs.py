@@ -195,6 +195,8 @@ def _answers(lab: Lab, asked: list[list[Request | Lessons]]) -> list[list[list[A
     except Exception as error:  # noqa: BLE001 - it is handed to the job whose networks it came from
         if len(asked) == 1 or (isinstance(error, OSError) and error.errno in OF_THE_SYSTEM):
             return [error] * len(asked)
+        flat = None
+    if flat is None:  # not where the error is caught, or it would be the context of every later one
         half = len(asked) // 2
         return _answers(lab, asked[:half]) + _answers(lab, asked[half:])
     answers = iter(flat)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.sweeper import Sweeper
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from expzoo.config.identity import plain, run_id
 from expzoo.runs import jobs
 from expzoo.runs.submitit import attended
 from expzoo.store.sweep_record import SweptJob, finish, is_done
+from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import Outcome
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ class GridSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: Task, config: DictConfig) -> None:  # type: ignore[override]
         """Called by Hydra."""
         self._task, self._master = task_function, config
+        self._runs: dict[Path, str] = {}  # directory -> the run that has it
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context,
             task_function=task_function,  # type: ignore[arg-type]
@@ -45,8 +51,11 @@ class GridSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> list[SweptJob]:
         """Run all jobs; how each ended is the task's to tell, and is written into the record of the sweep."""
         overrides = OverridesParser.create(config_loader=self._loader).parse_overrides(arguments)
+        batches = BasicSweeper.split_arguments(overrides, self.max_batch_size)
+        if not self._own_directories():  # before the first is trained
+            self.places([job for batch in batches for job in batch], 0)
         ended: list[SweptJob] = []
-        for batch in BasicSweeper.split_arguments(overrides, self.max_batch_size):
+        for batch in batches:
             ended += self.run(batch, len(ended))
         self._task.outcomes = [job.outcome for job in ended]
         finish(ended)
@@ -59,11 +68,12 @@ class GridSweeper(Sweeper):
         return [list(job) for job in every]
 
     def run(self, batch: Batch, first: int) -> list[SweptJob]:
-        """The ends of one batch's jobs. All are composed before the first is launched."""
-        places = [self._place(list(overrides)) for overrides in batch]
+        """The ends of one batch's jobs, the first of which has this number. All are composed before one is launched."""
+        places = self.places(batch, first)
         try:
             returned = self._launcher.launch(batch, initial_job_idx=first)
             outcomes = [_outcome(one) for one in returned]
+            places = [_directory(one, place) for one, place in zip(returned, places, strict=True)]
         except Exception as error:  # noqa: BLE001 - a launcher that broke: what its jobs have finished is there
             broken = jobs.outcome_of(error, "the launcher")
             jobs.print_outcome(broken)
@@ -74,10 +84,48 @@ class GridSweeper(Sweeper):
         """The config of the job with these overrides."""
         return self._loader.load_sweep_config(self._master, overrides)
 
-    def _place(self, overrides: list[str]) -> Path:
-        """The directory of the job with these overrides."""
-        config = self.job_config(overrides)
-        return (Path(config.hydra.sweep.dir) / config.hydra.sweep.subdir).absolute()
+    def places(self, batch: Batch, first: int) -> list[Path]:
+        """The directories of these jobs; BadInput if two jobs that are not the same would write into one."""
+        places = list[Path]()
+        for job, overrides in enumerate(batch, first):
+            config, place = self._composed(overrides, job)
+            places.append(place)
+            run = _run_of(config)
+            if self._runs.setdefault(place, run) != run:
+                subdir = self._subdir()
+                raise BadInput(
+                    f"hydra.sweep.subdir={subdir} gives jobs that differ one directory, {os.path.relpath(place)}: "
+                    "leave it away, or write hydra.sweep.subdir='${hydra.job.num}'"
+                )
+        return places
+
+    def _composed(self, overrides: Sequence[str], job: int) -> tuple[DictConfig, Path]:
+        config = self._loader.load_sweep_config(self._master, list(overrides))
+        return config, jobs.number(config, job)
+
+    def _place(self, overrides: Sequence[str]) -> Path:
+        """Where a job with these overrides would be, if it were the first one."""
+        return self._composed(overrides, 0)[1]
+
+    def _subdir(self) -> str:
+        return str(OmegaConf.to_container(self._master.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index,call-overload]
+
+    def _own_directories(self) -> bool:
+        """Whether no two jobs can have the same directory without being the same."""
+        return "${run_id:}" in self._subdir()
+
+
+def _run_of(config: DictConfig) -> str:
+    """Which run a job is, empty if its config is not complete, as the job itself says."""
+    try:
+        return run_id(plain(config))
+    except (OmegaConfBaseException, TypeError):
+        return ""
+
+
+def _directory(returned: JobReturn, planned: Path) -> Path:
+    """Where a job was run: some launchers know only then what hydra.job.id is."""
+    return planned if returned.working_dir is None else Path(returned.working_dir).absolute()
 
 
 def _outcome(returned: JobReturn) -> Outcome:

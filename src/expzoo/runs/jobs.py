@@ -141,6 +141,22 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
     return config
 
 
+def number(config: DictConfig, job: int) -> Path:
+    """Tell the config of a swept job which of the jobs it is, counted from 0; its directory."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import open_dict
+
+    current = HydraConfig.instance()
+    outer = current.cfg
+    with open_dict(config):
+        config.hydra.job.id = config.hydra.job.num = job
+        try:
+            current.cfg = config  # type: ignore[assignment]  # for ${hydra:job.num}; `set_config` would close it
+            return (Path(config.hydra.sweep.dir) / str(config.hydra.sweep.subdir)).absolute()
+        finally:
+            current.cfg = outer
+
+
 def job_return(outcome: Outcome, config: DictConfig | None = None) -> JobReturn:
     """What a launcher gives Hydra for a job that has ended in this way; `config` is the job's, if it is here."""
     from hydra.core.utils import JobReturn, JobStatus

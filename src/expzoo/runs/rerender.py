@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.config.identity import earlier_ids, raised_rules, run_id
+from expzoo.config.paths import place
 from expzoo.runs import finished
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
@@ -104,7 +105,7 @@ def _analyses(config: dict[str, Any], sealed: run_directory.Manifest) -> dict[st
     from expzoo.runs.plan import plan
     from expzoo.store.store import Store
 
-    store = Store(Path(config["store"]).absolute(), "")  # of which names of learned components are looked up
+    store = Store(place(config["store"]), "")  # of which names of learned components are looked up
     left_out: Any = sealed.get("left_out", {})
     fitting = {name: options for name, options in config["analysis"].items() if name not in left_out}
     names = wholes(config, store, sealed.get("learned"))
