@@ -17,7 +17,7 @@ from expzoo.config.registry import KINDS, LOOKED_UP, SHARED, available, declared
 OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "about"})
 
 
-_EXPERIMENT = re.compile(r"""\+experiment=(?P<names>[^][]+|\[[^][]*\])""")
+_EXPERIMENT = re.compile(r"""\+experiment=(?P<names>'[^']*'|"[^"]*"|[^][,()'"]+|\[[^][]*\])""")
 _NAMES = re.compile(r"""(?P<quote>['"])(?P<quoted>.*?)(?P=quote)|(?P<bare>[^][,'"]+)""")
 
 
