@@ -20,7 +20,7 @@ OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "abo
 ADDED: dict[str, Any] = {"robustness": []}
 """Settings that configs gained, with what they are in configs of before."""
 
-_EXPERIMENT = re.compile(r"""\+experiment=(?P<names>[^][]+|\[[^][]*\])""")
+_EXPERIMENT = re.compile(r"""\+experiment=(?P<names>'[^']*'|"[^"]*"|[^][,()'"]+|\[[^][]*\])""")
 _NAMES = re.compile(r"""(?P<quote>['"])(?P<quoted>.*?)(?P=quote)|(?P<bare>[^][,'"]+)""")
 
 
