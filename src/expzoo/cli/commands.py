@@ -16,17 +16,26 @@ from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import DONE, FAILED
 from expzoo.system.untrusted import quoted
 
+MAX_FAULTS = 10  # that are told of files which a stranger may have made
+
 
 def main(verb: str, arguments: list[str]) -> int:
     """Do one verb; the exit code. BadInput if its arguments are not what it takes, or a file is not what it says."""
     try:
         return VERBS[verb](arguments)
-    except (BadInput, OSError):
+    except BadInput as error:
+        told = str(error).splitlines()
+        raise BadInput("\n".join([*told[:MAX_FAULTS], *_remaining(told)])) from error
+    except OSError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         told = quoted(" ".join(str(error).split()), 300)
         words = quoted(" ".join(arguments), 1000)
         raise BadInput(f"expzoo {verb} {words}: a file there is not what a run writes: {told}") from error
+
+
+def _remaining(told: list[str]) -> list[str]:
+    return [f"and {len(told) - MAX_FAULTS:,} more faults"] if len(told) > MAX_FAULTS else []
 
 
 def _directories(verb: str, arguments: list[str], least: int = 1) -> list[Path]:

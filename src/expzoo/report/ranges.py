@@ -32,7 +32,8 @@ def draw(verdict: Verdict, scale: tuple[float, float]) -> Markup:
     low, high = scale
 
     def x_of(number: float) -> float:
-        return round(_MARGIN + (_WIDTH - 2 * _MARGIN) * (number - low) / (high - low), 2)
+        part, whole = number / 1024 - low / 1024, high / 1024 - low / 1024  # exact, and overflows nowhere
+        return round(_MARGIN + (_WIDTH - 2 * _MARGIN) * part / whole, 2)
 
     if math.isnan(verdict.effect):
         return Markup("")

@@ -72,7 +72,7 @@ def adopt(text: str, prefix: str, label: str) -> tuple[str, list[Panel]]:
     for name in ("width", "height", "style"):
         clean.attrib.pop(name, None)
     clean.set("role", "img")
-    clean.set("aria-label", label)
+    clean.set("aria-label", _words(label) or "")
     return ET.tostring(clean, encoding="unicode"), _readings(root)
 
 
@@ -151,7 +151,7 @@ def _attributes(element: ET.Element, prefix: str) -> dict[str, str]:
             kept[name] = _value(value, prefix)
         elif _ATTRIBUTES.fullmatch(name):
             kept[name] = value
-    return {name: value for name, value in kept.items() if value is not None}
+    return {name: _words(value) or "" for name, value in kept.items() if value is not None}
 
 
 def _declarations(style: str, prefix: str) -> list[str]:

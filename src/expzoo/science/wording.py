@@ -108,7 +108,7 @@ def _sign(verdict: Verdict) -> str:
 
 def _decimals(verdict: Verdict) -> int:
     """One or two digits of the half-width (tenths for 0.5 to 5); three digits of an effect without interval."""
-    half = (verdict.interval[1] - verdict.interval[0]) / 2
+    half = min(verdict.interval[1] / 2 - verdict.interval[0] / 2, 1e300)  # which overflows nowhere
     if half > SPECK:
         return min(max(1 - math.floor(math.log10(half / 0.5)), 0), 6)
     size = abs(verdict.effect)
