@@ -84,6 +84,7 @@ class DoubleDescentRff:
         test_points: examples of the test split that are looked at.
     """
 
+    NEEDS = ("targets classes", "finite", "dataset.train_size")
     CACHE_VERSION = 1
 
     def __init__(
@@ -97,7 +98,7 @@ class DoubleDescentRff:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Both arms at every ratio of features to examples. No network is asked for."""
-        sized = setting.base.replace(dataset={"train_size": self.train_size})
+        sized = setting.subset(self.train_size)
         dataset = sized.dataset.build()
         yield Request(())
         findings = Findings()

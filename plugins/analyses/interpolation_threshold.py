@@ -10,7 +10,6 @@ import numpy as np
 
 from expzoo.analysis.studies.interpolation_threshold import Search, exponents_by_seed, known_thresholds
 from expzoo.study import (
-    BadInput,
     Claim,
     Component,
     Count,
@@ -100,16 +99,20 @@ class InterpolationThreshold:
     twice as many would fit the size just below the threshold is reported. Each seed gives exponents
     of its own by least squares over all n and K. The first K classes are not only fewer but also
     easier to tell apart, which adds to the exponent of K under either loss; their difference is
-    free of that.
+    free of that. A dataset without the option `classes` has all of its own, and is asked about n
+    only. On sequences a base with a perceptron has that of the notebooks, of two hidden layers
+    without residual connections; elsewhere it is the base's own model at each size.
 
     Args:
         sizes: numbers of training examples.
-        classes: numbers of classes, the first ones of MNIST-1D.
-        widths: the grid of hidden widths, increasing; two hidden layers without residual connections.
+        classes: numbers of classes, the first ones of MNIST-1D, or of a dataset that has this option.
+        widths: the grid of hidden widths, or of sizes of the base's model, increasing.
         rounds: bisections between two widths of the grid.
         epsilon: training loss that counts as fitted, as a fraction of that of the best constant.
     """
 
+    NEEDS = ("targets classes", "finite", "dataset.train_size")
+    HOME = ("dataset=mnist1d|mnist1d_classes", "model=mlp")
     CACHE_VERSION = 2
 
     def __init__(
@@ -130,12 +133,11 @@ class InterpolationThreshold:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """The grid in one question, then one question for each round of bisection."""
+        setting = replace(setting, base=setting.base.replace(dataset=_classes_of(setting.base.dataset)))
+        has_classes = "classes" in dict(setting.base.dataset.options)
+        classes = self.classes if has_classes else (setting.base.dataset.build().outputs,)
         cells = [
-            _Cell(loss, n, k, seed)
-            for loss in LOSSES
-            for n in self.sizes
-            for k in self.classes
-            for seed in setting.seeds
+            _Cell(loss, n, k, seed) for loss in LOSSES for n in self.sizes for k in classes for seed in setting.seeds
         ]
         found: dict[tuple[_Cell, int], Trained] = {}
         asked = [(cell, width) for cell in cells for width in self.widths]
@@ -158,17 +160,21 @@ class InterpolationThreshold:
         return findings
 
     def _request(self, setting: Setting, asked: Sequence[tuple[_Cell, int]], times: int = 1) -> Request:
-        specs = tuple(self._spec(setting.base, cell, width, times) for cell, width in asked)
+        specs = tuple(self._spec(setting, cell, width, times) for cell, width in asked)
         return Request(specs, tuple(Measure(*wanted) for wanted in WANTED), events=(NO_ERROR,))
 
-    def _spec(self, base: Spec, cell: _Cell, width: int, times: int) -> Spec:
+    def _spec(self, setting: Setting, cell: _Cell, width: int, times: int) -> Spec:
+        base = setting.subset(cell.n)
+        if "classes" in dict(base.dataset.options):
+            base = base.replace(dataset={"classes": cell.classes})
         constant = math.log(cell.classes) if cell.loss == "nll" else (cell.classes - 1) / cell.classes**2
         steps = times * base.stop.build().at_most
         every = math.gcd(steps, NO_ERROR.every)
         fitted = Component.of("stop", "fitted", loss=self.epsilon * constant, every=every, at_most=steps)
+        perceptron = setting.nature.inputs == "sequence" and base.model.name == "mlp"
+        notebook = Component.of("model", "mlp", width=width, depth=2, residual=False)
         return base.replace(
-            dataset=_classes_of(base.dataset).replace(classes=cell.classes, train_size=cell.n),
-            model=Component.of("model", "mlp", width=width, depth=2, residual=False),
+            model=notebook if perceptron else setting.sized(width).model,
             loss=Component.of("loss", LOSSES[cell.loss]),
             stop=fitted,
             seed=cell.seed,
@@ -211,12 +217,17 @@ class InterpolationThreshold:
         verdicts = []
         for criterion in CRITERIA:
             powers = {loss: exponents_by_seed(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
+            varied = {"n": self.sizes, "K": _classes(table)}
             for (loss, of), power in PREDICTED.items():
+                if len(varied[of]) < 2:
+                    continue
                 claim = _claim(loss, of, criterion)
                 own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
                 verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=control)
                 notes = "" if power else "predicted 0", _budget(table, loss), _peak(table, loss, of), verdict.note
                 verdicts.append(replace(verdict, note="; ".join(filter(None, notes))))
+            if len(varied["K"]) < 2:
+                continue
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
             difference = paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control)
             notes = _budget(table, *LOSSES), difference.note
@@ -229,7 +240,7 @@ class InterpolationThreshold:
             metric = PEAK if criterion == "peak" else f"threshold_by_{criterion}"
             picture, panels = figures.canvas(1, 2, width=8.6, height=3.9, sharey=True)
             for panel, loss in zip(panels, LOSSES, strict=True):
-                for k in self.classes:
+                for k in _classes(table):
                     x, values = records.pivot(table, "n", arm=loss, classes=k, metric=metric)
                     figures.curve(panel, x, np.log10(values), f"K = {k}")
                 panel.plot(self.sizes, np.log10(self.sizes), color="0.6", linewidth=0.8, linestyle=":")
@@ -255,7 +266,7 @@ class InterpolationThreshold:
         n = max(self.sizes)
         data = records.select(table, n=n, on_grid=True, metric="loss", split="test")
         for panel, loss in zip(panels, LOSSES, strict=True):
-            for k in self.classes:
+            for k in _classes(table):
                 x, values = records.pivot(data, "parameters", arm=loss, classes=k)
                 line = figures.curve(panel, x, values, f"K = {k}", markers=7)
                 found = records.select(table, n=n, arm=loss, classes=k, metric="threshold_by_loss")["value"].to_numpy()
@@ -273,14 +284,17 @@ class InterpolationThreshold:
 
 
 def _classes_of(data: Component) -> Component:
-    """The dataset whose number of classes can be chosen; BadInput for data that it is not the same as."""
+    """The dataset whose number of classes can be chosen, in place of the one that is the same otherwise."""
     if data.name == "mnist1d":
         classes = Component.of("dataset", "mnist1d_classes")
         both = dict(data.options).keys() & dict(classes.options).keys() - {"train_size"}
         return classes.replace(**{name: data[name] for name in both if data[name] is not None})
-    if data.name != "mnist1d_classes":
-        raise BadInput(f"interpolation_threshold chooses classes of dataset=mnist1d_classes, not of {data.name}")
     return data
+
+
+def _classes(table: pl.DataFrame) -> list[int]:
+    """The numbers of classes of the records."""
+    return sorted({*table["classes"].drop_nulls()})
 
 
 def _budget(table: pl.DataFrame, *losses: str) -> str:

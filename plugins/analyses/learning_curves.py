@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expzoo.study import Count, Figure, Findings, Measure, Request, every, figures, records, register
+from expzoo.study import Count, Figure, Findings, Measure, Request, Score, every, figures, records, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @register
 class LearningCurves:
-    """Trains the configured network once for each seed and shows accuracy and loss over time. It judges no claim.
+    """Trains the configured network once for each seed and shows its score and loss over time. It judges no claim.
 
     Args:
         every: steps between two measurements.
@@ -28,10 +28,10 @@ class LearningCurves:
         self.every = every
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """Test accuracy and test loss every so many steps."""
-        measures = tuple(Measure(metric, "test", every(self.every)) for metric in ("accuracy", "loss"))
+        """The test score, such as accuracy, and the test loss every so many steps."""
+        wanted = (setting.score.metric, "test"), ("loss", "test")
+        measures = tuple(Measure(metric, split, every(self.every)) for metric, split in wanted)
         networks = yield Request(tuple(setting.specs()), measures)
-        wanted = ("accuracy", "test"), ("loss", "test")
         return Findings([row for network in networks for row in network.rows(*wanted, arm="dense", curve=True)])
 
     def judge(self, records: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
@@ -41,7 +41,8 @@ class LearningCurves:
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Mean curves with 95 % intervals over seeds."""
         picture, axes = figures.canvas(1, 2, height=3.6)
-        for panel, (metric, unit) in zip(axes, (("accuracy", "test accuracy (%)"), ("loss", "test loss")), strict=True):
+        score = Score.first(table["metric"])
+        for panel, (metric, unit) in zip(axes, ((score.metric, score.axis()), ("loss", "test loss")), strict=True):
             steps, values = records.pivot(table, "step", metric=metric)
             figures.curve(panel, steps, values, "dense")
             panel.set(xlabel="step", ylabel=unit)

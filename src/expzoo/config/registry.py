@@ -56,7 +56,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
     "parametrisation": {"prunes": False},
     "stop": {"best": None},
     "metric": {"UNIT": "", "BETTER": None, "chance": lambda *_: float("nan")},
-    "analysis": {"NEEDS": ()},
+    "analysis": {"NEEDS": (), "HOME": ()},
 }
 """What a class of a kind may say (see `spec.contracts`), and what it has said if it does not."""
 

@@ -17,7 +17,7 @@ from expzoo.lab.populations import Irreproducible
 from expzoo.lab.progress import shown
 from expzoo.runs import results
 from expzoo.runs.finished import show
-from expzoo.runs.plan import plan, say_left_out
+from expzoo.runs.plan import plan
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
 from expzoo.system.exit_codes import DONE, FAILED, INTERRUPTED
@@ -79,7 +79,8 @@ def conduct(
         names = learned.wholes(config, lab.store)
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
-    say_left_out(planned.left_out)
+    notes = planned.notes()
+    print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
     analyses = planned.analyses
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
@@ -99,7 +100,8 @@ def conduct(
         if render:
             results.write_figures(directory, analyses, findings, verdicts)
         results.write_environment(directory, account)
-        facts = results.facts(config, directory, account, time.perf_counter() - begin, planned.left_out)
+        facts = results.facts(config, directory, account, time.perf_counter() - begin, notes)
+        facts |= {"left_out": planned.left_out} if planned.left_out else {}
         facts |= {"learned": names} if names else {}  # so that the run can be made again without this store
         run_directory.seal(directory, facts | {"rendered": render, "command": command(overrides)})
         mirror(config, directory)

@@ -44,14 +44,18 @@ class Search:
 
 
 def exponents(cells: Mapping[tuple[int, int], float]) -> tuple[float, float]:
-    """(b, c) of log N = a + b log n + c log k by least squares over cells {(n, k): N}; NaN if N is missing anywhere."""
+    """(b, c) of log N = a + b log n + c log k by least squares over cells {(n, k): N}; NaN if N is missing anywhere.
+
+    Where there is one k only, c is NaN.
+    """
     sizes = np.array(list(cells), np.float64)
-    design = np.column_stack([np.ones(len(cells)), np.log(sizes)])
+    columns = 2 if len({*sizes[:, 1]}) > 1 else 1
+    design = np.column_stack([np.ones(len(cells)), np.log(sizes[:, :columns])])
     values = np.log(np.array(list(cells.values()), np.float64))
-    if not np.isfinite(values).all() or np.linalg.matrix_rank(design) < 3:
+    if not np.isfinite(values).all() or np.linalg.matrix_rank(design) < 1 + columns:
         return float("nan"), float("nan")
-    _, b, c = np.linalg.lstsq(design, values, rcond=None)[0]
-    return float(b), float(c)
+    _, b, *c = np.linalg.lstsq(design, values, rcond=None)[0]
+    return float(b), float(c[0]) if c else float("nan")
 
 
 def exponents_by_seed(table: pl.DataFrame, loss: str, metric: str) -> dict[int, tuple[float, float]]:

@@ -44,6 +44,7 @@ class Contest:
     base: Spec
     rates: tuple[float, ...]
     last_losses: int
+    score: str = "accuracy"
 
     def spec(self, activation: str, rate: float, seed: int) -> Spec:
         """One network."""
@@ -69,9 +70,9 @@ class Contest:
         )
 
     def rows(self, network: Trained, arm: str, **varied: Any) -> list[dict[str, Any]]:
-        """Tidy rows: accuracy and training loss at the end, and the inner curve."""
+        """Tidy rows: the score and the training loss at the end, and the inner curve."""
         common = {"key": network.key, "seed": network.spec.seed, "arm": arm, **varied}
-        found = network.rows(("accuracy", "test"), arm=arm, **varied)
+        found = network.rows((self.score, "test"), arm=arm, **varied)
         end = {"step": network.step, "split": "train", "metric": "training_loss", "end": True}
         found.append(common | end | {"value": self.training_loss(network)})
         losses = network.losses[: len(network.losses) // EVERY * EVERY].astype(np.float64).reshape(-1, EVERY).mean(1)
