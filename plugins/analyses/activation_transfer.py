@@ -202,6 +202,11 @@ class ActivationTransfer:
             found.append(common | {"metric": EARLY, "value": early, "end": False})
         return found
 
+    def _datasets_of(self, table: pl.DataFrame) -> list[str]:
+        """The datasets of the records, in the order of the option."""
+        found = {*table["dataset"]}
+        return [name for name in self.datasets if name in found] or sorted(found)
+
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """On each dataset, against the median of those made by hand, and by rank; Holm over datasets."""
 
@@ -219,7 +224,7 @@ class ActivationTransfer:
             known = {unit: value if whole[unit] else float("nan") for unit, value in rank.items()}
             return Pairs(MIDDLE_OF_PACK, known, dict.fromkeys(own, 1 + len(self.baselines) / 2))
 
-        verdicts, datasets = [], list(dict.fromkeys(table["dataset"]))
+        verdicts, datasets = [], self._datasets_of(table)
         for claim, measure, metric in ((EARLY_LOSS, early, EARLY), (MIDDLE_OF_PACK, ranks, FINAL)):
             first = datasets[0]
             again, relu = (_means(table, first, arm, metric) for arm in (AGAIN, "relu"))
@@ -241,7 +246,7 @@ class ActivationTransfer:
         """Early training loss and final test loss by activation."""
         for metric, (split, unit) in UNITS.items():
             picture, (axes,) = figures.canvas(height=4.0)
-            arms, datasets = [*self.baselines, LEARNED], list(dict.fromkeys(table["dataset"]))
+            arms, datasets = [*self.baselines, LEARNED], self._datasets_of(table)
             for index, arm in enumerate(arms):
                 columns = [[*_means(table, name, arm, metric).values()] for name in datasets]
                 figures.bars(axes, datasets, np.array(columns).T, arm, position=(index, len(arms)))

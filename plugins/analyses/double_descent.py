@@ -241,8 +241,9 @@ def _specs(setting: Setting, base: Spec, noise: str, init: Fresh | None = None) 
 
 
 def _models(table: pl.DataFrame) -> list[str]:
-    """The models of the records, in the order in which they were asked for."""
-    return [arm for arm in dict.fromkeys(table["arm"]) if arm != SAME]
+    """The models of the records, those of the notebook in its order."""
+    found = {*table["arm"]} - {SAME}
+    return [model for model in NOTEBOOK if model in found] or sorted(found)
 
 
 def _peak_of(model: str) -> Claim:

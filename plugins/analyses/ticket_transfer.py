@@ -152,7 +152,7 @@ class TicketTransfer:
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Paired over seeds; the spatial prior is the difference of two advantages."""
-        score, worlds = Score.first(table["metric"]), list(dict.fromkeys(table["world"]))
+        score, worlds = Score.first(table["metric"]), _worlds_of(table)
 
         def final(arm: str, world: str) -> dict[int, float]:
             return scored.gains(records.by_seed(table, arm=arm, world=world, end=True), score)
@@ -184,7 +184,7 @@ class TicketTransfer:
         """The advantage over the dense network in each world."""
         picture, (axes,) = figures.canvas(height=3.8)
         arms, score = ("ticket", "reinit", "random"), Score.first(table["metric"])
-        worlds = list(dict.fromkeys(table["world"]))
+        worlds = _worlds_of(table)
         for index, arm in enumerate(arms):
             gains = [
                 [
@@ -221,3 +221,8 @@ def _worlds(setting: Setting) -> dict[str, dict[str, Any]]:
         told = ", ".join("a fresh draw" if world == "plain" else world for world in missing)
         log.warning("ticket_transfer asks nothing of data that dataset=%s does not have: %s", data.name, told)
     return worlds
+
+
+def _worlds_of(table: pl.DataFrame) -> list[str]:
+    """The worlds of the records, in their order."""
+    return [world for world in WORLDS if world in {*table["world"]}]

@@ -52,7 +52,7 @@ _EXIT_CODES = "exit codes: 0 done, 1 failed, 2 bad input, 3 some of several jobs
 
 
 def main(verb: str, arguments: list[str]) -> int:
-    """`expzoo list [kind]`, `list --fits ...` or `show NAME`: 0, or 2 if a plugin that was to be listed cannot be read."""
+    """`expzoo list [kind]`, `list --fits ...` or `show NAME`: 0, or 2 if a plugin to be listed cannot be read."""
     if verb == "show":
         if len(arguments) != 1:
             raise BadInput("say what to show: expzoo show NAME, where expzoo list says the names")

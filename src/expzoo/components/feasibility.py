@@ -86,7 +86,7 @@ def _reads(base: Spec, dataset: Any, split: Split) -> bool:
     module = base.model.build(dataset.inputs, dataset.outputs).eval()
     try:
         with torch.no_grad():
-            outputs = module(torch.from_numpy(split.x[:1]))
+            outputs = module(torch.tensor(split.x[:1]))
     except (RuntimeError, ValueError, TypeError, IndexError):
         return False
     return split.y.ndim == 1 or outputs.shape[1:] == split.y.shape[1:]

@@ -120,7 +120,7 @@ def _has_one_width(model: Component[nn.Module], dataset: Component[Dataset]) -> 
         if type(part) is nn.Identity:
             part.register_forward_hook(lambda _, __, given: shapes.append(tuple(given.shape)))
     with torch.no_grad():
-        module(torch.from_numpy(data.split("train", 0).x[:2]))
+        module(torch.tensor(data.split("train", 0).x[:2]))
     return {shape[1:] for shape in shapes} == {(options["width"],)}
 
 
