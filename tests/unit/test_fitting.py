@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from expzoo.analysis import needs, scored
-from expzoo.analysis.contract import Setting
 from expzoo.components.datasets import pixel_positions
 from expzoo.config import registry
 from expzoo.config.check import resolved
@@ -22,8 +21,18 @@ from expzoo.spec.layout import Layout
 from expzoo.spec.score import Score
 from expzoo.system.errors import BadInput, Unfit
 
+if TYPE_CHECKING:
+    from expzoo.analysis.contract import Setting
+
 CLAIM = Claim(
-    "mnist1d.x", "A is more accurate than B.", "a paper", "+8", "percentage points", 1.0, "greater", "paired t"
+    name="mnist1d.x",
+    statement="A is more accurate than B.",
+    source="a paper",
+    published="+8",
+    unit="percentage points",
+    smallest_effect=1.0,
+    direction="greater",
+    rule="paired t",
 )
 
 
