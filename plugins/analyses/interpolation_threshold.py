@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 
-from expzoo.analysis.studies.interpolation_threshold import Search, exponents_by_seed, known_thresholds
+from expzoo.analysis.studies.interpolation_threshold import (
+    Search,
+    classes_in,
+    exponents_by_seed,
+    known_thresholds,
+    with_classes,
+    with_more_steps,
+)
 from expzoo.study import (
     Claim,
     Component,
@@ -45,8 +52,7 @@ NO_ERROR = Event("error", "train", at_most=0.0, every=50)
 WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "train")
 PREDICTED = {("nll", "n"): 1.0, ("nll", "K"): 0.0, ("mse", "n"): 1.0, ("mse", "K"): 1.0}
 WORDS = {"nll": "negative log-likelihood", "mse": "squared error", "n": "examples", "K": "classes"}
-PEAK = "test_loss_peak"
-LONGER = "fits_with_twice_the_steps"
+PEAK, LONGER = "test_loss_peak", "fits_with_twice_the_steps"
 
 
 def _claim(loss: str, of: str, criterion: str) -> Claim:
@@ -99,9 +105,8 @@ class InterpolationThreshold:
     twice as many would fit the size just below the threshold is reported. Each seed gives exponents
     of its own by least squares over all n and K. The first K classes are not only fewer but also
     easier to tell apart, which adds to the exponent of K under either loss; their difference is
-    free of that. A dataset without the option `classes` has all of its own, and is asked about n
-    only. On sequences a base with a perceptron has that of the notebooks, of two hidden layers
-    without residual connections; elsewhere it is the base's own model at each size.
+    free of that. A dataset without the option `classes` is asked about n only. A perceptron that
+    reads sequences is the notebooks', without residual connections; others are the base's own.
 
     Args:
         sizes: numbers of training examples.
@@ -133,9 +138,9 @@ class InterpolationThreshold:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """The grid in one question, then one question for each round of bisection."""
-        setting = replace(setting, base=setting.base.replace(dataset=_classes_of(setting.base.dataset)))
-        has_classes = "classes" in dict(setting.base.dataset.options)
-        classes = self.classes if has_classes else (setting.base.dataset.build().outputs,)
+        setting = replace(setting, base=setting.base.replace(dataset=with_classes(setting.base.dataset)))
+        data = setting.base.dataset
+        classes = self.classes if "classes" in dict(data.options) else (data.build().outputs,)
         cells = [
             _Cell(loss, n, k, seed) for loss in LOSSES for n in self.sizes for k in classes for seed in setting.seeds
         ]
@@ -155,8 +160,9 @@ class InterpolationThreshold:
         longer = yield self._request(setting, below, times=2)
         for (cell, _), network in zip(below, longer, strict=True):
             fits = {(LONGER, "train"): float(network.network.status == "finished")}
-            varied = {"n": cell.n, "classes": cell.classes}
-            findings.rows += closed_form.rows(network.key, cell.seed, fits, arm=cell.loss, **varied)
+            findings.rows += closed_form.rows(
+                network.key, cell.seed, fits, arm=cell.loss, n=cell.n, classes=cell.classes
+            )
         return findings
 
     def _request(self, setting: Setting, asked: Sequence[tuple[_Cell, int]], times: int = 1) -> Request:
@@ -171,10 +177,11 @@ class InterpolationThreshold:
         steps = times * base.stop.build().at_most
         every = math.gcd(steps, NO_ERROR.every)
         fitted = Component.of("stop", "fitted", loss=self.epsilon * constant, every=every, at_most=steps)
-        perceptron = setting.nature.inputs == "sequence" and base.model.name == "mlp"
-        notebook = Component.of("model", "mlp", width=width, depth=2, residual=False)
+        model = setting.sized(width).model
+        if setting.nature.inputs == "sequence" and model.name == "mlp":
+            model = model.replace(depth=2, residual=False, activation="relu")
         return base.replace(
-            model=notebook if perceptron else setting.sized(width).model,
+            model=model,
             loss=Component.of("loss", LOSSES[cell.loss]),
             stop=fitted,
             seed=cell.seed,
@@ -207,8 +214,7 @@ class InterpolationThreshold:
             losses = [found[cell, width].value("loss", "test") for width in self.widths]
             highest = self.widths[int(np.nanargmax(losses))] if np.isfinite(losses).any() else None
             values[PEAK, "test"] = parameters[cell.classes, highest] if highest else math.nan
-            varied = {"n": cell.n, "classes": cell.classes}
-            findings.rows += closed_form.rows(key, cell.seed, values, arm=cell.loss, **varied)
+            findings.rows += closed_form.rows(key, cell.seed, values, arm=cell.loss, n=cell.n, classes=cell.classes)
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
@@ -217,20 +223,25 @@ class InterpolationThreshold:
         verdicts = []
         for criterion in CRITERIA:
             powers = {loss: exponents_by_seed(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
-            varied = {"n": self.sizes, "K": _classes(table)}
+            alone = len(classes_in(table)) < 2
             for (loss, of), power in PREDICTED.items():
-                if len(varied[of]) < 2:
+                if alone and of == "K":
                     continue
                 claim = _claim(loss, of, criterion)
                 own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
                 verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=control)
-                notes = "" if power else "predicted 0", _budget(table, loss), _peak(table, loss, of), verdict.note
+                notes = (
+                    "" if power else "predicted 0",
+                    with_more_steps(table, LONGER, loss),
+                    _peak(table, loss, of),
+                    verdict.note,
+                )
                 verdicts.append(replace(verdict, note="; ".join(filter(None, notes))))
-            if len(varied["K"]) < 2:
+            if alone:
                 continue
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
             difference = paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control)
-            notes = _budget(table, *LOSSES), difference.note
+            notes = with_more_steps(table, LONGER, *LOSSES), difference.note
             verdicts.append(replace(difference, note="; ".join(filter(None, notes))))
         return verdicts
 
@@ -240,7 +251,7 @@ class InterpolationThreshold:
             metric = PEAK if criterion == "peak" else f"threshold_by_{criterion}"
             picture, panels = figures.canvas(1, 2, width=8.6, height=3.9, sharey=True)
             for panel, loss in zip(panels, LOSSES, strict=True):
-                for k in _classes(table):
+                for k in classes_in(table):
                     x, values = records.pivot(table, "n", arm=loss, classes=k, metric=metric)
                     figures.curve(panel, x, np.log10(values), f"K = {k}")
                 panel.plot(self.sizes, np.log10(self.sizes), color="0.6", linewidth=0.8, linestyle=":")
@@ -266,7 +277,7 @@ class InterpolationThreshold:
         n = max(self.sizes)
         data = records.select(table, n=n, on_grid=True, metric="loss", split="test")
         for panel, loss in zip(panels, LOSSES, strict=True):
-            for k in _classes(table):
+            for k in classes_in(table):
                 x, values = records.pivot(data, "parameters", arm=loss, classes=k)
                 line = figures.curve(panel, x, values, f"K = {k}", markers=7)
                 found = records.select(table, n=n, arm=loss, classes=k, metric="threshold_by_loss")["value"].to_numpy()
@@ -281,26 +292,6 @@ class InterpolationThreshold:
             "just fit by the criterion of the training loss, geometric mean over seeds."
         )
         return Figure("test_loss", "Test loss against parameters", caption, picture, data)
-
-
-def _classes_of(data: Component) -> Component:
-    """The dataset whose number of classes can be chosen, in place of the one that is the same otherwise."""
-    if data.name == "mnist1d":
-        classes = Component.of("dataset", "mnist1d_classes")
-        both = dict(data.options).keys() & dict(classes.options).keys() - {"train_size"}
-        return classes.replace(**{name: data[name] for name in both if data[name] is not None})
-    return data
-
-
-def _classes(table: pl.DataFrame) -> list[int]:
-    """The numbers of classes of the records."""
-    return sorted({*table["classes"].drop_nulls()})
-
-
-def _budget(table: pl.DataFrame, *losses: str) -> str:
-    """How often the size just below the threshold would have fitted with more steps."""
-    longer = records.select(table, arm=losses, metric=LONGER)["value"].to_numpy()
-    return f"twice the steps fit the size below the threshold in {longer.sum():.0f} of {len(longer)} cases"
 
 
 def _peak(table: pl.DataFrame, loss: str, of: str) -> str:

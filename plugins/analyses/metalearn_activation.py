@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expzoo.analysis.studies.metalearning.activation import LearnActivation
-from expzoo.analysis.studies.metalearning.evaluation import Contest, means_by, seeds_of
+from expzoo.analysis.studies.metalearning.evaluation import Contest, function_rows, means_by, seeds_of
 from expzoo.study import (
     Activation,
     Claim,
@@ -49,7 +49,6 @@ log = logging.getLogger(__name__)
 SOURCE = "Greydanus, Scaling down deep learning (2020), metalearning an activation function; 2024 notebook"
 LEARNED, PIECES = "learned", "learned, linear pieces"
 AGAIN = "relu_again"  # the control whose right answer is no difference
-KNOTS = np.linspace(-8, 8, 65)
 SHOWN = 5.0  # functions are drawn from -5 to 5, as in the notebook
 
 MORE_ACCURATE = Claim(
@@ -161,7 +160,9 @@ class MetalearnActivation:
         for result in learned:
             named = {} if result.diverged else {"alias": result.lesson.alias()}
             findings.rows += result.rows(arm=LEARNED, **named)
-            findings.rows += [row for step in self.shown if step <= result.step for row in _function(result, step)]
+            findings.rows += [
+                row for step in self.shown if step <= result.step for row in function_rows(result, step, LEARNED)
+            ]
         names = {r.lesson.seed: learned_activations.names_of(r.key, r.row()) for r in learned if not r.diverged}
         arms = [{LEARNED: own[""], PIECES: own["/linear"]} for own in names.values()]
         contest = Contest(base, self.rates, self.last_losses, setting.score.metric)
@@ -283,18 +284,6 @@ class MetalearnActivation:
         figures.name_curves(axes)
         caption = "Ordinary networks with the first function as it was then; means of ten steps and over seeds."
         return Figure("inner_curves", "Inner learning curves by outer step", caption, picture, chosen)
-
-
-def _function(result: Learned, step: int) -> list[dict[str, Any]]:
-    """Tidy rows of the function at the knots, and at the end of its fit by straight pieces."""
-    common = {"key": result.key, "seed": result.lesson.seed, "arm": LEARNED, "step": step, "split": ""}
-    names = learned_activations.names_of(result.key, result.row(step))
-    shapes = {"activation": names[""]} | ({"activation_pieces": names["/linear"]} if step == result.step else {})
-    return [
-        common | {"metric": metric, "x": float(x), "value": float(y)}
-        for metric, name in shapes.items()
-        for x, y in zip(KNOTS, learned_activations.table(learned_activations.parse(name))[0], strict=True)
-    ]
 
 
 def _outer_step(arm: str) -> int:

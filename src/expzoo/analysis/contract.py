@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Protocol, Unpack
 
 from expzoo.analysis import needs
 from expzoo.spec.score import Nature, Score, nature
@@ -54,7 +54,7 @@ class Setting:
         """Whether this is where an analysis's published values belong: its HOME, see `analysis.needs`."""
         return not needs.away(home, {"dataset": self.base.dataset.name, "model": self.base.model.name})
 
-    def choices(self, option: str) -> tuple[Any, ...]:
+    def choices(self, option: str) -> tuple[object, ...]:
         """What an option of the base's dataset can be, such as its views; empty if it has none of this name."""
         return needs.choices(self.base.dataset, option)
 

@@ -136,7 +136,7 @@ def away(home: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
     return [f"{kind}={chosen[kind]}" for kind, _, names in words if chosen[kind] not in names.split("|")]
 
 
-def choices(component: Component[Any], option: str) -> tuple[Any, ...]:
+def choices(component: Component[object], option: str) -> tuple[object, ...]:
     """What an option of a component can be if it is one of a few values; empty if there is no such option."""
     declared = registry.declared(component.kind, component.name).options.get(option)
     return get_args(declared.kind) if declared else ()

@@ -79,8 +79,7 @@ def conduct(
         names = learned.wholes(config, lab.store)
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
-    notes = planned.notes()
-    print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
+    say(notes := planned.notes())
     analyses = planned.analyses
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
@@ -101,8 +100,7 @@ def conduct(
             results.write_figures(directory, analyses, findings, verdicts)
         results.write_environment(directory, account)
         facts = results.facts(config, directory, account, time.perf_counter() - begin, notes)
-        facts |= {"left_out": planned.left_out} if planned.left_out else {}
-        facts |= {"learned": names} if names else {}  # so that the run can be made again without this store
+        facts |= said({"left_out": planned.left_out, "learned": names})  # to make it again without this store
         run_directory.seal(directory, facts | {"rendered": render, "command": command(overrides)})
         mirror(config, directory)
         if render:
@@ -111,6 +109,16 @@ def conduct(
     if render:
         show(directory)
     return DONE
+
+
+def said(facts: dict[str, Any]) -> dict[str, Any]:
+    """Those of these facts that there are."""
+    return {name: fact for name, fact in facts.items() if fact}
+
+
+def say(notes: Sequence[str]) -> None:
+    """Print notes on standard error, one line each."""
+    print(*notes, sep="\n", end="\n" * bool(notes), file=sys.stderr)
 
 
 def command(overrides: Sequence[str] | None = None) -> str:

@@ -10,12 +10,15 @@ import numpy as np
 
 from expzoo.science.controls import Control
 from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
+from expzoo.spec.component import Component
 from expzoo.store import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
+
+    from expzoo.spec.contracts import Dataset
 
 
 @dataclass
@@ -88,3 +91,23 @@ def known_thresholds(classes: Sequence[int], rounds: int) -> Control:
     b, c = exponents(cells)
     seen_powers = f"exponents {b:.2f} of n and {c:.2f} of K, known to be 1 and 1"
     return Control("least squares on random features", abs(b - 1) < 0.05 and abs(c - 1) < 0.05, seen_powers)
+
+
+def with_classes(data: Component[Dataset]) -> Component[Dataset]:
+    """The dataset whose number of classes can be chosen, in place of the one that is the same otherwise."""
+    if data.name == "mnist1d":
+        classes = Component.of("dataset", "mnist1d_classes")
+        both = dict(data.options).keys() & dict(classes.options).keys() - {"train_size"}
+        return classes.replace(**{name: data[name] for name in both if data[name] is not None})
+    return data
+
+
+def classes_in(table: pl.DataFrame) -> list[int]:
+    """The numbers of classes of the records."""
+    return sorted({*table["classes"].drop_nulls()})
+
+
+def with_more_steps(table: pl.DataFrame, metric: str, *losses: str) -> str:
+    """How often the size just below the threshold would have fitted with more steps, which the metric says."""
+    longer = records.select(table, arm=losses, metric=metric)["value"].to_numpy()
+    return f"twice the steps fit the size below the threshold in {longer.sum():.0f} of {len(longer)} cases"
