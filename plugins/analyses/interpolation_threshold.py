@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 
 from expzoo.analysis.studies.interpolation_threshold import (
+    LONGER,
     Search,
     classes_in,
     exponents_by_seed,
     known_thresholds,
+    longer,
     with_classes,
-    with_more_steps,
 )
 from expzoo.study import (
     Claim,
@@ -52,7 +53,7 @@ NO_ERROR = Event("error", "train", at_most=0.0, every=50)
 WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "train")
 PREDICTED = {("nll", "n"): 1.0, ("nll", "K"): 0.0, ("mse", "n"): 1.0, ("mse", "K"): 1.0}
 WORDS = {"nll": "negative log-likelihood", "mse": "squared error", "n": "examples", "K": "classes"}
-PEAK, LONGER = "test_loss_peak", "fits_with_twice_the_steps"
+PEAK = "test_loss_peak"
 
 
 def _claim(loss: str, of: str, criterion: str) -> Claim:
@@ -157,8 +158,8 @@ class InterpolationThreshold:
         findings = self._findings(cells, found)
         brackets = {cell: self._search(found, cell, "loss").bracket() for cell in cells}
         below = [(cell, ends[0]) for cell, ends in brackets.items() if ends]
-        longer = yield self._request(setting, below, times=2)
-        for (cell, _), network in zip(below, longer, strict=True):
+        more = yield self._request(setting, below, times=2)
+        for (cell, _), network in zip(below, more, strict=True):
             fits = {(LONGER, "train"): float(network.network.status == "finished")}
             findings.rows += closed_form.rows(
                 network.key, cell.seed, fits, arm=cell.loss, n=cell.n, classes=cell.classes
@@ -230,18 +231,13 @@ class InterpolationThreshold:
                 claim = _claim(loss, of, criterion)
                 own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
                 verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=control)
-                notes = (
-                    "" if power else "predicted 0",
-                    with_more_steps(table, LONGER, loss),
-                    _peak(table, loss, of),
-                    verdict.note,
-                )
+                notes = "" if power else "predicted 0", longer(table, loss), _peak(table, loss, of), verdict.note
                 verdicts.append(replace(verdict, note="; ".join(filter(None, notes))))
             if alone:
                 continue
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
             difference = paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=control)
-            notes = with_more_steps(table, LONGER, *LOSSES), difference.note
+            notes = longer(table, *LOSSES), difference.note
             verdicts.append(replace(difference, note="; ".join(filter(None, notes))))
         return verdicts
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from expzoo.spec.contracts import Dataset
 
+LONGER = "fits_with_twice_the_steps"
+
 
 @dataclass
 class Search:
@@ -107,7 +109,7 @@ def classes_in(table: pl.DataFrame) -> list[int]:
     return sorted({*table["classes"].drop_nulls()})
 
 
-def with_more_steps(table: pl.DataFrame, metric: str, *losses: str) -> str:
-    """How often the size just below the threshold would have fitted with more steps, which the metric says."""
-    longer = records.select(table, arm=losses, metric=metric)["value"].to_numpy()
-    return f"twice the steps fit the size below the threshold in {longer.sum():.0f} of {len(longer)} cases"
+def longer(table: pl.DataFrame, *losses: str) -> str:
+    """How often the size just below the threshold would have fitted with more steps."""
+    fits = records.select(table, arm=losses, metric=LONGER)["value"].to_numpy()
+    return f"twice the steps fit the size below the threshold in {fits.sum():.0f} of {len(fits)} cases"
