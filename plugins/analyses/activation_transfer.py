@@ -45,6 +45,7 @@ LEARNED = "learned"
 AGAIN = "relu_again"  # the control whose right answer is no difference
 EARLY, FINAL = "first_epoch_loss", "loss"
 UNITS = {EARLY: ("train", "training loss of the first epoch (nats)"), FINAL: ("test", "final test loss (nats)")}
+IMAGES = ("digits", "mnist", "cifar10")
 MIDDLE = 1.0  # ranks from the middle one that still count as the middle of the pack
 
 EARLY_LOSS = Claim(
@@ -80,8 +81,9 @@ class ActivationTransfer:
 
     Args:
         learned: names of learned activations, such as learned:3f2a9c1b.
-        datasets: what to train on. digits is always there; the files of the others are fetched, or
-            must be put where the message says.
+        datasets: what to train on, unless the base's dataset is another one than these three: then it
+            is that. digits is always there; the files of the others are fetched, or must be put
+            where the message says.
         baselines: activations made by hand.
         rates: learning rates of which each activation gets its best.
         tune_seeds: networks that choose a learning rate.
@@ -95,6 +97,8 @@ class ActivationTransfer:
         inner_samples: examples of the data on which it is learned.
     """
 
+    NEEDS = ("inputs image", "targets classes", "finite", "model.activation", "optimizer.lr")
+    HOME = ("dataset=digits|mnist|cifar10", "model=lenet|cnn2d|resnet|wide_resnet|convnet_si")
     CACHE_VERSION = 1
 
     def __init__(
@@ -145,8 +149,8 @@ class ActivationTransfer:
 
     def _bases(self, base: Spec) -> dict[str, Spec]:
         """The base spec on each dataset; BadInput, with what to do about each whose files are not there."""
-        bases, faults = {}, []
-        for name in self.datasets:
+        bases, faults, own = {}, [], base.dataset.name
+        for name in self.datasets if own in IMAGES else (own,):
             try:
                 bases[name] = self._base(base, name)
             except BadInput as error:
@@ -199,6 +203,11 @@ class ActivationTransfer:
             found.append(common | {"metric": EARLY, "end": False} | (lost if network.diverged else own))
         return found
 
+    def _datasets_of(self, table: pl.DataFrame) -> list[str]:
+        """The datasets of the records, in the order of the option."""
+        found = {*table["dataset"]}
+        return [name for name in self.datasets if name in found] or sorted(found)
+
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """On each dataset, against the median of those made by hand, and by rank; Holm over datasets."""
 
@@ -216,12 +225,12 @@ class ActivationTransfer:
             known = {unit: value if whole[unit] else float("nan") for unit, value in rank.items()}
             return Pairs(MIDDLE_OF_PACK, known, dict.fromkeys(own, 1 + len(self.baselines) / 2))
 
-        verdicts = []
+        verdicts, datasets = [], self._datasets_of(table)
         for claim, measure, metric in ((EARLY_LOSS, early, EARLY), (MIDDLE_OF_PACK, ranks, FINAL)):
-            first = self.datasets[0]
+            first = datasets[0]
             again, relu = (_means(table, first, arm, metric) for arm in (AGAIN, "relu"))
             control = no_difference("networks with relu that differ in their start only", again, relu)
-            each = decide_each(claim, {name: measure(name) for name in self.datasets}, control=control)
+            each = decide_each(claim, {name: measure(name) for name in datasets}, control=control)
             for name, verdict in each.items():
                 note = f"{verdict.note}; {self._ranked(table, name, metric)}"
                 verdicts.append(replace(verdict, claim=f"{claim.name}_{name}", note=note))
@@ -238,10 +247,10 @@ class ActivationTransfer:
         """Early training loss and final test loss by activation."""
         for metric, (split, unit) in UNITS.items():
             picture, (axes,) = figures.canvas(height=4.0)
-            arms = [*self.baselines, LEARNED]
+            arms, datasets = [*self.baselines, LEARNED], self._datasets_of(table)
             for index, arm in enumerate(arms):
-                columns = [[*_means(table, name, arm, metric).values()] for name in self.datasets]
-                figures.bars(axes, list(self.datasets), np.array(columns).T, arm, position=(index, len(arms)))
+                columns = [[*_means(table, name, arm, metric).values()] for name in datasets]
+                figures.bars(axes, datasets, np.array(columns).T, arm, position=(index, len(arms)))
             axes.set_ylabel(unit)
             figures.legend(axes)
             caption = "Each activation at its own learning rate. Bars: means with 95 % Student intervals; dots: units."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,6 @@ from expzoo.study import (
     power_law,
     records,
     register,
-    require_validation,
 )
 
 if TYPE_CHECKING:
@@ -93,13 +93,14 @@ FORETELLS = Claim(
 class CalibrationAndDoubleDescent:
     """Trains networks of many widths on true and on noisy labels, and fits a temperature to each on validation data.
 
-    The model needs the option `width`; the dataset needs label_noise and a validation split, whose labels are clean.
+    The labels of the validation data are clean.
 
     Args:
-        widths: increasing.
+        widths: of the model, or whatever its size is called, increasing.
         noise: how likely a training label is replaced in the noisy arm; the notebook's is 0.15.
     """
 
+    NEEDS = ("targets classes", "finite", "split validation", "dataset.label_noise", "model SIZE")
     CACHE_VERSION = 4
     RULES_VERSION = 2  # 2: that no temperature changes the error is a self-test, not a claim
 
@@ -112,12 +113,11 @@ class CalibrationAndDoubleDescent:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every width on both kinds of labels, one network a seed in each."""
-        require_validation(setting.base)
         plan = [
             (arm, width, spec)
             for arm, noise in self.arms.items()
             for width in self.widths
-            for spec in setting.specs(model={"width": width}, dataset={"label_noise": noise})
+            for spec in replace(setting, base=setting.sized(width)).specs(dataset={"label_noise": noise})
         ]
         measures = Measure("error", "test"), Measure("error", "train")
         networks = yield Request(tuple(spec for *_, spec in plan), measures)

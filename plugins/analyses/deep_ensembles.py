@@ -11,7 +11,6 @@ import numpy as np
 
 from expzoo.analysis.studies import ensembles as pictures
 from expzoo.study import (
-    BadInput,
     Claim,
     Count,
     Findings,
@@ -19,6 +18,7 @@ from expzoo.study import (
     Predictions,
     Request,
     SelfTest,
+    Unfit,
     bca,
     calibration,
     decide,
@@ -27,8 +27,7 @@ from expzoo.study import (
     no_interval,
     power_law,
     register,
-    require_shared_data,
-    require_validation,
+    size_of,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class DeepEnsembles:
     """Ensembles of all sizes from one pool of networks that differ in initialisation and order only.
 
     Every number is a mean over ensembles drawn from the pool without replacement; the uncertainty
-    is that of the members, not of the draws. The dataset needs draw=frozen and a validation split.
+    is that of the members, not of the draws. The dataset needs draw=frozen.
 
     Args:
         sizes: of ensembles, increasing, the first of them 1.
@@ -91,10 +90,12 @@ class DeepEnsembles:
         draws: random orders of the pool, each of which is cut into ensembles.
         most: ensembles of each size for which temperatures are fitted.
         resamples: of the members, for intervals.
-        widths: networks of these widths are pooled as well, for the picture against width; the model needs `width`.
+        widths: networks of these widths, or other sizes of the model, are pooled as well, for the
+            picture against width.
         width_pool: how many networks of each of these widths.
     """
 
+    NEEDS = ("targets classes", "split validation")
     CACHE_VERSION = 2
 
     def __init__(
@@ -119,16 +120,17 @@ class DeepEnsembles:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """The pool, and smaller pools of other widths; ensembles are made of what they predict."""
-        require_validation(setting.base)
-        require_shared_data(setting.base)
+        if dict(setting.base.dataset.options).get("draw") == "member":
+            raise Unfit("it needs networks that see the same data: give dataset.draw=frozen")
         if len(setting.seeds) <= self.sizes[-1]:
-            raise BadInput(
+            raise Unfit(
                 f"population.size {len(setting.seeds)}: intervals of ensembles of {self.sizes[-1]} networks need a "
                 f"pool of one more: give population.size={self.sizes[-1] + 1} or smaller "
                 "analysis.deep_ensembles.sizes=[...]"
             )
         pool = setting.specs()
-        thinner = [spec for width in self.widths for spec in setting.specs(model={"width": width})[: self.width_pool]]
+        sized = [setting.sized(width) for width in self.widths]
+        thinner = [thin.replace(seed=seed) for thin in sized for seed in setting.seeds[: self.width_pool]]
         networks = yield Request((*pool, *thinner), (Measure("accuracy", "test"), Measure("nll", "test")))
         own, predictions, findings = networks[: len(pool)], Predictions(), Findings()
         whole = np.array([not network.diverged for network in own])
@@ -160,7 +162,7 @@ class DeepEnsembles:
         """One network and the whole of a small pool, against the width."""
         logits = {split: predictions.pool(networks, split) for split in ("validation", "test")}
         labels = {split: predictions.labels(networks[0], split) for split in logits}
-        rows, width = [], networks[0].spec.model.option("width", int)
+        rows, width = [], size_of(networks[0].spec)
         for size in sorted({1, len(networks)}):
             members = np.arange(len(networks)).reshape(-1, size)
             means = _means([_scores(logits, labels, some) for some in members])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from expzoo.study import (
     Measure,
     Range,
     Request,
+    Unfit,
     complete,
     decide,
     decide_all,
@@ -38,7 +40,10 @@ if TYPE_CHECKING:
 SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; Greydanus & Kobak (2024), notebook"
 WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "train")
 NOISES = ("noisy", "clean")
-MODELS = ("mlp", "cnn1d")
+NOISE = 0.15  # of the noisy arm where the base has none: that of the 2024 notebook
+NOTEBOOK = {"mlp": "perceptrons", "cnn1d": "convolutional networks"}
+"""Networks of the notebook -> what claims call them."""
+
 SAME = "same_size"  # the control: networks that differ by chance alone stand for sizes
 NULL_SIZES = 8
 TICKS = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
@@ -102,9 +107,10 @@ POSITION = Claim(
 class DoubleDescent:
     """Trains perceptrons and convolutional networks of many sizes, with and without label noise, one population a size.
 
-    The perceptron has two hidden layers without residual connections, h^2 + 52 h + 10 parameters on
-    MNIST-1D; the convolutional network is cnn1d, 6 c^2 + 58 c + 10. The base spec's label noise is
-    that of the noisy arm. A peak is two contrasts that are fixed beforehand: the value at the
+    Those of the notebook: the perceptron has two hidden layers without residual connections, h^2 +
+    52 h + 10 parameters on MNIST-1D; the convolutional network is cnn1d, 6 c^2 + 58 c + 10.
+    Elsewhere it is the base's model, whose size is varied. The base spec's label noise is that of
+    the noisy arm, 0.15 if it has none. A peak is two contrasts that are fixed beforehand: the value at the
     threshold, interpolated between the two sizes around the place where the training error falls to
     10 %, minus the mean of the two largest, and minus the lowest at smaller sizes.
 
@@ -112,8 +118,12 @@ class DoubleDescent:
         widths: units of the perceptron's hidden layers, increasing (notebook: 20 from 2 to 300).
         filters: channels of the convolutions, increasing (notebook: from 2 to 100); empty leaves this arm out.
         null_width: the width of the control's networks, which differ by chance alone.
+        networks: those of the notebook, or the base's model at `widths` (base); null is notebook for
+            sequences if the base's model is one of its two, else base.
     """
 
+    NEEDS = ("targets classes", "finite", "dataset.label_noise")
+    HOME = ("dataset=mnist1d",)
     CACHE_VERSION = 1
     RULES_VERSION = 2  # 2: what is no peak has no place
 
@@ -123,26 +133,30 @@ class DoubleDescent:
         widths: tuple[Count, ...] = (2, 4, 7, 12, 18, 26, 40, 65, 110, 180),
         filters: tuple[Count, ...] = (2, 4, 6, 9, 13, 19, 28, 42),
         null_width: Annotated[int, Range(1, 1000)] = 7,
+        networks: Literal["notebook", "base"] | None = None,
     ) -> None:
         self.sizes = {"mlp": widths, "cnn1d": filters} if filters else {"mlp": widths}
         for name, sizes in self.sizes.items():
             if len(sizes) < 5 or sorted(set(sizes)) != list(sizes):
                 raise ValueError(f"sizes {list(sizes)} of {name} must be at least five, increasing")
-        self.null_width = null_width
+        self.null_width, self.networks = null_width, networks
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every size of every model with and without noise, and the control, in one question."""
+        of_notebook = self._uses_notebook(setting)
+        grid = self.sizes if of_notebook else {setting.base.model.name: self.sizes["mlp"]}
+        make = _of_notebook if of_notebook else _of_base
         plan = [
             (model, noise, size, 0, spec)
-            for model, sizes in self.sizes.items()
+            for model, sizes in grid.items()
             for noise in NOISES
             for size in sizes
-            for spec in _specs(setting, model, noise, size)
+            for spec in _specs(setting, make(setting, model, size), noise)
         ]
         plan += [
             (SAME, "noisy", self.null_width, draw, spec)
             for draw in range(NULL_SIZES)
-            for spec in _specs(setting, "mlp", "noisy", self.null_width, Fresh(draw=draw))
+            for spec in _specs(setting, make(setting, next(iter(grid)), self.null_width), "noisy", Fresh(draw=draw))
         ]
         networks = yield Request(tuple(spec for *_, spec in plan), tuple(Measure(*wanted) for wanted in WANTED))
         findings = Findings()
@@ -154,29 +168,37 @@ class DoubleDescent:
             findings.rows += network.rows(*WANTED, arm=arm, **varied)
         return findings
 
+    def _uses_notebook(self, setting: Setting) -> bool:
+        """Whether the networks are those of the notebook; Unfit if those cannot read the data."""
+        sequences = setting.nature.inputs == "sequence"
+        if self.networks == "notebook" and not sequences:
+            raise Unfit("the networks of the notebook read sequences: give analysis.double_descent.networks=base")
+        is_one = setting.base.model.name in NOTEBOOK
+        return self.networks == "notebook" or (self.networks is None and sequences and is_one)
+
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Both contrasts of a peak must hold; the bootstrap over seeds finds threshold and minimum anew."""
         control = _control(table)
-        noisy = {model: _curves(table, model, "noisy") for model in self.sizes}
-        clean, loss = (_curves(table, "mlp", "clean", metric) for metric in ("error", "loss"))
-        verdicts = []
-        for claim, model in ((MLP_PEAK, "mlp"), (CNN_PEAK, "cnn1d")):
-            if model in noisy:
-                verdicts.append(_peak(claim, noisy[model], control))
+        models = _models(table)
+        noisy = {model: _curves(table, model, "noisy") for model in models}
+        clean, loss = (_curves(table, models[0], "clean", metric) for metric in ("error", "loss"))
+        no_peak, loss_peak = (_about(claim, models[0]) for claim in (NO_PEAK, LOSS_PEAK))
+        verdicts = [_peak(_peak_of(model), noisy[model], control) for model in models]
         positions = {model: curves.peak_against_threshold(MLP_PEAK.smallest_effect) for model, curves in noisy.items()}
         dropped = {model: curves.dropped for model, curves in noisy.items()}
         return [
             *verdicts,
-            decide(NO_PEAK, clean.prominence()(level=NO_PEAK.level), control=control, dropped=clean.dropped),
-            _peak(LOSS_PEAK, loss, control),
+            decide(no_peak, clean.prominence()(level=NO_PEAK.level), control=control, dropped=clean.dropped),
+            _peak(loss_peak, loss, control),
             decide_all(POSITION, positions, control=control, dropped=dropped),
         ]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Test and training error, and the losses, of each model against its parameters."""
         for metric, unit in (("error", "error (%)"), ("loss", "loss (nats)")):
-            picture, panels = figures.canvas(1, len(self.sizes), width=8.6, height=3.9, sharey=True)
-            for panel, model in zip(panels, self.sizes, strict=True):
+            models = _models(table)
+            picture, panels = figures.canvas(1, len(models), width=8.6, height=3.9, sharey=True)
+            for panel, model in zip(panels, models, strict=True):
                 for noise in NOISES:
                     for split in ("test", "train"):
                         chosen = {"arm": model, "noise": noise, "metric": metric, "split": split}
@@ -199,16 +221,44 @@ class DoubleDescent:
             yield Figure(f"{metric}_against_parameters", f"Test {metric} against parameters", caption, picture, data)
 
 
-def _specs(setting: Setting, model: str, noise: str, size: int, init: Fresh | None = None) -> list[Spec]:
-    """The base spec with another model and label noise, once for each seed."""
-    if model == "mlp":
-        component = Component.of("model", "mlp", width=size, depth=2, residual=False)
-    else:
-        component = Component.of("model", model, channels=size)
-    base = setting.base.replace(model=component, init=init or Fresh())
+def _of_notebook(setting: Setting, model: str, size: int) -> Spec:
+    """The base spec with a network of the notebook."""
+    options = {"width": size, "depth": 2, "residual": False} if model == "mlp" else {"channels": size}
+    return setting.base.replace(model=Component.of("model", model, **options))
+
+
+def _of_base(setting: Setting, model: str, size: int) -> Spec:
+    """The base spec with its own model at another size."""
+    return setting.sized(size)
+
+
+def _specs(setting: Setting, base: Spec, noise: str, init: Fresh | None = None) -> list[Spec]:
+    """A spec with label noise or without, once for each seed."""
+    base = base.replace(init=init or Fresh())
     if noise == "clean":
         base = base.replace(dataset={"label_noise": 0.0})
+    elif not base.dataset["label_noise"]:
+        base = base.replace(dataset={"label_noise": NOISE})
     return [base.replace(seed=seed) for seed in setting.seeds]
+
+
+def _models(table: pl.DataFrame) -> list[str]:
+    """The models of the records, those of the notebook in its order."""
+    found = {*table["arm"]} - {SAME}
+    return [model for model in NOTEBOOK if model in found] or sorted(found)
+
+
+def _peak_of(model: str) -> Claim:
+    """The claim about the peak of one model."""
+    if model in NOTEBOOK:
+        return MLP_PEAK if model == "mlp" else CNN_PEAK
+    return replace(_about(MLP_PEAK, model), name=f"mnist1d.double_descent_{model}")
+
+
+def _about(claim: Claim, model: str) -> Claim:
+    """A claim about perceptrons, about this model."""
+    named = NOTEBOOK.get(model, f"{model} networks")
+    return replace(claim, statement=claim.statement.replace(NOTEBOOK["mlp"], named))
 
 
 def _curves(table: pl.DataFrame, model: str, noise: str, metric: str = "error") -> Curves:

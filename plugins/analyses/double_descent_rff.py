@@ -92,6 +92,7 @@ class DoubleDescentRff:
         test_points: examples of the test split that are looked at.
     """
 
+    NEEDS = ("targets classes", "finite", "dataset.train_size")
     CACHE_VERSION = 2  # 2: records say how many labels are noisy
     RULES_VERSION = 2  # 2: statements say so, and the second descent is looked for in the error as well
 
@@ -106,7 +107,7 @@ class DoubleDescentRff:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Both arms at every ratio of features to examples. No network is asked for."""
-        sized = setting.base.replace(dataset={"train_size": self.train_size})
+        sized = setting.subset(self.train_size)
         dataset = sized.dataset.build()
         noisy = "label_noise" in dict(sized.dataset.options)
         noise = sized.dataset.option("label_noise", float) if noisy else 0.0

@@ -11,12 +11,13 @@ import numpy as np
 from expzoo.analysis.studies.interpolation_threshold import (
     LONGER,
     Search,
+    classes_in,
     exponents_by_seed,
     known_thresholds,
     settled,
+    with_classes,
 )
 from expzoo.study import (
-    BadInput,
     Claim,
     Component,
     Count,
@@ -105,16 +106,19 @@ class InterpolationThreshold:
     twice as many would fit the size just below the threshold is reported. Each seed gives exponents
     of its own by least squares over all n and K. The first K classes are not only fewer but also
     easier to tell apart, which adds to the exponent of K under either loss; their difference is
-    free of that.
+    free of that. A dataset without the option `classes` is asked about n only. A perceptron that
+    reads sequences is the notebooks', without residual connections; others are the base's own.
 
     Args:
         sizes: numbers of training examples.
-        classes: numbers of classes, the first ones of MNIST-1D.
-        widths: the grid of hidden widths, increasing; two hidden layers without residual connections.
+        classes: numbers of classes, the first ones of MNIST-1D, or of a dataset that has this option.
+        widths: the grid of hidden widths, or of sizes of the base's model, increasing.
         rounds: bisections between two widths of the grid.
         epsilon: training loss that counts as fitted, as a fraction of that of the best constant.
     """
 
+    NEEDS = ("targets classes", "finite", "dataset.train_size")
+    HOME = ("dataset=mnist1d|mnist1d_classes", "model=mlp")
     CACHE_VERSION = 2
     RULES_VERSION = 2  # 2: withheld where twice the steps move the thresholds
 
@@ -136,12 +140,11 @@ class InterpolationThreshold:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """The grid in one question, then one question for each round of bisection."""
+        setting = replace(setting, base=setting.base.replace(dataset=with_classes(setting.base.dataset)))
+        data = setting.base.dataset
+        classes = self.classes if "classes" in dict(data.options) else (data.build().outputs,)
         cells = [
-            _Cell(loss, n, k, seed)
-            for loss in LOSSES
-            for n in self.sizes
-            for k in self.classes
-            for seed in setting.seeds
+            _Cell(loss, n, k, seed) for loss in LOSSES for n in self.sizes for k in classes for seed in setting.seeds
         ]
         found: dict[tuple[_Cell, int], Trained] = {}
         asked = [(cell, width) for cell in cells for width in self.widths]
@@ -156,25 +159,31 @@ class InterpolationThreshold:
         findings = self._findings(cells, found)
         brackets = {cell: self._search(found, cell, "loss").bracket() for cell in cells}
         below = [(cell, ends[0]) for cell, ends in brackets.items() if ends]
-        longer = yield self._request(setting, below, times=2)
-        for (cell, _), network in zip(below, longer, strict=True):
+        more = yield self._request(setting, below, times=2)
+        for (cell, _), network in zip(below, more, strict=True):
             fits = {(LONGER, "train"): float(network.network.status == "finished")}
-            varied = {"n": cell.n, "classes": cell.classes}
-            findings.rows += closed_form.rows(network.key, cell.seed, fits, arm=cell.loss, **varied)
+            findings.rows += closed_form.rows(
+                network.key, cell.seed, fits, arm=cell.loss, n=cell.n, classes=cell.classes
+            )
         return findings
 
     def _request(self, setting: Setting, asked: Sequence[tuple[_Cell, int]], times: int = 1) -> Request:
-        specs = tuple(self._spec(setting.base, cell, width, times) for cell, width in asked)
+        specs = tuple(self._spec(setting, cell, width, times) for cell, width in asked)
         return Request(specs, tuple(Measure(*wanted) for wanted in WANTED), events=(NO_ERROR,))
 
-    def _spec(self, base: Spec, cell: _Cell, width: int, times: int) -> Spec:
+    def _spec(self, setting: Setting, cell: _Cell, width: int, times: int) -> Spec:
+        base = setting.subset(cell.n)
+        if "classes" in dict(base.dataset.options):
+            base = base.replace(dataset={"classes": cell.classes})
         constant = math.log(cell.classes) if cell.loss == "nll" else (cell.classes - 1) / cell.classes**2
         steps = times * base.stop.build().at_most
         every = math.gcd(steps, NO_ERROR.every)
         fitted = Component.of("stop", "fitted", loss=self.epsilon * constant, every=every, at_most=steps)
+        model = setting.sized(width).model
+        if setting.nature.inputs == "sequence" and model.name == "mlp":
+            model = model.replace(depth=2, residual=False, activation="relu")
         return base.replace(
-            dataset=_classes_of(base.dataset).replace(classes=cell.classes, train_size=cell.n),
-            model=Component.of("model", "mlp", width=width, depth=2, residual=False),
+            model=model,
             loss=Component.of("loss", LOSSES[cell.loss]),
             stop=fitted,
             seed=cell.seed,
@@ -207,8 +216,7 @@ class InterpolationThreshold:
             losses = [found[cell, width].value("loss", "test") for width in self.widths]
             highest = self.widths[int(np.nanargmax(losses))] if np.isfinite(losses).any() else None
             values[PEAK, "test"] = parameters[cell.classes, highest] if highest else math.nan
-            varied = {"n": cell.n, "classes": cell.classes}
-            findings.rows += closed_form.rows(key, cell.seed, values, arm=cell.loss, **varied)
+            findings.rows += closed_form.rows(key, cell.seed, values, arm=cell.loss, n=cell.n, classes=cell.classes)
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
@@ -217,12 +225,17 @@ class InterpolationThreshold:
         verdicts = []
         for criterion in CRITERIA:
             powers = {loss: exponents_by_seed(table, loss, f"threshold_by_{criterion}") for loss in LOSSES}
+            alone = len(classes_in(table)) < 2
             for (loss, of), power in PREDICTED.items():
+                if alone and of == "K":
+                    continue
                 claim = _claim(loss, of, criterion)
                 own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
                 verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=[settled(table, loss), known])
                 notes = "" if power else "predicted 0", _peak(table, loss, of), verdict.note
                 verdicts.append(replace(verdict, note="; ".join(filter(None, notes))))
+            if alone:
+                continue
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
             controls = [settled(table, *LOSSES), known]
             verdicts.append(paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=controls))
@@ -234,7 +247,7 @@ class InterpolationThreshold:
             metric = PEAK if criterion == "peak" else f"threshold_by_{criterion}"
             picture, panels = figures.canvas(1, 2, width=8.6, height=3.9, sharey=True)
             for panel, loss in zip(panels, LOSSES, strict=True):
-                for k in self.classes:
+                for k in classes_in(table):
                     x, values = records.pivot(table, "n", arm=loss, classes=k, metric=metric)
                     figures.curve(panel, x, np.log10(values), f"K = {k}")
                 panel.plot(self.sizes, np.log10(self.sizes), color="0.6", linewidth=0.8, linestyle=":")
@@ -260,7 +273,7 @@ class InterpolationThreshold:
         n = max(self.sizes)
         data = records.select(table, n=n, on_grid=True, metric="loss", split="test")
         for panel, loss in zip(panels, LOSSES, strict=True):
-            for k in self.classes:
+            for k in classes_in(table):
                 x, values = records.pivot(data, "parameters", arm=loss, classes=k)
                 line = figures.curve(panel, x, values, f"K = {k}", markers=7)
                 found = records.select(table, n=n, arm=loss, classes=k, metric="threshold_by_loss")["value"].to_numpy()
@@ -275,17 +288,6 @@ class InterpolationThreshold:
             "just fit by the criterion of the training loss, geometric mean over seeds."
         )
         return Figure("test_loss", "Test loss against parameters", caption, picture, data)
-
-
-def _classes_of(data: Component) -> Component:
-    """The dataset whose number of classes can be chosen; BadInput for data that it is not the same as."""
-    if data.name == "mnist1d":
-        classes = Component.of("dataset", "mnist1d_classes")
-        both = dict(data.options).keys() & dict(classes.options).keys() - {"train_size"}
-        return classes.replace(**{name: data[name] for name in both if data[name] is not None})
-    if data.name != "mnist1d_classes":
-        raise BadInput(f"interpolation_threshold chooses classes of dataset=mnist1d_classes, not of {data.name}")
-    return data
 
 
 def _peak(table: pl.DataFrame, loss: str, of: str) -> str:

@@ -20,6 +20,7 @@ from expzoo.study import (
     Pruning,
     Range,
     Request,
+    Score,
     every,
     figures,
     no_difference,
@@ -27,6 +28,7 @@ from expzoo.study import (
     records,
     register,
     schedule,
+    scored,
 )
 
 if TYPE_CHECKING:
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 
 GREYDANUS = "Greydanus, Scaling down deep learning (2020), finding lottery tickets"
 FRANKLE = "Frankle & Carbin, The lottery ticket hypothesis (2019), sections 1 and 2"
-WANTED = ("accuracy", "test"), ("loss", "test")
-UNITS = {"accuracy": "test accuracy (%)", "loss": "test loss"}
 AGAIN = "dense_again"  # the control whose right answer is no difference
 
 BEATS_DENSE = Claim(
@@ -89,7 +89,8 @@ class IterativePruning:
 
     Frankle & Carbin 2019, section 2. The notebook of Greydanus 2020 prunes layer-wise, biases
     included, and rewinds to step 0. The level at which claims are decided is fixed by `decide_at`
-    before anything is trained: picking the best level on test data inflates the gain.
+    before anything is trained: picking the best level on test data inflates the gain. On other data
+    than classes, "more accurate" is by the data's own score.
 
     Args:
         keep: fraction of the remaining weights that a level keeps (Frankle & Carbin: 0.8).
@@ -103,6 +104,7 @@ class IterativePruning:
         every: steps between two points of the learning curves.
     """
 
+    HOME = ("dataset=mnist1d", "model=mlp")
     CACHE_VERSION = 2
 
     def __init__(
@@ -129,6 +131,7 @@ class IterativePruning:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """All arms at all levels in one question: the chain of levels is known before anything is trained."""
+        wanted = (setting.score.metric, "test"), ("loss", "test")
         families = {"ticket": self.pruning.tickets, "random": self.pruning.random}
         families |= {"random_nested": self.pruning.random_nested, "reinit": self.pruning.reinitialised}
         plan = [("dense", 0.0, dense) for dense in setting.specs()]
@@ -139,27 +142,31 @@ class IterativePruning:
         decided = [planned for planned in plan if planned[1] in (0.0, self.sparsity)]
         others = [planned for planned in plan if planned[1] not in (0.0, self.sparsity)]
         networks = yield Request(
-            tuple(spec for _, _, spec in decided), tuple(Measure(m, split, every(self.every)) for m, split in WANTED)
-        ) + Request(tuple(spec for _, _, spec in others), tuple(Measure(m, split) for m, split in WANTED))
+            tuple(spec for _, _, spec in decided), tuple(Measure(m, split, every(self.every)) for m, split in wanted)
+        ) + Request(tuple(spec for _, _, spec in others), tuple(Measure(m, split) for m, split in wanted))
         findings = Findings()
         for (arm, sparsity, _), network in zip(decided + others, networks, strict=True):
             curve = sparsity in (0.0, self.sparsity)
-            findings.rows += network.rows(*WANTED, arm=arm, sparsity=sparsity, curve=curve)
+            findings.rows += network.rows(*wanted, arm=arm, sparsity=sparsity, curve=curve)
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Paired over seeds at the sparsity that was fixed beforehand."""
+        score = Score.first(table["metric"])
 
         def final(arm: str) -> dict[int, float]:
             sparsity = 0.0 if arm in ("dense", AGAIN) else self.sparsity
-            return records.by_seed(table, arm=arm, sparsity=sparsity, metric="accuracy", end=True)
+            values = records.by_seed(table, arm=arm, sparsity=sparsity, metric=score.metric, end=True)
+            return scored.gains(values, score)
 
         control = no_difference("dense networks that differ in their start only", final(AGAIN), final("dense"))
-        verdicts = [paired(BEATS_DENSE, final("ticket"), final("dense"), control=control)]
+        verdicts = [paired(scored.by(BEATS_DENSE, score), final("ticket"), final("dense"), control=control)]
         if "random" in self.controls:
-            verdicts.append(paired(BEATS_RANDOM, final("ticket"), final("random"), control=control))
+            beats_random = scored.by(BEATS_RANDOM, score)
+            verdicts.append(paired(beats_random, final("ticket"), final("random"), control=control))
         if "reinit" in self.controls:
-            verdicts.append(paired(BEATS_REINIT, final("ticket"), final("reinit"), control=control))
+            beats_reinit = scored.by(BEATS_REINIT, score)
+            verdicts.append(paired(beats_reinit, final("ticket"), final("reinit"), control=control))
         verdicts.append(self._learns_faster(table))
         return [replace(v, note=f"{v.note}; decided at sparsity {self.sparsity:.3f}".lstrip("; ")) for v in verdicts]
 
@@ -182,8 +189,8 @@ class IterativePruning:
         return best
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
-        """Accuracy and loss against sparsity, and the learning curves at the sparsity of the decision."""
-        for metric, unit in UNITS.items():
+        """Score and loss against sparsity, and the learning curves at the sparsity of the decision."""
+        for metric, unit in _units(table).items():
             picture, (axes,) = figures.canvas()
             dense = list(records.by_seed(table, arm="dense", metric=metric, end=True).values())
             sparsities = np.array([0.0, *self.pruning.sparsities])
@@ -199,7 +206,7 @@ class IterativePruning:
                 f"Mean over {len(dense)} seeds with 95 % Student intervals, at the last step. Claims are decided at "
                 f"the dotted line, {100 * self.sparsity:.1f} %, which was fixed beforehand."
             )
-            title = f"Test {metric} against sparsity"
+            title = f"Test {metric.replace('_', ' ')} against sparsity"
             data = records.select(table, metric=metric, end=True)
             yield Figure(f"{metric}_against_sparsity", title, caption, picture, data)
         yield self._learning_curves(table)
@@ -207,7 +214,7 @@ class IterativePruning:
     def _learning_curves(self, table: pl.DataFrame) -> Figure:
         picture, panels = figures.canvas(2, 1, height=6.4, sharex=True)
         arms = {"dense": 0.0, "ticket": self.sparsity} | dict.fromkeys(self.controls, self.sparsity)
-        for panel, (metric, unit) in zip(panels, UNITS.items(), strict=True):
+        for panel, (metric, unit) in zip(panels, _units(table).items(), strict=True):
             for arm, sparsity in arms.items():
                 steps, values = records.pivot(table, "step", arm=arm, sparsity=sparsity, metric=metric)
                 figures.curve(panel, steps, values, arm, markers=6)
@@ -217,3 +224,9 @@ class IterativePruning:
         caption = f"Mean over seeds with 95 % Student intervals, at {100 * self.sparsity:.1f} % sparsity."
         chosen = records.select(table, sparsity=[0.0, self.sparsity])
         return Figure("learning_curves", "Learning curves at the sparsity of the decision", caption, picture, chosen)
+
+
+def _units(table: pl.DataFrame) -> dict[str, str]:
+    """Metric -> what its axis says."""
+    score = Score.first(table["metric"])
+    return {score.metric: score.axis(), "loss": "test loss"}

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expzoo.study import Count, Figure, Findings, Measure, Request, every, figures, has_validation, records, register
+from expzoo.study import (
+    Count,
+    Figure,
+    Findings,
+    Measure,
+    Request,
+    Score,
+    every,
+    figures,
+    has_validation,
+    records,
+    register,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,7 +28,7 @@ if TYPE_CHECKING:
 
 @register
 class LearningCurves:
-    """Trains the configured network once for each seed and shows accuracy and loss over time. It judges no claim.
+    """Trains the configured network once for each seed and shows its score and loss over time. It judges no claim.
 
     Both are measured on test data, and on validation data if there are any.
 
@@ -30,9 +42,9 @@ class LearningCurves:
         self.every = every
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """Accuracy and loss every so many steps."""
+        """The score, such as accuracy, and the loss every so many steps."""
         splits = ["test", "validation"] if has_validation(setting.base) else ["test"]
-        wanted = [(metric, split) for split in splits for metric in ("accuracy", "loss")]
+        wanted = [(metric, split) for split in splits for metric in (setting.score.metric, "loss")]
         measures = tuple(Measure(metric, split, every(self.every)) for metric, split in wanted)
         networks = yield Request(tuple(setting.specs()), measures)
         return Findings([row for network in networks for row in network.rows(*wanted, arm="dense", curve=True)])
@@ -44,9 +56,11 @@ class LearningCurves:
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Mean curves with 95 % intervals over seeds."""
         picture, axes = figures.canvas(1, 2, height=3.6)
+        score = Score.first(table["metric"])
         splits = [split for split in ("test", "validation") if split in {*table["split"]}]
         where = "test " if len(splits) == 1 else ""
-        for panel, (metric, unit) in zip(axes, (("accuracy", "accuracy (%)"), ("loss", "loss")), strict=True):
+        words = score.axis().removeprefix("test ")
+        for panel, (metric, unit) in zip(axes, ((score.metric, words), ("loss", "loss")), strict=True):
             for split in splits:
                 steps, values = records.pivot(table, "step", metric=metric, split=split)
                 figures.curve(panel, steps, values, "dense" if where else split)

@@ -58,6 +58,7 @@ class LifeExact:
         training: optimizer steps of the trained networks.
     """
 
+    NEEDS = ("dataset=life", "model=life_net")
     CACHE_VERSION = 1
 
     def __init__(

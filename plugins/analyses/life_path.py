@@ -62,6 +62,7 @@ class LifePath:
         points: places on a line at which the loss is taken, both ends included; the script takes 50 steps.
     """
 
+    NEEDS = ("dataset=life", "model=life_net")
     CACHE_VERSION = 1
     RULES_VERSION = 2  # 2: lines to networks that succeed, and signs instead of nats
 

@@ -63,6 +63,7 @@ class LifePlateau:
         widths: multiples m of the smallest width.
     """
 
+    NEEDS = ("dataset=life", "model=life_net")
     CACHE_VERSION = 2  # 2: boards that die out are counted, not drawn
 
     def __init__(self, *, steps: tuple[Count, ...] = (5, 10), widths: tuple[Count, ...] = (1,)) -> None:

@@ -58,6 +58,7 @@ class LifeSignFlips:
         ks: how many signs are flipped.
     """
 
+    NEEDS = ("dataset=life", "model=life_net")
     CACHE_VERSION = 1
 
     def __init__(

@@ -53,6 +53,7 @@ class LifeSuccess:
             --normalize, plain the script's default with half as many batches, of 32.
     """
 
+    NEEDS = ("dataset=life", "model=life_net")
     CACHE_VERSION = 2  # 2: two steps are enumerated too
 
     def __init__(

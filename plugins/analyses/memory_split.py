@@ -60,7 +60,7 @@ MORE_FOR_MORE = Claim(
 
 @register
 class MemorySplit:
-    """Trains ensembles of 1, 2, 4, ... networks for each budget of parameters, the model's `width` making them fit.
+    """Trains ensembles of 1, 2, 4, ... networks for each budget of parameters, the size of the model making them fit.
 
     Networks of one replicate see the same data. CNLL is the NLL of the averaged prediction at a
     temperature fitted on the validation split. Learning rates are the same at all widths, unlike in
@@ -71,6 +71,7 @@ class MemorySplit:
         parts: networks that a budget is spent on, from 1, increasing.
     """
 
+    NEEDS = ("targets classes", "split validation", "model SIZE")
     CACHE_VERSION = 1
     RULES_VERSION = 2  # 2: the best number of networks is a parabola's
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from expzoo.analysis.studies.metalearning.activation import LearnActivation
-from expzoo.analysis.studies.metalearning.evaluation import Contest, means_by, seeds_of
+from expzoo.analysis.studies.metalearning.evaluation import Contest, function_rows, means_by, seeds_of
 from expzoo.study import (
     Activation,
     Claim,
@@ -25,6 +25,7 @@ from expzoo.study import (
     Pairs,
     Positive,
     Request,
+    Score,
     decide_all,
     figures,
     learned_activations,
@@ -32,6 +33,7 @@ from expzoo.study import (
     paired,
     records,
     register,
+    scored,
 )
 
 if TYPE_CHECKING:
@@ -47,7 +49,6 @@ log = logging.getLogger(__name__)
 SOURCE = "Greydanus, Scaling down deep learning (2020), metalearning an activation function; 2024 notebook"
 LEARNED, PIECES = "learned", "learned, linear pieces"
 AGAIN = "relu_again"  # the control whose right answer is no difference
-KNOTS = np.linspace(-8, 8, 65)
 SHOWN = 5.0  # functions are drawn from -5 to 5, as in the notebook
 
 MORE_ACCURATE = Claim(
@@ -108,6 +109,8 @@ class MetalearnActivation:
             the root of their number. It changes memory and time, not the result.
     """
 
+    NEEDS = ("finite", "model.activation")
+    HOME = ("dataset=mnist1d", "model=mlp")
     CACHE_VERSION = 1
     NOT_IN_KEY = ("checkpoint_every",)
 
@@ -157,10 +160,12 @@ class MetalearnActivation:
         for result in learned:
             named = {} if result.diverged else {"alias": result.lesson.alias()}
             findings.rows += result.rows(arm=LEARNED, **named)
-            findings.rows += [row for step in self.shown if step <= result.step for row in _function(result, step)]
+            findings.rows += [
+                row for step in self.shown if step <= result.step for row in function_rows(result, step, LEARNED)
+            ]
         names = {r.lesson.seed: learned_activations.names_of(r.key, r.row()) for r in learned if not r.diverged}
         arms = [{LEARNED: own[""], PIECES: own["/linear"]} for own in names.values()]
-        contest = Contest(base, self.rates, self.last_losses)
+        contest = Contest(base, self.rates, self.last_losses, setting.score.metric)
         tuned = yield from contest.tune(
             [*self.baselines, *(own[LEARNED] for own in arms)], seeds_of("tune", 0, self.num_tune)
         )
@@ -174,7 +179,7 @@ class MetalearnActivation:
                 plan.append((AGAIN, seed, contest.spec("relu", rates["relu"], run).replace(init=Fresh(draw=1))))
             if index == 0:
                 plan += self._on_the_way(contest, learned, seed, rates[LEARNED])
-        networks = yield Request(tuple(spec for *_, spec in plan), (Measure("accuracy", "test"),))
+        networks = yield Request(tuple(spec for *_, spec in plan), (Measure(setting.score.metric, "test"),))
         for (arm, seed, spec), network in zip(plan, networks, strict=True):
             findings.rows += contest.rows(network, arm, meta=seed, lr=spec.optimizer["lr"])
         return findings
@@ -191,10 +196,13 @@ class MetalearnActivation:
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Means over evaluation seeds, paired over meta-trainings; a claim about all baselines must hold for each."""
+        score = _score(table)
+        more_accurate, pieces_suffice = (scored.by(claim, score) for claim in (MORE_ACCURATE, PIECES_SUFFICE))
         metas = {*records.select(table, metric="activation")["seed"]}
 
-        def means(arm: str, metric: str = "accuracy") -> dict[int, float]:
-            return dict.fromkeys(metas, float("nan")) | means_by(table, "meta", arm=arm, metric=metric)
+        def means(arm: str, metric: str = score.metric) -> dict[int, float]:
+            own = means_by(table, "meta", arm=arm, metric=metric)
+            return dict.fromkeys(metas, float("nan")) | (scored.gains(own, score) if metric == score.metric else own)
 
         def over_each(claim: Claim, metric: str) -> dict[str, Estimator]:
             return {arm: Pairs(claim, means(LEARNED, metric), means(arm, metric)) for arm in self.baselines}
@@ -204,14 +212,14 @@ class MetalearnActivation:
         names = sorted({learned_activations.PREFIX + alias for alias in aliases})
         names = names or ["nothing: every outer loop diverged"]
         verdicts = [
-            decide_all(MORE_ACCURATE, over_each(MORE_ACCURATE, "accuracy"), control=control),
+            decide_all(more_accurate, over_each(more_accurate, score.metric), control=control),
             decide_all(LOWER_LOSS, over_each(LOWER_LOSS, "training_loss"), control=control),
-            paired(PIECES_SUFFICE, means(PIECES), means(LEARNED), control=control),
+            paired(pieces_suffice, means(PIECES), means(LEARNED), control=control),
         ]
         return [replace(verdict, note=f"{verdict.note}; stored as {', '.join(names)}") for verdict in verdicts]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
-        """The function as it evolves and, unless every outer loop diverged, its cost, accuracies and inner curves."""
+        """The function as it evolves and, unless every outer loop diverged, its cost, scores and inner curves."""
         yield self._functions(table)
         if "alias" not in table.columns:
             return
@@ -254,17 +262,17 @@ class MetalearnActivation:
 
     def _accuracies(self, table: pl.DataFrame) -> Figure:
         picture, (axes,) = figures.canvas(height=4.0)
-        arms = [*self.baselines, LEARNED, PIECES]
+        arms, score = [*self.baselines, LEARNED, PIECES], _score(table)
         for index, arm in enumerate(arms):
-            values = np.array([[*means_by(table, "meta", arm=arm, metric="accuracy").values()]]).T
+            values = np.array([[*means_by(table, "meta", arm=arm, metric=score.metric).values()]]).T
             figures.bars(
                 axes, ["evaluated on unseen networks, orders and data"], values, arm, position=(index, len(arms))
             )
-        axes.set_ylabel("test accuracy (%)")
+        axes.set_ylabel(score.axis())
         figures.legend(axes)
         caption = "Means over evaluation seeds; dots are meta-trainings, bars their means with 95 % intervals."
-        data = records.select(table, metric="accuracy")
-        return Figure("accuracy", "Accuracy by activation function", caption, picture, data)
+        data = records.select(table, metric=score.metric)
+        return Figure(score.metric, f"{score.words.capitalize()} by activation function", caption, picture, data)
 
     def _inner_curves(self, table: pl.DataFrame) -> Figure:
         picture, (axes,) = figures.canvas(height=3.9)
@@ -278,17 +286,10 @@ class MetalearnActivation:
         return Figure("inner_curves", "Inner learning curves by outer step", caption, picture, chosen)
 
 
-def _function(result: Learned, step: int) -> list[dict[str, Any]]:
-    """Tidy rows of the function at the knots, and at the end of its fit by straight pieces."""
-    common = {"key": result.key, "seed": result.lesson.seed, "arm": LEARNED, "step": step, "split": ""}
-    names = learned_activations.names_of(result.key, result.row(step))
-    shapes = {"activation": names[""]} | ({"activation_pieces": names["/linear"]} if step == result.step else {})
-    return [
-        common | {"metric": metric, "x": float(x), "value": float(y)}
-        for metric, name in shapes.items()
-        for x, y in zip(KNOTS, learned_activations.table(learned_activations.parse(name))[0], strict=True)
-    ]
-
-
 def _outer_step(arm: str) -> int:
     return int(arm.rpartition(" ")[2]) if arm.startswith("outer step") else -1
+
+
+def _score(table: pl.DataFrame) -> Score:
+    """What networks were scored by; accuracy where every outer loop diverged, so that none was trained."""
+    return Score.first([*table["metric"], "accuracy"])

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo.study import (
-    BadInput,
     Claim,
     Count,
     Figure,
@@ -16,6 +15,7 @@ from expzoo.study import (
     Positive,
     Request,
     SelfTest,
+    Unfit,
     exact_arithmetic,
     figures,
     paired,
@@ -68,6 +68,7 @@ class PeriodicBehaviour:
         looks: how often the length of the weights is looked at.
     """
 
+    NEEDS = ("finite", "schedule=constant", "optimizer.lr")
     CACHE_VERSION = 2  # 2: destabilisations of the whole training are counted, not of 1000 epochs
 
     def __init__(self, *, below: Positive = 0.01, factor: Positive = 10.0, looks: Count = 100) -> None:
@@ -80,9 +81,8 @@ class PeriodicBehaviour:
         options = dict(setting.base.optimizer.options)
         if not options.get("weight_decay"):
             name = setting.base.optimizer.name
-            raise BadInput(f"optimizer={name} has no weight decay: set optimizer.weight_decay above 0")
-        if setting.base.schedule.name != "constant":
-            raise BadInput(f"schedule={setting.base.schedule.name}: the question is of a rate that stays: constant")
+            with_decay = "set optimizer.weight_decay above 0" if "weight_decay" in options else "give optimizer=sgd"
+            raise Unfit(f"it needs weight decay, and optimizer={name} has none: {with_decay}")
         arms = {DECAY: options["weight_decay"], NONE: 0.0}
         plan = [(arm, s) for arm, decay in arms.items() for s in setting.specs(optimizer={"weight_decay": decay})]
         total = setting.base.stop.build().at_most

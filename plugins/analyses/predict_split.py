@@ -85,6 +85,7 @@ class PredictSplit:
         parts: networks that a budget is spent on, from 1, increasing.
     """
 
+    NEEDS = ("targets classes", "split validation", "model SIZE")
     CACHE_VERSION = 1
 
     def __init__(

@@ -28,7 +28,6 @@ from expzoo.study import (
     paired_t,
     records,
     register,
-    require_validation,
     uniforms,
 )
 
@@ -81,12 +80,13 @@ LOWERS_NLL = Claim(
 class TemperatureCalibration:
     """Fits one temperature to each network by maximum likelihood on its validation split and looks at its test split.
 
-    Guo et al. 2017, section 4.2. Accuracy cannot change. The dataset needs a validation split.
+    Guo et al. 2017, section 4.2. Accuracy cannot change.
 
     Args:
         bins: of confidence; 15 is the paper's.
     """
 
+    NEEDS = ("targets classes", "split validation")
     CACHE_VERSION = 1
 
     def __init__(self, *, bins: Count = 15) -> None:
@@ -94,7 +94,6 @@ class TemperatureCalibration:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """One network a seed; all numbers before and after scaling, and reliability by bins."""
-        require_validation(setting.base)
         networks = yield Request(tuple(setting.specs()), (Measure("accuracy", "test"),))
         predictions, findings = Predictions(), Findings()
         shown: dict[str, list[np.ndarray]] = {arm: [] for arm in ARMS}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from expzoo.study import (
-    BadInput,
     Claim,
     Count,
     Figure,
@@ -21,6 +20,7 @@ from expzoo.study import (
     Range,
     Request,
     SelfTest,
+    Unfit,
     decide,
     figures,
     known_answer,
@@ -50,33 +50,49 @@ LOCAL = Claim(
 )
 
 
-def adjacent_runs(masks: np.ndarray, length: int) -> np.ndarray:
-    """How many runs of `length` neighbouring kept inputs there are: masks (n, units, inputs) -> (n,)."""
-    runs = np.lib.stride_tricks.sliding_window_view(masks.astype(bool), length, axis=-1).all(-1)
-    return runs.sum((-2, -1)).astype(float)
+def adjacent_runs(masks: np.ndarray, length: int, shape: tuple[int, ...] = ()) -> np.ndarray:
+    """How many runs of `length` neighbouring kept inputs there are: masks (n, units, inputs) -> (n,).
+
+    `shape` is that of an example, whose inputs a row lists: neighbours are positions of a sequence,
+    or pixels of one channel beside or below each other.
+    """
+    shape = shape or masks.shape[-1:]
+    placed = masks.astype(bool).reshape(*masks.shape[:-1], *shape)
+    runs = np.zeros(len(masks))
+    for axis in _directions(shape, length):
+        found = np.lib.stride_tricks.sliding_window_view(placed, length, axis=axis).all(-1)
+        runs += found.reshape(len(masks), -1).sum(1)
+    return runs
 
 
-def expected_runs(masks: np.ndarray, length: int) -> np.ndarray:
+def expected_runs(masks: np.ndarray, length: int, shape: tuple[int, ...] = ()) -> np.ndarray:
     """The mean of `adjacent_runs` over all orders of each row, exactly: masks (n, units, inputs) -> (n,).
 
-    A row of m inputs with k kept has m - length + 1 places, each all kept with probability C(m -
-    length, k - length) / C(m, k), a product of (k - i) / (m - i).
+    A row of m inputs with k kept has a run at each place, m - length + 1 of them in a sequence,
+    with probability C(m - length, k - length) / C(m, k), a product of (k - i) / (m - i).
     """
     kept, inputs = masks.astype(float).sum(-1), masks.shape[-1]
     chance = np.ones_like(kept)
     for i in range(length):
         chance *= np.maximum(kept - i, 0) / (inputs - i)
-    return (chance * (inputs - length + 1)).sum(-1)
+    shape = shape or (inputs,)
+    places = sum(inputs // shape[axis] * (shape[axis] - length + 1) for axis in _directions(shape, length))
+    return (chance * places).sum(-1)
 
 
-def excess(masks: np.ndarray, length: int = 2) -> np.ndarray:
+def _directions(shape: tuple[int, ...], length: int) -> list[int]:
+    """The axes, counted from the last, along which inputs of this shape have runs: two of an image, one otherwise."""
+    return [axis for axis in (-1, -2)[: max(len(shape) - 1, 1)] if shape[axis] >= length]
+
+
+def excess(masks: np.ndarray, length: int = 2, shape: tuple[int, ...] = ()) -> np.ndarray:
     """Adjacent runs above their expectation under row permutation, in % of it: masks (n, units, inputs) -> (n,).
 
     Masks so sparse that no run is possible have no excess.
     """
-    expected = expected_runs(masks, length)
+    expected = expected_runs(masks, length, shape)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(expected > 0, 100.0 * (adjacent_runs(masks, length) / expected - 1.0), 0.0)
+        return np.where(expected > 0, 100.0 * (adjacent_runs(masks, length, shape) / expected - 1.0), 0.0)
 
 
 @register
@@ -85,7 +101,8 @@ class TicketAdjacency:
 
     The null permutes each hidden unit's mask by itself, which keeps how many inputs it has:
     iterative pruning keeps many weights of a few units, and a uniformly random mask would take that
-    for locality. Random masks are the control whose right answer is zero.
+    for locality. Random masks are the control whose right answer is zero. Neighbours of a pixel are
+    those of its channel beside it, above and below.
 
     Args:
         keep: as in iterative_pruning.
@@ -99,6 +116,7 @@ class TicketAdjacency:
         pictured: how many hidden units the picture of the masks shows.
     """
 
+    HOME = ("dataset=mnist1d", "model=mlp")
     CACHE_VERSION = 1
 
     def __init__(
@@ -119,19 +137,20 @@ class TicketAdjacency:
         self.permutations, self.pictured = permutations, pictured
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """The first-layer masks of tickets and of random masks of the same sparsity; BadInput if it is no matrix."""
-        _refuse_without_matrix(setting)
+        """The first-layer masks of tickets and of random masks of the same sparsity; Unfit if it is no matrix."""
+        shape = tuple(setting.base.dataset.build().inputs)
+        _refuse_without_matrix(setting, shape)
         tickets = [self.pruning.tickets(dense)[self.level] for dense in setting.specs()]
         randoms = [self.pruning.random(dense)[self.level] for dense in setting.specs()]
         networks = yield Request((*tickets, *randoms))
         chosen = {"ticket": networks[: len(tickets)], "random": networks[len(tickets) :]}
-        findings = Findings()
+        findings = Findings(arrays={"shape": np.array(shape)} if len(shape) > 1 else {})
         for arm, group in chosen.items():
             masks = np.stack([_first_layer(network) for network in group])
             learned = np.array([not network.diverged for network in group])
             findings.arrays[f"first_layer_masks/{arm}"] = masks[learned].astype(np.uint8)
             for length in LENGTHS:
-                values = np.where(learned, excess(masks, length), np.nan)
+                values = np.where(learned, excess(masks, length, shape), np.nan)
                 for network, value in zip(group, values, strict=True):
                     who = {"key": network.key, "seed": network.spec.seed, "arm": arm, "step": network.step}
                     what = {"split": "mask", "metric": "adjacency_excess", "value": float(value), "run_length": length}
@@ -141,7 +160,7 @@ class TicketAdjacency:
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """One-sided permutation test of the mean excess of pairs, with the random masks as control."""
         masks = {arm: arrays[f"first_layer_masks/{arm}"] for arm in ARMS}
-        test = partial(row_permutation, statistic=excess, draws=self.permutations)
+        test = partial(row_permutation, statistic=partial(excess, shape=_shape(arrays)), draws=self.permutations)
         control = known_answer("random masks have no excess", partial(test, masks["random"]), kind=SelfTest)
         tickets = records.select(table, arm="ticket", run_length=LENGTHS[0], metric="adjacency_excess")
         dropped = len(tickets) - len(masks["ticket"])
@@ -166,7 +185,7 @@ class TicketAdjacency:
         if not all(len(arrays[f"first_layer_masks/{arm}"]) for arm in ARMS):
             return
         shown = {arm: _densest(arrays[f"first_layer_masks/{arm}"][0], self.pictured) for arm in ARMS}
-        grid = figures.masks(shown, columns=2, x="input position", y="hidden unit")
+        grid = figures.masks(shown, columns=2, x="input pixel" if _shape(arrays) else "input position", y="hidden unit")
         caption = (
             f"First seed, the {self.pictured} hidden units with most inputs left, in order of their mean position."
         )
@@ -178,14 +197,20 @@ def _first_layer(network: Trained) -> np.ndarray:
     return next(mask for mask in network.masks().values() if mask.ndim > 1)
 
 
-def _refuse_without_matrix(setting: Setting) -> None:
-    """BadInput if the first layer's weights are no matrix over the inputs, in which neighbours could be counted."""
+def _shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:
+    """The shape of an example; empty for a sequence, whose shape is the number of its inputs."""
+    return tuple(arrays["shape"].tolist()) if "shape" in arrays else ()
+
+
+def _refuse_without_matrix(setting: Setting, inputs: tuple[int, ...]) -> None:
+    """Unfit if the first layer's weights are no matrix over the inputs, in which neighbours could be counted."""
     name, shape = next(((name, shape) for name, shape in setting.shapes().items() if len(shape) > 1), ("", ()))
-    if len(shape) != 2 or shape[1] < max(LENGTHS):
-        raise BadInput(
-            f"ticket_adjacency counts neighbouring inputs in a first layer of shape (units, inputs), but {name} of "
-            f"model={setting.base.model.name} has shape {shape}"
-        )
+    model, count = setting.base.model.name, int(np.prod(inputs))
+    if len(shape) != 2 or shape[1] != count:
+        needed = f"a first layer that is a matrix over the {count} inputs"
+        raise Unfit(f"it needs {needed}, and {name} of model={model} has shape {shape}")
+    if not _directions(inputs, max(LENGTHS)):
+        raise Unfit(f"it needs {max(LENGTHS)} inputs side by side, and examples have shape {inputs}")
 
 
 def _filled(masks: dict[str, np.ndarray]) -> pl.DataFrame:

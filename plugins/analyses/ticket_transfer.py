@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
@@ -20,12 +22,15 @@ from expzoo.study import (
     Pruning,
     Range,
     Request,
+    Score,
+    Unfit,
     figures,
     no_difference,
     paired,
     records,
     register,
     schedule,
+    scored,
 )
 
 if TYPE_CHECKING:
@@ -33,14 +38,11 @@ if TYPE_CHECKING:
 
     from expzoo.study import Setting, Trained, Verdict
 
+log = logging.getLogger(__name__)
+
 GREYDANUS = "Greydanus, Scaling down deep learning (2020), finding lottery tickets"
-WORLDS = {
-    "fresh": {"fresh": 1},
-    "shuffled": {"fresh": 1, "view": "shuffled"},
-    "flipped": {"fresh": 1, "view": "flipped"},
-    "chunk_shuffled": {"fresh": 1, "view": "chunk_shuffled"},
-}
-WANTED = ("accuracy", "test")
+WORLDS = {"fresh": "plain", "shuffled": "shuffled", "flipped": "mirrored", "chunk_shuffled": "shuffled in chunks"}
+"""World -> what a caption calls it. All are of a fresh draw; but for the first they are called as views are."""
 AGAIN = "dense_again"  # the control whose right answer is no difference
 
 
@@ -71,7 +73,7 @@ MASK_ALONE = _claim(
 )
 SPATIAL_PRIOR = _claim(
     "mnist1d.ticket_has_spatial_prior",
-    "Permuting the 40 positions reduces a ticket's advantage over the dense network.",
+    "Permuting the positions of the inputs reduces a ticket's advantage over the dense network.",
     "+7 points of difference (2020 figure); +2.7 points (2024 notebook)",
     0.0,
 )
@@ -83,7 +85,7 @@ CHUNKS = _claim(
 )
 FLIP = _claim(
     "mnist1d.ticket_survives_flipping",
-    "On mirrored signals a ticket still beats the dense network.",
+    "On mirrored inputs a ticket still beats the dense network.",
     "yes (2020 text); -0.3 points (2024 notebook: 61.8, 63.8 against 63.0, 63.1)",
     0.0,
 )
@@ -95,8 +97,9 @@ class TicketTransfer:
 
     The mask was selected on the data it was found on, so its accuracy there is that of a selection.
     Here everything is trained and tested on a fresh draw of the same generator: plain, with
-    positions shuffled, mirrored, or shuffled in chunks. The dataset must have the options `fresh`
-    and `view`.
+    positions shuffled, mirrored, or shuffled in chunks, as far as the dataset has the options
+    `fresh` and `view`. Where there is one draw only, all but the plain view are of that one, and
+    what compares with fresh data is not asked.
 
     Args:
         keep: as in iterative_pruning.
@@ -108,6 +111,7 @@ class TicketTransfer:
         decide_at: the sparsity of the tickets; the nearest level is taken.
     """
 
+    HOME = ("dataset=mnist1d", "model=mlp")
     CACHE_VERSION = 1
 
     def __init__(
@@ -125,64 +129,100 @@ class TicketTransfer:
         self.level = self.pruning.level_near(decide_at)
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """Four arms in four worlds, one network a seed in each."""
+        """Four arms in each world that the dataset has, one network a seed in each; Unfit if it has none."""
+        wanted = setting.score.metric, "test"
+        worlds = _worlds(setting)
+        first = next(iter(worlds))
         plan = []
         for dense in setting.specs():
             ticket = self.pruning.tickets(dense)[self.level]
             random = self.pruning.random(dense)[self.level]
             again = Fresh(draw=1)
             arms = {"dense": dense, "ticket": ticket, "random": random, "reinit": ticket.replace(init=again)}
-            plan.append((AGAIN, "fresh", dense.replace(init=again, dataset=WORLDS["fresh"])))
-            for world, options in WORLDS.items():
+            plan.append((AGAIN, first, dense.replace(init=again, dataset=worlds[first])))
+            for world, options in worlds.items():
                 plan += [(arm, world, spec.replace(dataset=options)) for arm, spec in arms.items()]
-        networks = yield Request(tuple(spec for _, _, spec in plan), (Measure(*WANTED),))
+        networks = yield Request(tuple(spec for _, _, spec in plan), (Measure(*wanted),))
         rows = [
             row
             for (arm, world, _), network in zip(plan, networks, strict=True)
-            for row in network.rows(WANTED, arm=arm, world=world)
+            for row in network.rows(wanted, arm=arm, world=world)
         ]
         return Findings(rows)
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Paired over seeds; the spatial prior is the difference of two advantages."""
+        score, worlds = Score.first(table["metric"]), _worlds_of(table)
 
         def final(arm: str, world: str) -> dict[int, float]:
-            return records.by_seed(table, arm=arm, world=world, end=True)
+            return scored.gains(records.by_seed(table, arm=arm, world=world, end=True), score)
 
         def advantage(world: str) -> dict[int, float]:
             ticket, dense = final("ticket", world), final("dense", world)
             return {seed: ticket[seed] - dense[seed] for seed in ticket}
 
         same = no_difference(
-            "dense networks that differ in their start only", final(AGAIN, "fresh"), final("dense", "fresh")
+            "dense networks that differ in their start only", final(AGAIN, worlds[0]), final("dense", worlds[0])
         )
+        asked = [
+            (TRANSFERS, partial(final, "ticket"), partial(final, "dense"), "fresh", "fresh"),
+            (MASK_ALONE, partial(final, "reinit"), partial(final, "dense"), "fresh", "fresh"),
+            (SPATIAL_PRIOR, advantage, advantage, "fresh", "shuffled"),
+            (CHUNKS, advantage, advantage, "fresh", "chunk_shuffled"),
+            (FLIP, partial(final, "ticket"), partial(final, "dense"), "flipped", "flipped"),
+        ]
         verdicts = [
-            paired(TRANSFERS, final("ticket", "fresh"), final("dense", "fresh"), control=same),
-            paired(MASK_ALONE, final("reinit", "fresh"), final("dense", "fresh"), control=same),
-            paired(SPATIAL_PRIOR, advantage("fresh"), advantage("shuffled"), control=same),
-            paired(CHUNKS, advantage("fresh"), advantage("chunk_shuffled"), control=same),
-            paired(FLIP, final("ticket", "flipped"), final("dense", "flipped"), control=same),
+            paired(scored.by(claim, score), more(world), less(other), control=same)
+            for claim, more, less, world, other in asked
+            if {world, other} <= {*worlds}
         ]
         sparsity = self.pruning.sparsities[self.level]
-        return [replace(v, note=f"{v.note}; at sparsity {sparsity:.3f}".lstrip("; ")) for v in verdicts]
+        note = f"at sparsity {sparsity:.3f}" + ("" if worlds[0] == "fresh" else ", on the draw that it was found on")
+        return [replace(v, note=f"{v.note}; {note}".lstrip("; ")) for v in verdicts]
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """The advantage over the dense network in each world."""
         picture, (axes,) = figures.canvas(height=3.8)
-        arms = ("ticket", "reinit", "random")
+        arms, score = ("ticket", "reinit", "random"), Score.first(table["metric"])
+        worlds = _worlds_of(table)
         for index, arm in enumerate(arms):
             gains = [
-                [value - dense[seed] for seed, value in records.by_seed(table, arm=arm, world=world, end=True).items()]
-                for world in WORLDS
+                [
+                    score.better(value, dense[seed])
+                    for seed, value in records.by_seed(table, arm=arm, world=world, end=True).items()
+                ]
+                for world in worlds
                 for dense in [records.by_seed(table, arm="dense", world=world, end=True)]
             ]
-            names = [world.replace("_", "-") for world in WORLDS]
+            names = [world.replace("_", "-") for world in worlds]
             figures.bars(axes, names, np.array(gains).T, arm, position=(index, len(arms)))
-        axes.set_ylabel("accuracy above dense (points)")
+        axes.set_ylabel(f"{score.words} above dense ({score.points.removeprefix('percentage ') or 'in its unit'})")
         figures.legend(axes)
+        *most, last = [WORLDS[world] for world in worlds]
+        draw = "a fresh draw of the data" if worlds[0] == "fresh" else "the draw that the mask was found on"
         caption = (
-            "Everything is trained and tested on a fresh draw of the data: plain, shuffled, mirrored, or shuffled in "
-            "chunks. Bars are means of paired differences with 95 % Student intervals; dots are seeds."
+            f"Everything is trained and tested on {draw}: {', '.join([*most, f'or {last}' if most else last])}. Bars "
+            "are means of paired differences with 95 % Student intervals; dots are seeds."
         )
-        data = records.select(table, world=list(WORLDS), end=True)
+        data = records.select(table, world=worlds, end=True)
         yield Figure("transfer", "What a ticket is worth on data it was not found on", caption, picture, data)
+
+
+def _worlds(setting: Setting) -> dict[str, dict[str, Any]]:
+    """World -> options of the dataset, of those that it has; Unfit if no claim could be judged in them."""
+    views, data = setting.choices("view"), setting.base.dataset
+    fresh = {"fresh": 1} if "fresh" in dict(data.options) else {}
+    worlds = {world: fresh | ({} if world == "fresh" else {"view": world}) for world in WORLDS if world in views}
+    worlds = ({"fresh": fresh} if fresh else {}) | worlds
+    if not {"fresh", "flipped"} & {*worlds}:
+        needed = "another draw of the data, or mirrored ones (the options fresh, and view with flipped)"
+        raise Unfit(f"it needs {needed}, and dataset={data.name} has neither")
+    if missing := [WORLDS[world] for world in WORLDS if world not in worlds]:
+        told = ", ".join("a fresh draw" if world == "plain" else world for world in missing)
+        log.warning("ticket_transfer asks nothing of data that dataset=%s does not have: %s", data.name, told)
+    return worlds
+
+
+def _worlds_of(table: pl.DataFrame) -> list[str]:
+    """The worlds of the records, in their order."""
+    return [world for world in WORLDS if world in {*table["world"]}]

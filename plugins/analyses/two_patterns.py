@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from expzoo.analysis.studies import learning_rates
 from expzoo.analysis.studies.learning_rates import AGAIN, Rates
 from expzoo.study import (
-    BadInput,
     Claim,
     Count,
     Figure,
@@ -75,6 +74,7 @@ class TwoPatternsOrder:
         every: steps between two looks.
     """
 
+    NEEDS = ("dataset=two_patterns",)
     CACHE_VERSION = 3  # 3: records say what chance is
     RULES_VERSION = 2  # 2: a patch is known from 10 points above chance on
 
@@ -91,8 +91,6 @@ class TwoPatternsOrder:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Three arms and a control, one network a seed in each; both accuracies over time."""
-        if setting.base.dataset.name != "two_patterns":
-            raise BadInput(f"analysis=[two_patterns] needs dataset=two_patterns, not {setting.base.dataset.name}")
         plan = self.rates.plan(setting)
         measures = self.rates.measures(setting.base, list(PANELS), self.every)
         networks = yield Request(tuple(spec for _, spec in plan), measures)

@@ -42,10 +42,13 @@ class Cifar10(StoredImages):
         draw: there is one draw of these images: all members see it, and verdicts speak about it.
         batch_size: images in a batch.
         order: shuffled permutes every epoch, fixed never, full takes all images at every step.
+        view: plain, with left and right exchanged (flipped), or with all pixels in a random order,
+            the same in all splits (shuffled).
     """
 
     CACHE_VERSION = 1
     NOT_IN_KEY = ("test_size",)
+    ADDED = ("view",)
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class Cifar10(StoredImages):
         draw: Literal["frozen"] = "frozen",
         batch_size: Count = 128,
         order: Literal["shuffled", "fixed", "full"] = "shuffled",
+        view: Literal["plain", "shuffled", "flipped"] = "plain",
     ) -> None:
         super().__init__(
             SOURCE,
@@ -74,4 +78,5 @@ class Cifar10(StoredImages):
             border=border,
             batch_size=batch_size,
             order=order,
+            view=view,
         )

@@ -17,13 +17,13 @@ from expzoo.plugin import (
     frozen_split,
     noisy_labels,
     permutation,
+    pixel_positions,
     refuse,
     refuse_unknown,
     register,
     stable_hash,
     training_faults,
     training_sizes,
-    view_positions,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class Digits:
         seed: of the division that all members see with draw=frozen.
         draw: whether every member sees the division of `seed`, or its own.
         fresh: 0 is the draw itself, k the k-th independent division.
-        view: plain, or with the 64 pixels in a random order, the same in all splits.
+        view: plain, with left and right exchanged (flipped), or with the 64 pixels in a random order,
+            the same in all splits (shuffled).
         train_size: use only so many of the training images.
         validation_size: how many are taken from the end of the training share.
         test_size: how many of the 500 test images are used.
@@ -66,7 +67,7 @@ class Digits:
         seed: Natural = 0,
         draw: Literal["frozen", "member"] = "frozen",
         fresh: Natural = 0,
-        view: Literal["plain", "shuffled"] = "plain",
+        view: Literal["plain", "shuffled", "flipped"] = "plain",
         train_size: Count | None = None,
         validation_size: Natural = 0,
         test_size: Count = 500,
@@ -128,7 +129,7 @@ class Digits:
         labels = y[chosen]
         if name == "train":
             labels = noisy_labels(labels, self.label_noise, CLASSES, self.noise_labels, identity)
-        pixels = view_positions(self.view, SIDE * SIDE, 1, self.seed)
+        pixels = pixel_positions(self.view, SIDE, SIDE, self.seed)
         return frozen_split(x[chosen].reshape(-1, SIDE * SIDE)[:, pixels].reshape(-1, 1, SIDE, SIDE), labels)
 
     @cached_property

@@ -10,7 +10,7 @@ import numpy as np
 from expzoo.analysis.studies.life.rules import KERNEL, NEIGHBOURS, LifeRule, World, coin_flips
 from expzoo.plugin import Count, Fraction, Natural, Split, memory_faults, refuse, refuse_unknown, register
 
-SPLITS = ("train", "test", "fresh", "all")
+SPLITS = ("train", "validation", "test", "fresh", "all")
 CACHE_BYTES = 2**17  # of boards that are evolved at a time, so that sums stay in the cache
 TRAIN_SAMPLE = 1000  # boards in the train split: it is looked at, never trained on
 
@@ -20,9 +20,9 @@ class Life:
     """Random boards x (1, height, width) of 0 and 1 and, flattened, the boards y that they become after `steps`.
 
     Every member has its own stream of boards, a function of its seed and the step alone. All
-    members see the same splits: train is a sample of 1000 boards as they are trained on, test and
-    fresh are two draws of test boards, and all holds every state of what one cell sees (see
-    `World.patterns` of the study of Life). They overlap where small boards repeat themselves.
+    members see the same splits: train is a sample of 1000 boards as they are trained on, test,
+    validation and fresh are draws of test boards, and all holds every state of what one cell sees
+    (see `World.patterns` of the study of Life). They overlap where small boards repeat themselves.
 
     Firner's script trains on boards of 10 x 10, half of whose cells live, and tests on 1000 boards
     of 5 x 5; Springer & Kenyon 2020 use 32 x 32 and Conway's rule

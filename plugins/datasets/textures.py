@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from expzoo.plugin import (
     Images,
     Natural,
     NonNegative,
+    Range,
     integers,
     normals,
     register,
@@ -51,10 +52,14 @@ class Textures(Images):
         border: of zeros or the image's own reflection.
         batch_size: images in a batch.
         order: shuffled permutes every epoch, fixed never, full takes all images at every step.
+        fresh: 0 is the draw itself, k the k-th draw after it.
+        view: plain, with left and right exchanged (flipped), or with all pixels in a random order,
+            the same in all splits (shuffled).
     """
 
     CACHE_VERSION = 1
     NOT_IN_KEY = ("test_size",)
+    ADDED = ("fresh", "view")
 
     def __init__(
         self,
@@ -72,11 +77,14 @@ class Textures(Images):
         border: Literal["zeros", "reflect"] = "zeros",
         batch_size: Count = 100,
         order: Literal["shuffled", "fixed", "full"] = "shuffled",
+        fresh: Annotated[int, Range(0, 1000)] = 0,
+        view: Literal["plain", "shuffled", "flipped"] = "plain",
     ) -> None:
         self.spread = spread
         self.noise = noise
         self.seed = seed
         self.draw = draw
+        self.fresh = fresh
         super().__init__(
             shape=(CHANNELS, SIDE, SIDE),
             classes=CLASSES,
@@ -91,12 +99,20 @@ class Textures(Images):
             border=border,
             batch_size=batch_size,
             order=order,
+            view=view,
         )
         if train_size + validation_size > SHARE:
             raise ValueError(f"train_size {train_size} and validation_size {validation_size} are more than {SHARE}")
 
     def identity(self, seed: int) -> int:
         """What a member with this seed draws its textures from: equal identities mean equal splits."""
+        identity = self.order_identity(seed)
+        for _ in range(self.fresh):
+            identity = self.next_identity(identity)
+        return identity
+
+    def order_identity(self, seed: int) -> int:
+        """That of the draw itself: its fresh draws have their pixels in the same order."""
         return stable_hash(self.seed if self.draw == "frozen" else seed, "textures", self.draw)
 
     def next_identity(self, identity: int) -> int:

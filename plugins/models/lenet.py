@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from expzoo.plugin import Activation, Count, register
@@ -40,13 +42,13 @@ class Lenet(nn.Module):
         super().__init__()
         if len(inputs) != 3 or min(inputs[1:]) < 4:
             raise ValueError(f"lenet sees images (channels, height, width) from 4 x 4 on, not inputs of shape {inputs}")
-        before, height, width = inputs
+        before, *sides = inputs
         layers: list[nn.Module] = []
         for after in (width * count for count in maps):
             layers += [nn.Conv2d(before, after, 5, padding=2), activation_function(activation), nn.AvgPool2d(2)]
-            before, height, width = after, height // 2, width // 2
+            before, sides = after, [side // 2 for side in sides]
         layers.append(nn.Flatten())
-        size = before * height * width
+        size = before * math.prod(sides)
         for after in (width * count for count in units):
             layers += [nn.Linear(size, after), activation_function(activation)]
             size = after

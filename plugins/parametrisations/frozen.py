@@ -20,7 +20,8 @@ class Frozen:
     """Keeps the parameters whose names match at their initial values.
 
     Args:
-        parameters: shell patterns of parameter names, such as "first.*" or "*.bias".
+        parameters: shell patterns of parameter names, such as "first.*" or "*.bias"; first and last
+            are the first and the last layer of a model that calls none so.
     """
 
     CACHE_VERSION = 1
@@ -38,12 +39,13 @@ class Frozen:
 
     def trainable(self, layout: Layout) -> np.ndarray:
         """What is not frozen; ValueError for a pattern that matches no parameter, or if nothing is left."""
-        for pattern in self.parameters:
+        patterns = [_by_place(pattern, layout.names) for pattern in self.parameters]
+        for pattern in patterns:
             if not any(fnmatch(name, pattern) for name in layout.names):
                 raise ValueError(f"parametrisation.parameters: {pattern!r} matches none of {', '.join(layout.names)}")
         trained = np.ones(layout.size, bool)
         for name, entries in layout.weights(biases=True):
-            if any(fnmatch(name, pattern) for pattern in self.parameters):
+            if any(fnmatch(name, pattern) for pattern in patterns):
                 trained[entries] = False
         if not any(trained[entries].any() for _, entries in layout.weights(biases=True)):
             raise ValueError("parametrisation.parameters: every parameter is frozen")
@@ -60,3 +62,12 @@ class Frozen:
     def pull_back(self, grad: Tensor, fixed: Tensor, place: Tensor) -> Tensor:
         """The gradient itself."""
         return grad
+
+
+def _by_place(pattern: str, names: tuple[str, ...]) -> str:
+    """The pattern, with the model's own name of a layer for first and last, if it matches nothing as it is."""
+    place, dot, rest = pattern.partition(".")
+    if not dot or place not in ("first", "last") or any(fnmatch(name, pattern) for name in names):
+        return pattern
+    layer = names[0 if place == "first" else -1].rpartition(".")[0]
+    return f"{layer}.{rest}" if layer else rest

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from expzoo.components.datasets import frozen_split as frozen_split
     from expzoo.components.datasets import memory_faults as memory_faults
     from expzoo.components.datasets import noisy_labels as noisy_labels
+    from expzoo.components.datasets import pixel_positions as pixel_positions
     from expzoo.components.datasets import refuse as refuse
     from expzoo.components.datasets import refuse_unknown as refuse_unknown
     from expzoo.components.datasets import training_faults as training_faults

@@ -15,15 +15,15 @@ from expzoo.system.lazy import lazy
 
 if TYPE_CHECKING:
     from expzoo.analysis import arms as arms
+    from expzoo.analysis import scored as scored
     from expzoo.analysis.cohort import Cohort as Cohort
     from expzoo.analysis.contract import Analysis as Analysis
     from expzoo.analysis.contract import Findings as Findings
     from expzoo.analysis.contract import Setting as Setting
+    from expzoo.analysis.needs import size_of as size_of
     from expzoo.analysis.predictions import Predictions as Predictions
     from expzoo.analysis.predictions import ensemble as ensemble
     from expzoo.analysis.predictions import has_validation as has_validation
-    from expzoo.analysis.predictions import require_shared_data as require_shared_data
-    from expzoo.analysis.predictions import require_validation as require_validation
     from expzoo.analysis.pruning import Pruning as Pruning
     from expzoo.analysis.pruning import schedule as schedule
     from expzoo.components import learned_activations as learned_activations
@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from expzoo.spec.component import Component as Component
     from expzoo.spec.measure import Measure as Measure
     from expzoo.spec.measure import probe as probe
+    from expzoo.spec.score import Score as Score
     from expzoo.spec.spec import Event as Event
     from expzoo.spec.spec import Fresh as Fresh
     from expzoo.spec.spec import Known as Known
@@ -105,5 +106,6 @@ if TYPE_CHECKING:
     from expzoo.spec.when import log_spaced as log_spaced
     from expzoo.store import closed_form as closed_form
     from expzoo.store import records as records
+    from expzoo.system.errors import Unfit as Unfit
 else:
     __getattr__, __dir__ = lazy(__name__, __file__)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 NO_LIFE_NET = (
-    "model=mlp has no steps, m_factor, d_factor, output, edge, normalize, which experiments on Life set: "
-    "give model=life_net"
+    "model=mlp cannot take the test examples of dataset=life, of shape (1, 5, 5), as it trains on (1, 10, 10): "
+    "give dataset.test_board=10"
 )
 NO_LABELS = "loss=cross_entropy cannot take the targets of dataset=life, 100 numbers for each example: give loss=bce"
 LINES = {

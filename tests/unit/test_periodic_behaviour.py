@@ -43,8 +43,8 @@ def test_one_that_is_not_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ("words", "said"),
     [
         (("optimizer.weight_decay=0",), "set optimizer.weight_decay above 0"),
-        (("optimizer=rmsprop",), "no weight decay"),
-        (("schedule=cosine",), "a rate that stays"),
+        (("optimizer=rmsprop",), "it needs weight decay"),
+        (("schedule=cosine",), "it needs schedule=constant, not cosine"),
         (("analysis.periodic_behaviour.factor=1",), "not above 1"),
     ],
 )

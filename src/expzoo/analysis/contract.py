@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, Unpack
 
 from expzoo.analysis import needs
-from expzoo.spec.score import Score, nature
+from expzoo.spec.score import Nature, Score, nature
 from expzoo.system.errors import Unfit
 
 if TYPE_CHECKING:
@@ -36,14 +36,37 @@ class Setting:
         return [self.base.replace(seed=seed, **changes) for seed in self.seeds]
 
     @cached_property
+    def nature(self) -> Nature:
+        """What the base dataset is: its sorts of inputs and targets."""
+        return nature(self.base.dataset)
+
+    @cached_property
     def scores(self) -> tuple[Score, ...]:
         """The scores of the base dataset, the one that decides first."""
-        return tuple(map(Score.of, nature(self.base.dataset).scores))
+        return tuple(map(Score.of, self.nature.scores))
 
     @property
     def score(self) -> Score:
         """What a person would read of a network on these data, such as its accuracy."""
         return self.scores[0]
+
+    def meets(self, home: Sequence[str]) -> bool:
+        """Whether this is where an analysis's published values belong: its HOME, see `analysis.needs`."""
+        return not needs.away(home, {"dataset": self.base.dataset.name, "model": self.base.model.name})
+
+    def choices(self, option: str) -> tuple[object, ...]:
+        """What an option of the base's dataset can be, such as its views; empty if it has none of this name."""
+        return needs.choices(self.base.dataset, option)
+
+    def subset(self, size: int) -> Spec:
+        """The base spec with so many training examples, and batches that are no larger; Unfit if it cannot be."""
+        options = dict(self.base.dataset.options)
+        if "train_size" not in options:
+            raise Unfit(
+                f"it needs a dataset of which a part can be taken, and {self.base.dataset.name} has no train_size"
+            )
+        batch_size = min(self.base.dataset.option("batch_size", int), size)
+        return self.base.replace(dataset={"train_size": size, "batch_size": batch_size})
 
     def chance(self, split: str = "test") -> float:
         """The score of answers that do not depend on the input, on the data of the first seed."""
@@ -76,10 +99,12 @@ class Analysis(Protocol):
     """Asks for networks, measures them, judges claims and draws: three layers, so that drawing again trains nothing.
 
     `NEEDS` says what it needs of the experiment's other parts, see `analysis.needs`; what depends
-    on its options it says by raising `Unfit` before its first question.
+    on its options it says by raising `Unfit` before its first question. `HOME` says where its
+    published values belong: elsewhere its verdicts ask the same question and name no number.
     """
 
     NEEDS: tuple[str, ...]
+    HOME: tuple[str, ...]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]: ...
 

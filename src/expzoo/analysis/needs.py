@@ -4,20 +4,27 @@
 
 `KIND=NAME|NAME` asks for a plugin, `KIND.OPTION` for one that has this option, `inputs` and
 `targets` for a sort of data, `split` for a part of the data, `finite` for data that end, `model
-SIZE` for a model that says which option is its size.
+SIZE` for a model that says which option is its size. Where validation data are needed and the
+dataset could hold some out but does not, about a tenth of the training data are held out.
+
+    HOME = ("dataset=mnist1d", "model=mlp")
+
+says by dataset and model where an analysis's published values and claim names belong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_args
 
 from expzoo.config import registry
 from expzoo.config.registry import NOTHING
 from expzoo.spec.contracts import Stream
 from expzoo.spec.score import INPUTS, TARGETS, Nature, nature
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
+    from expzoo.spec.component import Component
     from expzoo.spec.contracts import Dataset
     from expzoo.spec.spec import Spec
 
@@ -57,8 +64,9 @@ def _reasons(need: str, base: Spec, dataset: Any, kind: Nature) -> Iterator[str]
 
 def _without_split(name: str, base: Spec, dataset: Any) -> Iterator[str]:
     data = f"dataset={base.dataset.name}"
-    if name == "validation" and dict(base.dataset.options).get("validation_size") == 0:
-        yield f"it needs validation data: give dataset.validation_size={_a_tenth(dataset)}"
+    if name == "validation" and holds_none_out(base):
+        room = "give dataset.validation_size=... and a smaller train_size"
+        yield f"it needs validation data, and {data} has none: {room}"
         return
     try:
         dataset.split(name, base.seed)
@@ -66,10 +74,32 @@ def _without_split(name: str, base: Spec, dataset: Any) -> Iterator[str]:
         yield f"it needs the split {name}, and {data} has none"
 
 
+def holds_none_out(base: Spec) -> bool:
+    """Whether the dataset could have validation data, but its option says that it has none."""
+    return dict(base.dataset.options).get("validation_size") == 0
+
+
+def with_validation(base: Spec, dataset: Dataset) -> Spec:
+    """The base with about a tenth of the training data held out for validation; itself if there is no room for that.
+
+    Where the dataset has more examples than are trained on, those are taken; training may have fewer otherwise.
+    """
+    tenth = _a_tenth(dataset)
+    options: dict[str, Any] = {"validation_size": tenth}
+    fewer = {"train_size": len(dataset.split("train", base.seed)) - tenth}
+    for tried in (options, options | fewer):
+        try:
+            held_out = base.replace(dataset=tried)
+            held_out.dataset.build()
+        except BadInput:
+            continue
+        return held_out
+    return base
+
+
 def _a_tenth(dataset: Any) -> int:
     """About a tenth of the training data, as a round number."""
-    size = len(dataset.split("train", 0))
-    return max(int(f"{size / 10:.1g}".partition("e")[0]) if size < 10 else int(float(f"{size / 10:.1g}")), 1)
+    return max(int(float(f"{len(dataset.split('train', 0)) / 10:.1g}")), 1)
 
 
 def _without_plugin(need: str, base: Spec) -> Iterator[str]:
@@ -84,12 +114,32 @@ def _without_plugin(need: str, base: Spec) -> Iterator[str]:
     if equals and name not in names.split("|"):
         yield f"it needs {kind}={' or '.join(names.split('|'))}, not {name}"
     if option and (chosen is None or option not in dict(chosen.options)):
-        yield f"it needs a {kind} with the option {option}, and {kind}={name} has none"
+        article = "an" if kind[0] in "aeiou" else "a"
+        yield f"it needs {article} {kind} with the option {option}, and {kind}={name} has none"
 
 
 def size_option(base: Spec) -> str | None:
     """The option that is the size of the base's model: its width, channels, filters."""
     return registry.load("model", base.model.name).SIZE
+
+
+def size_of(spec: Spec) -> int:
+    """The size of a network whose model names such an option; ValueError if it does not."""
+    if (option := size_option(spec)) is None:
+        raise ValueError(f"model={spec.model.name} names no option that is its size")
+    return spec.model.option(option, int)
+
+
+def away(home: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
+    """Where an experiment is that is not at this home, such as ["dataset=textures"]; `chosen` is kind -> plugin."""
+    words = [word.partition("=") for word in home]
+    return [f"{kind}={chosen[kind]}" for kind, _, names in words if chosen[kind] not in names.split("|")]
+
+
+def choices(component: Component[object], option: str) -> tuple[object, ...]:
+    """What an option of a component can be if it is one of a few values; empty if there is no such option."""
+    declared = registry.declared(component.kind, component.name).options.get(option)
+    return get_args(declared.kind) if declared else ()
 
 
 def plural(sort: str) -> str:

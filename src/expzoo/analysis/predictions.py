@@ -10,7 +10,6 @@ import torch
 from expzoo.components.metrics import class_logits, outputs_are_probabilities
 from expzoo.engine.evaluation import Evaluator
 from expzoo.system.arithmetic import exact_arithmetic
-from expzoo.system.errors import BadInput
 from expzoo.system.randomness import stable_hash
 
 if TYPE_CHECKING:
@@ -61,18 +60,6 @@ def has_validation(base: Spec) -> bool:
         return False
 
 
-def require_validation(base: Spec) -> None:
-    """BadInput, before anything is trained, if the data have no validation split for a temperature to be fitted on."""
-    try:
-        size = len(base.dataset.build().split("validation", base.seed))
-    except ValueError as error:
-        raise BadInput(f"a temperature is fitted on a validation split: {error}") from error
-    if not size:
-        raise BadInput(
-            "a temperature is fitted on a validation split, which is empty: give dataset.validation_size=..."
-        )
-
-
 def ensemble(base: Spec, replicate: int, size: int, start: int = 0) -> list[Spec]:
     """Members start..start+size-1 of one replicate: the same data, each with its own initialisation and order.
 
@@ -82,9 +69,3 @@ def ensemble(base: Spec, replicate: int, size: int, start: int = 0) -> list[Spec
     if options.get("draw") == "member":
         base = base.replace(dataset={"draw": "frozen", "seed": stable_hash(replicate, "data") % 2**31})
     return [base.replace(seed=stable_hash(replicate, "ensemble", member)) for member in range(start, start + size)]
-
-
-def require_shared_data(base: Spec) -> None:
-    """BadInput if the members of a pool would each draw their own data."""
-    if dict(base.dataset.options).get("draw") == "member":
-        raise BadInput("the networks of one pool see the same data: give dataset.draw=frozen")

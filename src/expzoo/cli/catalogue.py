@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from expzoo.cli import natures
 from expzoo.cli.arguments import FLAGS, VERBS
 from expzoo.config.homes import typed_folder
 from expzoo.config.options import REQUIRED, Option, describe, show
@@ -56,20 +57,36 @@ _EXIT_CODES = "exit codes: 0 done, 1 failed, 2 bad input, 3 some of several jobs
 
 
 def main(verb: str, arguments: list[str]) -> int:
-    """`expzoo list [kind]` or `expzoo show NAME`: 0, or 2 if a plugin that was to be listed cannot be read."""
+    """`expzoo list [kind]`, `list --fits ...` or `show NAME`: 0, or 2 if a plugin to be listed cannot be read."""
     if verb == "show":
         if len(arguments) != 1:
             raise BadInput("say what to show: expzoo show NAME, where expzoo list says the names")
         say("\n".join(_shown(arguments[0])))
         return 0
+    if arguments[:1] == ["--fits"]:
+        return _print_what_fits(arguments[1:])
     if len(arguments) > 1:
-        raise BadInput("say one kind: expzoo list [KIND]")
+        raise BadInput(
+            "say one kind, or what it must fit: expzoo list [KIND], expzoo list --fits dataset=NAME [model=NAME]"
+        )
     faults = []
     for group in [_group(arguments[0])] if arguments else _listed():
         rows = [_row(group, name, faults) for name in listed(group)]
         _print_table(_plural(group), rows)
     say(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
     return 2 if faults else 0
+
+
+def _print_what_fits(overrides: list[str]) -> int:
+    """What can be put together with these choices."""
+    from expzoo.runs.fits import fitting
+
+    if not any(word.startswith("dataset=") for word in overrides) or any(word.startswith("-") for word in overrides):
+        raise BadInput("say what it must fit: expzoo list --fits dataset=NAME [model=NAME] [key=value ...]")
+    found, faults = fitting(overrides), list[str]()
+    for group, names in found.items():
+        _print_table(f"{_plural(group)} that fit {' '.join(overrides)}", [_row(group, name, faults) for name in names])
+    return 0
 
 
 def help_text() -> str:
@@ -185,6 +202,8 @@ def _plugin(kind: str, name: str) -> Iterator[str]:
     plugin = declared(kind, name)
     yield f"{chosen_by(kind)}={name}  ({path(kind, name)})"
     yield f"\n{plugin.doc.partition('Args:')[0].strip()}\n"
+    if said := list(natures.lines(kind, name)):
+        yield from [*said, ""]
     yield from _option_lines(kind, name, {key: _default(option) for key, option in plugin.options.items()})
     yield ""
 

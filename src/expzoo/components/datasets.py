@@ -205,6 +205,16 @@ def view_positions(view: str, length: int, chunk_size: int, seed: int) -> np.nda
     return np.concatenate([chunks[chunk] for chunk in order])
 
 
+def pixel_positions(view: str, height: int, width: int, seed: int) -> np.ndarray:
+    """Which pixel of the plain image, row by row, the view shows at each place: shape (height * width,), int64.
+
+    As `view_positions`, but `flipped` exchanges left and right.
+    """
+    if view == "flipped":
+        return np.arange(height * width).reshape(height, width)[:, ::-1].ravel()
+    return view_positions(view, height * width, 1, seed)
+
+
 def _true_permutation(seed: int, purpose: str, count: int) -> np.ndarray:
     """The first permutation of range(count) for this seed and purpose that is not the identity; count >= 2."""
     draw = 0

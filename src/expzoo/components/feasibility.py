@@ -19,7 +19,7 @@ from expzoo.system.machine import memory
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from expzoo.spec.contracts import Loss
+    from expzoo.spec.contracts import Loss, Split
     from expzoo.spec.spec import Spec
 
 COPIES = 4  # of its weights that a member in training has at least: theta, its gradient, two rows of optimizer state
@@ -53,8 +53,7 @@ def loss_faults(base: Spec, dataset: Any) -> list[str]:
     targets = torch.from_numpy(dataset.split("train", base.seed).y[:2])
     if _takes(base.loss.build(), dataset.outputs, targets):
         return []
-    others = ((name, _as_it_is(name)) for name in available("loss"))
-    fitting = [name for name, loss in others if loss and _takes(loss, dataset.outputs, targets)]
+    fitting = fitting_losses(base, dataset)
     told = f"loss={base.loss.name} cannot take the targets of dataset={base.dataset.name}"
     hint = f": give loss={' or '.join(fitting)}" if fitting else ""
     return [f"{told}, {math.prod(targets.shape[1:])} numbers for each example{hint}"]
@@ -69,6 +68,42 @@ def _refusals(loss: Loss, outputs: int) -> list[str]:
     except Exception:  # noqa: BLE001 - whatever else it raises is said, with its traceback, when it is used
         return []
     return []
+
+
+def fitting_losses(base: Spec, dataset: Any) -> list[str]:
+    """The losses that can take the targets of a config's data, at their defaults."""
+    targets = torch.from_numpy(dataset.split("train", base.seed).y[:2])
+    others = ((name, _as_it_is(name)) for name in available("loss"))
+    return [name for name, loss in others if loss and _takes(loss, dataset.outputs, targets)]
+
+
+def split_faults(base: Spec, dataset: Any) -> list[str]:
+    """Why a config's model cannot be tested on its data, if it cannot: test examples may have another shape."""
+    train, test = (dataset.split(name, base.seed) for name in ("train", "test"))
+    learned, tested = train.x.shape[1:], test.x.shape[1:]
+    if learned == tested or _reads(base, dataset, test):
+        return []
+    told = f"model={base.model.name} cannot take the test examples of dataset={base.dataset.name}"
+    sides = {before: after for before, after in zip(tested, learned, strict=False) if before != after}
+    options = (f"dataset.{key}={sides[value]}" for key, value in base.dataset.options if _names_side(key, value, sides))
+    hint = f": give {' '.join(found)}" if (found := list(options)) else ""
+    return [f"{told}, of shape {tested}, as it trains on {learned}{hint}"]
+
+
+def _names_side(option: str, value: object, sides: dict[int, int]) -> bool:
+    """Whether an option of a dataset is how long a side of the test examples is."""
+    return option.startswith("test_") and type(value) is int and value in sides
+
+
+def _reads(base: Spec, dataset: Any, split: Split) -> bool:
+    """Whether the model makes of an example of a split what its target is."""
+    module = base.model.build(dataset.inputs, dataset.outputs).eval()
+    try:
+        with torch.no_grad():
+            outputs = module(torch.tensor(split.x[:1]))
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return False
+    return split.y.ndim == 1 or outputs.shape[1:] == split.y.shape[1:]
 
 
 def _as_it_is(name: str) -> Loss | None:

@@ -11,6 +11,7 @@ from expzoo.components.datasets import (
     batches,
     frozen_split,
     noisy_labels,
+    pixel_positions,
     refuse,
     refuse_unknown,
     training_faults,
@@ -55,13 +56,19 @@ class Images:
         border: Literal["zeros", "reflect"],
         batch_size: int,
         order: Literal["shuffled", "fixed", "full"],
+        view: Literal["plain", "shuffled", "flipped"] = "plain",
     ) -> None:
-        """ValueError if the sizes do not fit together."""
+        """ValueError if the sizes do not fit together, or if what is augmented has no neighbouring pixels."""
         self.inputs, self.outputs = shape, classes
         self.label_noise, self.noise_labels = label_noise, noise_labels
         self.augment, self.border, self.order = augment, border, order
         refuse(_size_faults(share, test_share, train_size, validation_size, test_size))
         refuse(training_faults(share, train_size, validation_size, order, batch_size))
+        if view == "shuffled" and augment != "none":
+            raise ValueError(
+                f"augment {augment} moves pixels of images, and those of view shuffled are in random order"
+            )
+        self.view = view
         self.train_size, _ = training_sizes(share, train_size, validation_size)
         self.share, self.validation_size = share, validation_size
         self.test_size = test_share if test_size is None else test_size
@@ -77,6 +84,10 @@ class Images:
         """What a member with this seed draws its images from: equal identities mean equal splits."""
         raise NotImplementedError
 
+    def order_identity(self, seed: int) -> int:
+        """What the order of shuffled pixels is drawn from, the same for all splits."""
+        return self.identity(seed)
+
     def split(self, name: str, seed: int) -> Split:
         """The split called train, validation or test: x (n, *inputs) float32, y (n,) int64, read-only.
 
@@ -88,11 +99,18 @@ class Images:
         identity = self.identity(seed)
         if name == "fresh":
             identity, name = self.next_identity(identity), "test"
-        return self._splits.get((name, identity), lambda: self._made(name, identity))
+        return self._splits.get((name, identity), lambda: self._seen(self._made(name, identity), seed))
 
     def next_identity(self, identity: int) -> int:
         """The identity of the next draw; ValueError if there is only one."""
         raise ValueError("there is no fresh split: these images are all there are")
+
+    def _seen(self, plain: Split, seed: int) -> Split:
+        """A split as the view shows its images."""
+        if self.view == "plain":
+            return plain
+        positions = pixel_positions(self.view, *self.inputs[1:], self.order_identity(seed))
+        return frozen_split(plain.x.reshape(*plain.x.shape[:2], -1)[..., positions].reshape(plain.x.shape), plain.y)
 
     def _made(self, name: str, identity: int) -> Split:
         if name == "test":

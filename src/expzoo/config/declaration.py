@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,8 @@ class Declaration:
     `added` are options that the plugin gained: at their default, which is what was before, they are
     in no key. `version` is its CACHE_VERSION; `rules_version` that of an analysis's decision rules.
     `packages` are what it imports besides expzoo's own requirements, each with how it is installed.
+    `says` has what its class says in capitals, if that is literal, such as NEEDS; `inherits` is
+    whether it may say more by the class that it is made of.
     """
 
     class_name: str
@@ -30,6 +33,8 @@ class Declaration:
     rules_version: int
     not_in_key: tuple[str, ...]
     added: tuple[str, ...]
+    says: dict[str, Any]
+    inherits: bool
     doc: str
     packages: tuple[tuple[str, str], ...] = ()
 
@@ -75,7 +80,9 @@ def read(file: Path, given: tuple[str, ...] = ()) -> Declaration:
     if without := [name for name in added if options[name].default == REQUIRED]:
         _refuse(file, classes[0], f"ADDED has {', '.join(without)}, without a default that is what was before")
     doc = ast.get_docstring(classes[0]) or ""
-    return Declaration(classes[0].name, options, version, rules, not_in_key, added, doc, _packages(file, classes[0]))
+    says, inherits = dict(_said(classes[0])), bool(classes[0].bases)
+    packages = _packages(file, classes[0])
+    return Declaration(classes[0].name, options, version, rules, not_in_key, added, says, inherits, doc, packages)
 
 
 def _version(file: Path, owner: ast.ClassDef, promise: str) -> int:
@@ -123,6 +130,23 @@ def _literal(file: Path, owner: ast.ClassDef, name: str, default: Any) -> Any:
                 except ValueError:
                     _refuse(file, node, f"{name} must be a literal, not {ast.unparse(value)}")
     return default
+
+
+def _said(owner: ast.ClassDef) -> Iterator[tuple[str, Any]]:
+    """What is assigned to names in capitals, one or several at once, as far as it is literal."""
+    for node in owner.body:
+        if not isinstance(node, ast.Assign):
+            continue
+        try:
+            value = ast.literal_eval(node.value)
+        except ValueError:
+            continue
+        for target in node.targets:
+            if isinstance(target, ast.Name) and target.id.isupper():
+                yield target.id, value
+            elif isinstance(target, ast.Tuple) and isinstance(value, tuple):
+                pairs = zip(target.elts, value, strict=False)
+                yield from ((name.id, each) for name, each in pairs if isinstance(name, ast.Name))
 
 
 def _options(file: Path, owner: ast.ClassDef, given: tuple[str, ...]) -> dict[str, Option]:

@@ -17,7 +17,7 @@ from expzoo.lab.populations import Irreproducible
 from expzoo.lab.progress import shown
 from expzoo.runs import results
 from expzoo.runs.finished import show
-from expzoo.runs.plan import plan, say_left_out
+from expzoo.runs.plan import plan
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
 from expzoo.system.console import say
@@ -71,7 +71,8 @@ def conduct(
         names = learned.wholes(config, lab.store)
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
-    say_left_out(planned.left_out)
+    for note in (notes := planned.notes()):
+        say(note, file=sys.stderr)
     analyses = planned.asked()
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
@@ -91,8 +92,8 @@ def conduct(
         if render:
             results.write_figures(directory, analyses, findings, verdicts)
         results.write_environment(directory, account)
-        facts = results.facts(config, directory, account, time.perf_counter() - begin, planned.left_out)
-        facts |= {"learned": names} if names else {}  # so that the run can be made again without this store
+        facts = results.facts(config, directory, account, time.perf_counter() - begin, notes)
+        facts |= said({"left_out": planned.left_out, "learned": names})  # to make it again without this store
         facts |= {"rendered": render, "command": command(overrides)}
         if render:
             results.write_page(directory, facts)
@@ -102,6 +103,11 @@ def conduct(
     if render:
         show(directory)
     return DONE
+
+
+def said(facts: dict[str, Any]) -> dict[str, Any]:
+    """Those of these facts that there are."""
+    return {name: fact for name, fact in facts.items() if fact}
 
 
 def command(overrides: Sequence[str] | None = None) -> str:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import sys
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from expzoo.analysis import needs
 from expzoo.analysis.contract import Analysis, Findings, Setting
-from expzoo.components.feasibility import loss_faults, model_faults
+from expzoo.components.feasibility import loss_faults, model_faults, split_faults
 from expzoo.config import registry
 from expzoo.config.places import located
 from expzoo.runs import robustness
 from expzoo.spec.spec import Spec
-from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError, Unfit, first_line
 from expzoo.system.randomness import member_seed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from expzoo.lab.lockstep import Analysing
     from expzoo.lab.request import Request
 
@@ -29,11 +28,16 @@ LISTED = 8  # analyses that fit, in the answer to one that does not
 
 @dataclass
 class Plan:
-    """The setting of an experiment and its analyses; of those that do not fit its other parts, the reasons."""
+    """The setting of an experiment and its analyses; of those that do not fit its other parts, the reasons.
+
+    `held_out` has settings of analyses that need validation data where the experiment's has none.
+    They are these analyses' alone, so that networks of the others do not depend on their company.
+    """
 
     setting: Setting
     analyses: dict[str, Analysis]
     left_out: dict[str, str] = field(default_factory=dict)
+    held_out: dict[str, Setting] = field(default_factory=dict)
     variants: dict[str, Setting] = field(default_factory=dict)
     experiment: str = ""
 
@@ -46,12 +50,13 @@ class Plan:
         begun: dict[str, Analysing[Findings]] = {}
         for name, analysis in list(self.analyses.items()):
             try:
-                begun[name] = _begun(analysis, self.setting)
+                begun[name] = _begun(analysis, self.held_out.get(name, self.setting))
             except Unfit as error:
                 self._leave_out(name, [located(line, self.experiment) for line in str(error).splitlines()])
         for word, setting in self.variants.items():
-            again = {robustness.name(name, word): own for name, own in self.analyses.items()}
-            begun |= {name: _begun(analysis, setting) for name, analysis in again.items()}
+            for name, analysis in self.analyses.items():
+                needed = with_what_is_needed(setting, analysis.NEEDS)
+                begun[robustness.name(name, word)] = _begun(analysis, needed)
         return begun
 
     def asked(self) -> dict[str, Analysis]:
@@ -61,10 +66,22 @@ class Plan:
 
     def check(self) -> None:
         """Leave out what says beforehand that it does not fit; BadInput if none is left."""
-        dataset = self.setting.base.dataset.build()
         for name, analysis in list(self.analyses.items()):
-            if reasons := needs.unmet(analysis.NEEDS, self.setting.base, dataset):
+            setting = with_what_is_needed(self.setting, analysis.NEEDS)
+            if reasons := needs.unmet(analysis.NEEDS, setting.base, setting.base.dataset.build()):
                 self._leave_out(name, ["; ".join(reasons)])
+            elif setting is not self.setting:
+                self.held_out[name] = setting
+
+    def notes(self) -> list[str]:
+        """What a reader must know of these analyses besides their results."""
+        notes = [f"analysis={name} is left out: {reason}" for name, reason in self.left_out.items()]
+        for name in self.analyses:
+            if setting := self.held_out.get(name):
+                data = setting.base.dataset
+                told = f"{data['validation_size']} examples of dataset={data.name} are held out for validation"
+                notes.append(f"analysis={name}: {told}, since dataset.validation_size is 0")
+        return notes
 
     def _leave_out(self, name: str, reasons: list[str]) -> None:
         """Leave an analysis out; one reason a line if they say their place."""
@@ -77,30 +94,48 @@ class Plan:
 
     def _hint(self, last: str) -> str:
         tried = {*self.left_out, last}
-        fitting = [name for name in registry.available("analysis") if name not in tried and self._fits(name)]
+        others = (name for name in registry.available("analysis") if name not in tried)
+        fitting = [name for name in others if _fits(name, self.setting)]
         more = f" and {len(fitting) - LISTED} more" if len(fitting) > LISTED else ""
         fits = f"analyses that fit: {', '.join(fitting[:LISTED])}{more}" if fitting else "no analysis fits"
         data, model = self.setting.base.dataset.name, self.setting.base.model.name
         return f"with dataset={data} model={model}, {fits} (expzoo list --fits dataset={data} model={model})"
 
-    def _fits(self, name: str) -> bool:
-        try:
-            with contextlib.redirect_stderr(io.StringIO()):  # what it would say of its own run
-                return fits(name, self.setting)
-        except (BadInput, PluginError):
-            return False
 
+def why_not(name: str, setting: Setting, options: Mapping[str, Any] | None = None) -> str:
+    """Why an analysis, at its defaults but for these options, does not fit a setting; empty if it does.
 
-def fits(name: str, setting: Setting) -> bool:
-    """Whether an analysis at its own defaults has what it needs in this setting; nothing is trained."""
-    made = registry.load("analysis", name)
-    if needs.unmet(made.NEEDS, setting.base, setting.base.dataset.build()):
-        return False
+    It is asked for its first question, and nothing is trained. What it warns of while it is is not said.
+    """
+    made: Any = registry.load("analysis", name)
+    setting = with_what_is_needed(setting, made.NEEDS)
+    if reasons := needs.unmet(made.NEEDS, setting.base, setting.base.dataset.build()):
+        return "; ".join(reasons)
+    level = (log := logging.getLogger("expzoo")).level
+    log.setLevel(logging.ERROR)
     try:
-        next(registry.build("analysis", name).measure(setting))
-    except (BadInput, StopIteration):
+        next(registry.build("analysis", name, **(options or {})).measure(setting), None)
+    except BadInput as error:
+        return first_line(error)
+    finally:
+        log.setLevel(level)
+    return ""
+
+
+def _fits(name: str, setting: Setting) -> bool:
+    """Whether an analysis fits; one that is broken is no fault of the one that is asked about."""
+    try:
+        return not why_not(name, setting)
+    except (BadInput, PluginError):
         return False
-    return True
+
+
+def with_what_is_needed(setting: Setting, words: Sequence[str]) -> Setting:
+    """The setting with validation data held out, if they are needed and it has none; else itself."""
+    if "split validation" not in words or not needs.holds_none_out(setting.base):
+        return setting
+    base = needs.with_validation(setting.base, setting.base.dataset.build())
+    return replace(setting, base=base) if base != setting.base else setting
 
 
 def plan(config: dict[str, Any]) -> Plan:
@@ -138,15 +173,9 @@ def _setting(config: dict[str, Any], faults: list[str]) -> Setting:
     dataset = base.dataset.build()
     for kind in ("optimizer", "schedule", "loss", "stop"):
         getattr(base, kind).build()
-    faults += model_faults(base, dataset) or loss_faults(base, dataset)
+    faults += model_faults(base, dataset) or [*split_faults(base, dataset), *loss_faults(base, dataset)]
     seeds = tuple(member_seed(config["seed"], index) for index in range(config["population"]["size"]))
     return Setting(base, seeds, config["budget"])
-
-
-def say_left_out(left_out: dict[str, str]) -> None:
-    """One line on standard error for each analysis that was left out."""
-    for name, reason in left_out.items():
-        say(f"analysis={name} is left out: {reason}", file=sys.stderr)
 
 
 def _begun(analysis: Analysis, setting: Setting) -> Analysing[Findings]:

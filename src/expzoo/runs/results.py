@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expzoo.analysis.needs import away
 from expzoo.config.identity import raised_rules, run_id
 from expzoo.config.places import experiment_text
 from expzoo.runs import robustness
@@ -55,11 +56,14 @@ def judge(
     again: dict[str, list[Verdict]] = {}
     for (name, analysis), own in zip(analyses.items(), findings, strict=True):
         table = records.frame(own.rows)
-        judged = [with_divergence(verdict, *records.diverged(table)) for verdict in analysis.judge(table, own.arrays)]
+        elsewhere = away(analysis.HOME, {kind: config[kind]["name"] for kind in ("dataset", "model")})
+        told = [with_divergence(verdict, *records.diverged(table)) for verdict in analysis.judge(table, own.arrays)]
+        how = config["about"]["cut"]
+        judged = [abroad(v, analysis.HOME, elsewhere) if elsewhere else cut(v, how) for v in told]
         if robustness.is_variant(name):
             again.setdefault(name.partition(robustness.BETWEEN)[2], []).extend(judged)
         else:
-            verdicts += [cut(verdict, config["about"]["cut"]) for verdict in judged]
+            verdicts += judged
         log.info("%s judged %d rows", name, len(own.rows))
     verdicts = robustness.beside(verdicts, again)
     write_atomically(directory / run_directory.VERDICTS, dump_verdicts(verdicts).encode())
@@ -89,6 +93,19 @@ def cut(verdict: Verdict, how: str) -> Verdict:
     return replace(verdict, statement=said) if how else verdict
 
 
+def abroad(verdict: Verdict, home: Sequence[str], elsewhere: Sequence[str]) -> Verdict:
+    """A verdict of an analysis whose home is not here: the same question, without what was published of its home.
+
+    A claim that is called after its home's dataset is called after this one.
+    """
+    said = f"{verdict.statement.removesuffix('.')} (the same question on {', '.join(elsewhere)})."
+    first, _, rest = verdict.claim.partition(".")
+    words = [word.partition("=") for word in home]
+    at_home = {name for kind, _, names in words if kind == "dataset" for name in names.split("|")}
+    here = next((word.removeprefix("dataset=") for word in elsewhere if word.startswith("dataset=")), first)
+    return replace(verdict, statement=said, published="", claim=f"{here if first in at_home else first}.{rest}")
+
+
 def write_environment(directory: Path, account: Account) -> None:
     """What the networks were computed with."""
     from expzoo.runs import environment
@@ -99,15 +116,14 @@ def write_environment(directory: Path, account: Account) -> None:
 
 
 def facts(
-    config: dict[str, Any], directory: Path, account: Account, seconds: float, left_out: Mapping[str, str]
+    config: dict[str, Any], directory: Path, account: Account, seconds: float, told: Sequence[str]
 ) -> dict[str, Any]:
-    """What the manifest says of a run besides its files."""
+    """What the manifest says of a run besides its files; `told` are notes of the plan."""
     notes = []
     if config["dataset"].get("draw") == "frozen":
         notes.append("All seeds saw one draw of the data: the verdicts speak about this draw only.")
-    notes += [f"analysis={name} was left out: {reason}." for name, reason in left_out.items()]
-    later = {"left_out": dict(left_out)} if left_out else {}
-    later |= {"rules": raised} if (raised := raised_rules(config)) else {}
+    notes += [f"{note}." for note in told]
+    later = {"rules": raised} if (raised := raised_rules(config)) else {}
     return later | {
         "run": directory.name,
         "experiment": directory.parent.name,

@@ -64,8 +64,7 @@ class Score:
     def first(cls, metrics: Iterable[str]) -> Score:
         """The first score among the metrics of records, the training loss left aside; ValueError if there is none."""
         for metric in dict.fromkeys(metrics):
-            plugin = None if metric == LOSS else component(metric)
-            if plugin and plugin.kind == "metric" and registry.load("metric", plugin.name).BETTER:
+            if metric != LOSS and _is_score(metric):
                 return cls.of(metric)
         raise ValueError("no metric of these records says whether higher or lower is better")
 
@@ -93,6 +92,15 @@ class Score:
         plugin = component(self.metric).build()
         targets: np.ndarray = dataset.split(split, seed).y
         return float(plugin.chance(targets, dataset.outputs))
+
+
+def _is_score(metric: str) -> bool:
+    """Whether this column of records is a metric that says a direction; analyses have columns of their own too."""
+    try:
+        plugin = component(metric)
+    except BadInput:
+        return False
+    return plugin.kind == "metric" and registry.load("metric", plugin.name).BETTER is not None
 
 
 def nature(dataset: Component[Dataset], built: Dataset | None = None) -> Nature:

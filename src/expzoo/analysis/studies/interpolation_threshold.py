@@ -11,12 +11,15 @@ import numpy as np
 
 from expzoo.science.controls import Control, SelfTest
 from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
+from expzoo.spec.component import Component
 from expzoo.store import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
+
+    from expzoo.spec.contracts import Dataset
 
 LONGER = "fits_with_twice_the_steps"
 NOT_SETTLED = 0.1  # of the cells: beyond, the thresholds are those of the number of steps
@@ -48,14 +51,18 @@ class Search:
 
 
 def exponents(cells: Mapping[tuple[int, int], float]) -> tuple[float, float]:
-    """(b, c) of log N = a + b log n + c log k by least squares over cells {(n, k): N}; NaN if N is missing anywhere."""
+    """(b, c) of log N = a + b log n + c log k by least squares over cells {(n, k): N}; NaN if N is missing anywhere.
+
+    Where there is one k only, c is NaN.
+    """
     sizes = np.array(list(cells), np.float64)
-    design = np.column_stack([np.ones(len(cells)), np.log(sizes)])
+    columns = 2 if len({*sizes[:, 1]}) > 1 else 1
+    design = np.column_stack([np.ones(len(cells)), np.log(sizes[:, :columns])])
     values = np.log(np.array(list(cells.values()), np.float64))
-    if not np.isfinite(values).all() or np.linalg.matrix_rank(design) < 3:
+    if not np.isfinite(values).all() or np.linalg.matrix_rank(design) < 1 + columns:
         return float("nan"), float("nan")
-    _, b, c = np.linalg.lstsq(design, values, rcond=None)[0]
-    return float(b), float(c)
+    _, b, *c = np.linalg.lstsq(design, values, rcond=None)[0]
+    return float(b), float(c[0]) if c else float("nan")
 
 
 def exponents_by_seed(table: pl.DataFrame, loss: str, metric: str) -> dict[int, tuple[float, float]]:
@@ -96,3 +103,17 @@ def known_thresholds(classes: tuple[int, ...], rounds: int) -> SelfTest:
     b, c = exponents(cells)
     seen_powers = f"exponents {b:.2f} of n and {c:.2f} of K, known to be 1 and 1"
     return SelfTest("least squares on random features", abs(b - 1) < 0.05 and abs(c - 1) < 0.05, seen_powers)
+
+
+def with_classes(data: Component[Dataset]) -> Component[Dataset]:
+    """The dataset whose number of classes can be chosen, in place of the one that is the same otherwise."""
+    if data.name == "mnist1d":
+        classes = Component.of("dataset", "mnist1d_classes")
+        both = dict(data.options).keys() & dict(classes.options).keys() - {"train_size"}
+        return classes.replace(**{name: data[name] for name in both if data[name] is not None})
+    return data
+
+
+def classes_in(table: pl.DataFrame) -> list[int]:
+    """The numbers of classes of the records."""
+    return sorted({*table["classes"].drop_nulls()})

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.predictions import Predictions, ensemble, require_validation
+from expzoo.analysis.needs import size_of
+from expzoo.analysis.predictions import Predictions, ensemble
 from expzoo.lab.request import Request
 from expzoo.science.numerics import ensembles
 from expzoo.science.numerics.calibration import log_softmax, nll
 from expzoo.spec.measure import Measure
 from expzoo.store import records
-from expzoo.system.errors import BadInput
+from expzoo.system.errors import Unfit
 from expzoo.system.randomness import integers
 
 if TYPE_CHECKING:
@@ -53,10 +54,9 @@ class Grid:
         """All networks of all replicates; cells whose networks have one width share them, but for the largest budget.
 
         Networks of the largest budget are in no other cell, so that what is foretold about it was
-        not fitted to. BadInput if there is no validation split, or if a budget cannot be spent on
-        so many networks.
+        not fitted to. Unfit if the model has no size, or if a budget cannot be spent on so many
+        networks.
         """
-        require_validation(setting.base)
         specs = [spec for *_, members in self._cells(setting) for spec in members]
         return Request(tuple(specs), (Measure("accuracy", "test"),))
 
@@ -64,11 +64,11 @@ class Grid:
         """Seed, budget, part, arm and networks of each ensemble."""
         data = setting.base.dataset.build()
         shape = tuple(data.inputs), data.outputs
-        widths = {(b, k): widest(setting.base.model, *shape, b, k) for b in self.budgets for k in self.parts}
+        widths = {(b, k): widest(setting, *shape, b, k) for b in self.budgets for k in self.parts}
         cells = []
         for seed in setting.seeds:
             for (budget, part), width in widths.items():
-                thin = setting.base.replace(model={"width": width})
+                thin = setting.sized(width)
                 start = self.parts[-1] if budget == self.budgets[-1] else 0
                 cells.append((seed, budget, part, "split", ensemble(thin, seed, part, start)))
                 if part == 1 and budget == self.budgets[-1]:
@@ -82,7 +82,7 @@ class Grid:
             own = networks[first : first + len(members)]
             first += len(members)
             common = {"seed": seed, "arm": arm, "budget": budget, "parts": part, "split": "test", "step": own[0].step}
-            common |= {"width": own[0].spec.model["width"], "key": ensembles.key_of([network.key for network in own])}
+            common |= {"width": size_of(own[0].spec), "key": ensembles.key_of([network.key for network in own])}
             if any(network.diverged for network in own):
                 common |= {"diverged": True}
             values = predictions.scores(own)
@@ -132,19 +132,22 @@ def num_parameters(model: Component, inputs: tuple[int, ...], outputs: int) -> i
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def widest(model: Component, inputs: tuple[int, ...], outputs: int, budget: int, parts: int) -> int:
-    """The largest width at which so many networks have at most `budget` parameters; BadInput if there is none.
+def widest(setting: Setting, inputs: tuple[int, ...], outputs: int, budget: int, parts: int) -> int:
+    """The largest width, or other size of the model, at which so many networks have at most `budget` parameters.
+
+    Unfit if there is none.
 
     Parameters grow with the square of the width where layers are square, so a k-th of the budget is
     a width of about 1 / sqrt(k), not 1 / k.
     """
 
     def size(width: int) -> int:
-        return num_parameters(model.replace(width=width), inputs, outputs)
+        return num_parameters(setting.sized(width).model, inputs, outputs)
 
     room = budget // parts
     if (least := size(1)) > room:
-        raise BadInput(f"a budget of {budget} parameters is not enough for {parts} networks of {least} at width 1")
+        told = f"a budget of {budget} parameters is less than {parts} x {least}, the smallest that it is spent on"
+        raise Unfit(f"{told} with model={setting.base.model.name}: give larger budgets=[...]")
     low, high = 1, 2
     while size(high) <= room:
         low, high = high, 2 * high

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from expzoo.spec.component import Component
     from expzoo.spec.spec import Spec
 
-NEEDED = {
-    "dataset": ("life", ("neighbourhood", "rule", "steps", "edge", "batch_size")),
-    "model": ("life_net", ("steps", "m_factor", "d_factor", "activation", "output", "edge", "normalize")),
-}
-"""The options that are varied, and the plugin that has them."""
-
 
 def refuse_lists(**lists: Sequence[object]) -> None:
     """ValueError if one of these lists is empty, or has a value twice: its networks would count twice."""
@@ -32,16 +26,13 @@ def refuse_lists(**lists: Sequence[object]) -> None:
 
 
 def check(base: Spec, instead: Mapping[str, str]) -> None:
-    """BadInput if the base is no network for the Game of Life, or sets what the analysis sets: `instead` says where.
+    """BadInput if the base sets what the analysis sets: `instead` says where.
 
     `instead` maps options such as "model.m_factor" to what decides them. A value given there would be ignored.
     """
     components = {"dataset": base.dataset, "model": base.model}
-    faults = [fault for kind, component in components.items() for fault in _missing(kind, component)]
-    if not faults:
-        faults = [fault for option, where in instead.items() for fault in _ignored(components, option, where)]
-        faults += _edges(base)
-    if faults:
+    faults = [fault for option, where in instead.items() for fault in _ignored(components, option, where)]
+    if faults := [*faults, *_edges(base)]:
         raise BadInput("\n".join(faults))
 
 
@@ -52,12 +43,6 @@ def check_fit(specs: Iterable[Spec]) -> None:
             model_faults(spec, spec.dataset.build())
         except BadInput as error:
             raise BadInput(f"{error}, at m_factor {spec.model['m_factor']}") from error
-
-
-def _missing(kind: str, component: Component) -> Iterator[str]:
-    plugin, needed = NEEDED[kind]
-    if absent := [option for option in needed if option not in dict(component.options)]:
-        yield f"{kind}={component.name} has no {', '.join(absent)}, which experiments on Life set: give {kind}={plugin}"
 
 
 def _ignored(components: Mapping[str, Component], option: str, where: str) -> Iterator[str]:

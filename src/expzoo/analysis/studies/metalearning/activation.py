@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -29,10 +29,12 @@ from expzoo.spec.component import Component
 from expzoo.spec.layout import Layout, own_generator
 from expzoo.spec.spec import Spec
 from expzoo.system import randomness
-from expzoo.system.errors import BadInput
+from expzoo.system.errors import BadInput, Unfit
 
 if TYPE_CHECKING:
     from jaxtyping import Float
+
+    from expzoo.spec.contracts import Dataset
 
 TABLE = Layout(("table",), ((4, splines.INTERVALS + 2),))
 SQUARES = "square."
@@ -62,9 +64,12 @@ class LearnActivation(Lesson):
         if self.inner.optimizer.name != "rmsprop" or "activation" not in dict(self.inner.model.options):
             raise BadInput("an activation is learned in a model with that option, trained by rmsprop")
         if not 1 <= self.last_losses <= self.inner_steps:
-            raise BadInput(f"last_losses {self.last_losses} must be from 1 to the {self.inner_steps} inner steps")
-        if self.noise and "width" not in dict(self.inner.model.options):
-            raise BadInput(f"noise needs a model of one width, not {self.inner.model.name}")
+            raise Unfit(f"last_losses {self.last_losses} must be from 1 to the {self.inner_steps} inner steps")
+        if self.noise and not _has_one_width(self.inner.model, self.inner.dataset):
+            told = (
+                f"its noise is one number for each of the `width` units of a layer, and model={self.inner.model.name}"
+            )
+            raise Unfit(f"{told} has layers of other shapes: give analysis.metalearn_activation.noise=0")
         if self.inner_networks < 2:
             raise BadInput(f"inner_networks {self.inner_networks} must be at least 2")
 
@@ -101,6 +106,22 @@ def first_weights(seed: int, hidden: int) -> Float[Tensor, " weights"]:
 def table_of(row: Float[Tensor, " weights"]) -> Float[Tensor, "4 66"]:
     """The coefficients of the spline through f's values and slopes at the knots; differentiable."""
     return splines.cubic(*small_network(row, splines.knots(row.dtype)))
+
+
+@cache
+def _has_one_width(model: Component[nn.Module], dataset: Component[Dataset]) -> bool:
+    """Whether every activation of a model with `width` units works on so many numbers an example."""
+    options = dict(model.options)
+    if "width" not in options:
+        return False
+    data, shapes = dataset.build(), list[tuple[int, ...]]()
+    module = model.replace(activation="identity").build(data.inputs, data.outputs)
+    for part in module.modules():
+        if type(part) is nn.Identity:
+            part.register_forward_hook(lambda _, __, given: shapes.append(tuple(given.shape)))
+    with torch.no_grad():
+        module(torch.tensor(data.split("train", 0).x[:2]))
+    return {shape[1:] for shape in shapes} == {(options["width"],)}
 
 
 class _Noisy(nn.Module):

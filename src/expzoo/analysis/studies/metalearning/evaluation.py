@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expzoo.components import learned_activations
 from expzoo.lab.request import Request
 from expzoo.store import records
 from expzoo.system.randomness import stable_hash
@@ -15,9 +16,11 @@ from expzoo.system.randomness import stable_hash
 if TYPE_CHECKING:
     import polars as pl
 
+    from expzoo.lab.lesson import Learned
     from expzoo.lab.trained import Trained
     from expzoo.spec.spec import Spec
 
+KNOTS = np.linspace(-8, 8, 65)
 EVERY = 10  # steps whose losses are averaged to one point of an inner curve
 
 
@@ -44,6 +47,7 @@ class Contest:
     base: Spec
     rates: tuple[float, ...]
     last_losses: int
+    score: str = "accuracy"
 
     def spec(self, activation: str, rate: float, seed: int) -> Spec:
         """One network."""
@@ -69,9 +73,9 @@ class Contest:
         )
 
     def rows(self, network: Trained, arm: str, **varied: Any) -> list[dict[str, Any]]:
-        """Tidy rows: accuracy and training loss at the end, and the inner curve."""
+        """Tidy rows: the score and the training loss at the end, and the inner curve."""
         common = {"key": network.key, "seed": network.spec.seed, "arm": arm, **varied}
-        found = network.rows(("accuracy", "test"), arm=arm, **varied)
+        found = network.rows((self.score, "test"), arm=arm, **varied)
         end = {"step": network.step, "split": "train", "metric": "training_loss", "end": True}
         lost = {"value": network.worst("loss"), "diverged": True}
         found.append(common | end | (lost if network.diverged else {"value": self.training_loss(network)}))
@@ -80,3 +84,15 @@ class Contest:
             step = {"step": (index + 1) * EVERY, "split": "train", "metric": "inner_loss", "end": False}
             found.append(common | step | {"value": float(loss)})
         return found
+
+
+def function_rows(result: Learned, step: int, arm: str) -> list[dict[str, Any]]:
+    """Tidy rows of the function at the knots, and at the end of its fit by straight pieces."""
+    common = {"key": result.key, "seed": result.lesson.seed, "arm": arm, "step": step, "split": ""}
+    names = learned_activations.names_of(result.key, result.row(step))
+    shapes = {"activation": names[""]} | ({"activation_pieces": names["/linear"]} if step == result.step else {})
+    return [
+        common | {"metric": metric, "x": float(x), "value": float(y)}
+        for metric, name in shapes.items()
+        for x, y in zip(KNOTS, learned_activations.table(learned_activations.parse(name))[0], strict=True)
+    ]
