@@ -122,7 +122,7 @@ class DoubleDescent:
     """
 
     NEEDS = ("targets classes", "finite", "dataset.label_noise")
-    HOME = ("dataset=mnist1d",)
+    HOME = ("dataset=mnist1d", "model=mlp|cnn1d")
     CACHE_VERSION = 1
 
     def __init__(
