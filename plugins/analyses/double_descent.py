@@ -123,7 +123,7 @@ class DoubleDescent:
     """
 
     NEEDS = ("targets classes", "finite", "dataset.label_noise")
-    HOME = ("dataset=mnist1d",)
+    HOME = ("dataset=mnist1d", "model=mlp|cnn1d")
     CACHE_VERSION = 1
     RULES_VERSION = 2  # 2: what is no peak has no place
 

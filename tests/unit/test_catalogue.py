@@ -189,3 +189,31 @@ def test_every_shipped_experiment_can_be_shown(command_line: Any, tmp_path: Path
         assert (ended.code, ended.err) == (0, [])
         said = {line.split()[0] for line in ended.out if line.strip()}
         assert {"title", "question", "source", "cost", "command"} <= said
+
+
+def test_show_says_what_a_plugin_is_and_needs(expzoo: Callable[..., Any]) -> None:
+    for name, said in {
+        "deep_ensembles": {"needs     targets classes, split validation"},
+        "mnist1d": {
+            "inputs    sequences",
+            "targets   class labels",
+            "score     accuracy (%, higher is better, by chance 10)",
+        },
+        "cnn2d": {"size      width", "reads     image, board"},
+        "nll": {"unit      nats", "better    lower"},
+    }.items():
+        assert said <= {*expzoo("show", name).out}
+
+
+def test_what_fits_is_asked_of_a_dataset(expzoo: Callable[..., Any]) -> None:
+    ended = expzoo("list", "--fits", "model=mlp")
+    assert (ended.code, len(ended.err)) == (2, 1)
+    assert ended.err[0].startswith("say what it must fit: expzoo list --fits dataset=NAME")
+
+
+@pytest.mark.slow
+def test_what_fits_life_is_listed(expzoo: Callable[..., Any]) -> None:
+    out = expzoo("list", "--fits", "dataset=life").out
+    lines = {line.split()[0] for line in out if line.startswith("  ")}
+    assert {"life_net", "mse", "iterative_pruning", "life_width"} <= lines
+    assert not {"mlp", "cross_entropy", "temperature_calibration", "lottery_ticket"} & lines

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from expzoo.config.presets import options
 from expzoo.config.registry import FOLDERS, LOOKED_UP, WORDS_OF_YAML, chosen_by
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, nearest
 
 THINGS = ("plugin", "claim")
@@ -23,11 +24,11 @@ def main(arguments: list[str]) -> int:
             faults = [] if kind in FOLDERS else [f"there is no kind of plugin called {kind}: {nearest(kind, FOLDERS)}"]
             file = Path("plugins", FOLDERS.get(kind, kind), f"{name}.py")
             _write(file, kind, name, faults + _name_faults(kind, name, file))
-            print(f"{file} is written; next: expzoo show {name}")
+            say(f"{file} is written; next: expzoo show {name}")
         case ["claim", name]:
             file = Path("conf", "experiment", f"{name}.yaml")
             _write(file, "claim", name, _name_faults("experiment", name, file))
-            print(f"{file} is written; next: expzoo +experiment={name} budget=smoke")
+            say(f"{file} is written; next: expzoo +experiment={name} budget=smoke")
         case [thing, *_] if thing not in THINGS:
             raise BadInput(f"there is no new {thing}: {nearest(thing, THINGS)}; {_USAGE}")
         case _:
