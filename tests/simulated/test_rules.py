@@ -19,7 +19,7 @@ BY_NAME = {world.claim.name: world for world in WORLDS}
 FALSE_SUPPORT = 0.05
 SURE = 0.998  # of the interval for what was counted, so that one test in a thousand fails by chance
 PAGE = HOME / "docs" / "rules.md"
-OUT_OF_REACH: dict[str, set[str]] = {}
+OUT_OF_REACH = {"life_depth at laptop": {"life.depth_does_not_help"}}  # unless depth hurts at every width
 """Claims that even a perfect result would not support, by `experiment at budget`."""
 
 

@@ -216,10 +216,9 @@ def memory_world(draw: Draw) -> Made:
 
 def predict_world(draw: Draw) -> Made:
     budgets, parts = (np.array(values, float) for values in (draw.analysis.grid.budgets, draw.analysis.grid.parts))
-    steep = 10.0 * np.sqrt(parts / parts[0])
-    limits = 1.0 - 0.3 * np.sqrt(steep / steep[-1])
-    scale = steep * np.sqrt(budgets[0]) / 60
-    cnll = limits + scale * budgets[:, None] ** -0.5
+    crossings = np.geomspace(budgets[0] / 2, np.sqrt(budgets[-2] * budgets[-1]), len(parts) - 1)
+    limits = -np.concatenate([[0.0], np.cumsum(crossings**-0.5)])  # each crossing makes one more network best
+    cnll = 1 + 10 * (limits + np.arange(1, len(parts) + 1) * budgets[:, None] ** -0.5)
     name, last = draw.claim.name, cnll[-1].copy()
     chosen, former = int(last.argmin()), int(cnll[-2].argmin())
     if name == predict_split.FORETELLS_CNLL.name:
@@ -229,14 +228,14 @@ def predict_world(draw: Draw) -> Made:
         cnll[-1, chosen - 1] = last[chosen]
         cnll[-1, chosen] = last[chosen] * (1 + max(draw.effect, 0) / 100)
     else:
-        cnll[-1] = last[chosen] * 1.2
-        cnll[-1, former if former != chosen else chosen - 1] = last[chosen] * 1.1
+        cnll[-1] = last[chosen] * 1.3
+        cnll[-1, former] = last[chosen] * 1.2
         cnll[-1, chosen] = last[chosen]
         cnll[-1, 0] = last[chosen] / (1 - draw.effect / 100)
-    return _split_rows(draw, cnll, np.full(cnll.shape, 70.0), 0.004)
+    return _split_rows(draw, cnll, np.full(cnll.shape, 70.0), 0.001)
 
 
-FAST = {"sizes": (1, 2, 3, 4, 6, 8, 12), "fit_up_to": 6, "resamples": 199}
+FAST = {"sizes": (1, 2, 3, 4, 6, 8, 12), "fit_up_to": 6, "resamples": 99}
 DESCENT = {"widths": (2, 4, 7, 12, 18, 26, 40, 65), "filters": (2, 4, 6, 9, 13, 19, 28, 42)}
 _threshold = interpolation_threshold
 THRESHOLDS = [
@@ -245,7 +244,7 @@ THRESHOLDS = [
 ]
 WORLDS = [
     *(
-        World("double_descent", claim, descent_world, scale, runs=20, options=DESCENT, null=null)
+        World("double_descent", claim, descent_world, scale, runs=12, options=DESCENT, null=null)
         for claim, scale, null in (
             (double_descent.MLP_PEAK, 6.0, 0.0),
             (double_descent.CNN_PEAK, 6.0, 0.0),
@@ -265,7 +264,7 @@ WORLDS = [
     ),
     *(World("interpolation_threshold", claim, threshold_world, 0.5, seeds=5) for claim in THRESHOLDS),
     *(
-        World("calibration_and_double_descent", claim, calibration_world, scale, runs=12, null=null)
+        World("calibration_and_double_descent", claim, calibration_world, scale, runs=8, null=null)
         for claim, scale, null in (
             (calibration_and_double_descent.REMOVES_LOSS, 15.0, 20.0),
             (calibration_and_double_descent.REMOVES_NOISY_LOSS, 15.0, 20.0),
@@ -274,7 +273,7 @@ WORLDS = [
         )
     ),
     *(
-        World("deep_ensembles", claim, ensembles_world, scale, seeds=20, runs=12, options=FAST)
+        World("deep_ensembles", claim, ensembles_world, scale, seeds=20, runs=8, options=FAST)
         for claim, scale in (
             (deep_ensembles.EXPONENT, 0.3),
             (deep_ensembles.FORETELLS_NLL, 1.0),
@@ -283,7 +282,7 @@ WORLDS = [
     ),
     World("memory_split", memory_split.ENSEMBLE_WINS, memory_world, 2.0),
     World("memory_split", memory_split.MORE_FOR_MORE, memory_world, 0.4),
-    World("predict_split", predict_split.FORETELLS_CNLL, predict_world, 4.5, runs=12, null=15.0),
-    World("predict_split", predict_split.LITTLE_REGRET, predict_world, 1.0, runs=12, null=4.0),
-    World("predict_split", predict_split.BEATS_NAIVE, predict_world, 8.0, runs=12),
+    World("predict_split", predict_split.FORETELLS_CNLL, predict_world, 4.5, runs=8, null=15.0),
+    World("predict_split", predict_split.LITTLE_REGRET, predict_world, 1.0, runs=8, null=4.0),
+    World("predict_split", predict_split.BEATS_NAIVE, predict_world, 9.0, runs=8),
 ]
