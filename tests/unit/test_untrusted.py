@@ -134,6 +134,8 @@ def test_of_a_strangers_exception_its_type_and_place_may_be_kept() -> None:
     blamed.__cause__ = told.__cause__ = error
     assert type_and_place(blamed) == type_and_place(error)
     assert "1234" not in type_and_place(told)
+    error.__context__ = told  # a circle
+    assert type_and_place(blamed) == type_and_place(error)
     assert type_and_place(RuntimeError("token 1234")) == "RuntimeError"
 
 

@@ -69,14 +69,18 @@ def type_and_place(error: BaseException) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that it came from."""
-    if isinstance(error, BaseExceptionGroup):
-        for part in error.exceptions:
-            yield from _chain(part)
-    else:
-        yield error
-    if (cause := error.__cause__ or error.__context__) is not None:
-        yield from _chain(cause)
+    """An exception and all that it came from, each once: what is raised again may come from itself."""
+    seen, waiting = set[int](), [error]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+        else:
+            yield one
+        waiting += [behind for behind in (one.__cause__ or one.__context__,) if behind is not None]
 
 
 def _place(error: BaseException, within: Path | None = None) -> tuple[Path, int]:
