@@ -223,7 +223,7 @@ def _removed(before: np.ndarray, after: np.ndarray) -> Callable[..., Estimate]:
 def _unchanged(*arms: Mapping[str, np.ndarray]) -> SelfTest:
     """A temperature cannot change which class is most likely, so that it can remove no bump of the error."""
     apart = max((float(np.abs(a["error"] - a["calibrated_error"]).max(initial=0)) for a in arms), default=0.0)
-    return SelfTest("calibration changes no prediction", apart < 10**-DIGITS, f"errors differ by {apart:.1g} ")
+    return SelfTest("calibration changes no prediction", apart < 10**-DIGITS, f"errors differ by {apart:.1g}")
 
 
 def _control() -> SelfTest:

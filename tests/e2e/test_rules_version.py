@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.places import Ended, Place
 
+from expzoo.config.versions import RULES_VERSION
+
 ANALYSIS = '''
 from expzoo.study import Claim, arms, no_interval, records, register, paired
 
@@ -71,7 +73,7 @@ def test_it_is_judged_and_drawn_again_and_the_earlier_run_stays(place: Place) ->
     assert {path: seen for path, seen in place.files("outputs/custom").items() if earlier in path.parents} == before
     assert (new / "records.parquet").read_bytes() == (earlier / "records.parquet").read_bytes()
     manifest = json.loads((new / "manifest.json").read_bytes())
-    assert manifest["rules"] == {"analysis=wider": 2}
+    assert manifest["rules"] == {"analysis=wider": 2, "shared": RULES_VERSION}
     assert manifest["networks"] == json.loads((earlier / "manifest.json").read_bytes())["networks"]
     assert "Wider is better by 1000.0." in (new / "report.html").read_text("utf-8")
     assert place.type("verify", str(new)).code == 0

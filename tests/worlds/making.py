@@ -93,7 +93,7 @@ class World:
     def outcome(self, where: Where, analysis: Any, seeds: int, number: int) -> str:
         """What is said of one draw of this world; "not judged" if the analysis does not judge the claim."""
         strong = self.effect("beyond") if self.claim.direction != "equivalent" else self.claim.reference
-        rng = np.random.default_rng([number, *hashlib.sha256(f"{self.claim.name} {where}".encode()).digest()[:8]])
+        rng = np.random.default_rng(int(key(self.claim.name, where, number), 16))
         noise = 1e-3 if where == "perfect" else 1.0
         draw = Draw(analysis, self.claim, seeds, self.effect(where), strong, where, noise, rng)
         table, arrays = self.make(draw)
