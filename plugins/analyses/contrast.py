@@ -12,8 +12,9 @@ from expzoo.analysis.studies.contrast.claims import ClaimReader
 from expzoo.analysis.studies.contrast.judging import judge
 from expzoo.analysis.studies.contrast.looks import Look
 from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING, draw
-from expzoo.analysis.studies.contrast.reading import Reader
+from expzoo.analysis.studies.contrast.reading import Reader, settled
 from expzoo.analysis.studies.contrast.seen import Seen
+from expzoo.analysis.studies.contrast.words import check_needs
 from expzoo.study import BadInput, Count, Nested, register
 
 RESERVED = (CURVE, TUNING)  # measures of the records that no file names
@@ -63,8 +64,10 @@ class Contrast:
         every: Count | None = None,
     ) -> None:
         faults: list[str] = []
-        self.arms = arms_of.read_arms(Reader(arms or {}, "arms", faults))
-        self.factors = arms_of.read_factors(Reader(cross or {}, "cross", faults), Reader(sweep or {}, "sweep", faults))
+        self.arms = arms_of.read_arms(Reader(settled(arms or {}), "arms", faults))
+        self.factors = arms_of.read_factors(
+            Reader(settled(cross or {}), "cross", faults), Reader(settled(sweep or {}), "sweep", faults)
+        )
         self.looks: dict[str, Look] = {}
         for name, node in Reader(measure or {"score": "score/test"}, "measure", faults).mapping().items():
             if name in RESERVED:
@@ -74,11 +77,13 @@ class Contrast:
             except BadInput as error:
                 node.fault(str(error))
         self.looks = self.looks or {"score": Look.parse("score/test")}
-        self.tune = arms_of.read_tune(Reader(tune or {}, "tune", faults))
+        self.tune = arms_of.read_tune(Reader(settled(tune or {}), "tune", faults))
         if (count := arms_of.count(self.arms, self.factors)) > arms_of.MOST_CELLS:
-            faults.append(f"{count} arms and levels: at most {arms_of.MOST_CELLS}")
+            where = "sweep" if sweep else "cross" if cross else "arms"
+            faults.append(f"{where}: gives {count} arms and levels: at most {arms_of.MOST_CELLS}")
+        check_needs(Reader(needs, "needs", faults))
         reader = ClaimReader(self.arms, self.factors, self.looks)
-        nodes = Reader(claims or {}, "claims", faults).mapping()
+        nodes = Reader(settled(claims or {}), "claims", faults).mapping()
         read = {name: reader.read(name, node) for name, node in nodes.items()}
         if faults:
             raise ValueError("\n".join(faults))
