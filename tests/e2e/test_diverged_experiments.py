@@ -31,9 +31,11 @@ def test_where_all_networks_diverge_nothing_is_claimed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     result = expzoo.run(expzoo.compose(f"+experiment={name}", "budget=smoke", "stop.steps=10", *DIVERGE[name]))
-    assert {verdict.verdict for verdict in result.verdicts} <= {"inconclusive", "withheld", "not supported"}
-    counted = {verdict.n for verdict in result.verdicts if "counted as" not in verdict.note}
-    assert counted == ({0} if name not in AS_WORST else set())
+    assert {verdict.verdict for verdict in result.verdicts} <= {"inconclusive", "withheld"}
+    if name in ("random_labels", "large_learning_rate"):  # what diverged counts as the worst outcome
+        assert all("diverged or never there: 3 of" in verdict.note for verdict in result.verdicts)
+    else:
+        assert {verdict.n for verdict in result.verdicts} == {0}
     assert result.figures
 
 

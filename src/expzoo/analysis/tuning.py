@@ -17,6 +17,7 @@ import numpy as np
 from expzoo.lab.request import Request
 from expzoo.spec.measure import Measure
 from expzoo.spec.when import at
+from expzoo.system.canonical import Option
 from expzoo.system.errors import Unfit
 from expzoo.system.randomness import member_seed, stable_hash
 
@@ -39,7 +40,7 @@ Name = TypeVar("Name", bound=Hashable)
 class Choice:
     """The settings that were best for an arm, and whether better ones may lie beyond the grid."""
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Option]
     score: float
     at_edge: bool
 
@@ -50,13 +51,15 @@ class Choice:
         return told + " (the edge of the grid)" * self.at_edge
 
 
-def grid(settings: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+def grid(settings: Mapping[str, Sequence[Option]]) -> list[dict[str, Any]]:
     """Every combination of the values of each setting."""
     return [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
 
 
 def tune(
-    setting: Setting, arms: Mapping[Name, Callable[[Spec, Mapping[str, Any]], Spec]], over: Mapping[str, Sequence[Any]]
+    setting: Setting,
+    arms: Mapping[Name, Callable[[Spec, Mapping[str, Option]], Spec]],
+    over: Mapping[str, Sequence[Option]],
 ) -> Generator[Request, list[Trained], tuple[dict[Name, Choice], list[Row]]]:
     """The best settings of each arm by its mean validation score, and the records of all that were tried.
 
@@ -119,7 +122,7 @@ def _score(network: Trained, metric: str) -> float:
     return float(np.mean([value for step, value in curve if step in due and step >= LATE[0] * network.step]))
 
 
-def _at_edge(point: Mapping[str, Any], over: Mapping[str, Sequence[Any]]) -> bool:
+def _at_edge(point: Mapping[str, Option], over: Mapping[str, Sequence[Option]]) -> bool:
     """Whether a number that was tuned is the smallest or the largest of those tried."""
     numbers = {key: values for key, values in over.items() if all(isinstance(value, int | float) for value in values)}
     return any(len(values) > 1 and point[key] in (min(values), max(values)) for key, values in numbers.items())
