@@ -10,14 +10,13 @@ import itertools
 import math
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from expzoo.lab.request import Request
 from expzoo.spec.measure import Measure
 from expzoo.spec.when import at
-from expzoo.system.canonical import Option
 from expzoo.system.errors import Unfit
 from expzoo.system.randomness import member_seed, stable_hash
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from expzoo.spec.contracts import Dataset
     from expzoo.spec.spec import Spec
     from expzoo.store.records import Row
+    from expzoo.system.canonical import Option
 
 SEEDS = 3  # of a tuning: enough to rank settings whose scores differ by more than the noise of a seed
 LATE = (0.9, 0.925, 0.95, 0.975, 1.0)  # of the training: one step's score would reward luck
@@ -51,7 +51,7 @@ class Choice:
         return told + " (the edge of the grid)" * self.at_edge
 
 
-def grid(settings: Mapping[str, Sequence[Option]]) -> list[dict[str, Any]]:
+def grid(settings: Mapping[str, Sequence[Option]]) -> list[dict[str, Option]]:
     """Every combination of the values of each setting."""
     return [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
 
@@ -124,5 +124,6 @@ def _score(network: Trained, metric: str) -> float:
 
 def _at_edge(point: Mapping[str, Option], over: Mapping[str, Sequence[Option]]) -> bool:
     """Whether a number that was tuned is the smallest or the largest of those tried."""
-    numbers = {key: values for key, values in over.items() if all(isinstance(value, int | float) for value in values)}
-    return any(len(values) > 1 and point[key] in (min(values), max(values)) for key, values in numbers.items())
+    numbers = {key: [value for value in values if isinstance(value, int | float)] for key, values in over.items()}
+    whole = {key: found for key, found in numbers.items() if len(found) == len(over[key]) > 1}
+    return any(point[key] in (min(found), max(found)) for key, found in whole.items())
