@@ -60,7 +60,10 @@ class Contrast:
         every: Count | None = None,
     ) -> None:
         self.words = read(
-            {"arms": arms, "cross": cross, "sweep": sweep, "measure": measure, "claims": claims, "tune": tune}
+            {
+                **{"arms": arms, "cross": cross, "sweep": sweep, "measure": measure},
+                **{"claims": claims, "tune": tune, "needs": needs},
+            }
         )
         self.NEEDS = (*needs, *["split validation"] * bool(self.words.tune))
         self.every, self.drop = every, diverged == "drop"

@@ -33,8 +33,8 @@ BAD = {
         "a budget of 50 parameters is not enough for 1 networks of 63 at width 1",
     ),
     "rates the wrong way round": (
-        ("+experiment=large_learning_rate", "analysis.large_learning_rate.small=0.5"),
-        "analysis.large_learning_rate: small 0.5 is not less than large 0.1",
+        ("+experiment=two_patterns", "analysis.two_patterns.small=0.5"),
+        "analysis.two_patterns: small 0.5 is not less than large 0.1",
     ),
     "two patterns without a patch": (
         ("+experiment=two_patterns", "dataset=mnist1d"),
@@ -42,7 +42,12 @@ BAD = {
     ),
     "labels that cannot be random": (
         ("+experiment=random_labels", "dataset=two_patterns"),
-        "dataset=two_patterns has no label_noise and no noise_labels",
+        "experiment/random_labels.yaml:43: analysis.contrast: arms.random_labels.dataset.label_noise: dataset has no "
+        "label_noise: known: alone_scale, batch_size, common, draw, groups, of, redraw, seed, separation, size, "
+        "test_size, train_size\n"
+        "experiment/random_labels.yaml:43: analysis.contrast: arms.random_labels.dataset.noise_labels: dataset has no "
+        "noise_labels: known: alone_scale, batch_size, common, draw, groups, of, redraw, seed, separation, size, "
+        "test_size, train_size",
     ),
     "an image model on signals": (
         ("+experiment=random_labels", "model=resnet"),
@@ -63,7 +68,7 @@ BAD = {
 def test_it_is_refused(command_line: Any, tmp_path: Path, name: str) -> None:
     words, said = BAD[name]
     ended = command_line.type(*words, "budget=smoke", folder=tmp_path)
-    assert (ended.code, ended.err) == (2, [said])
+    assert (ended.code, ended.err) == (2, said.splitlines())
     assert not list(tmp_path.rglob("*.safetensors"))
 
 

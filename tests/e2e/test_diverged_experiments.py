@@ -16,7 +16,10 @@ DIVERGE = {
     "memory_split": (TOO_LARGE,),
     "calibration_and_double_descent": (TOO_LARGE,),
     "random_labels": (TOO_LARGE,),
-    "large_learning_rate": ("analysis.large_learning_rate.large=1e30",),
+    "large_learning_rate": (
+        "analysis.contrast.arms.large.optimizer.lr=1e30",
+        "analysis.contrast.arms.annealed.optimizer.lr=1e30",
+    ),
     "two_patterns": ("analysis.two_patterns.large=1e30",),
     "periodic_behaviour": ("optimizer.lr=1e38", "optimizer.weight_decay=10"),
 }
@@ -40,10 +43,10 @@ def test_a_rate_at_which_networks_diverge_is_behind_by_what_they_lost(
     """Counted as chance, not left out: every annealed network is lost, so the small rate is ahead at the end."""
     monkeypatch.chdir(tmp_path)
     words = "+experiment=large_learning_rate", "budget=smoke", "population.size=6", "stop.steps=60"
-    result = expzoo.run(expzoo.compose(*words, "analysis.large_learning_rate.large=1e30"))
+    result = expzoo.run(expzoo.compose(*words, *DIVERGE["large_learning_rate"]))
     table = result.records
     lost = table.filter((pl.col("arm") == "annealed") & pl.col("end"))
-    assert set(lost["value"]) == {10.0}
+    assert lost["value"].is_nan().all()
     assert lost["diverged"].all()
     crosses, _ = result.verdicts
     assert crosses.n == 6

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from expzoo.config import registry
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.recipes import Recipes
 from expzoo.lab.request import Request
@@ -15,7 +14,6 @@ from expzoo.spec.component import Component
 from expzoo.spec.layout import Layout
 from expzoo.spec.measure import Measure
 from expzoo.spec.spec import Event, Rewind
-from expzoo.store import records
 from expzoo.system.errors import BadInput
 
 part = Component.of
@@ -105,19 +103,3 @@ def test_a_parameter_that_is_not_to_be_trained_is_refused():
     module[0].requires_grad_(False)
     with pytest.raises(ValueError, match=r"0\.weight has requires_grad=False.*parametrisation=frozen"):
         Layout.of(module)
-
-
-def test_seeds_that_diverged_count_against_claims_about_several_models():
-    accuracies = {"logistic": 32, "mlp": 66, "gru": 90, "cnn1d": 92, "mlp_again": 66}
-    noise = np.random.default_rng(0)
-    rows = [
-        {"key": "0" * 64, "seed": seed, "arm": arm, "view": view, "step": 9, "split": "test", "metric": "accuracy"}
-        | {"value": np.nan if arm == "gru" and seed >= 5 else accuracy + noise.normal(), "end": True}
-        for arm, accuracy in accuracies.items()
-        for view in ("plain", "shuffled")
-        for seed in range(10)
-    ]
-    verdicts = registry.load("analysis", "spatial_priors")().judge(records.frame(rows), {})
-    said = {verdict.claim: verdict for verdict in verdicts}
-    assert said["mnist1d.separates_models"].verdict == "inconclusive"
-    assert "5 of 10 left out" in said["mnist1d.separates_models"].note

@@ -21,7 +21,7 @@ from expzoo.config import registry
 from expzoo.config.registry import NOTHING
 from expzoo.spec.contracts import Stream
 from expzoo.spec.score import INPUTS, TARGETS, Nature, nature
-from expzoo.system.errors import BadInput
+from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from expzoo.spec.component import Component
@@ -36,6 +36,21 @@ def unmet(needs: Sequence[str], base: Spec, dataset: Dataset) -> list[str]:
     """
     kind = nature(base.dataset, dataset)
     return [reason for need in needs for reason in _reasons(need, base, dataset, kind)]
+
+
+def refusal(need: str) -> str:
+    """Why a text says nothing that can be needed, empty if it does."""
+    words, _, rest = need.partition(" ")
+    for word, known in (("inputs", {*INPUTS}), ("targets", {*TARGETS})):
+        if words == word and not (wrong := {*rest.split("|")} - known):
+            return ""
+        if words == word:
+            return f"there are no {word} {', '.join(sorted(wrong))}: {nearest(min(wrong), known)}"
+    kind, equals, name = need.partition("=") if "=" in need else need.partition(".")
+    if (words == "split" and rest) or need in ("finite", "model SIZE") or (kind in registry.KINDS and equals and name):
+        return ""
+    known = ("inputs", "targets", "split", "finite", "model SIZE", *registry.KINDS)
+    return f"{need!r} is nothing that can be needed: {nearest(words, known)}"
 
 
 def _reasons(need: str, base: Spec, dataset: Any, kind: Nature) -> Iterator[str]:

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from expzoo.spec.contracts import Dataset
     from expzoo.spec.spec import Spec
     from expzoo.store.records import Row
+    from expzoo.system.canonical import Option
 
 SEEDS = 3  # of a tuning: enough to rank settings whose scores differ by more than the noise of a seed
 LATE = (0.9, 0.925, 0.95, 0.975, 1.0)  # of the training: one step's score would reward luck
@@ -39,7 +40,7 @@ Name = TypeVar("Name", bound=Hashable)
 class Choice:
     """The settings that were best for an arm, and whether better ones may lie beyond the grid."""
 
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Option]
     score: float
     at_edge: bool
 
@@ -50,13 +51,15 @@ class Choice:
         return told + " (the edge of the grid)" * self.at_edge
 
 
-def grid(settings: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+def grid(settings: Mapping[str, Sequence[Option]]) -> list[dict[str, Option]]:
     """Every combination of the values of each setting."""
     return [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
 
 
 def tune(
-    setting: Setting, arms: Mapping[Name, Callable[[Spec, Mapping[str, Any]], Spec]], over: Mapping[str, Sequence[Any]]
+    setting: Setting,
+    arms: Mapping[Name, Callable[[Spec, Mapping[str, Option]], Spec]],
+    over: Mapping[str, Sequence[Option]],
 ) -> Generator[Request, list[Trained], tuple[dict[Name, Choice], list[Row]]]:
     """The best settings of each arm by its mean validation score, and the records of all that were tried.
 
@@ -119,7 +122,8 @@ def _score(network: Trained, metric: str) -> float:
     return float(np.mean([value for step, value in curve if step in due and step >= LATE[0] * network.step]))
 
 
-def _at_edge(point: Mapping[str, Any], over: Mapping[str, Sequence[Any]]) -> bool:
+def _at_edge(point: Mapping[str, Option], over: Mapping[str, Sequence[Option]]) -> bool:
     """Whether a number that was tuned is the smallest or the largest of those tried."""
-    numbers = {key: values for key, values in over.items() if all(isinstance(value, int | float) for value in values)}
-    return any(len(values) > 1 and point[key] in (min(values), max(values)) for key, values in numbers.items())
+    numbers = {key: [value for value in values if isinstance(value, int | float)] for key, values in over.items()}
+    whole = {key: found for key, found in numbers.items() if len(found) == len(over[key]) > 1}
+    return any(point[key] in (min(found), max(found)) for key, found in whole.items())

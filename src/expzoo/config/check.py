@@ -12,7 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from expzoo.config.allowed import value_fault
-from expzoo.config.explanations import REFUSALS, explain, incomplete, misplaced, typed_for_nothing, unknown
+from expzoo.config.explanations import (
+    REFUSALS,
+    explain,
+    incomplete,
+    misplaced,
+    typed_for_nothing,
+    unknown,
+    unlike_number,
+)
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain, unchosen
@@ -171,7 +179,7 @@ def _refusal(config: DictConfig, value: Value) -> str:
     """Why a key cannot have this value, empty if it has it now."""
     parent, _, name = value.key.rpartition(".")
     if _in_mapping(value.key):
-        return ""
+        return unlike_number(value.value, value.key)
     try:
         kind, name_of, *_ = [*value.key.split("."), ""]
         if kind in SHARED and name_of in unchosen(config, kind):

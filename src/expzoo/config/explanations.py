@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException
@@ -51,6 +52,8 @@ def _explain_key(error: OmegaConfBaseException) -> str:
         return missing(key)
     if resolver := _RESOLVER.match(why):
         why = resolver["why"]
+    if why.lower() == "cannot merge dictconfig with listconfig":
+        return f"{key} must be a mapping of names, not a list"
     if interpolated := _INTERPOLATED.match(why):
         return f"{key} {interpolated['why']}, which {interpolated['source']} gives"
     return f"{key} {why}" if why.startswith("must ") else f"{key}: {why[:1].lower()}{why[1:]}"
@@ -108,6 +111,14 @@ def _incomplete_plugins(config: DictConfig, kind: str) -> list[str]:
             given = nodes[name] if isinstance(nodes[name], DictConfig) else {}
             found += [f"{kind}.{name} has no {key}: {nearest(str(key), known)}" for key in given if key not in known]
     return found if len(nodes) > len(left_out) or kind in MAY_BE_NONE else [*found, missing(kind)]
+
+
+def unlike_number(value: Any, key: str) -> str:
+    """The line for the first number of a nested option that is infinite or none; empty if there is none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{key} must be a finite number, not {value}"
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    return next(filter(None, (unlike_number(item, f"{key}.{name}") for name, item in items)), "")
 
 
 def typed_for_nothing(config: DictConfig, overrides: Iterable[str]) -> list[str]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from expzoo.config.presets import EXPERIMENT, content, presets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-_FAULT = re.compile(r"(?P<node>analysis\.\w+): (?P<where>[^:\s]+): ")
+_FAULT = re.compile(r"(?P<node>analysis\.\w+): (?P<where>.*)")
+
+_ITEM = re.compile(r"\[(?P<index>\d{1,9})\]\.?")
+
+DEPTH = 3  # keys: analysis, its name and the option
+NOWHERE = (0, 0, Path())
 
 
 def located(line: str, experiment: str) -> str:
@@ -19,11 +24,12 @@ def located(line: str, experiment: str) -> str:
     found = _FAULT.match(line)
     if not found:
         return line
-    for name in re.findall(r"\w+", experiment):
-        for file in _files(name):
-            if number := _line(file, f"{found['node']}.{found['where']}"):
-                return f"{file.parent.name}/{file.name}:{number}: {line}"
-    return line
+    path = f"{found['node']}.{found['where']}"
+    files = dict.fromkeys(file for name in re.findall(r"\w+", experiment) for file in _files(name))
+    depth, number, file = max(
+        ((*_place(file, path), file) for file in files), key=lambda place: place[0], default=NOWHERE
+    )
+    return f"{file.parent.name}/{file.name}:{number}: {line}" if depth >= DEPTH else line
 
 
 def experiment_text(experiment: str) -> str:
@@ -43,27 +49,26 @@ def _files(experiment: str) -> Iterator[Path]:
                 yield from _files(base)
 
 
-def _line(file: Path, path: str) -> int | None:
-    """The line of the deepest node on the way to `path`, None if the first steps are not there."""
+def _place(file: Path, path: str) -> tuple[int, int]:
+    """How many keys on the way that `path` begins with a file has, and the line of the last."""
     import yaml
 
-    node, line, rest, depth = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader), None, path, 0
+    node: yaml.Node | None = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    line, rest, depth = 0, path, 0
     while rest:
-        if rest.startswith("[") and isinstance(node, yaml.SequenceNode):
-            index, _, rest = rest[1:].partition("]")
-            rest = rest.removeprefix(".")
-            if int(index) >= len(node.value):
+        if isinstance(node, yaml.SequenceNode) and (item := _ITEM.match(rest)):
+            if int(item["index"]) >= len(node.value):
                 break
-            node = node.value[int(index)]
-            line = node.start_mark.line + 1
-            continue
-        if not isinstance(node, yaml.MappingNode):
+            node = node.value[int(item["index"])]
+            line, rest = node.start_mark.line + 1, rest[item.end() :]
+        elif isinstance(node, yaml.MappingNode):
+            keys = {str(key.value): (key, value) for key, value in node.value}
+            fitting = [name for name in keys if re.match(re.escape(name) + r"(?=$|[.\[:]| must )", rest)]
+            if not fitting:
+                break
+            name = max(fitting, key=len)
+            key, node = keys[name]
+            line, rest, depth = key.start_mark.line + 1, rest[len(name) :].removeprefix("."), depth + 1
+        else:
             break
-        keys = {key.value: (key, value) for key, value in node.value}
-        fitting = [key for key in keys if re.match(re.escape(key) + r"(?=$|[.\[])", rest)]
-        if not fitting:
-            break
-        name = max(fitting, key=len)
-        key, node = keys[name]
-        line, rest, depth = key.start_mark.line + 1, rest[len(name) :].removeprefix("."), depth + 1
-    return line if depth > 2 else None  # beyond analysis, its name and the option
+    return depth, line

@@ -88,9 +88,7 @@ def _read_arm(name: str, node: Reader) -> Arm:
         node.fault("an arm is called by letters, digits and _")
     if name == PREVIOUS:
         node.fault(f"{PREVIOUS} is what an arm is repeated from: call it otherwise")
-    settings = {key: part.node for key, part in node.mapping().items() if key not in ("init", "mask", "repeat")}
-    for key in settings:
-        _check_key(node, key)
+    settings = _settings(node, skip=("init", "mask", "repeat"))
     repeat = node.at("repeat")
     repeat.only(("from", "times"))
     init, mask = (_read_recipe(node, word, known) for word, known in (("init", INITS), ("mask", MASKS)))
@@ -110,9 +108,7 @@ def read_factors(cross: Reader, sweep: Reader) -> dict[str, dict[Level, Mapping[
         if name in RESERVED:
             node.fault("is a column of every table of records: call the factor otherwise")
         for level, part in node.mapping().items():
-            for key in part.mapping():
-                _check_key(part, key)
-            factors[name][level] = part.node if isinstance(part.node, Mapping) else {}
+            factors[name][level] = _settings(part)
         if not factors[name]:
             node.fault("names no level")
     for key, node in sweep.mapping().items():
@@ -211,6 +207,19 @@ def _check_recipe(name: str, options: Reader) -> None:
     step = options.at("step").node
     if step is not None and step != FINAL and (type(step) is not int or step < 0):
         options.at("step").fault(f"must be a step or {FINAL}, not {step!r}")
+
+
+def _settings(node: Reader, skip: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The settings of a node by key: `model.width: 9`, or `model: {width: 9}`, which is what a command line makes."""
+    found: dict[str, Any] = {}
+    for key, part in node.mapping().items():
+        if key in CHANGED and isinstance(part.node, Mapping):
+            found |= {f"{key}.{option}": value for option, value in part.node.items()}
+        elif key not in skip:
+            found[key] = part.node
+    for key in found:
+        _check_key(node, key)
+    return found
 
 
 def _check_key(node: Reader, key: str) -> None:

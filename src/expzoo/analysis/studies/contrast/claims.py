@@ -110,14 +110,13 @@ class ClaimReader:
     def _look(self, node: Reader, default: str) -> str:
         """The measure that a claim is of: one of those that have a name, or a text that says it."""
         text = node.text(default)
-        if text not in self.looks and "/" not in text and " " not in text:
-            node.fault(f"there is no measure called {text}: {nearest(text, self.looks)}")
-            return default
         if text not in self.looks:
             try:
                 self.looks[text] = Look.parse(text)
             except BadInput as error:
-                node.fault(str(error))
+                named = "/" not in text and " " not in text
+                why = f"there is no measure called {text}: {nearest(text, self.looks)}" if named else str(error)
+                node.fault(why)
                 return default
         return text
 

@@ -21,8 +21,8 @@ from expzoo.analysis.studies.contrast.arms import (
 from expzoo.analysis.studies.contrast.claims import ClaimReader
 from expzoo.analysis.studies.contrast.looks import Look
 from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING
-from expzoo.analysis.studies.contrast.reading import Reader
-from expzoo.analysis.studies.contrast.words import CHANCE
+from expzoo.analysis.studies.contrast.reading import Reader, settled
+from expzoo.analysis.studies.contrast.words import CHANCE, check_needs
 from expzoo.science.power import POWER, detectable, detectable_rate
 from expzoo.system.errors import BadInput
 
@@ -51,11 +51,11 @@ class Contrasted:
 
 
 def read(options: Options) -> Contrasted:
-    """What the options `arms`, `cross`, `sweep`, `measure`, `claims` and `tune` say; ValueError with every fault."""
+    """What the options of a contrast say, but for `diverged` and `every`; ValueError with every fault."""
     faults: list[str] = []
 
     def node(name: str, default: Options | None = None) -> Reader:
-        return Reader(options.get(name) or default or {}, name, faults)
+        return Reader(settled(options.get(name) or default or {}), name, faults)
 
     arms, factors = read_arms(node("arms")), read_factors(node("cross"), node("sweep"))
     looks: dict[str, Look] = {}
@@ -68,7 +68,9 @@ def read(options: Options) -> Contrasted:
             part.fault(str(error))
     looks = looks or {"score": Look.parse("score/test")}
     if (number := count(arms, factors)) > MOST_CELLS:
-        faults.append(f"{number} arms and levels: at most {MOST_CELLS}")
+        where = "sweep" if options.get("sweep") else "cross" if options.get("cross") else "arms"
+        faults.append(f"{where}: gives {number} arms and levels: at most {MOST_CELLS}")
+    check_needs(Reader(options.get("needs", ()), "needs", faults))
     reader = ClaimReader(arms, factors, looks)
     claims = {name: reader.read(name, part) for name, part in node("claims").mapping().items()}
     tune = read_tune(node("tune"))

@@ -108,6 +108,45 @@ class Reader:
         return word
 
 
+def settled(node: Any) -> Any:
+    """The options with what a command line adds where it belongs: a.b.c=1 in a.b, if the file has a key a.b.
+
+    A key with a dot in it cannot be typed; what is typed in its place makes a mapping in a mapping.
+    """
+    if isinstance(node, list | tuple):
+        return [settled(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    found = {str(key): value for key, value in node.items()}
+    for key in [key for key in found if "." in key]:
+        there, found = _taken(found, key.split("."))
+        if there is not MISSING:
+            found[key] = _over(found[key], there)
+    return {key: settled(value) for key, value in found.items()}
+
+
+def _taken(node: Mapping[str, Any], path: list[str]) -> tuple[Any, dict[str, Any]]:
+    """What stands at the end of a path of at least one name, and the mapping without it."""
+    first, *rest = path
+    if first not in node:
+        return MISSING, dict(node)
+    if not rest:
+        return node[first], {key: value for key, value in node.items() if key != first}
+    if not isinstance(node[first], Mapping):
+        return MISSING, dict(node)
+    there, left = _taken(node[first], rest)
+    if there is MISSING:
+        return MISSING, dict(node)
+    return there, {key: left if key == first else value for key, value in node.items() if left or key != first}
+
+
+def _over(below: Any, above: Any) -> Any:
+    """One mapping laid over another, at every depth; what is none is replaced."""
+    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+        return above
+    return {**below, **{key: _over(below.get(key), value) for key, value in above.items()}}
+
+
 def _short(value: Any) -> str:
     text = "null" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

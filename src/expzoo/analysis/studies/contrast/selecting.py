@@ -61,7 +61,7 @@ class Selector:
             str(node.node) if isinstance(node.node, int | float) and not isinstance(node.node, bool) else node.text()
         )
         arm, _, rest = whole.partition(".")
-        if arm not in self.arms and len(self.arms) == 1:
+        if arm not in self.arms and len(self.arms) == 1 and self.factors:
             arm, rest = next(iter(self.arms)), whole
         own: dict[str, Level] = {}
         while rest:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from expzoo.analysis.needs import refusal
+
 if TYPE_CHECKING:
     from expzoo.analysis.studies.contrast.arms import Cell
     from expzoo.analysis.studies.contrast.reading import Reader
@@ -99,3 +101,10 @@ def check_words(node: Reader, subject: str, form: str, *, exact: bool) -> None:
             node.fault(why)
     if subject == "rate_of" and not node.has("success"):
         node.fault("a rate has `success`, such as 'board_success/test >= 100'")
+
+
+def check_needs(node: Reader) -> None:
+    """A fault for each text that says nothing that an experiment's other parts could be."""
+    for item in node.items():
+        if why := refusal(item.text()):
+            item.fault(why)
