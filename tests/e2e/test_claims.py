@@ -116,6 +116,7 @@ def test_a_claim_of_ones_own_lives_the_life_of_every_run(place: Place, command_l
     assert any("by" in line for line in compared.out)
 
 
+@pytest.mark.slow
 def test_a_command_line_changes_arms_and_claims(place: Place) -> None:
     simple = re.sub(r"      ticket:\n(        .*\n)+|      zoo.ticket.*\n", "", TEXT)
     place.write(simple)
@@ -134,6 +135,7 @@ def test_a_command_line_changes_arms_and_claims(place: Place) -> None:
     assert place.type("verify", str(first)).code == 0
 
 
+@pytest.mark.slow
 def test_several_runs_at_once(place: Place) -> None:
     place.write(
         TEXT.replace("wide: {model.width: 40}", "wide: {model.width: x3}").replace("model.width: 40", "model.width: x3")

@@ -4,90 +4,31 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
-
-from expzoo.config.registry import build
-from expzoo.store import records
-
-if TYPE_CHECKING:
-    from expzoo.science.verdicts import Verdict
-
-SEEDS = range(8)
-CHANCE = 10.0
-NOISE = np.random.default_rng(0)
-
-Value = Callable[[str, Mapping[str, Any], int], float]
-"""What is seen of a network, by its arm, its levels and its seed."""
-
-
-def made(value: Value, *, skip: Callable[[Any], bool] = lambda _: False, worst: float = math.nan, **options: Any):
-    """The analysis with these options, and its records and arrays as if `value` had been measured."""
-    analysis = build("analysis", "contrast", **options)
-    rows = [
-        {"key": f"{hash((cell, seed)) % 16**8:064x}", "seed": seed, "arm": cell.arm, **cell.columns()}
-        | {"step": 60, "split": "test", "metric": f"steps to {look.metric}" if look.when == "steps" else look.metric}
-        | {"value": value(cell.arm, dict(cell.levels) | {"again": cell.again}, seed), "measure": name, "end": True}
-        for cell in analysis.cells
-        for seed in SEEDS
-        for name, look in ((name, look.on(SCORE)) for name, look in analysis.looks.items())
-        if not skip(cell)
-    ]
-    arrays: dict[str, np.ndarray] = {}
-    for name in analysis.looks:
-        arrays[f"chance/{name}"] = np.full(len(analysis.cells), CHANCE)
-        arrays[f"worst/{name}"] = np.full(len(analysis.cells), worst)
-        arrays[f"higher/{name}"] = np.array(True)
-    return analysis, records.frame(rows), arrays
-
-
-class SCORE:
-    """What `score` stands for here."""
-
-    metric = "accuracy"
-
-
-def verdicts(value: Value, claims: Any, **options: Any) -> dict[str, Verdict]:
-    analysis, table, arrays = made(value, claims=claims, **options)
-    return {verdict.claim: verdict for verdict in analysis.judge(table, arrays)}
-
-
-def verdict(value: Value, claim: Mapping[str, Any], **options: Any) -> Verdict:
-    return verdicts(value, {"zoo.claim": dict(claim)}, **options)["zoo.claim"]
-
-
-SEEN = {
-    (arm, level): 50 + 4 * index + 3 * place + NOISE.normal(0, 1.5, len(SEEDS))
-    for index, arm in enumerate("abcd")
-    for place, level in enumerate((8, 16, 32, 64, "", "plain", "shuffled"))
-}
-OTHER = {arm: SEEN[arm, ""] + NOISE.normal(0, 1, len(SEEDS)) for arm in "abcd"}
-ARMS = {arm: {"model.width": 10 + index} for index, arm in enumerate("abcd")}
-
-
-def seen(arm: str, levels: Mapping[str, Any], seed: int) -> float:
-    """The made-up values; a baseline from other starts has as many of its own, of the same mean."""
-    level = next((level for name, level in levels.items() if name != "again"), "")
-    values = SEEN[arm, level]
-    return float(values[seed] if not levels["again"] else values[::-1][seed])
-
-
-def student(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """Mean and Student's interval, by SciPy."""
-    low, high = stats.ttest_1samp(values, 0).confidence_interval(level)
-    return float(np.mean(values)), float(low), float(high)
-
-
-def agrees(found: Verdict, expected: tuple[float, float, float]) -> None:
-    assert (found.effect, *found.interval) == pytest.approx(expected, rel=1e-9, abs=1e-12)
-    assert found.n == len(SEEDS)
-
-
-A, B, C, D = (SEEN[arm, ""] for arm in "abcd")
+from tests.contrasts import (
+    ARMS,
+    CHANCE,
+    CROSS,
+    SEEDS,
+    SEEN,
+    SWEEP,
+    TWO,
+    A,
+    B,
+    C,
+    D,
+    agrees,
+    rate,
+    seen,
+    student,
+    verdict,
+    verdicts,
+)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +97,6 @@ def test_the_reference_is_said() -> None:
 
 
 WIDTHS = np.array([8.0, 16.0, 32.0, 64.0])
-SWEEP = {"model.width": [8, 16, 32, 64]}
 CURVE = np.array([SEEN["a", int(width)] for width in WIDTHS])  # (levels, seeds)
 
 
@@ -202,11 +142,6 @@ def test_monotone_is_every_step() -> None:
     assert (falling.direction, falling.verdict) == ("less", "not supported")
 
 
-def rate(successes: int) -> tuple[float, float, float]:
-    ends = stats.binomtest(successes, len(SEEDS)).proportion_ci(0.95, method="exact")
-    return 100 * successes / len(SEEDS), 100 * ends.low, 100 * ends.high
-
-
 def wilson(successes: int, n: int, z: float) -> tuple[float, float]:
     share, spread = successes / n, z * math.sqrt(successes / n * (1 - successes / n) / n + z**2 / (4 * n**2))
     return (share + z**2 / (2 * n) - spread) / (1 + z**2 / n), (share + z**2 / (2 * n) + spread) / (1 + z**2 / n)
@@ -228,10 +163,6 @@ def test_two_rates_are_newcombes() -> None:
     high = p1 - p2 + math.sqrt((u1 - p1) ** 2 + (p2 - l2) ** 2)
     claim = {"greater": ["b", "a"], "success": f"score/test >= {bound}", "by": 5}
     agrees(verdict(seen, claim, arms=ARMS), (100 * (p1 - p2), 100 * low, 100 * high))
-
-
-CROSS = {"view": {"plain": {}, "shuffled": {"dataset.view": "shuffled"}}}
-TWO = {"a": {}, "b": {"model.width": 20}}
 
 
 def test_for_all_is_the_worst_level() -> None:
@@ -290,157 +221,3 @@ def test_a_level_that_begins_like_another_is_not_taken_for_it() -> None:
     grows = lambda arm, levels, seed: 10 * levels["optimizer.lr"] + 0.1 * SEEN["a", ""][seed]  # noqa: E731
     found = verdict(grows, {"greater": ["a.1.5", "a.1"]}, arms={"a": {}}, sweep=rates)
     assert found.effect == pytest.approx(5)
-
-
-# --- networks that diverged, arms that are not there, controls
-
-
-def lost(*places: tuple[str, int], value: float = math.nan) -> Value:
-    return lambda arm, levels, seed: value if (arm, seed) in places and not levels["again"] else seen(arm, levels, seed)
-
-
-def test_a_network_that_diverged_counts_as_chance_for_a_score() -> None:
-    found = verdict(lost(("b", 2)), {"greater": ["b", "a"]}, arms=ARMS, worst=CHANCE)
-    agrees(found, student(np.where(np.arange(len(SEEDS)) == 2, CHANCE, B) - A))
-    assert "diverged or never there: 1 of b, counted as 10" in found.note
-
-
-@pytest.mark.parametrize("higher", [True, False])
-def test_without_a_known_worst_the_worst_that_was_seen_counts(higher: bool) -> None:
-    analysis, table, arrays = made(lost(("b", 2)), claims={"zoo.claim": {"greater": ["b", "a"]}}, arms=ARMS)
-    arrays["higher/score"] = np.array(higher)
-    [found] = analysis.judge(table, arrays)
-    kept = [seen(cell.arm, {"again": cell.again}, seed) for cell in analysis.cells for seed in SEEDS]
-    worst = min(kept) if higher else max(kept)  # the one that is lost is neither
-    agrees(found, student(np.where(np.arange(len(SEEDS)) == 2, worst, B) - A))
-
-
-def test_what_was_never_reached_counts_as_the_whole_training_and_is_no_divergence() -> None:
-    claim = {"less": ["b", "a"], "of": "steps to loss/train <= 0.1"}
-    for diverged in ("worst", "drop"):
-        never = lost(("a", 1), value=math.inf)
-        found = verdict(never, claim, arms=ARMS, worst=6000.0, diverged=diverged)
-        agrees(found, student(B - np.where(np.arange(len(SEEDS)) == 1, 6000.0, A)))
-        assert found.unit == "steps"
-        assert "1 of a, counted as 6000" in found.note
-
-
-FORMS: list[dict[str, Any]] = [
-    {"greater": ["b", "a"]},
-    {"value_of": "b", "greater": 20},
-    {"value_of": "b", "equal": 50, "within": 20},
-    {"ratio": ["b", "a"], "greater": 0.1},
-    {"rate_of": "b", "success": "score/test >= 1", "greater": 1},
-    {"greater": ["b", "a"], "success": "score/test >= 1"},
-]
-
-
-@pytest.mark.parametrize("claim", FORMS, ids=str)
-def test_what_is_dropped_is_said_and_more_than_a_fifth_settles_nothing(claim: dict[str, Any]) -> None:
-    one = verdict(lost(("b", 2)), claim, arms=ARMS, diverged="drop")
-    assert one.n == len(SEEDS) - 1
-    assert "1 of 8 left out" in one.note
-    assert "1 of b, left out" in one.note
-    three = verdict(lost(("b", 2), ("b", 3), ("b", 4)), claim, arms=ARMS, diverged="drop")
-    assert three.verdict in ("inconclusive", "withheld")
-    assert "more than 20% left out" in three.note
-
-
-def test_a_peak_leaves_out_whole_seeds() -> None:
-    for diverged, n in (("drop", len(SEEDS) - 1), ("worst", len(SEEDS))):
-        claim = {"peak_of": "a", "over": "model.width"}
-        found = verdict(lost(("a", 2)), claim, arms={"a": {}}, sweep=SWEEP, diverged=diverged, worst=CHANCE)
-        assert found.n == n
-
-
-@pytest.mark.parametrize("claim", [*FORMS, {"peak_of": "b", "over": "model.width"}], ids=str)
-@pytest.mark.parametrize("diverged", ["worst", "drop"])
-def test_where_all_diverge_nothing_is_claimed(claim: dict[str, Any], diverged: str) -> None:
-    nothing = lambda arm, levels, seed: math.nan  # noqa: E731
-    options = {"sweep": SWEEP} if "over" in claim else {}
-    found = verdict(nothing, claim, arms={"a": {}, "b": {}}, diverged=diverged, **options)
-    assert found.verdict in ("inconclusive", "withheld")
-
-
-def test_a_rate_counts_what_diverged_as_no_success() -> None:
-    found = verdict(lost(("a", 2)), {"rate_of": "a", "success": "score/test >= 1", "greater": 1}, arms=ARMS)
-    agrees(found, rate(len(SEEDS) - 1))
-    assert "1 of a, counted as no success" in found.note
-    low = verdict(lost(("a", 2)), {"rate_of": "a", "success": "score/test <= 100", "greater": 1}, arms=ARMS)
-    agrees(low, rate(len(SEEDS) - 1))
-
-
-def test_what_diverged_in_a_part_of_another_measure_is_said() -> None:
-    parts = [{"greater": ["b", "a"], "of": "score"}, {"greater": ["b", "a"], "of": "other"}]
-    measure = {"score": "score/test", "other": "accuracy/train at end"}
-    analysis, table, arrays = made(seen, claims={"zoo.claim": {"all": parts}}, arms=ARMS, measure=measure)
-    rows = table.to_dicts()
-    for row in rows:
-        if (row["measure"], row["arm"], row["seed"]) == ("other", "b", 0):
-            row["value"] = math.nan
-    [found] = analysis.judge(records.frame(rows), arrays)
-    assert "1 of b" in found.note
-
-
-def test_chance_is_that_of_each_cell() -> None:
-    analysis, table, arrays = made(
-        seen, claims={"zoo.claim": {"value_of": "a", "greater": "chance", "for_all": "view"}}, arms=TWO, cross=CROSS
-    )
-    levels = {"plain": 10.0, "shuffled": 50.0}
-    arrays["chance/score"] = np.array([levels[dict(cell.levels)["view"]] for cell in analysis.cells])
-    [found] = analysis.judge(table, arrays)
-    above = [student(SEEN["a", view] - chance) for view, chance in levels.items()]
-    agrees(found, min(above, key=lambda step: step[1]))
-    assert found.reference == 0
-    assert "its own chance level" in found.note
-
-
-def test_arms_that_are_not_there_are_left_out_and_said() -> None:
-    without = {"skip": lambda cell: cell.arm == "b"}
-    assert verdicts(seen, {"zoo.claim": {"greater": ["b", "a"]}}, arms=ARMS, **without) == {}
-    parts = {"all": [{"greater": ["b", "a"]}, {"greater": ["c", "a"]}]}
-    found = verdict(seen, parts, arms=ARMS, **without)
-    agrees(found, student(C - A))
-    assert "1 of its parts do not fit these data" in found.note
-    control = {"greater": ["c", "a"], "control": {"greater": ["b", "a"]}}
-    withheld = verdict(seen, control, arms=ARMS, **without)
-    assert (withheld.verdict, "its arms do not fit these data" in withheld.control) == ("withheld", True)
-
-
-@pytest.mark.parametrize(
-    ("control", "passes"),
-    [
-        ({"greater": ["d", "a"]}, True),
-        ({"greater": ["a", "d"]}, False),
-        ({"equal": ["a", "a"]}, True),
-        ({"equal": ["a", "d"]}, False),
-        ({"value_of": "a", "equal": "chance"}, False),
-        ({"value_of": "a", "equal": 55}, True),
-        ({"rate_of": "a", "success": "score/test >= 1", "greater": 50}, True),
-        ({"all": [{"greater": ["d", "a"]}, {"greater": ["a", "d"]}]}, False),
-    ],
-    ids=str,
-)
-def test_a_control_of_ones_own_decides_whether_there_is_a_verdict(control: dict[str, Any], passes: bool) -> None:
-    low = lambda arm, levels, seed: seen(arm, levels, seed) + (55 - A.mean() if arm == "a" else 0)  # noqa: E731
-    told = verdict(low, {"greater": ["c", "b"], "control": {"statement": "it works", **control}}, arms=ARMS)
-    assert (told.verdict != "withheld") == passes
-    assert told.control.startswith(f"it works: {'passed' if passes else 'failed'}")
-
-
-def test_the_baseline_from_other_starts_must_show_no_difference() -> None:
-    off = lambda arm, levels, seed: seen(arm, levels, seed) + 20 * levels["again"]  # noqa: E731
-    for claim in FORMS[:4]:
-        assert verdict(off, claim, arms=ARMS).verdict == "withheld"
-    rate = {"rate_of": "b", "success": "score/test >= 1", "greater": 1}
-    assert verdict(lambda *of: -seen(*of) if of[1]["again"] else seen(*of), rate, arms=ARMS).verdict == "withheld"
-
-
-def test_the_control_of_an_arm_made_from_another_is_that_one_again() -> None:
-    """A ticket is not trained again from other starts: its chain would be another one. What it is made from is."""
-    arms = {"a": {}, "b": {"mask": {"magnitude": {"of": "a", "sparsity": 0.5}}, "init": {"rewind": {"of": "a"}}}}
-    arms["c"] = {"mask": {"same": {"of": "b"}}, "init": {"fresh": {"draw": 3}}}
-    analysis, table, arrays = made(seen, claims={"zoo.claim": {"greater": ["b", "c"]}}, arms=arms)
-    assert [cell.words for cell in analysis.cells if cell.again] == ["a, again"]
-    [found] = analysis.judge(table, arrays)
-    assert found.control.startswith("a from other starts (again): passed")
