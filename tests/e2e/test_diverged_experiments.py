@@ -50,7 +50,7 @@ def test_a_rate_at_which_networks_diverge_is_behind_by_what_they_lost(
     assert lost["diverged"].all()
     crosses, _ = result.verdicts
     assert crosses.n == 6
-    assert "12 of 24 networks diverged: each counts as one that knows nothing" in crosses.note
+    assert "18 of 24 networks diverged: each counts as one that knows nothing" in crosses.note
 
 
 def test_small_pools_of_several_widths_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,4 +125,4 @@ def report_divergence(account: Account) -> None:
     """Say it when networks diverged: nothing drops them silently."""
     if count := len(account.diverged):
         total = len(account.trained | account.cached)
-        say(f"{count} of {total} networks diverged; they are left out of intervals and counted", file=sys.stderr)
+        say(f"{count} of {total} networks diverged: the verdicts say what they count as", file=sys.stderr)
