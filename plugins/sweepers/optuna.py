@@ -9,7 +9,6 @@ import hashlib
 import math
 import os
 import sqlite3
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import RangeSweep
 
 from expzoo.plugin import (
     BadInput,
@@ -26,10 +25,12 @@ from expzoo.plugin import (
     Natural,
     Range,
     SweptJob,
+    distribution,
     jobs,
     objectives,
     register,
     say,
+    some_value,
     sweep_record,
     sweeps,
 )
@@ -121,7 +122,7 @@ class Optuna(GridSweeper):
 
     def _first_job(self, fixed: list[str], space: dict[str, BaseDistribution], **given: str) -> list[str]:
         """The overrides of some job of the search, with these values."""
-        values = {key: _first(value) for key, value in space.items()} | given
+        values = {key: some_value(value) for key, value in space.items()} | given
         return [*fixed, *(f"{key}={value}" for key, value in values.items())]
 
     def _path(self, fixed: list[str], space: dict[str, BaseDistribution]) -> Path:
@@ -257,39 +258,6 @@ def _readable(path: Path) -> Iterator[None]:
         why = str(cause).splitlines()[0] if str(cause) else type(cause).__name__
         kept = "the runs are kept, so a new study costs little: move it away"
         raise BadInput(f"{path} is not the study of this search: {why}; {kept}") from error
-
-
-def distribution(override: Override) -> BaseDistribution:
-    """What to search for an override such as lr=interval(0.001,0.1), lr=tag(log,interval(...)), width=range(8,65,8)."""
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
-    value: Any = override.value()
-    log = "log" in getattr(value, "tags", ())
-    match value:
-        case RangeSweep():
-            first, last = sorted((sweeps.number(value, 0), sweeps.number(value, sweeps.length(value) - 1)))
-            if isinstance(value.range(), range):
-                return IntDistribution(first, last, step=abs(value.step))  # type: ignore[arg-type]
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that the last one is where the steps end, which is what is wanted
-                return FloatDistribution(first, last + abs(value.step) / 2, step=abs(value.step))
-        case IntervalSweep():
-            whole = isinstance(value.start, int) and isinstance(value.end, int)
-            made: Any = IntDistribution if whole else FloatDistribution
-            return made(value.start, value.end, log=log)
-        case ChoiceSweep():
-            parts = [part.partition("=")[2] for part in _spelled(override)]
-            return CategoricalDistribution(parts)
-    raise BadInput(f"{override.input_line} cannot be searched: give values, a range or an interval")
-
-
-def _spelled(override: Override) -> list[str]:
-    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-
-
-def _first(value: Any) -> Any:
-    """Some value of a distribution."""
-    return value.choices[0] if hasattr(value, "choices") else value.low
 
 
 def _tell(study: Study, trial: Trial, job: SweptJob, values: Sequence[float] | None = None, **told: Any) -> None:

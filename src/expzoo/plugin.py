@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from expzoo.runs import objectives as objectives
     from expzoo.runs.grid_sweep import GridSweeper as GridSweeper
     from expzoo.runs.jobs import Task as Task
+    from expzoo.runs.search_space import distribution as distribution
+    from expzoo.runs.search_space import some_value as some_value
     from expzoo.runs.sweep_configs import SweepLoader as SweepLoader
     from expzoo.science.numerics.lanczos import top_eigenvalues as top_eigenvalues
     from expzoo.science.numerics.trace import hutchinson_trace as hutchinson_trace

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
-from expzoo.plugins.sweepers.optuna import Optuna, distribution
+from expzoo.plugins.sweepers.optuna import Optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.places import Place
 
 from expzoo.config.check import compose_job
 from expzoo.config.hydra_source import install
+from expzoo.plugin import distribution
 from expzoo.runs import objectives
 from expzoo.store import sweep_record
 from expzoo.store.sweep_record import SweptJob

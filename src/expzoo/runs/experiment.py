@@ -71,9 +71,7 @@ def conduct(
         names = learned.wholes(config, lab.store)
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
-    for note in (notes := planned.notes()):
-        say(note, file=sys.stderr)
-    analyses = planned.asked()
+    notes, analyses = planned.say_notes(), planned.asked()
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
 

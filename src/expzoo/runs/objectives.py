@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from expzoo.science.verdicts import read_verdicts
 from expzoo.store import run_directory
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def warnings(objectives: Sequence[Objective]) -> list[str]:
 def warn(objectives: Sequence[Objective]) -> None:
     """Say the warnings on standard error."""
     for line in warnings(objectives):
-        print(line, file=sys.stderr)
+        say(line, file=sys.stderr)
 
 
 def value(directory: Path, name: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from expzoo.config import registry
 from expzoo.config.places import located
 from expzoo.runs import robustness
 from expzoo.spec.spec import Spec
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError, Unfit, first_line
 from expzoo.system.randomness import member_seed
 
@@ -81,6 +83,13 @@ class Plan:
                 data = setting.base.dataset
                 told = f"{data['validation_size']} examples of dataset={data.name} are held out for validation"
                 notes.append(f"analysis={name}: {told}, since dataset.validation_size is 0")
+        return notes
+
+    def say_notes(self) -> list[str]:
+        """The notes, said on standard error too."""
+        notes = self.notes()
+        for note in notes:
+            say(note, file=sys.stderr)
         return notes
 
     def _leave_out(self, name: str, reasons: list[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +12,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from expzoo.store.parquet_sizes import Sizes, sizes
+from expzoo.store.parquet_sizes import sizes
+from expzoo.store.record_checks import (
+    COLUMNS,
+    KEY,
+    MAX_BYTES,
+    MAX_CELLS,
+    MAX_ROWS,
+    VARIED,
+    check_content,
+    check_schema,
+    check_sizes,
+)
 from expzoo.system import untrusted
 from expzoo.system.errors import first_line, nearest
 from expzoo.system.files import write_atomically
@@ -26,36 +36,12 @@ Row = dict[str, Cell]
 Wanted = Cell | Collection[Cell]
 """What `select` compares a column with: a value, or several of which any may be meant."""
 
-COLUMNS: Mapping[str, type[pl.DataType]] = MappingProxyType(
-    {
-        "key": pl.String,
-        "seed": pl.Int64,
-        "arm": pl.String,
-        "step": pl.Int64,
-        "split": pl.String,
-        "metric": pl.String,
-        "value": pl.Float64,
-    }
-)
-"""The columns every frame has, in order, with their types; varied settings follow in the order of their names."""
-
 DIVERGED = "diverged"
 """The column that is true where a network diverged and its value is the worst of the metric; else null."""
 
-MAX_BYTES = 256 * 2**20
-MAX_ROWS = 5_000_000
-MAX_COLUMNS = 100
-MAX_CELLS = 100_000_000
-MAX_UNPACKED = 2**30  # bytes, of what a file holds when it is decompressed
-MAX_TEXT = 10_000  # bytes of one text
-
-_VARIED: Mapping[type, type[pl.DataType]] = MappingProxyType(
-    {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
-)
 _ALLOWED: Mapping[type[pl.DataType], set[type]] = MappingProxyType(
     {pl.String: {str}, pl.Int64: {int}, pl.Float64: {int, float}}
 )
-_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def frame(rows: Sequence[Mapping[str, Cell]]) -> pl.DataFrame:
@@ -96,10 +82,10 @@ def read(path: Path | str) -> pl.DataFrame:
     path = Path(path)
     try:
         content = untrusted.read(path, MAX_BYTES, path.parent)  # by Python, which opens names that are no UTF-8
-        _check_sizes(sizes(content))
-        _check_schema(pl.read_parquet_schema(io.BytesIO(content)))
+        check_sizes(sizes(content))
+        check_schema(pl.read_parquet_schema(io.BytesIO(content)))
         table = pl.read_parquet(io.BytesIO(content), n_rows=MAX_ROWS + 1)
-        _check_content(table)
+        check_content(table)
     except Refused:
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -177,7 +163,7 @@ def _fixed(name: str, values: list[Cell]) -> pl.Series:
     for number, value in enumerate(plain):
         if type(value) not in allowed:
             raise ValueError(f"row {number} has {name}={value!r}; it must be {' or '.join(sorted(_names(allowed)))}")
-        if name == "key" and not _KEY.fullmatch(str(value)):
+        if name == "key" and not KEY.fullmatch(str(value)):
             raise ValueError(f"row {number} has key={value!r}; a key is 64 hexadecimal digits")
     return _series(name, plain, dtype)
 
@@ -185,7 +171,7 @@ def _fixed(name: str, values: list[Cell]) -> pl.Series:
 def _varied(name: str, values: list[Cell]) -> pl.Series:
     plain = [_plain(value) for value in values]
     kinds = {type(value) for value in plain if value is not None}
-    if unknown := kinds - set(_VARIED):
+    if unknown := kinds - set(VARIED):
         raise ValueError(
             f"column {name} holds {', '.join(sorted(_names(unknown)))}; it can hold str, int, float or bool"
         )
@@ -193,7 +179,7 @@ def _varied(name: str, values: list[Cell]) -> pl.Series:
         kinds = {float}
     if len(kinds) > 1:
         raise ValueError(f"column {name} mixes {' and '.join(sorted(_names(kinds)))}; it must be of one type")
-    return _series(name, plain, _VARIED[kinds.pop()] if kinds else pl.String)
+    return _series(name, plain, VARIED[kinds.pop()] if kinds else pl.String)
 
 
 def _series(name: str, values: list[Any], dtype: type[pl.DataType]) -> pl.Series:
@@ -218,36 +204,6 @@ def _refuse_contradictions(table: pl.DataFrame) -> None:
         values = [first.pop("value"), twice["value"][1]]
         said = ", ".join(f"{name}={value}" for name, value in first.items())
         raise ValueError(f"one measurement has two values, {values[0]!r} and {values[1]!r}: {said}")
-
-
-def _check_sizes(found: Sizes) -> None:
-    if found.columns > MAX_COLUMNS:
-        raise ValueError(f"{found.columns:,} columns; there can be at most {MAX_COLUMNS}")
-    if found.rows > MAX_ROWS or found.rows * found.columns > MAX_CELLS:
-        raise ValueError(f"{found.rows:,} rows of {found.columns} columns; there can be at most {MAX_ROWS:,}")
-    if found.unpacked > MAX_UNPACKED:
-        raise ValueError(f"{found.unpacked:,} bytes when it is decompressed; there can be at most {MAX_UNPACKED:,}")
-
-
-def _check_schema(schema: Mapping[str, pl.DataType]) -> None:
-    if missing := [name for name in COLUMNS if name not in schema]:
-        raise ValueError(f"no column {', '.join(missing)}")
-    for name, dtype in schema.items():
-        allowed = [COLUMNS[name]] if name in COLUMNS else list(_VARIED.values())
-        if dtype not in allowed:
-            raise ValueError(f"column {name[:60]} is of type {dtype}, not {' or '.join(map(str, allowed))}")
-
-
-def _check_content(table: pl.DataFrame) -> None:
-    if len(table) > MAX_ROWS:
-        raise ValueError(f"more than {MAX_ROWS:,} rows")
-    if empty := [name for name in COLUMNS if table[name].null_count()]:
-        raise ValueError(f"column {', '.join(empty)} has empty cells")
-    texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
-    if long := [name for name in texts if (table[name].str.len_bytes() > MAX_TEXT).any()]:
-        raise ValueError(f"a text in column {long[0][:60]} has more than {MAX_TEXT:,} bytes")
-    if not table["key"].str.contains(f"^{_KEY.pattern}$").all():
-        raise ValueError("a key is not 64 hexadecimal digits")
 
 
 def _check_column(table: pl.DataFrame, name: str) -> None:
