@@ -173,7 +173,9 @@ class SearchPath(SearchPathPlugin):
 def _budget(*values: Any, _root_: DictConfig) -> Any:
     if len(values) != len(BUDGETS):
         raise ValueError(f"${{budget:...}} takes {len(BUDGETS)} values, for {', '.join(BUDGETS)}, not {len(values)}")
-    return values[BUDGETS.index(_root_.budget)]
+    value = values[BUDGETS.index(_root_.budget)]
+    # OmegaConf resolves a plain list only below a node that knows what it may hold.
+    return OmegaConf.create(value) if isinstance(value, list | dict) else value
 
 
 def _run_id(*, _root_: DictConfig) -> str:
