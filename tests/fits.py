@@ -60,7 +60,7 @@ OPTIONS = {
         "inner_samples": "200",
     },
     "calibration_and_double_descent": {"widths": "[2,3,4,5,6,8]"},
-    "deep_ensembles": {"sizes": "[1,2]", "fit_up_to": "1", "draws": "1", "most": "2", "resamples": "19"},
+    "deep_ensembles": {"sizes": "[1]", "fit_up_to": "1", "draws": "1", "most": "2", "resamples": "19"},
     "double_descent": {"widths": "[2,3,4,5,6]", "filters": "[2,3,4,5,6]", "null_width": "3"},
     "double_descent_rff": {"train_size": "20", "test_points": "20"},
     "interpolation_threshold": {"sizes": "[20,40]", "classes": "[2,10]", "widths": "[1,2,4]", "rounds": "0"},

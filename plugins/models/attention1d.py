@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.init import normal_
 
 from expzoo.plugin import Count, register
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a network of one hidden layer of twice the width, each added to its input.
+
+    Attention is written out (Vaswani et al. 2017, eq. 1), since torch's own kernel has no rule for
+    many networks at a time.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.queries_keys_values, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.hidden, self.back = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens (batch, tokens, width) of tokens like them."""
+        parts = self.queries_keys_values(self.before(x)).unflatten(2, (3, self.heads, -1))
+        queries, keys, values = (parts[:, :, part].transpose(1, 2) for part in range(3))
+        scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[3])
+        x = x + self.out((scores.softmax(3) @ values).transpose(1, 2).flatten(2))
+        return x + self.back(self.hidden(self.between(x)).relu())
 
 
 @register
@@ -15,7 +40,7 @@ class Attention1d(nn.Module):
 
     Dosovitskiy et al. 2021, "An image is worth 16 x 16 words", section 3.1, in one dimension: any
     two positions may meet, and only the learned embedding of a patch's place says which are near.
-    Layers are `nn.TransformerEncoderLayer` with the normalisation first and without dropout.
+    Layers are those of `nn.TransformerEncoderLayer` with the normalisation first, without dropout.
 
     Args:
         width: of a token; a multiple of `heads`.
@@ -47,10 +72,7 @@ class Attention1d(nn.Module):
         self.padding = self.tokens * patch - length
         self.embedding = nn.Linear(self.planes * patch, width)
         self.place = nn.Parameter(normal_(torch.empty(self.tokens, width), std=0.02))
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(width, heads, 2 * width, dropout=0.0, batch_first=True, norm_first=True)
-            for _ in range(depth)
-        )
+        self.layers = nn.ModuleList(EncoderLayer(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.last = nn.Linear(width, outputs)
 

@@ -28,7 +28,8 @@ class LocallyConnected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Features (batch, filters, positions) of x (batch, channels, length)."""
-        windows = nn.functional.pad(x, (self.padding, self.padding)).unfold(2, self.kernel, self.stride)
+        x, span = nn.functional.pad(x, (self.padding, self.padding)), self.stride * (self.positions - 1) + 1
+        windows = torch.stack([x[:, :, i : i + span : self.stride] for i in range(self.kernel)], 3)
         windows = windows.permute(2, 0, 1, 3).flatten(2)  # (positions, batch, channels * kernel)
         return (windows @ self.weight + self.bias.unsqueeze(1)).permute(1, 2, 0)
 
