@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 METRICS, PROBES = registry.available("metric"), registry.available("probe")
 OF_CELLS = {"board_accuracy", "board_success", "cell_accuracy", "living_cells"}  # of targets of 0 and 1: test_life.py
-OF_LABELS = [name for name in METRICS if name not in OF_CELLS]
+OF_VALUES = {"squared_error"}
+OF_LABELS = [name for name in METRICS if name not in OF_CELLS | OF_VALUES]
 
 
 def outputs_and_targets(n: int = 50, classes: int = 4, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -125,6 +126,17 @@ def test_metrics_are_what_they_say(name: str, seed: int) -> None:
     assert component(name).build()(outputs.double(), targets) == pytest.approx(expected, rel=1e-9)
 
 
+def test_an_error_of_values_is_what_it_says_and_what_a_constant_gets() -> None:
+    generator = torch.Generator().manual_seed(0)
+    outputs, targets = (torch.randn(20, 3, dtype=torch.float64, generator=generator) for _ in range(2))
+    metric = component("squared_error").build()
+    expected = sum((o - t) ** 2 for o, t in zip(outputs.flatten().tolist(), targets.flatten().tolist(), strict=True))
+    assert metric(outputs, targets) == pytest.approx(expected / 60, rel=1e-12)
+    assert metric(outputs[:, :1], targets[:, 0]) == pytest.approx(metric(outputs[:, :1], targets[:, :1]), rel=1e-12)
+    constant = targets.mean(0).expand(20, 3)
+    assert metric.chance(targets.numpy(), 3) == pytest.approx(metric(constant, targets), rel=1e-12)
+
+
 def test_a_confidence_on_the_edge_belongs_to_the_lower_bin() -> None:
     outputs = torch.tensor([[0.0, 0.0]] * 4 + [[0.0, 9.0]] * 4)
     sure = torch.sigmoid(torch.tensor(9.0)).item()
@@ -138,7 +150,7 @@ def test_every_shipped_metric_has_such_a_test() -> None:
 
 def test_known_values() -> None:
     nothing, targets = torch.zeros(8, 4), torch.tensor([0, 1, 2, 3] * 2)
-    values = {name: registry.build("metric", name)(nothing, targets) for name in METRICS}
+    values = {name: registry.build("metric", name)(nothing, targets) for name in METRICS if name not in OF_VALUES}
     assert values["accuracy"] == 25.0
     assert values["error"] == 75.0
     assert values["nll"] == values["entropy"] == pytest.approx(math.log(4))

@@ -75,7 +75,9 @@ def test_a_run_leaves_everything(run_of: Callable[[str], Run], experiment: str) 
     assert len(table) > 0
     verdicts = load_verdicts((run.directory / run_directory.VERDICTS).read_text(encoding="utf-8"))
     assert len(verdicts) > 0
-    assert all(verdict.n > 0 and verdict.statement and verdict.source for verdict in verdicts)
+    assert all(verdict.statement and verdict.source for verdict in verdicts)
+    # The claims of life_path are of networks that succeed, of which a few steps give none.
+    assert all(verdict.n > 0 or (experiment == "life_path" and "n = 0" in verdict.note) for verdict in verdicts)
     assert len({verdict.claim for verdict in verdicts}) == len(verdicts)
     squeezed = re.sub(r"\s", "", run.ended.out)
     assert str(run.directory / run_directory.REPORT) in run.ended.out

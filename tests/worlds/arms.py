@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 from expzoo.plugins.analyses import (
     iterative_pruning,
-    large_learning_rate,
     periodic_behaviour,
-    pooling,
-    random_labels,
-    spatial_priors,
     temperature_calibration,
     ticket_adjacency,
     ticket_transfer,
@@ -23,71 +19,15 @@ from tests.worlds.making import Draw, Made, World, filled, row, table
 from expzoo.science.claims import Claim
 
 
-def random_labels_world(draw: Draw) -> Made:
-    means = {("random", "train"): 99.6, ("random", "test"): 10.0, ("true", "test"): 60.0}
-    at = {random_labels.FITS.name: ("random", "train"), random_labels.LEARNS_NOTHING.name: ("random", "test")}
-    own = at.get(draw.claim.name, ("true", "test"))
-    means[own] = draw.effect if own[1] == "train" else 10 + draw.effect
-    means["random_again", "test"] = means["random", "test"]
-    cells = [({"arm": a, "split": s, "end": True, "chance": 10.0}, mean) for (a, s), mean in means.items()]
-    rows = filled(draw, cells, 0.15, 0.05)
-    start = [({"arm": "random", "split": "train", "step": 0, "end": False, "chance": 10.0}, 10.0)]
-    return table(rows + filled(draw, start)), {}
-
-
-def spatial_priors_world(draw: Draw) -> Made:
-    plain = {"logistic": 32.0, "mlp": 66.0, "cnn1d": 92.0, "gru": 90.0}
-    shuffled = {"logistic": 32.0, "mlp": 66.0, "cnn1d": 58.0, "gru": 54.0}
-    name = draw.claim.name
-    if name == spatial_priors.MLP_BEATS_LOGISTIC.name:
-        plain["mlp"] = 32 + draw.effect
-    elif name == spatial_priors.CNN_BEATS_MLP.name:
-        plain["cnn1d"] = 66 + draw.effect
-    elif name == spatial_priors.SEPARATES.name:
-        plain |= {"mlp": 32 + draw.effect, "cnn1d": 32 + draw.effect + draw.strong, "gru": 99.0}
-    elif name == spatial_priors.SHUFFLING_HURTS.name:
-        shuffled |= {"cnn1d": 92 - draw.effect, "gru": 90 - draw.strong}
-    else:
-        shuffled["mlp"] = 66 + draw.effect
-    cells = [({"arm": arm, "view": "plain", "end": True}, mean) for arm, mean in plain.items()]
-    cells += [({"arm": arm, "view": "shuffled", "end": True}, mean) for arm, mean in shuffled.items()]
-    cells.append(({"arm": "mlp_again", "view": "plain", "end": True}, plain["mlp"]))
-    return table(filled(draw, cells)), {}
-
-
-def pooling_world(draw: Draw) -> Made:
-    few, many = draw.analysis.train_sizes[0], draw.analysis.train_sizes[-1]
-    claim, effect = draw.claim.name, draw.effect
-    base = {few: dict.fromkeys(draw.analysis.arms, 60.0), many: dict.fromkeys(draw.analysis.arms, 80.0)}
-    pooled = pooling.POOLED
-    if claim in (pooling.GAP_SHRINKS.name, pooling.MATCHED_SHRINKS.name):
-        base[few] |= dict.fromkeys(pooled, 60 + effect)
-    elif claim == pooling.ODDS_SHRINK.name:
-        odds = np.log(60 / 40) + effect
-        base[few] |= dict.fromkeys(pooled, float(100 / (1 + np.exp(-odds))))
-    elif claim == pooling.MAX_WORSE.name:
-        base[many]["max"] = 80 + effect
-    else:
-        other = 0.0 if draw.claim.direction == "equivalent" else draw.strong
-        base[many] |= {"max": 80 + effect, "average": 80 + other, "l2": 80 + other}
-    deviation = 0.4 if claim == pooling.NO_DIFFERENCE.name else 1.0
-    cells = [({"arm": a, "train_size": n, "end": True}, mean) for n, arms in base.items() for a, mean in arms.items()]
-    return table(filled(draw, cells, deviation)), {}
-
-
 def rates_world(draw: Draw) -> Made:
-    """Two analyses of one kind of table: arms before the first drop and at the end, on one split or two."""
+    """Arms before the first drop and at the end, on two splits."""
     chance, strong = 10.0, draw.strong
     before = {"small": 70.0 + strong, "large": 70.0, "small_again": 70.0 + strong}
     end = {"small": 80.0, "large": 80.0, "annealed": 80.0 + strong, "small_again": 80.0}
     patch_before = {"small": 90.0, "large": 20.0, "small_again": 90.0}
     patch_end = {"small": 95.0, "large": 20.0, "annealed": 90.0, "small_again": 95.0}
     name = draw.claim.name
-    if name == large_learning_rate.CROSSES.name:
-        end["annealed"] = end["small"] + draw.effect
-    elif name == large_learning_rate.ANNEALING_HELPS.name:
-        end["large"] = end["annealed"] - draw.effect
-    elif name == two_patterns.CLEAN.name:
+    if name == two_patterns.CLEAN.name:
         end["annealed"] = end["small"] + draw.effect
     elif draw.where == "null":  # every patch at chance, the order as it is claimed by a point or so
         patch_before = dict.fromkeys(patch_before, chance) | {"large": chance - 5}
@@ -204,15 +144,6 @@ def _each(
 
 
 WORLDS = [
-    *_each("random_labels", random_labels, random_labels_world,
-           {"FITS": 0.6, "LEARNS_NOTHING": 2.0, "GENERALISES": 20.0}, seeds=6),
-    *_each("spatial_priors", spatial_priors, spatial_priors_world,
-           {"MLP_BEATS_LOGISTIC": 5.0, "CNN_BEATS_MLP": 5.0, "SEPARATES": 5.0, "SHUFFLING_HURTS": 5.0,
-            "SHUFFLING_SPARES": 4.0}, seeds=6),
-    *_each("pooling", pooling, pooling_world,
-           {"GAP_SHRINKS": 6.0, "MATCHED_SHRINKS": 6.0, "ODDS_SHRINK": 0.3, "NO_DIFFERENCE": 2.0, "HINDERS": 4.0,
-            "MAX_WORSE": 4.0}),
-    *_each("large_learning_rate", large_learning_rate, rates_world, {"CROSSES": 4.0, "ANNEALING_HELPS": 4.0}),
     *_each("two_patterns", two_patterns, rates_world, {"CLEAN": 4.0, "ORDER": 5.0}),
     *_each("iterative_pruning", iterative_pruning, pruning_world,
            {"BEATS_DENSE": 4.0, "BEATS_RANDOM": 4.0, "BEATS_REINIT": 4.0}, seeds=6),
