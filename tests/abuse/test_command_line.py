@@ -65,7 +65,7 @@ FILES = {
     "conf/model/thin.yaml": "defaults: [perceptron, _self_]\nwidht: 1\n",
 }
 
-TOP = sorted({*KINDS, "about", "budget", "dry_run", "experiment", "population", "seed", "store"})
+TOP = sorted({*KINDS, "about", "budget", "dry_run", "experiment", "population", "robustness", "seed", "store"})
 
 CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"
 """Makes a line independent of what the package ships."""
@@ -246,7 +246,7 @@ LINES: dict[str, list[str]] = {
     ],
     # verbs
     "list modls": ["there is no kind called modls: did you mean models?"],
-    "list a b": ["say one kind: expzoo list [KIND]"],
+    "list a b": ["say one kind, or what it must fit: expzoo list [KIND], expzoo list --fits dataset=NAME [model=NAME]"],
     "show": ["say what to show: expzoo show NAME, where expzoo list says the names"],
     "show perceptorn": ["there is nothing called perceptorn: did you mean perceptron?"],
     "show broken": ["model=broken of EXPZOO_PLUGINS cannot be read: {home}/models/broken.py:3: '(' was never closed"],

@@ -47,7 +47,7 @@ def test_no_two_share_a_name() -> None:
     assert len(names) == len(set(names)) >= 12
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_VALUES])
 def test_a_metric_is_a_number_that_does_not_depend_on_the_order_of_examples(name: str) -> None:
     metric = registry.build("metric", name)
     outputs, targets = outputs_and_targets()
@@ -86,7 +86,7 @@ def test_a_metric_of_labels_refuses_other_targets(name: str, targets: Tensor, wh
         registry.build("metric", name)(outputs_and_targets()[0], targets)
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [name for name in METRICS if name not in OF_VALUES])
 def test_outputs_that_are_sure_overflow_nothing(name: str) -> None:
     _, targets = outputs_and_targets()
     outputs = 1e30 * torch.nn.functional.one_hot(targets, 4).float()
