@@ -21,7 +21,7 @@ SMALL |= {"filters": (), "classes": (2, 10), "rounds": 1, "last_losses": 3, "gri
 SMALL |= {"baselines": ("relu", "elu", "tanh"), "inner_samples": 150, "tune_seeds": 1, "evaluation_seeds": 1}
 """Options that make little work, for the analyses and models that have them."""
 SMALL_OF = {
-    "deep_ensembles": {"sizes": (1, 2)},
+    "deep_ensembles": {"sizes": (1,)},
     "double_descent": {"widths": (2, 3, 4, 5, 6)},
     "double_descent_rff": {"widths": (2, 3, 4, 5, 6)},
     "interpolation_threshold": {"sizes": (30, 60), "widths": (2, 3, 4, 5, 6)},
