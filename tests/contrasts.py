@@ -33,11 +33,11 @@ def made(value: Value, *, skip: Callable[[Any], bool] = lambda _: False, worst: 
         | {"value": value(cell.arm, dict(cell.levels) | {"again": cell.again}, seed), "measure": name, "end": True}
         for cell in analysis.cells
         for seed in SEEDS
-        for name, look in ((name, look.on(SCORE)) for name, look in analysis.looks.items())
+        for name, look in ((name, look.on(SCORE)) for name, look in analysis.words.looks.items())
         if not skip(cell)
     ]
     arrays: dict[str, np.ndarray] = {}
-    for name in analysis.looks:
+    for name in analysis.words.looks:
         arrays[f"chance/{name}"] = np.full(len(analysis.cells), CHANCE)
         arrays[f"worst/{name}"] = np.full(len(analysis.cells), worst)
         arrays[f"higher/{name}"] = np.array(True)

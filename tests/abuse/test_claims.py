@@ -190,14 +190,14 @@ OPTIONS = {
     "arms: {a: {model.wdth: 3}}": ":5: analysis.contrast: arms.a.model.wdth: model has no wdth: did you mean width?",
     "arms: {a: {model.width: 3e9}}": "arms.a.model.width: model.width must be a whole number",
     "arms: {a: {model.width: 9000000000}}": "arms.a: ",
-    "arms: {a: {}}\n    arms: {b: {}}": "duplicate key arms",
-    "claims: {zoo.a: {value_of: base, greater: 1}, zoo.a: {value_of: base, greater: 2}}": "duplicate key zoo.a",
+    "arms: {a: {}}\n    arms: {b: {}}": "arms is said twice",
+    "claims: {zoo.a: {value_of: base, greater: 1}, zoo.a: {value_of: base, greater: 2}}": "zoo.a is said twice",
     "sweep: {" + ", ".join(f"optimizer.x{i}: {list(range(10))}" for i in range(6)) + "}": "1000000 arms and levels",
     "tune: {" + ", ".join(f"optimizer.x{i}: {list(range(10))}" for i in range(6)) + "}": "1000000 combinations",
     "arms: {" + "a: {" * 30 + "}" * 31: "analysis.contrast.arms",
     "arms: {" + ", ".join(f"a{i}: {{mask: {{same: {{of: a{i + 1}}}}}}}" for i in range(150)) + ", a150: {}}": "a chain",
-    "arms: {a: !!python/object/apply:os.system [x]}": "could not determine a constructor",
-    "arms: {? [a, b] : {}}": "line 5",
+    "arms: {a: !!python/object/apply:os.system [x]}": "is no type that is read here",
+    "arms: {? [a, b] : {}}": "a key has to be one word",
     "arms: *nothing": "undefined alias",
 }
 

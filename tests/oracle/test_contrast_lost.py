@@ -75,7 +75,7 @@ FORMS: list[dict[str, Any]] = [
 def test_what_is_dropped_is_said_and_more_than_a_fifth_settles_nothing(claim: dict[str, Any]) -> None:
     one = verdict(lost(("b", 2)), claim, arms=ARMS, diverged="drop")
     assert one.n == len(SEEDS) - 1
-    assert "1 of 8 left out" in one.note
+    assert "1 of 8 diverged and have no value" in one.note
     assert "1 of b, left out" in one.note
     three = verdict(lost(("b", 2), ("b", 3), ("b", 4)), claim, arms=ARMS, diverged="drop")
     assert three.verdict in ("inconclusive", "withheld")

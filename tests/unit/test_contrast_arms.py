@@ -26,7 +26,7 @@ def start() -> Spec:
 def specs(start: Spec, cells: dict[str, Any] | None = None, **options: Any) -> dict[str, Spec]:
     """The spec of every cell by its words."""
     analysis = build("analysis", "contrast", **options)
-    builder = Builder(analysis.arms, analysis.factors, "smoke")
+    builder = Builder(analysis.words.arms, analysis.words.factors, "smoke")
     builder.tune(cells or {})
     return {cell.words: builder.spec(start, cell) for cell in analysis.cells}
 

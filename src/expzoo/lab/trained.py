@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.spec.component import Component
-from expzoo.spec.measure import LOSS, Measure
+from expzoo.spec.measure import LOSS, Measure, component
 from expzoo.spec.spec import FINAL, Event, Spec, Step
 from expzoo.system.arithmetic import exact_arithmetic
 
@@ -88,7 +88,7 @@ class Trained:
 
     def worst(self, metric: str = "accuracy") -> float:
         """What a network that knows nothing gets: chance level, no success; NaN for a metric that does not say."""
-        plugin = Measure(metric, "test").plugin if metric != LOSS else self.spec.loss
+        plugin = component(metric) if metric != LOSS else self.spec.loss
         says = getattr(plugin.build(), "worst", None) if plugin else None  # a probe has none
         return says(self.datasets(self.spec.dataset).outputs) if says else float("nan")
 

@@ -17,7 +17,7 @@ from expzoo.system.files import write_atomically
 from expzoo.system.untrusted import Refused, quoted
 
 if TYPE_CHECKING:
-    from expzoo.system.canonical import JSON
+    from expzoo.system.canonical import JSON, Config
 
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
@@ -58,7 +58,7 @@ def json_bytes(content: object) -> bytes:
     return (json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
 
-def signed(content: Mapping[str, Any]) -> bytes:
+def signed(content: Mapping[str, object]) -> bytes:
     """The bytes of a manifest with this content and its own sha256, which is that of the file with the field blank."""
     digest = hashlib.sha256(json_bytes({**content, "sha256": _BLANK})).hexdigest()
     return json_bytes({**content, "sha256": digest})
@@ -82,7 +82,7 @@ def amend(directory: Path, sealed: Manifest, *written: str, **about: object) -> 
     write_atomically(directory / MANIFEST, signed({**told(sealed), **about, "format": FORMAT, "files": files}))
 
 
-def told(sealed: Manifest) -> dict[str, Any]:
+def told(sealed: Manifest) -> dict[str, object]:
     """What `seal` was told of a run."""
     return {key: value for key, value in sealed.items() if key not in ("format", "files", "sha256")}
 
@@ -204,13 +204,13 @@ def is_rendered(sealed: Manifest) -> bool:
     return bool(sealed.get("rendered", True))
 
 
-def config_of(directory: Path, *, but: str = "") -> dict[str, Any]:
+def config_of(directory: Path, *, but: str = "") -> Config:
     """The config that a run was made with; BadInput if a file of the run but `but` is damaged, or this is no config."""
     whole(directory, but=but)
     return read_config(directory)
 
 
-def read_config(directory: Path) -> dict[str, Any]:
+def read_config(directory: Path) -> Config:
     """What a file of settings holds; BadInput if it is none, OSError if it is not there."""
     from expzoo.system import yaml_text  # the terminal's summary needs no parser
 

@@ -27,6 +27,10 @@ JSON = None | bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"]
 """What can be written as JSON, where a tuple is a list."""
 
 
+Config = dict[str, Any]
+"""A config as plain data: what its values are, the annotations of its plugins' options say."""
+
+
 def canonical_json(value: JSON) -> str:
     """The one text of plain data: sorted keys, no spaces, shortest floats; ValueError for NaN or infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
