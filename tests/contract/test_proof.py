@@ -35,7 +35,7 @@ def test_a_network_that_is_trained_alone_is_proved_in_its_own_loop(
     write(
         "models", model("return self.last(self.first(x).relu() * self.drawn)", "self.drawn = torch.rand(16)"), "other"
     )
-    assert "in a population its loss at step 0" in refused(spec(name="other"))
+    assert "its tensor drawn is drawn at random" in refused(spec(name="other"))
 
 
 FAULTS = {
@@ -105,12 +105,12 @@ FAULTS = {
     "a drawn tensor that is no parameter": (
         "return self.last(self.first(x).relu() * self.drawn)",
         "self.drawn = torch.rand(16)",
-        "in a population its loss at step 0",
+        "its tensor drawn is drawn at random",
     ),
     "a drawn buffer": (
         "return self.last(self.first(x).relu() * self.drawn)",
         "self.register_buffer('drawn', torch.rand(16))",
-        "its buffer drawn is drawn at random",
+        "its tensor drawn is drawn at random",
     ),
     "noise in evaluation": (
         "return self.last(F.dropout(self.first(x).relu(), 0.5, training=True))",

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from expzoo.config.options import is_nested
 from expzoo.config.presets import EXPERIMENT, content, presets
+from expzoo.config.registry import declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +24,7 @@ NOWHERE = (0, 0, Path())
 def located(line: str, experiment: str) -> str:
     """A fault in the options of an analysis, with the file and the line that say it, if an experiment's file does."""
     found = _FAULT.match(line)
-    if not found:
+    if not found or not _is_read_from_a_file(found["node"].partition(".")[2]):
         return line
     path = f"{found['node']}.{found['where']}"
     files = dict.fromkeys(file for name in re.findall(r"\w+", experiment) for file in _files(name))
@@ -30,6 +32,11 @@ def located(line: str, experiment: str) -> str:
         ((*_place(file, path), file) for file in files), key=lambda place: place[0], default=NOWHERE
     )
     return f"{file.parent.name}/{file.name}:{number}: {line}" if depth >= DEPTH else line
+
+
+def _is_read_from_a_file(analysis: str) -> bool:
+    """Whether an analysis has options that are mappings, which are written in files; others are typed as well."""
+    return any(is_nested(option.kind) for option in declared("analysis", analysis).options.values())
 
 
 def experiment_text(experiment: str) -> str:
