@@ -11,26 +11,19 @@ import expzoo
 from expzoo.system.errors import BadInput
 
 BAD = {
-    "no validation split": (
-        ("+experiment=temperature_calibration", "dataset.validation_size=0"),
-        "a temperature is fitted on a validation split: there is no validation split: give dataset.validation_size=...",
-    ),
-    "no validation split of an ensemble": (
-        ("+experiment=deep_ensembles", "dataset.validation_size=0"),
-        "a temperature is fitted on a validation split: there is no validation split: give dataset.validation_size=...",
-    ),
     "a pool smaller than the ensemble": (
         ("+experiment=deep_ensembles", "population.size=5"),
-        "an ensemble of 12 networks needs a pool of as many: give population.size=... of at least that, instead of 5, "
-        "or smaller analysis.deep_ensembles.sizes=[...]",
+        "population.size 5: intervals of ensembles of 12 networks need a pool of one more: give population.size=13 or "
+        "smaller analysis.deep_ensembles.sizes=[...]",
     ),
     "members with data of their own": (
         ("+experiment=deep_ensembles", "dataset.draw=member"),
-        "the networks of one pool see the same data: give dataset.draw=frozen",
+        "analysis=deep_ensembles does not fit: it needs networks that see the same data: give dataset.draw=frozen",
     ),
     "a budget that cannot be split": (
         ("+experiment=memory_split", "analysis.memory_split.budgets=[50,100,200,300,400]"),
-        "a budget of 50 parameters is not enough for 1 networks of 63 at width 1",
+        "analysis=memory_split does not fit: a budget of 50 parameters is less than 1 x 63, the smallest that it is "
+        "spent on with model=mlp: give larger budgets=[...]",
     ),
     "rates the wrong way round": (
         ("+experiment=two_patterns", "analysis.two_patterns.small=0.5"),
@@ -38,7 +31,7 @@ BAD = {
     ),
     "two patterns without a patch": (
         ("+experiment=two_patterns", "dataset=mnist1d"),
-        "analysis=[two_patterns] needs dataset=two_patterns, not mnist1d",
+        "analysis=two_patterns does not fit: it needs dataset=two_patterns, not mnist1d",
     ),
     "labels that cannot be random": (
         ("+experiment=random_labels", "dataset=two_patterns"),
@@ -68,7 +61,8 @@ BAD = {
 def test_it_is_refused(command_line: Any, tmp_path: Path, name: str) -> None:
     words, said = BAD[name]
     ended = command_line.type(*words, "budget=smoke", folder=tmp_path)
-    assert (ended.code, ended.err) == (2, said.splitlines())
+    lines = said.splitlines()
+    assert (ended.code, ended.err[: len(lines)]) == (2, lines)  # what would fit may follow
     assert not list(tmp_path.rglob("*.safetensors"))
 
 

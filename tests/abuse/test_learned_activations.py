@@ -43,10 +43,6 @@ CASES = {
         ["+experiment=double_descent", "analysis.double_descent.widths=[9,8,7,6,5]"],
         "must be at least five, increasing",
     ),
-    "data whose classes cannot be chosen": (
-        ["+experiment=interpolation_threshold", "budget=smoke", "dataset=digits"],
-        "chooses classes of dataset=mnist1d_classes, not of digits",
-    ),
     "one number of classes": (
         ["+experiment=interpolation_threshold", "analysis.interpolation_threshold.classes=[10]"],
         "must be at least two each",

@@ -113,8 +113,9 @@ def test_a_search_goes_by_validation_data_unless_a_measure_is_named(tmp_path: Pa
     without = place.type(*SEARCH, *small)
     assert (without.code, without.out) == (2, "")
     assert without.err == (
-        "the search goes by accuracy/validation: it needs validation data: give dataset.validation_size=20, or name a "
-        "measure on other data, such as hydra.sweeper.objectives=[accuracy/test]\n"
+        "the search goes by accuracy/validation: it needs validation data, and dataset=mnist1d has none: give "
+        "dataset.validation_size=... and a smaller train_size, or name a measure on other data, such as "
+        "hydra.sweeper.objectives=[accuracy/test]\n"
     )
     none = place.type(*SEARCH, *small, "dataset.validation_size=20", "analysis=[iterative_pruning]")
     assert (none.code, none.out) == (2, "")
@@ -192,7 +193,8 @@ def test_the_path_of_a_study_is_no_url(tmp_path: Path, name: str) -> None:
     [override] = OverridesParser.create().parse_overrides(["optimizer.lr=interval(0.1,0.2)"])
     studies = []
     for folder in (name, f"{name}2"):
-        sweeper = Optuna(trials=4, batch=2, sampler="random")
+        named = {"objectives": ("accuracy/test",), "directions": ("maximize",)}
+        sweeper = Optuna(trials=4, batch=2, sampler="random", **named)
         sweeper._place = lambda overrides, at=folder: tmp_path / at / "run"  # type: ignore[method-assign]
         found, path = sweeper._open([], {"optimizer.lr": distribution(override)})
         assert path.is_file()

@@ -15,7 +15,7 @@ from expzoo.config import registry
 from expzoo.system.errors import BadInput
 from expzoo.testing import check_plugin
 
-TOP = sorted({*registry.KINDS, "about", "budget", "dry_run", "experiment", "population", "seed", "store"})
+TOP = sorted({*registry.KINDS, "about", "budget", "dry_run", "experiment", "population", "robustness", "seed", "store"})
 
 STAND_INS = """
 import sys, types

@@ -79,7 +79,9 @@ class Lookup:
                 faults.append(f"dataset={dataset.name}: {error}")
                 refused.append(error)
         if faults:
-            raise BadInput("\n".join(sorted(set(faults)))) from ExceptionGroup("refused", refused)
+            raise BadInput("\n".join(sorted(set(faults)))) from (
+                ExceptionGroup("refused", refused) if refused else None
+            )
 
     def _fits(self, network: Network, spec: Spec) -> bool:
         """Whether a stored network has the rows that its spec has; if not it is set aside."""

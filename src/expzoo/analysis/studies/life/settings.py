@@ -39,10 +39,8 @@ def check(base: Spec, instead: Mapping[str, str]) -> None:
 def check_fit(specs: Iterable[Spec]) -> None:
     """BadInput at the first of these specs whose network cannot be built here; the widest ones suffice."""
     for spec in specs:
-        try:
-            model_faults(spec, spec.dataset.build())
-        except BadInput as error:
-            raise BadInput(f"{error}, at m_factor {spec.model['m_factor']}") from error
+        if faults := model_faults(spec, spec.dataset.build()):
+            raise BadInput("\n".join(f"{fault}, at m_factor {spec.model['m_factor']}" for fault in faults))
 
 
 def _ignored(components: Mapping[str, Component], option: str, where: str) -> Iterator[str]:
