@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from expzoo.plugin import register
+from expzoo.plugin import as_targets, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,8 +19,8 @@ class SquaredError:
     BETTER = "lower"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:
-        """The error of outputs (n, outputs) for targets like them, or (n,) where there is one output."""
-        return (outputs.double() - targets.double().reshape(outputs.shape)).square().mean().item()
+        """The error of outputs (n, outputs) for targets like them; labels (n,) int64 are taken as one-hot."""
+        return (outputs.double() - as_targets(outputs, targets).double()).square().mean().item()
 
     def chance(self, targets: np.ndarray, outputs: int) -> float:
         """That of the best constant answer: the variance of the targets."""

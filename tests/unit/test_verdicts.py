@@ -18,7 +18,7 @@ from expzoo.science.claims import Verdict, dump_verdicts, load_verdicts
 
 FIELDS = [
     "claim", "statement", "effect", "unit", "interval", "level", "n", "verdict", "published", "source",
-    "smallest_effect", "direction", "rule", "n_needed", "control", "note", "reference", "self_test",
+    "smallest_effect", "direction", "rule", "n_needed", "control", "note", "reference", "self_test", "robustness",
 ]  # fmt: skip
 
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\n\t"), max_size=20)
@@ -65,7 +65,7 @@ def test_round_trip(written: list[Verdict]) -> None:
 
 def test_file_has_the_agreed_fields_in_order_and_plain_numbers() -> None:
     assert [field.name for field in fields(Verdict)] == FIELDS
-    data = example()
+    data = example() | {"robustness": ()}
     nothing = Verdict(**data | {"effect": math.nan, "interval": (math.nan, math.nan), "verdict": "inconclusive"})
     (plain,) = json.loads(dump_verdicts([nothing]))
     assert list(plain) == FIELDS
@@ -90,6 +90,8 @@ def test_whole_numbers_are_numbers() -> None:
         ("verdict", "proven"), ("verdict", ["supported"]), ("published", 3.1), ("source", None),
         ("smallest_effect", -1.0), ("smallest_effect", None), ("direction", "up"), ("rule", 1), ("n_needed", -3),
         ("n_needed", 1.5), ("n_needed", False), ("control", None), ("note", {}),
+        ("robustness", "cosine"), ("robustness", [["cosine", "proven", 1.0, 0.0, 2.0]]),
+        ("robustness", [["cosine", "supported", 1.0, 2.0, 0.0]]), ("robustness", [["cosine", "supported", 1.0]]),
     ],
 )  # fmt: skip
 def test_a_wrong_value_is_refused_by_file_place_and_field(field: str, bad: Any) -> None:
