@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.init import normal_
 
-from expzoo.plugin import Count, register
+from expzoo.plugin import Activation, Count, register
+from expzoo.plugin import activation as activation_function
 
 
 class EncoderLayer(nn.Module):
@@ -18,9 +19,9 @@ class EncoderLayer(nn.Module):
     many networks at a time.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, activation: str) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.activation = heads, activation_function(activation)
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.queries_keys_values, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.hidden, self.back = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
@@ -31,7 +32,7 @@ class EncoderLayer(nn.Module):
         queries, keys, values = (parts[:, :, part].transpose(1, 2) for part in range(3))
         scores = queries @ keys.transpose(2, 3) / math.sqrt(queries.shape[3])
         x = x + self.out((scores.softmax(3) @ values).transpose(1, 2).flatten(2))
-        return x + self.back(self.hidden(self.between(x)).relu())
+        return x + self.back(self.activation(self.hidden(self.between(x))))
 
 
 @register
@@ -47,6 +48,7 @@ class Attention1d(nn.Module):
         depth: encoder layers.
         heads: of each attention.
         patch: positions in a token; the last one is padded with zeros.
+        activation: what follows the hidden layer of each encoder layer.
     """
 
     SIZE, READS = "width", ("sequence",)
@@ -61,6 +63,7 @@ class Attention1d(nn.Module):
         depth: Count = 2,
         heads: Count = 4,
         patch: Count = 4,
+        activation: Activation = "relu",
     ) -> None:
         super().__init__()
         if len(inputs) > 2:
@@ -72,7 +75,7 @@ class Attention1d(nn.Module):
         self.padding = self.tokens * patch - length
         self.embedding = nn.Linear(self.planes * patch, width)
         self.place = nn.Parameter(normal_(torch.empty(self.tokens, width), std=0.02))
-        self.layers = nn.ModuleList(EncoderLayer(width, heads) for _ in range(depth))
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, activation) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
         self.last = nn.Linear(width, outputs)
 

@@ -183,6 +183,8 @@ MODELS = {
     "convnet_si": (IMAGES, {"channels": 2}),
     "lenet": (IMAGES, {}),
     "life_net": (BOARDS, {}),
+    "attention1d": (SIGNALS, {"width": 8}),
+    "local1d": (SIGNALS, {"channels": 3}),
     "mlp": (SIGNALS, {"width": 5}),
     "pooled_cnn1d": (SIGNALS, {}),
     "resnet": (IMAGES, {"width": 2}),
