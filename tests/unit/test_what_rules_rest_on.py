@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 import pytest
-from expzoo.plugins.analyses import deep_ensembles, large_learning_rate, metalearn_learning_rate
+from expzoo.plugins.analyses import deep_ensembles, metalearn_learning_rate, two_patterns
 from expzoo.plugins.analyses.memory_split import growth
 from tests.worlds import arms, curves, life, metalearning
 from tests.worlds.making import Draw, Made, World
@@ -35,7 +35,7 @@ def judged(world: World, made: Made) -> Verdict:
 
 
 def test_one_annealed_network_at_chance_undoes_the_claim_that_the_others_support() -> None:
-    world, (table, arrays) = drawn(large_learning_rate.CROSSES.name)
+    world, (table, arrays) = drawn(two_patterns.CLEAN.name)
     assert judged(world, (table, arrays)).verdict == "supported"
     lost = (pl.col("arm") == "annealed") & pl.col("end") & (pl.col("seed") == 2) & (pl.col("split") == "test")
     table = table.with_columns(pl.when(lost).then(10.0).otherwise("value").alias("value"))

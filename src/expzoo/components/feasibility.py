@@ -97,7 +97,7 @@ def _names_side(option: str, value: object, sides: dict[int, int]) -> bool:
 
 def _reads(base: Spec, dataset: Any, split: Split) -> bool:
     """Whether the model makes of an example of a split what its target is."""
-    module = base.model.build(dataset.inputs, dataset.outputs).eval()
+    module = built(base.model, dataset, base.seed).eval()
     try:
         with torch.no_grad():
             outputs = module(torch.tensor(split.x[:1]))
