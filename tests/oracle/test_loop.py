@@ -85,7 +85,11 @@ def test_what_a_crowd_cannot_have_a_loop_refuses_too() -> None:
 
 
 def test_a_process_that_keeps_freed_memory_needs_no_new_pages() -> None:
-    """Five tensors of 16 MB, taken and freed again and again; in a process of its own, since the setting stays."""
+    """Five tensors of 16 MB, taken and freed again and again; in a process of its own, since the setting stays.
+
+    Where the freed pieces lie settles within a few rounds (the heap may grow by a tensor once more), so the last of
+    several rounds counts.
+    """
     code = """
 import platform, resource, torch
 from expzoo.system import machine
@@ -98,8 +102,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 machine.keep_freed_memory()
-faults()
-again = faults()
+again = [faults() for _ in range(5)][-1]
 assert again < 2000 or platform.libc_ver()[0] != "glibc", again  # 20,000 pages hold the five
 """
     subprocess.run([sys.executable, "-c", code], check=True)
