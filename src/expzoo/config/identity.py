@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import DictConfig, ListConfig
 
-from expzoo.config import versions
+from expzoo.config import sources, versions
 from expzoo.config.registry import KINDS, LOOKED_UP, SHARED, available, declared
 
 OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "about"})
@@ -61,7 +61,7 @@ def chosen(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def run_id(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) -> str:
-    """12 hexadecimal digits of the sha256 of a plain config, of the versions of its plugins and of its decision rules.
+    """12 hexadecimal digits of the sha256 of a plain config, of its plugins' versions or sources and of its rules.
 
     Where results are kept, how they are computed and what is said about them does not matter:
     `store`, `dry_run`, `trainer`, `logger`, `about`. `rules` are other decision rules than those of
@@ -80,6 +80,9 @@ def run_id(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) ->
     }
     if raised := raised_rules(config, rules):
         identity["rules"] = raised
+    effective = {key: value for key, value in config.items() if key not in OF_NO_EFFECT}
+    if source := sources.of_config((plugin for plugin in chosen(config) if plugin[0] not in OF_NO_EFFECT), effective):
+        identity["source"] = source
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from expzoo.config import declaration
-from expzoo.config.homes import Home, homes, owner, stamps
+from expzoo.config.homes import OWN, Home, homes, owner, stamps
 from expzoo.config.options import REQUIRED, convert, storable
+from expzoo.config.source_files import of_plugin
 from expzoo.system.errors import BadInput, PluginError, nearest
 
 if TYPE_CHECKING:
@@ -130,6 +131,11 @@ def path(kind: str, name: str) -> Path:
     return known[name]
 
 
+def is_own(kind: str, name: str) -> bool:
+    """Whether a plugin is one of the package's own."""
+    return owner(path(kind, name)) == OWN
+
+
 def declared(kind: str, name: str) -> Declaration:
     """What the plugin `kind=name` declares; BadInput with its owner if its file does not fit."""
     file = path(kind, name)
@@ -156,6 +162,8 @@ def complete(kind: str, name: str, options: dict[str, Any]) -> dict[str, Any]:
 def load(kind: str, name: str) -> type:
     """The class of a plugin, imported now; PluginError if the import raises."""
     file, module = path(kind, name), f"expzoo.plugins.{FOLDERS[kind]}.{name}"
+    if not is_own(kind, name):
+        of_plugin(file)  # so that what is imported now is what keys are made from
     try:
         return getattr(import_module(module), read(file).class_name)
     except BadInput:

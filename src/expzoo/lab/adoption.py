@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from expzoo.config import registry
-from expzoo.config.homes import OWN, homes, owner
+from expzoo.config.homes import OWN, homes
+from expzoo.config.sources import there_are_others
 from expzoo.config.versions import ENGINE_VERSION
 from expzoo.engine.adoption.looks import look_at_metric
 from expzoo.engine.adoption.proof import VERSION, prove
+from expzoo.lab.pinned import say_changes
 from expzoo.spec.measure import Measure
 from expzoo.store import proofs
 from expzoo.system.errors import BadInput
@@ -37,7 +39,7 @@ class Adoption:
     def __init__(self, root: Path, blueprints: Blueprints) -> None:
         self.root, self.blueprints = root, blueprints
         self._found: dict[tuple[object, ...], tuple[str, ...]] = {}  # faults of what was looked at by this process
-        self._is_own = cache(lambda kind, name: owner(registry.path(kind, name)) == OWN)
+        self._is_own = cache(registry.is_own)
 
     def require_trainable(self, wants: Iterable[Want]) -> None:
         """BadInput, with every fault, if data are not sound or a model with its loss would be trained otherwise."""
@@ -62,6 +64,12 @@ class Adoption:
                     look = partial(look_at_metric, metric, want.spec, self.blueprints.dataset(want.spec.dataset))
                     faults += self._proved(want.spec, (metric,), look)
         _raise(faults)
+
+    def say_changed_sources(self, wants: Iterable[Want]) -> None:
+        """A line for each part whose source is another than this store saw, while its declared version is the same."""
+        if there_are_others():
+            parts = (part for want in wants for part in (*want.spec.components(), *_metrics(want)))
+            say_changes(self.root, {(part.kind, part.name) for part in parts})
 
     def _once(self, key: tuple[object, ...], look: Callable[[], Iterable[str]]) -> tuple[str, ...]:
         """The faults that a look finds, which is taken once."""
@@ -102,11 +110,11 @@ class Adoption:
             "engine": ENGINE_VERSION,
             "torch": torch.__version__,
             "data": (*kind, spec.dtype),
-            "parts": [[part.kind, part.name, part.options, sources(part.kind, part.name)] for part in parts],
+            "parts": [[part.kind, part.name, part.options, _all_sources(part.kind, part.name)] for part in parts],
         }
 
 
-def sources(kind: str, name: str) -> str:
+def _all_sources(kind: str, name: str) -> str:
     """The sha256 of a plugin's file and of what it may import of its own home: helpers, and plugins of its kind."""
     file = registry.path(kind, name)
     found_in = ((home.owner, home.plugins) for home in homes() if home.plugins)

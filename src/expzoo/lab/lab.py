@@ -90,6 +90,7 @@ class Lab:
     def obtain(self, wants: Mapping[str, Want]) -> dict[str, Network]:
         """All these networks by key: found, or trained in waves of what is ready."""
         self._lookup.refuse_absent_splits(wants)
+        self.resources.adoption.say_changed_sources(wants.values())
         self.resources.adoption.require_measurable(wants.values())
         networks = self._lookup.found(wants)
         if missing := {key: want for key, want in wants.items() if key not in networks}:

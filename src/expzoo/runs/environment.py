@@ -1,21 +1,37 @@
-"""What a result was computed with: versions and machine. Never environment variables: they hold secrets."""
+"""What a result was computed with: versions, sources and machine. Never environment variables: they hold secrets."""
 
 from __future__ import annotations
 
+import hashlib
 import platform
+import subprocess
+from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
+from expzoo.config import registry, sources
+from expzoo.config.homes import HOME
+
 PACKAGES = ("expzoo", "torch", "pytorch-lightning", "hydra-core", "numpy", "scipy", "statsmodels", "polars")
+_CPUINFO = Path("/proc/cpuinfo")
 
 
-def describe(machines: set[str]) -> dict[str, Any]:
-    """Plain data: the machine classes whose networks were used, Python, packages, processor."""
+def describe(machines: set[str], plugins: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Plain data: the machine classes whose networks were used, Python, packages, processor, commits, sources.
+
+    `plugins` are those of the run, each with the hash of its source as `config.sources` makes it.
+    """
     return {
         "machine_classes": sorted(machines),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
         "packages": {name: _version(name) for name in PACKAGES},
+        "commits": _commits(),
+        "sources": {"expzoo": _package()}
+        | {f"{registry.chosen_by(kind)}={name}": sources.fingerprint(kind, name) for kind, name in plugins},
         "threads": "1 intra-op thread while training",
     }
 
@@ -25,3 +41,39 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _processor() -> str:
+    """The processor's model as the system names it."""
+    try:
+        lines = _CPUINFO.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.lower().startswith("model name"))
+    return next(named, "") or platform.processor() or "unknown"
+
+
+def _commits() -> dict[str, str]:
+    """The commits that are checked out, of expzoo's own repository and of the working directory's, where there are."""
+    found = {"expzoo": _commit(HOME) if (HOME / ".git").exists() else "", "working directory": _commit(Path.cwd())}
+    return {name: commit for name, commit in found.items() if commit}
+
+
+@cache
+def _commit(folder: Path) -> str:
+    command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return ended.stdout.strip() if ended.returncode == 0 else ""
+
+
+@cache
+def _package() -> str:
+    """16 hexadecimal digits of the files of expzoo itself, without its plugins."""
+    root, found = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        if "plugins" not in path.relative_to(root).parts[:1]:
+            found.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return found.hexdigest()[:16]

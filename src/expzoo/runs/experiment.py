@@ -13,6 +13,7 @@ from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.lab import learned
 from expzoo.lab.lockstep import Asking, lockstep, noting
 from expzoo.lab.open import open_lab
+from expzoo.lab.pinned import say_changes
 from expzoo.lab.populations import Irreproducible
 from expzoo.lab.progress import shown
 from expzoo.runs import results
@@ -71,6 +72,7 @@ def conduct(
         names = learned.wholes(config, lab.store)
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
+    say_changes(lab.store.root, (("analysis", name) for name in config["analysis"]))
     notes, analyses = planned.say_notes(), planned.asked()
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
@@ -78,7 +80,6 @@ def conduct(
         show_plan(lab, list(begun.values()))
         return DONE
 
-    # Networks, by whatever is stored and by training the rest.
     begin, keys = time.perf_counter(), set[str]()
     findings = yield from noting(lockstep([*begun.values()]), keys)
 
@@ -89,10 +90,10 @@ def conduct(
         verdicts = results.judge(directory, config, analyses, findings)
         if render:
             results.write_figures(directory, analyses, findings, verdicts)
-        results.write_environment(directory, account)
+        results.write_environment(directory, config, account)
         facts = results.facts(config, directory, account, time.perf_counter() - begin, notes)
-        facts |= said({"left_out": planned.left_out, "learned": names})  # to make it again without this store
-        facts |= {"rendered": render, "command": command(overrides)}
+        again = said({"left_out": planned.left_out, "learned": names})  # to make it again without this store
+        facts |= {**again, "rendered": render, "command": command(overrides)}
         if render:
             results.write_page(directory, facts)
         run_directory.seal(directory, facts)

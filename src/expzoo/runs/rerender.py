@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo.config.identity import earlier_ids, raised_rules, run_id
+from expzoo.config.identity import chosen, earlier_ids, raised_rules, run_id
 from expzoo.config.paths import place
+from expzoo.lab.pinned import say_changes
 from expzoo.runs import finished
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
@@ -36,6 +37,7 @@ def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = 
     if render and not run_directory.is_rendered(run_directory.require(directory)):
         draw(directory, config)
     mirror(config, directory)
+    say_changes(place(config["store"]), chosen(config))
     finished.show(directory)
     return True
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from expzoo.analysis.needs import away
-from expzoo.config.identity import raised_rules, run_id
+from expzoo.config.identity import chosen, raised_rules, run_id
 from expzoo.config.places import experiment_text
 from expzoo.runs import robustness
 from expzoo.runs.finished import comparable
@@ -106,12 +106,12 @@ def abroad(verdict: Verdict, home: Sequence[str], elsewhere: Sequence[str]) -> V
     return replace(verdict, statement=said, published="", claim=f"{here if first in at_home else first}.{rest}")
 
 
-def write_environment(directory: Path, account: Account) -> None:
+def write_environment(directory: Path, config: dict[str, Any], account: Account) -> None:
     """What the networks were computed with."""
     from expzoo.runs import environment
     from expzoo.system.files import write_atomically
 
-    described = environment.describe(set(account.machines.values()))
+    described = environment.describe(set(account.machines.values()), chosen(config))
     write_atomically(directory / run_directory.ENVIRONMENT, run_directory.json_bytes(described))
 
 

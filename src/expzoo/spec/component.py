@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar, overload
 
-from expzoo.config import registry
+from expzoo.config import registry, sources
 from expzoo.system.canonical import JSON, Option, Plain, freeze
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Component(Generic[Built]):
         """What the key sees: the plugin's version, and the options that change what is trained.
 
         One that the plugin gained later is left out at its default, so that networks of before keep their keys.
+        A plugin of somebody else that declares no version has its source here.
         """
         declared = registry.declared(self.kind, self.name)
         before = {key: freeze(declared.options[key].default) for key in declared.added}
@@ -104,7 +105,10 @@ class Component(Generic[Built]):
             for key, value in self.options
             if key not in declared.not_in_key and not (key in before and before[key] == value)
         }
-        return {"name": self.name, "version": declared.version, "options": options}
+        content: dict[str, JSON] = {"name": self.name, "version": declared.version, "options": options}
+        if source := sources.in_key(self.kind, self.name, tuple(options.values())):
+            content["source"] = source
+        return content
 
     @cached_property
     def looking(self) -> dict[str, Plain]:

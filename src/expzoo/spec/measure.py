@@ -114,7 +114,9 @@ def _parsed(name: str) -> tuple[str, dict[str, Option]]:
 
 
 def full_name(plugin: Component) -> str:
-    """One text for each meaning: the name, all its options, and its CACHE_VERSION unless that is 1."""
+    """One text for each meaning: the name, all its options, its CACHE_VERSION unless that is 1, or its source."""
     options = ", ".join(f"{key}={value!r}" for key, value in plugin.options)
-    version = plugin.canonical()["version"]
-    return plugin.name + (f"({options})" if options else "") + (f":v{version}" if version != 1 else "")
+    canonical = plugin.canonical()
+    version = f":v{canonical['version']}" if canonical["version"] != 1 else ""
+    source = f":{canonical['source']}" if "source" in canonical else ""
+    return plugin.name + (f"({options})" if options else "") + version + source

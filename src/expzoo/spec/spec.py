@@ -255,6 +255,11 @@ class Spec:
         recipes = [self.init, *([self.mask] if self.mask else []), *self.fixed]
         return [source for recipe in recipes for source in recipe.sources()]
 
+    def components(self) -> list[Component[Any]]:
+        """The plugins that it is made of, each with its options."""
+        values = (getattr(self, field.name) for field in fields(self))
+        return [value for value in values if isinstance(value, Component)]
+
     def canonical(self) -> dict[str, JSON]:
         """What is hashed: plain data with the recipes' specs as their keys."""
         content: dict[str, JSON] = {"engine": versions.ENGINE_VERSION, "seed": self.seed, "dtype": self.dtype}
