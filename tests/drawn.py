@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from expzoo.config.registry import build
 from expzoo.engine.program import Member, Program, Row, Structure
@@ -51,6 +50,7 @@ def program(
     *,
     batch: int = 11,
     dtype: torch.dtype = torch.float32,
+    graph: fx.GraphModule | None = None,
 ) -> Program:
     """A population of one network for each seed, trained by Adam."""
     modules = [construct(make, seed, dtype) for seed in seeds]
@@ -60,12 +60,33 @@ def program(
         for seed, module in zip(seeds, modules, strict=True)
     ]
     feed = Drawn(seeds, shape, classes, batch, dtype)
-    return Program(Structure(modules[0], build("loss", "cross_entropy"), STEPS), members, feed)
+    return Program(Structure(modules[0], build("loss", "cross_entropy"), STEPS), members, feed, graph=graph)
 
 
-def trained(*args: Any, **options: Any) -> dict[int, bytes]:
-    """The bytes of each seed's row after some steps of `program(...)`."""
+def states(population: Program, steps: int = STEPS) -> dict[int, tuple[bytes, bytes]]:
+    """The bytes of each seed's row and losses after some steps."""
     with exact_arithmetic():
-        population = program(*args, **options)
-        assert population.advance(0, STEPS).isfinite().all()
-    return {seed: population.row(index).theta.numpy().tobytes() for index, seed in enumerate(population.feed.seeds)}
+        losses = population.advance(0, steps)
+    assert losses.isfinite().all()
+    rows = ((population.row(index).theta, losses[index]) for index in range(len(population.feed.seeds)))
+    return {
+        seed: (row.numpy().tobytes(), own.numpy().tobytes())
+        for seed, (row, own) in zip(population.feed.seeds, rows, strict=True)
+    }
+
+
+def assert_own_bits(
+    populated: Callable[..., Program], members: int, crowds: Sequence[Sequence[int]], steps: int = STEPS
+) -> None:
+    """`populated(seeds, graph)` has the same bits in each of the crowds as among all seeds below `members`.
+
+    As in the lab, the crowds use the graph of the first population; the last is traced anew.
+    """
+    with exact_arithmetic():
+        population = populated(range(members), None)
+    whole = states(population, steps)
+    assert len({row for row, _ in whole.values()}) == members
+    for seeds in crowds:
+        with exact_arithmetic():
+            part = populated(seeds, None if seeds is crowds[-1] else population.graph)
+        assert states(part, steps) == {seed: whole[seed] for seed in seeds}

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 import torch
+from tests import drawn
 from torch import nn
 
 from expzoo.config.registry import build
@@ -178,7 +179,7 @@ def made(make, seed, dtype):
     return construct(built, seed, dtype)
 
 
-def program(make, seeds, batch=33, dtype=torch.float32, *, alone=False):
+def program(make, seeds, batch=33, dtype=torch.float32, *, alone=False, graph=None):
     modules = [made(make, seed, dtype) for seed in seeds]
     layout, optimizer = Layout.of(modules[0]), build("optimizer", "sgd", lr=0.05)
     schedule = build("schedule", "constant")
@@ -187,16 +188,8 @@ def program(make, seeds, batch=33, dtype=torch.float32, *, alone=False):
         for seed, module in zip(seeds, modules, strict=True)
     ]
     structure, feed = Structure(modules[0], build("loss", "cross_entropy"), 100), Drawn(seeds, batch, dtype)
-    return Program(structure, members, feed, make_step=partial(Loop, modules[0], structure.loss) if alone else None)
-
-
-def trained(make, seeds, batch=33):
-    with exact_arithmetic():
-        population = program(make, seeds, batch)
-        losses = population.advance(0, 12)
-    assert losses.isfinite().all()
-    states = [population.row(index).theta.numpy().tobytes() for index in range(len(seeds))]
-    return dict(zip(seeds, zip(states, map(tuple, losses.tolist()), strict=True), strict=True))
+    step = partial(Loop, modules[0], structure.loss) if alone else None
+    return Program(structure, members, feed, graph=graph, make_step=step)
 
 
 def assert_gradient_of_plain_autograd(make):
@@ -236,11 +229,8 @@ RANDOM = {
 }
 
 
-def assert_own_bits(make):
-    whole = trained(make, list(range(9)))
-    assert len(set(whole.values())) == 9
-    for seeds in ([4], [8, 3], [7, 1, 0, 2, 5]):
-        assert trained(make, seeds) == {seed: whole[seed] for seed in seeds}
+def assert_own_bits(make, batch=33, members=9, crowds=([4], [8, 3], [7, 1, 0, 2, 5])):
+    drawn.assert_own_bits(lambda seeds, graph: program(make, seeds, batch, graph=graph), members, crowds, steps=12)
 
 
 @pytest.mark.parametrize("name", MODULES | RANDOM)
@@ -252,9 +242,7 @@ def test_a_module_has_the_same_bits_in_any_crowd(name):
 @pytest.mark.parametrize("name", ["ReLU", "Sigmoid", "Softplus", "LayerNorm", "Conv1d", "MaxPool1d"])
 @pytest.mark.parametrize("batch", [5, 100])
 def test_the_libraries_and_other_batches_give_the_same_bits_in_any_crowd(name, batch):
-    whole = trained(MODULES[name], list(range(7)), batch)
-    for seeds in ([6], [5, 2, 3]):
-        assert trained(MODULES[name], seeds, batch) == {seed: whole[seed] for seed in seeds}
+    assert_own_bits(MODULES[name], batch, 7, ([6], [5, 2, 3]))
 
 
 @pytest.mark.parametrize(
@@ -269,7 +257,7 @@ def test_the_libraries_and_other_batches_give_the_same_bits_in_any_crowd(name, b
 )
 def test_random_functions_are_refused_by_name(make, why):
     with pytest.raises(Unadoptable, match=why):
-        trained(make, [0, 1])
+        program(make, [0, 1])
 
 
 @pytest.mark.parametrize(
@@ -283,9 +271,9 @@ def test_random_functions_are_refused_by_name(make, why):
 )
 def test_modules_that_cannot_be_trained_in_a_population_are_refused(make):
     with pytest.raises(Unadoptable):
-        trained(make, [0, 1])
+        program(make, [0, 1])
 
 
 def test_a_module_without_parameters_is_refused():
     with pytest.raises(ValueError, match="no parameters"):
-        trained(nn.Identity, [0, 1])
+        program(nn.Identity, [0, 1])

@@ -9,7 +9,7 @@ import sys
 from contextlib import suppress
 
 from expzoo.cli.arguments import Words
-from expzoo.config.homes import CONF
+from expzoo.config.homes import CONF, looked_at_once
 from expzoo.config.paths import readable
 from expzoo.runs.jobs import environment, outcome_of, print_outcome
 from expzoo.system.console import say
@@ -105,6 +105,7 @@ def _complete(words: Words) -> int:
     return DONE
 
 
+@looked_at_once()
 def _run(words: Words) -> int:
     """Compose and run every job; BadInput with all faults at once."""
     import logging

@@ -21,7 +21,7 @@ from expzoo.config.explanations import (
     unknown,
     unlike_number,
 )
-from expzoo.config.homes import HOME
+from expzoo.config.homes import HOME, looked_at_once
 from expzoo.config.hydra_source import install
 from expzoo.config.identity import experiment_name, plain, unchosen
 from expzoo.config.options import is_nested
@@ -61,6 +61,7 @@ def parse_requests(texts: list[str], *, multirun: bool) -> list[Request]:
         return requests(texts, multirun=True)
 
 
+@looked_at_once()
 def check(wanted: list[Request], error: Exception | None = None) -> list[str]:
     """The faults of all jobs, one line each; `error` is what Hydra raised, if it was asked already."""
     found = []
@@ -77,6 +78,7 @@ def compose_job(overrides: list[str]) -> DictConfig:
         return compose("config", overrides)
 
 
+@looked_at_once()
 def composed(overrides: list[str]) -> DictConfig:
     """The typed config that a command line of one job gives; BadInput with everything that is wrong with its words."""
     install()
@@ -94,6 +96,7 @@ def composed(overrides: list[str]) -> DictConfig:
     raise BadInput("\n".join(found))
 
 
+@looked_at_once()
 def resolved(overrides: list[str]) -> dict[str, Any]:
     """The plain config of a command line of one job; BadInput with everything that is wrong with it."""
     config = composed(overrides)
@@ -102,6 +105,7 @@ def resolved(overrides: list[str]) -> dict[str, Any]:
     return plain(config)
 
 
+@looked_at_once()
 def typed_again(config: dict[str, Any]) -> dict[str, Any]:
     """A config read from a file, checked leaf by leaf like one that is typed; BadInput with every fault."""
     config = _of_today(config)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from expzoo.config.paths import place
 from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Found = TypeVar("Found")
 
 _PACKAGE = Path(__file__).parents[1]
 _CHECKOUT = _PACKAGE.parent.parent
@@ -39,6 +47,38 @@ class Home:
         return [folder for folder in (self.plugins, self.conf) if folder]
 
 
+_seen: ContextVar[dict[object, object] | None] = ContextVar("_seen", default=None)
+
+
+@contextmanager
+def looked_at_once() -> Iterator[None]:
+    """For what runs inside, the files of all homes are those of the first look: a config asks for them 150 times."""
+    if _seen.get() is not None:
+        yield
+        return
+    token = _seen.set({})
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
+def look(function: Callable[[], Found]) -> Callable[[], Found]:
+    """Marks what looks at files: once, inside `looked_at_once`."""
+
+    @wraps(function)
+    def asked() -> Found:
+        seen: dict[object, Found] | None = _seen.get()  # pyrefly: ignore[bad-assignment]
+        if seen is None:
+            return function()
+        if function not in seen:
+            seen[function] = function()
+        return seen[function]
+
+    return asked
+
+
+@look
 def homes() -> tuple[Home, ...]:
     """Every home of plugins, the package's own first; nothing is imported."""
     folders = [place(folder) for folder in os.environ.get("EXPZOO_PLUGINS", "").split(os.pathsep) if folder]

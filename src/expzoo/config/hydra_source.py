@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import omegaconf.base
 from hydra._internal.instantiate._instantiate2 import _Keys
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
@@ -12,6 +14,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf.base import Metadata
 from omegaconf.errors import OmegaConfBaseException, ValidationError
+from omegaconf.grammar_parser import parse
 
 from expzoo.config.allowed import file_faults
 from expzoo.config.homes import HOME
@@ -189,8 +192,13 @@ def _experiment(*, _root_: DictConfig) -> str:
     return experiment_name(_root_.hydra.overrides.task)
 
 
+_parsed = lru_cache(10_000)(parse)  # a tree is only read
+
+
 def install() -> None:
     """Tell Hydra and OmegaConf about the plugins, `${budget:smoke,laptop,paper}`, `${experiment:}` and `${run_id:}`."""
+    # A config reads each of its interpolations several times, and parsing is what takes the time of it.
+    omegaconf.base.parse = _parsed
     plugins_of_hydra()  # before Hydra looks for it
     Plugins.instance().register(PluginSource)
     Plugins.instance().register(SearchPath)

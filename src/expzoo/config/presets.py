@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from expzoo.config.homes import Home, homes, stamps
+from expzoo.config.homes import Home, homes, look, stamps
 from expzoo.config.registry import KINDS, SHARED, index
 from expzoo.system.errors import BadInput, closest, nearest
 from expzoo.system.yaml_text import Limits, load, text_of
@@ -120,6 +120,7 @@ def source_text(file: Path) -> str:
     return text_of(file, source=shown(file))
 
 
+@look
 def presets() -> dict[str, dict[str, Path]]:
     """Group -> name -> YAML file; BadInput if a name is used twice, since one file would silently hide the other."""
     places = homes()

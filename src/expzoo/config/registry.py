@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from expzoo.config import declaration
-from expzoo.config.homes import OWN, Home, homes, owner, stamps
+from expzoo.config.homes import OWN, Home, homes, look, owner, stamps
 from expzoo.config.options import REQUIRED, convert, storable
 from expzoo.config.source_files import of_plugin
 from expzoo.system.errors import BadInput, PluginError, nearest
@@ -80,6 +80,7 @@ WORDS_OF_YAML = frozenset({"true", "false", "null", "none", "nan", "inf", "on", 
 Class = TypeVar("Class", bound=type)
 
 
+@look
 def index() -> dict[str, dict[str, Path]]:
     """Kind -> name -> file; BadInput if a file name is unusable or two homes use the same one."""
     return _index(places := homes(), stamps(places))

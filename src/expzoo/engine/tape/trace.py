@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, fx, nn
 from torch._decomp import decomposition_table
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functional_call, functionalize, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -100,7 +102,8 @@ def trace(
     inputs = [value[0] for value in (*parameters.values(), x, y)]
     try_once(of, x[0], y[0])
     try:
-        with CrowdFunctions():
+        # It notes the shape of each value as a fake tensor, of a mode that it would else make anew for each of them.
+        with CrowdFunctions(), tracing(TracingContext(FakeTensorMode())):
             module = make_fx(flat, DECOMPOSED)(*inputs)
         if any(_changes_its_arguments(node) for node in module.graph.nodes):
             module = make_fx(functionalize(module, remove="mutations"))(*inputs)
