@@ -176,7 +176,7 @@ class InterpolationThreshold:
         if "classes" in dict(base.dataset.options):
             base = base.replace(dataset={"classes": cell.classes})
         constant = math.log(cell.classes) if cell.loss == "nll" else (cell.classes - 1) / cell.classes**2
-        steps = times * base.stop.build().at_most
+        steps = times * base.stop.shared.at_most
         every = math.gcd(steps, NO_ERROR.every)
         fitted = Component.of("stop", "fitted", loss=self.epsilon * constant, every=every, at_most=steps)
         model = setting.sized(width).model

@@ -77,7 +77,7 @@ class LifePath:
         check(setting.base, SET_BY)
         check_fit([Cell("smooth", 1, max(self.widths)).spec(setting.base)])
         plan = [(m, Cell("smooth", 1, m).spec(spec)) for m in self.widths for spec in setting.specs()]
-        training = min(self.settling, setting.base.stop.build().at_most)
+        training = min(self.settling, setting.base.stop.shared.at_most)
         ends = yield Request(tuple(spec for _, spec in plan), life.MEASURES, steps=(0,)) + Request(
             tuple(life.known(spec, training) for _, spec in plan), life.MEASURES, steps=(0,)
         )

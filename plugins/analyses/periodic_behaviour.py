@@ -85,7 +85,7 @@ class PeriodicBehaviour:
             raise Unfit(f"it needs weight decay, and optimizer={name} has none: {with_decay}")
         arms = {DECAY: options["weight_decay"], NONE: 0.0}
         plan = [(arm, s) for arm, decay in arms.items() for s in setting.specs(optimizer={"weight_decay": decay})]
-        total = setting.base.stop.build().at_most
+        total = setting.base.stop.shared.at_most
         steps = tuple(sorted({total * look // self.looks for look in range(self.looks)}))
         networks = yield Request(tuple(spec for _, spec in plan), measures=(), steps=steps)
         findings = Findings()

@@ -110,14 +110,14 @@ def _chances(setting: Setting, datasets: set[Component[Dataset]]) -> dict[Compon
 
 
 def _late(metric: str, spec: Spec) -> Measure:
-    total = spec.stop.build().at_most
+    total = spec.stop.shared.at_most
     return Measure(metric, "validation", at(*sorted({round(part * total) for part in LATE})))
 
 
 def _score(network: Trained, metric: str) -> float:
     if network.diverged:
         return float("nan")
-    due = _late(metric, network.spec).when.steps(network.spec.stop.build().at_most) | {network.step}
+    due = _late(metric, network.spec).when.steps(network.spec.stop.shared.at_most) | {network.step}
     curve = network.curve(metric, "validation").items()
     return float(np.mean([value for step, value in curve if step in due and step >= LATE[0] * network.step]))
 

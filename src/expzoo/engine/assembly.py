@@ -29,6 +29,8 @@ from expzoo.system.errors import BadInput
 if TYPE_CHECKING:
     from torch import fx
 
+    from expzoo.spec.component import Component
+    from expzoo.spec.contracts import Dataset
     from expzoo.spec.measure import Measure
     from expzoo.spec.spec import Event, Spec
 
@@ -52,6 +54,7 @@ class Assembler:
         self._graphs: dict[Signature, fx.GraphModule | None] = {}
         self._most: dict[Signature, int] = {}
         self._large: dict[Signature, bool] = {}
+        self._kinds: dict[tuple[Component[Dataset], int], tuple[str, str, tuple[int, ...]]] = {}
 
     def trainee(
         self,
@@ -102,12 +105,19 @@ class Assembler:
     def signature(self, spec: Spec) -> Signature:
         """Specs with equal signatures can be members of one population."""
         dataset = self.blueprints.dataset(spec.dataset)
-        split = dataset.split("train", spec.seed)
-        examples = (split.x.dtype.str, split.y.dtype.str, split.y.shape[1:])
         stream = spec.dataset if isinstance(dataset, Stream) else None
-        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, examples, stream)
+        shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, self._examples(spec), stream)
         kinds = (spec.model, spec.loss, spec.optimizer.name, spec.stop, spec.constraint, spec.parametrisation)
         return (*kinds, shapes, spec.dtype)
+
+    def _examples(self, spec: Spec) -> tuple[str, str, tuple[int, ...]]:
+        """The types of x and y of training examples, and the shape of one target."""
+        dataset = self.blueprints.dataset(spec.dataset)
+        identity = (spec.dataset, dataset.identity(spec.seed))
+        if identity not in self._kinds:
+            split = dataset.split("train", spec.seed)
+            self._kinds[identity] = split.x.dtype.str, split.y.dtype.str, split.y.shape[1:]
+        return self._kinds[identity]
 
     def chunks(self, specs: Sequence[Spec], processes: int = 1) -> list[list[Spec]]:
         """Cut specs of one signature into populations of nearly equal size, as many for each of several processes."""

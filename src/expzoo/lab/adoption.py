@@ -132,7 +132,7 @@ def _all_sources(kind: str, name: str) -> str:
 
 def _metrics(want: Want) -> Iterator[Component[Any]]:
     """The metrics that somebody looks at, the stop rule included."""
-    stop = want.spec.stop.build()
+    stop = want.spec.stop.shared
     asked = {*want.measures, *(Measure(event.metric, event.split) for event in want.events)}
     for measure in asked | ({Measure(*stop.watches)} if stop.every else set()):
         if measure.plugin is not None and measure.plugin.kind == "metric":

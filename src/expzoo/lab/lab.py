@@ -94,7 +94,7 @@ class Lab:
         self.resources.adoption.require_measurable(wants.values())
         networks = self._lookup.found(wants)
         if missing := {key: want for key, want in wants.items() if key not in networks}:
-            steps = sum(want.spec.stop.build().at_most for want in missing.values())
+            steps = sum(want.spec.stop.shared.at_most for want in missing.values())
             try:
                 with self.resources.training(len(missing), steps):
                     self.resources.adoption.require_trainable(missing.values())

@@ -53,7 +53,7 @@ class Lesson(ABC):
     @property
     def inner_steps(self) -> int:
         """How long an inner network trains."""
-        return self.inner.stop.build().at_most
+        return self.inner.stop.shared.at_most
 
     def canonical(self) -> dict[str, JSON]:
         """What is hashed: the inner spec as its key."""

@@ -93,7 +93,7 @@ class Populations:
                 continue
             if lacks_a_source(want.spec, networks):
                 self._commit(self._diverged_at_start(want.spec, networks), networks)
-                self.resources.progress.advance(1, 0, want.spec.stop.build().at_most)
+                self.resources.progress.advance(1, 0, want.spec.stop.shared.at_most)
                 continue
             trainee = self.lookup.trainee(want, networks)
             signature = self.resources.assembler.signature(want.spec)

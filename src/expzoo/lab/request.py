@@ -50,7 +50,7 @@ class Want:
 
     def splits(self) -> set[str]:
         """The splits that somebody looks at, the stop rule included."""
-        stop = self.spec.stop.build()
+        stop = self.spec.stop.shared
         watched = {stop.watches[1]} if stop.every else set()
         return {measure.split for measure in self.measures if measure.split} | {e.split for e in self.events} | watched
 
@@ -63,7 +63,7 @@ class Want:
             return None
         if any(not self._looked_for(event, network, step) for event in self.events):
             return None
-        total = self.spec.stop.build().at_most
+        total = self.spec.stop.shared.at_most
         lacking: dict[int, list[Measure]] = {}
         for measure in sorted(self.measures, key=repr):
             due = {at for at in measure.when.steps(total) if at <= step} | ({step} if ended else set())
@@ -82,7 +82,7 @@ class Want:
 
 def _refuse_beyond_end(source: Spec, step: Step) -> None:
     """BadInput if a recipe names a row after the end: to start from the last instead would be another experiment."""
-    last = source.stop.build().at_most
+    last = source.stop.shared.at_most
     if isinstance(step, int) and step > last:
         raise BadInput(f"the weights after step {step} are wanted of a network that is trained for {last} steps")
 

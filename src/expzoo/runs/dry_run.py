@@ -45,7 +45,7 @@ def show_plan(lab: Lab, begun: Sequence[Analysing[Findings]]) -> None:
         seconds = _seconds(lab, specs)
         total += seconds
         model = f"{specs[0].model.name} {dict(specs[0].model.options)}"
-        say(f"  {len(specs):5} x {specs[0].stop.build().at_most} steps of {model}: about {_words(seconds)}")
+        say(f"  {len(specs):5} x {specs[0].stop.shared.at_most} steps of {model}: about {_words(seconds)}")
     say(f"estimated time of training: about {_words(total)} on this machine as busy as it is now")
 
 
@@ -62,7 +62,7 @@ def _seconds(lab: Lab, specs: list[Spec]) -> float:
         start = time.perf_counter()
         program.advance(2, 2 + PROBE_STEPS).cpu()  # waits for a device that works on its own
         per_step = (time.perf_counter() - start) / PROBE_STEPS / len(chunk)
-    return per_step * sum(spec.stop.build().at_most for spec in specs)
+    return per_step * sum(spec.stop.shared.at_most for spec in specs)
 
 
 def _outer_seconds(lessons: Sequence[Lesson]) -> float:

@@ -92,20 +92,29 @@ class Component(Generic[Built]):
         """The plugin's object; `given` are the arguments that come from the framework."""
         return registry.build(self.kind, self.name, *given, **dict(self.options))
 
+    @cached_property
+    def shared(self) -> Built:
+        """The plugin's object, made once for all who only read it, such as when training ends."""
+        return self.build()
+
     def canonical(self) -> dict[str, JSON]:
         """What the key sees: the plugin's version, and the options that change what is trained.
 
         One that the plugin gained later is left out at its default, so that networks of before keep their keys.
         A plugin of somebody else that declares no version has its source here.
         """
-        declared = registry.declared(self.kind, self.name)
+        return {"name": self.name, **self._seen}
+
+    @cached_property
+    def _seen(self) -> dict[str, JSON]:
+        declared = registry.declared(self.kind, self.name)  # which looks whether files have changed
         before = {key: freeze(declared.options[key].default) for key in declared.added}
         options = {
             key: value
             for key, value in self.options
             if key not in declared.not_in_key and not (key in before and before[key] == value)
         }
-        content: dict[str, JSON] = {"name": self.name, "version": declared.version, "options": options}
+        content: dict[str, JSON] = {"version": declared.version, "options": options}
         if source := sources.in_key(self.kind, self.name, tuple(options.values())):
             content["source"] = source
         return content

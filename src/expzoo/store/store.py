@@ -20,7 +20,7 @@ from expzoo.store.network import Network, Partial, Status
 from expzoo.system.checksummed import Corrupt, pack, read_packed
 from expzoo.system.errors import BadInput
 from expzoo.system.files import remove_orphans, write_atomically
-from expzoo.system.untrusted import quoted
+from expzoo.system.untrusted import json_of, quoted
 
 FORMAT = "1"
 """The format of the files, raised when an older version of expzoo could no longer read them."""
@@ -213,7 +213,7 @@ def _network(arrays: dict[str, np.ndarray], about: dict[str, str], key: str, pat
             losses=arrays["losses"],
             mask=arrays["mask"].astype(bool) if "mask" in arrays else None,
             measured=dict(_measured(arrays)),
-            events={str(name): int(step) for name, step in json.loads(about.get("events", "{}")).items()},
+            events={str(name): int(step) for name, step in json_of(about.get("events", "{}")).items()},
             machine=path.parent.name,
         )
     except (KeyError, ValueError, TypeError, AttributeError) as error:

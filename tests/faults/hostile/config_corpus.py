@@ -75,7 +75,7 @@ WORDS = [
     "hydra.job.env_copy=[HOME]",
     "hydra.job.chdir=true",
     "hydra.output_subdir=../..",
-    "hydra.verbose=true",
+    f"hydra.verbose={{x:{MODULE}}}",
     "hydra.mode=MULTIRUN",
     "hydra=null",
     "~hydra",

@@ -43,7 +43,7 @@ class Rates:
 
     def milestones(self, base: Spec) -> tuple[int, ...]:
         """The steps at which the rate drops."""
-        total = base.stop.build().at_most
+        total = base.stop.shared.at_most
         return tuple(sorted({max(1, round(total * fraction)) for fraction in self.anneal_at}))
 
     def plan(self, setting: Setting) -> list[tuple[str, Spec]]:

@@ -125,7 +125,7 @@ class Questions:
         self.builder.tune({})
 
     def _measures(self, spec: Spec, looks: Mapping[str, Look], score: Score) -> tuple[Measure, ...]:
-        total = spec.stop.build().at_most
+        total = spec.stop.shared.at_most
         found = [measure for look in looks.values() for measure in look.measures(total)]
         if self.every:
             found.append(Measure(score.metric, "test", every_so_often(self.every)))
@@ -160,7 +160,7 @@ class Questions:
                     if look.by_chance and look.metric != LOSS:
                         scored = Score(look.metric, look.unit, higher_is_better(look.metric))
                         chances[index] = scored.chance(datasets(spec.dataset), setting.seeds[0], look.split)
-                    worst[index] = spec.stop.build().at_most if look.when == "steps" else made[cell].worst(look.metric)
+                    worst[index] = spec.stop.shared.at_most if look.when == "steps" else made[cell].worst(look.metric)
             facts |= {f"chance/{name}": chances, f"worst/{name}": worst}
             facts[f"higher/{name}"] = np.array(look.when != "steps" and higher_is_better(look.metric))
         return facts

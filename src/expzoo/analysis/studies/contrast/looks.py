@@ -147,7 +147,7 @@ class Look:
 
         Only its own looks count: what else was looked at, by whomever, changes nothing.
         """
-        total = network.spec.stop.build().at_most
+        total = network.spec.stop.shared.at_most
         due = self.when_seen(total).steps(total) | {network.step}
         curve = {step: seen for step, seen in network.curve(self.metric, self.split).items() if step in due}
         if self.when == "steps":

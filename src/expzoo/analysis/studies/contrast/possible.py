@@ -62,7 +62,7 @@ class Possible:
         for source, step in spec.sources():
             if (source.model, self._shape(source), source.parametrisation) != mine:
                 yield "is made from a network of another shape: its model, data and parametrisation must be the same"
-            elif step != FINAL and isinstance(step, int) and step > (last := source.stop.build().at_most):
+            elif step != FINAL and isinstance(step, int) and step > (last := source.stop.shared.at_most):
                 yield f"is made from step {step} of a network that is trained for {last} steps"
         if isinstance(spec.init, Known):
             try:
@@ -72,7 +72,7 @@ class Possible:
 
     def unseen(self, look: Look, spec: Spec) -> list[str]:
         """Why a network cannot be looked at."""
-        faults, total = [], spec.stop.build().at_most
+        faults, total = [], spec.stop.shared.at_most
         if look.when == "step" and look.place > total:
             faults.append(f"{look.text!r} lies beyond the end of the training, {total} steps")
         splits = [look.split, look.chooses[1], *["validation"] * look.calibrated]

@@ -67,7 +67,7 @@ class Cell:
 
 def plain(spec: Spec) -> Spec:
     """The configuration that Firner's script has without options."""
-    batches = max(spec.stop.build().at_most // 2, 1)
+    batches = max(spec.stop.shared.at_most // 2, 1)
     return spec.replace(
         dataset={"batch_size": PLAIN_BATCH},
         model={"activation": "relu", "output": "clamp", "normalize": False},

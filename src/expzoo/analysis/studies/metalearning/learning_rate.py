@@ -69,7 +69,7 @@ def unrolled(specs: Sequence[Any]) -> Unrolled:
     blueprints = Blueprints()
     recipes = Recipes(blueprints)
     crowd = [*specs, *specs[: MINIMUM - len(specs)]] if len(specs) < MINIMUM else list(specs)
-    dataset, steps = blueprints.dataset(crowd[0].dataset), crowd[0].stop.build().at_most
+    dataset, steps = blueprints.dataset(crowd[0].dataset), crowd[0].stop.shared.at_most
     splits = [dataset.split("train", spec.seed) for spec in crowd]
     batches = Batches(splits, dataset.batch_size, getattr(torch, crowd[0].dtype))
     batches.load([dataset.indices(spec.seed, 0, steps) for spec in crowd])
