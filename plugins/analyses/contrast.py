@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from expzoo.analysis.studies.contrast.asking import Questions
 from expzoo.analysis.studies.contrast.building import Builder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from expzoo.analysis.studies.contrast.arms import Cell
     from expzoo.analysis.studies.contrast.looks import Look
-    from expzoo.study import Figure, Findings, Request, Setting, Trained, Verdict
+    from expzoo.study import Figure, Findings, Setting, Verdict
 
 
 @register
@@ -80,7 +80,7 @@ class Contrast:
                     found.append(replace(cell, again=True))
         return list(dict.fromkeys(found))
 
-    def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+    def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Every arm at every level, one network a seed."""
         builder = Builder(self.words.arms, self.words.factors, setting.budget)
         return (yield from Questions(self.cells, self.words.looks, builder, self.every, self.words.tune).ask(setting))

@@ -8,6 +8,11 @@ import pytest
 
 from expzoo.testing import check_plugin
 
+LEARNED = {
+    **{"from": {"optimizer": "rmsprop", "dataset": "mnist1d"}, "noise": 0},
+    **{"outer_steps": 2, "inner_networks": 2, "hidden": 4, "last_losses": 2},
+}
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "arms and claims": {
         "arms": {"a": {}, "b": {"model.width": 5}},
@@ -29,6 +34,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "cross": {"view": {"plain": {}, "shuffled": {"dataset.view": "shuffled"}}},
         "tune": {"optimizer.lr": [0.01, "x2"]},
         "claims": {"zoo.claim": {"less": ["a", "b"], "for_all": "view"}},
+    },
+    "a learned activation": {
+        "arms": {"relu": {}, "learned": {"learn": {"activation": LEARNED}}},
+        "claims": {"zoo.claim": {"greater": ["learned", "relu"]}},
     },
     "ensembles": {"measure": {"nll": "calibrated nll/test of ensemble(2)"}, "diverged": "drop"},
 }

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from scipy import stats
 from tests.contrasts import (
@@ -23,6 +24,7 @@ from tests.contrasts import (
     C,
     D,
     agrees,
+    made,
     rate,
     seen,
     student,
@@ -198,6 +200,31 @@ def test_all_with_quantifiers_keeps_every_condition() -> None:
     crossed = [[four[0:2], four[2:4]], [four[2:4], four[0:2]]]
     split = {"all": [{"difference_of": pairs, "greater": 0} for pairs in crossed]}
     assert "all of 2 conditions" in verdict(seen, split, arms=TWO, cross=CROSS).note
+
+
+def test_terms_may_be_of_two_measures() -> None:
+    """An ensemble against one network: what is measured stands beside the arm, and the control is of the baseline's."""
+    two = {"single": "score/test", "several": "score/test at end of ensemble(8)"}
+    gains = {"single": 0.0, "several": 7.0}
+    analysis, table, arrays = made(seen, measure=two, arms=ARMS, claims={"zoo.claim": AVERAGED, "zoo.gain": GAIN})
+    gain = pl.col("measure").replace_strict(gains, return_dtype=pl.Float64)
+    table = table.with_columns(value=pl.col("value") + gain)
+    claim, gained = analysis.judge(table, arrays)
+    agrees(claim, student(A + 7 - B))
+    assert "a (several) - b (single)" in [c.name for c in analysis.words.claims["zoo.claim"].conditions]
+    assert claim.control.startswith("b from other starts (again): passed")
+    agrees(gained, student((A + 7 - A) - (B + 7 - B)))
+    assert gained.unit == "percentage points"
+    spoilt = table.with_columns(value=pl.when(AGAIN_OF_ONE).then(0.0).otherwise(pl.col("value")))
+    assert next(iter(analysis.judge(spoilt, arrays))).verdict == "withheld"
+
+
+AVERAGED = {"greater": [{"arm": "a", "of": "several"}, {"arm": "b", "of": "single"}]}
+GAIN = {
+    "difference_of": [[{"arm": arm, "of": "several"}, {"arm": arm, "of": "single"}] for arm in "ab"],
+    "less": 0.5,
+}
+AGAIN_OF_ONE = pl.col("again") & (pl.col("arm") == "b") & (pl.col("measure") == "single")
 
 
 def test_levels_are_named_in_any_way() -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from expzoo.plugins.analyses import activation_transfer, metalearn_activation, metalearn_learning_rate
+from expzoo.plugins.analyses import (
+    activation_transfer,
+    metalearn_activation,
+    metalearn_learning_rate,
+    metalearn_weight_decay,
+)
 from tests.worlds.making import Draw, Made, World, filled, row, table
 
 
@@ -80,7 +85,21 @@ def transfer_world(draw: Draw) -> Made:
     return table(rows), {}
 
 
+def weight_decay_world(draw: Draw) -> Made:
+    claims = metalearn_weight_decay
+    shift = draw.effect
+    of_grid = draw.claim.name == claims.AS_GOOD_AS_GRID.name
+    means = {claims.PAIR: 1 + shift, claims.AGAIN: 1 + shift, claims.ALONE: 1.0 if not of_grid else 2.0}
+    cells = [({"arm": arm, "metric": "nll"}, mean) for arm, mean in means.items()]
+    for rate, mean in ((0.3, 1.0), (3.0, 9.0)):
+        where = {"arm": claims.GRID, "metric": "nll", "learning_rate": rate, "weight_decay": 0.01}
+        cells += [(where, mean), (where | {"split": "validation"}, mean)]
+    return table(filled(draw, cells, 0.01, 0.05)), {}
+
+
 WORLDS = [
+    World("metalearn_weight_decay", metalearn_weight_decay.BEATS_RATE, weight_decay_world, 0.06, seeds=8),
+    World("metalearn_weight_decay", metalearn_weight_decay.AS_GOOD_AS_GRID, weight_decay_world, 0.06, seeds=8),
     World("metalearn_learning_rate", metalearn_learning_rate.ONE_OPTIMUM, learning_rate_world, 0.06, seeds=20),
     World("metalearn_learning_rate", metalearn_learning_rate.AS_PUBLISHED, learning_rate_world, 0.2, seeds=20),
     World("metalearn_activation", metalearn_activation.MORE_ACCURATE, activation_world, 6.0, seeds=5),

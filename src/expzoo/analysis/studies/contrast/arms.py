@@ -25,15 +25,28 @@ PREVIOUS = "previous"
 CHANGED = (*COMPONENTS, *NOTHING)
 INITS = ("fresh", "rewind", "known", "sign_flip")
 MASKS = ("magnitude", "random", "permuted", "same")
-WORDS = ("init", "mask", "repeat", "dtype")
+WORDS = ("init", "mask", "repeat", "learn", "dtype")
+LEARN = {"outer_steps": 100, "inner_networks": 4, "hidden": 100, "last_losses": 200}  # of a learned activation
 MOST_CELLS = 2000
 MOST_TIMES = 100  # repetitions of a chain
-RESERVED = (*COLUMNS, AGAIN, "measure", "end", "tuned", "tried", "best")  # columns of the records that are no factor
+RESERVED = (
+    *COLUMNS,
+    AGAIN,
+    "measure",
+    "end",
+    "tuned",
+    "tried",
+    "best",
+    "learned",
+)  # columns of the records that are no factor
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm: settings of the base spec by key, and from which other networks it starts."""
+    """One arm: settings of the base spec by key, and from which other networks it starts.
+
+    `learn` says how its activation is learned, and `inner` the settings of the networks for which it is.
+    """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -41,6 +54,8 @@ class Arm:
     mask: Reader | None = None
     times: int = 1
     chain_from: str = ""
+    learn: Mapping[str, Any] = field(default_factory=dict)
+    inner: Mapping[str, Any] = field(default_factory=dict)
 
     def sources(self) -> set[str]:
         """The arms that it is made from."""
@@ -88,16 +103,30 @@ def _read_arm(name: str, node: Reader) -> Arm:
         node.fault("an arm is called by letters, digits and _")
     if name == PREVIOUS:
         node.fault(f"{PREVIOUS} is what an arm is repeated from: call it otherwise")
-    settings = _settings(node, skip=("init", "mask", "repeat"))
+    settings = _settings(node, skip=("init", "mask", "repeat", "learn"))
     repeat = node.at("repeat")
     repeat.only(("from", "times"))
     init, mask = (_read_recipe(node, word, known) for word, known in (("init", INITS), ("mask", MASKS)))
-    arm = Arm(name, settings, init, mask, repeat.at("times").whole(1, 1), repeat.at("from").text())
+    learn, inner = _read_learn(node.at("learn"))
+    arm = Arm(name, settings, init, mask, repeat.at("times").whole(1, 1), repeat.at("from").text(), learn, inner)
     if arm.times > MOST_TIMES:
         repeat.at("times").fault(f"is at most {MOST_TIMES}, not {arm.times}")
     if (PREVIOUS in arm.named()) != bool(arm.chain_from):
         node.fault(f"`repeat: {{from: ARM}}` and `of: {PREVIOUS}` go together, ARM being what the first is made from")
     return arm
+
+
+def _read_learn(node: Reader) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How an activation is learned, and the settings of the networks for which it is."""
+    if node.node is None:
+        return {}, {}
+    node.only(("activation",))
+    options = node.at("activation")
+    options.only(("from", "noise", *LEARN))
+    if not options.has("from"):
+        options.fault("needs `from`: settings of the networks for which it is learned, such as {dataset: digits}")
+    found: dict[str, Any] = {name: options.at(name).whole(default, 1) for name, default in LEARN.items()}
+    return found | {"noise": options.at("noise").number(0.1, 0.0)}, _settings(options.at("from"))
 
 
 def read_factors(cross: Reader, sweep: Reader) -> dict[str, dict[Level, Mapping[str, Any]]]:

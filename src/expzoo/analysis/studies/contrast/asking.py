@@ -12,6 +12,7 @@ import numpy as np
 from expzoo.analysis import tuning
 from expzoo.analysis.contract import Findings
 from expzoo.analysis.predictions import Predictions
+from expzoo.analysis.studies.contrast import learning
 from expzoo.analysis.studies.contrast.looks import STEPS, Look, higher_is_better
 from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING
 from expzoo.analysis.studies.contrast.possible import Possible
@@ -26,7 +27,7 @@ from expzoo.system.errors import BadInput, Unfit
 
 if TYPE_CHECKING:
     from expzoo.analysis.contract import Setting
-    from expzoo.analysis.studies.contrast.arms import Cell
+    from expzoo.analysis.studies.contrast.arms import Arm, Cell
     from expzoo.analysis.studies.contrast.building import Builder
     from expzoo.lab.trained import Trained
     from expzoo.store.records import Row
@@ -43,10 +44,13 @@ class Questions:
     tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
-    def ask(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
+    def ask(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """All cells for all seeds in one question; BadInput before it for settings that the base does not have."""
         looks = {name: look.on(setting.score) for name, look in self.looks.items()}
         cells = self._fitting(setting, looks)
+        arms = self._arms(cells)
+        learned = any(arm.learn for arm in arms.values())
+        named = (yield from learning.learn(arms, self.builder, setting)) if learned else {}
         tuned = (yield from self._tuned(setting, cells)) if self.tune else []
         plan = [(cell, self.builder.spec(setting.base.replace(seed=s), cell)) for cell in cells for s in setting.seeds]
         parts = [Request((spec,), self._measures(spec, looks, setting.score)) for _, spec in plan]
@@ -60,7 +64,8 @@ class Questions:
             for name, look in looks.items():
                 members = [by_key[member.key] for member in pools.get((spec.key, name), [])]
                 value = predicted(look, members) if look.predicted else look.value(network)
-                findings.rows.append(_row(network, cell, name, look, value))
+                short = {"learned": named[cell.arm, spec.seed]} if (cell.arm, spec.seed) in named else {}
+                findings.rows.append(_row(network, cell, name, look, value) | short)
             if self.every:
                 curve = network.curve(setting.score.metric, "test").items()
                 due = [(step, value) for step, value in curve if not step % self.every or step == network.step]
@@ -105,6 +110,9 @@ class Questions:
             for name, look in looks.items() if not found else ():
                 faults += [f"measure.{name}: {line}" for line in possible.unseen(look, spec)]
             faults += found
+        faults += learning.faults(
+            {cell.arm: self.builder.arms[cell.arm] for cell in cells}, self.builder, setting, possible
+        )
         if self.tune and not faults:
             faults += self._untunable(base, cells, possible)
         if faults:
@@ -112,6 +120,9 @@ class Questions:
         if not cells:
             raise Unfit("; ".join(f"arm {arm}: {line}" for arm, line in self.left_out.items()))
         return cells
+
+    def _arms(self, cells: Sequence[Cell]) -> dict[str, Arm]:
+        return {cell.arm: self.builder.arms[cell.arm] for cell in cells}
 
     def _untunable(self, base: Spec, cells: Sequence[Cell], possible: Possible) -> Iterator[str]:
         """What is wrong with the settings that are to be tried."""

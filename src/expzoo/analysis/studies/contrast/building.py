@@ -51,17 +51,23 @@ class Builder:
         self.arms, self.factors, self.budget = arms, factors, budget
         self._tuned: Mapping[Cell, Mapping[str, Any]] = {}
         self._made: dict[tuple[Spec, Cell], Spec] = {}
+        self._learned: Mapping[str, Mapping[int, str]] = {}
 
     def tune(self, settings: Mapping[Cell, Mapping[str, Any]]) -> None:
         """From now on these cells, and those made from them, have these settings."""
         self._tuned, self._made = settings, {}
+
+    def learned(self, functions: Mapping[tuple[str, int], str]) -> None:
+        """From now on these arms have these activations, by arm and seed; other seeds have one of them."""
+        self._learned = {arm: {s: f for (a, s), f in functions.items() if a == arm} for arm, _ in functions}
+        self._made = {}
 
     def spec(self, base: Spec, cell: Cell) -> Spec:
         """The network of a cell made from `base`, whose seed it keeps."""
         if (base, cell) in self._made:
             return self._made[base, cell]
         arm = self.arms[cell.arm]
-        plain = made = self.changed(base, _merged(*self._layers(cell)))
+        plain = made = self._activated(arm, self.changed(base, _merged(*self._layers(cell))))
         for number in range(1, arm.times + 1):
             previous = made if number > 1 else None
 
@@ -78,6 +84,16 @@ class Builder:
             made = plain.replace(**recipes)
         self._made[base, cell] = made.replace(init=Fresh(draw=1)) if cell.again else made
         return self._made[base, cell]
+
+    def _activated(self, arm: Arm, spec: Spec) -> Spec:
+        """The spec with the activation that its arm has learned, if it learns one."""
+        if arm.learn and "activation" not in dict(spec.model.options):
+            raise BadInput(f"arms.{arm.name}.learn: model={spec.model.name} has no activation that could be learned")
+        if not (own := self._learned.get(arm.name)):
+            return spec
+        seeds = [*own]
+        seed = spec.seed if spec.seed in own else seeds[spec.seed % len(seeds)]
+        return spec.replace(model={"activation": own[seed]})
 
     def maker(self, cell: Cell) -> Callable[[Spec, Mapping[str, Any]], Spec]:
         """What makes the network of a root cell at settings that are tried."""

@@ -45,7 +45,7 @@ class ClaimReader:
     def __init__(
         self, arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Any]], looks: dict[str, Look]
     ) -> None:
-        self.select, self.factors, self.looks = Selector(arms, factors), factors, looks
+        self.select, self.factors, self.looks = Selector(arms, factors, self._look), factors, looks
 
     def read(self, name: str, node: Reader) -> ClaimWords | None:
         """The claim of a node; None if something in it is wrong, which is then among the faults."""
@@ -104,8 +104,17 @@ class ClaimReader:
         means = any(len(c.plus) > 1 or len(c.minus) > 1 for c in conditions)
         if form in ("rate", "rates") and means:
             node.fault("a rate is of one arm, not of the mean of several")
-        if CHANCE in [node.at(word).node for word in BOUNDS] and not self.looks[of].by_chance:
-            node.fault(f"{self.looks[of].text} has no chance level")
+        terms = [term for condition in conditions for term in condition.plus + condition.minus]
+        if form in ("rate", "rates") and any(term.of for term in terms):
+            node.fault("`success` says what is measured: an arm has no `of` here")
+        for condition in conditions:
+            looks = [self.looks[term.of or of] for term in condition.plus + condition.minus]
+            if len({(look.metric, look.when == "steps") for look in looks}) > 1:
+                node.fault(f"compares {' with '.join(dict.fromkeys(look.text for look in looks))}: of one metric only")
+        if CHANCE in [node.at(word).node for word in BOUNDS]:
+            for name in dict.fromkeys(term.of or of for term in terms):
+                if not self.looks[name].by_chance:
+                    node.fault(f"{self.looks[name].text} has no chance level")
 
     def _look(self, node: Reader, default: str) -> str:
         """The measure that a claim is of: one of those that have a name, or a text that says it."""
@@ -199,7 +208,7 @@ class ClaimReader:
         if subject == "peak_of" and len(steps) < FEWEST_OF_PEAK:
             node.fault(f"a peak is of at least {FEWEST_OF_PEAK} levels, and {factor} has {len(steps)}")
         followed = zip(self.factors[factor], steps, strict=True)
-        if any(dict(cell.levels)[factor] != level for level, terms in followed for _, cell in terms):
+        if any(dict(term.cell.levels)[factor] != level for level, terms in followed for term in terms):
             node.at(subject).fault(f"names a level of {factor}, over which it is followed")
         if subject == "peak_of":
             if any(len(terms) != 1 for terms in steps):
@@ -220,7 +229,11 @@ class ClaimReader:
         mean = sum(x) / len(x)
         spread = sum((value - mean) ** 2 for value in x)
         weights = [(value - mean) / spread for value in x]
-        terms = tuple((weight * w, cell) for weight, own in zip(weights, steps, strict=True) for w, cell in own)
+        terms = tuple(
+            term._replace(weight=weight * term.weight)
+            for weight, own in zip(weights, steps, strict=True)
+            for term in own
+        )
         return [Condition(f"the slope of {_followed(steps, factor)} over {factor}", terms)], "value"
 
     def _all(self, name: str, node: Reader) -> ClaimWords | None:
@@ -258,6 +271,6 @@ class ClaimReader:
 
 def _followed(steps: Sequence[Terms], factor: str) -> str:
     """What is followed over the levels of a factor."""
-    cells = [cell for terms in steps for _, cell in terms]
+    cells = [term.cell for terms in steps for term in terms]
     without = (replace(cell, levels=tuple(level for level in cell.levels if level[0] != factor)) for cell in cells)
     return " and ".join(dict.fromkeys(cell.words for cell in without))

@@ -87,7 +87,8 @@ def rules(words: Contrasted, seeds: int) -> Iterator[tuple[str, str]]:
 
 def _rule(claim: ClaimWords, words: Contrasted, seeds: int) -> str:
     what = claim.conditions[0].name if len(claim.conditions) == 1 else " and ".join(c.name for c in claim.conditions)
-    measure = words.looks[claim.of].text
+    measured = dict.fromkeys(words.looks[term.of].text for c in claim.conditions for term in c.terms())
+    measure = " and ".join(measured) or words.looks[claim.of].text
     told = f"{what}, {measure}{f' {claim.success}' if claim.success else ''}, {_bound(claim)}"
     level = 0.9 if claim.direction == "equivalent" else 0.95
     how = {"each": "each by Holm", "all": "all must hold", "": ""}[_several(claim)]

@@ -13,6 +13,7 @@ import numpy as np
 
 from expzoo.analysis.studies.contrast.arms import AGAIN, Cell
 from expzoo.analysis.studies.contrast.pictures import TUNING
+from expzoo.analysis.studies.contrast.selecting import Term
 from expzoo.analysis.studies.contrast.words import CHANCE, ClaimWords, Condition
 from expzoo.science.claims import Claim, Pairs, decide_all, decide_each
 from expzoo.science.controls import Control, known_answer, no_difference
@@ -99,7 +100,7 @@ def _claim(words: ClaimWords, seen: Seen) -> Claim:
 def _chances(words: ClaimWords, seen: Seen) -> set[float]:
     """The chance levels of what a claim is about: several if its arms have data of several kinds."""
     return {
-        round(math.fsum(weight * seen.chance(cell, condition.of) for weight, cell in condition.plus), 9)
+        round(math.fsum(term.weight * seen.chance(term.cell, term.of or condition.of) for term in condition.plus), 9)
         for condition in words.conditions
     }
 
@@ -110,7 +111,9 @@ def _above_chance(words: ClaimWords, seen: Seen) -> bool:
 
 
 def _unit(words: ClaimWords, seen: Seen) -> str:
-    unit = " or ".join(dict.fromkeys(seen.unit(condition.of) for condition in words.conditions))
+    unit = " or ".join(
+        dict.fromkeys(seen.unit(term.of) for condition in words.conditions for term in condition.terms())
+    )
     if words.form in ("rate", "rates"):
         return "%" if words.form == "rate" else "percentage points"
     if words.form == "ratio":
@@ -183,7 +186,7 @@ def _successes(words: ClaimWords, cell: Cell, seen: Seen) -> tuple[int, int, int
 
 def _peak(condition: Condition, seen: Seen, scale: str) -> tuple[Estimator, int]:
     """By how much the best level inside beats the better end; which level that is, the other seeds say."""
-    columns = [seen.sum(((1.0, cell),), condition.of, scale) for _, cell in condition.plus]
+    columns = [seen.sum((term,), condition.of, scale) for term in condition.plus]
     seeds = sorted(set.intersection(*(set(column) for column in columns)))
     [table], dropped = complete(np.array([[column[seed] for column in columns] for seed in seeds]))
     gains = []
@@ -212,22 +215,23 @@ def _control(words: ClaimWords, seen: Seen) -> Control | None:
 def _again(words: ClaimWords, seen: Seen) -> Control | None:
     """The control that the baseline of a claim, trained from other starts, shows no difference."""
     condition = words.conditions[0]
-    cell = seen.root(condition.cells()[-1])
+    last = condition.terms()[-1]
+    cell = seen.root(last.cell)
     again = replace(cell, again=True)
     if again not in seen.cells or not seen.has(again):
         return None
     name = f"{cell.words} from other starts ({AGAIN})"
     if words.form in ("rate", "rates"):
-        pair = Condition(name, ((1.0, again),), ((1.0, cell),), condition.of)
+        pair = Condition(name, (Term(1.0, again),), (Term(1.0, cell),), condition.of)
         return known_answer(name, _rates(words, pair, seen)[0])
-    one, other = (seen.sum(((1.0, which),), condition.of, words.scale) for which in (again, cell))
+    one, other = (seen.sum((Term(1.0, which),), last.of, words.scale) for which in (again, cell))
     return no_difference(name, one, other)
 
 
 def _lost(words: ClaimWords, seen: Seen) -> Iterator[str]:
     """What diverged, and what it counted as."""
     told: dict[str, dict[str, int]] = {}
-    for cell, of in dict.fromkeys((cell, c.of) for c in words.conditions for cell in c.cells()):
+    for cell, of in dict.fromkeys((term.cell, term.of) for c in words.conditions for term in c.terms()):
         values = [*seen.raw(cell, of).values()]
         worst = "no success" if words.success else f"{seen.worst(cell, of):.4g}"
         counts = {f"counted as {worst}": sum(map(math.isinf, values))}

@@ -64,13 +64,13 @@ class Seen:
         return float(finite.min() if bool(self.arrays[f"higher/{of}"]) else finite.max())
 
     def sum(self, terms: Terms, of: str, scale: str, *, above_chance: bool = False) -> dict[int, float]:
-        """A weighted sum over cells, by seed."""
+        """A weighted sum over cells, by seed, of `of` where a term names no measure of its own."""
         columns = []
-        for _, cell in terms:
-            less = self.chance(cell, of) if above_chance else 0.0
-            columns.append({s: scaled(v - less, scale) for s, v in self.values(cell, of).items()})
+        for term in terms:
+            less = self.chance(term.cell, term.of or of) if above_chance else 0.0
+            columns.append({s: scaled(v - less, scale) for s, v in self.values(term.cell, term.of or of).items()})
         seeds = sorted(set.intersection(*(set(column) for column in columns)))
-        weights = [weight for weight, _ in terms]
+        weights = [term.weight for term in terms]
         return {s: math.fsum(w * c[s] for w, c in zip(weights, columns, strict=True)) for s in seeds}
 
     def unit(self, of: str) -> str:

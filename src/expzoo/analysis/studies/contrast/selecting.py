@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expzoo.analysis.studies.contrast.arms import Arm, Cell, Level
 from expzoo.system.errors import nearest
@@ -11,7 +11,16 @@ from expzoo.system.errors import nearest
 if TYPE_CHECKING:
     from expzoo.analysis.studies.contrast.reading import Reader
 
-Terms = tuple[tuple[float, Cell], ...]
+
+class Term(NamedTuple):
+    """A cell, what is measured of it, and its weight in a sum; `of` is empty for what the whole claim is of."""
+
+    weight: float
+    cell: Cell
+    of: str = ""
+
+
+Terms = tuple[Term, ...]
 """A weighted sum of cells' values, seed by seed."""
 
 ENDS = {"first": 0, "last": -1}  # of a factor's levels, which may depend on the budget
@@ -20,8 +29,10 @@ ENDS = {"first": 0, "last": -1}  # of a factor's levels, which may depend on the
 class Selector:
     """Finds the cells that the words of a claim mean."""
 
-    def __init__(self, arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Any]]) -> None:
-        self.arms, self.factors = arms, factors
+    def __init__(
+        self, arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Any]], look: Callable[[Reader, str], str]
+    ) -> None:
+        self.arms, self.factors, self.look = arms, factors, look
 
     def pair(self, node: Reader, levels: Mapping[str, Level]) -> tuple[Terms, Terms]:
         """The two quantities of a list."""
@@ -32,19 +43,20 @@ class Selector:
         return self.terms(items[0], levels), self.terms(items[1], levels)
 
     def terms(self, node: Reader, levels: Mapping[str, Level]) -> Terms:
-        """A quantity: an arm as `arm.level`, a mapping with the arm and levels, or the mean of several."""
+        """A quantity: an arm as `arm.level`, a mapping with the arm, levels and a measure, or the mean of several."""
         if isinstance(node.node, Mapping) and "mean" in node.node:
             node.only(("mean",))
             parts = [self.terms(item, levels) for item in node.at("mean").items()]
             if not parts:
                 node.fault("is the mean of no arm")
-            return tuple((weight / len(parts), cell) for terms in parts for weight, cell in terms)
+            return tuple(term._replace(weight=term.weight / len(parts)) for terms in parts for term in terms)
         if isinstance(node.node, Mapping):
             named = {str(key): value for key, value in node.node.items()}
-            own = self.levels(node, skip=("arm",))
+            own = self.levels(node, skip=("arm", "of"))
+            of = self.look(node.at("of"), "") if node.has("of") else ""
             arm = str(named.get("arm", next(iter(self.arms)) if len(self.arms) == 1 else ""))
         else:
-            arm, own = self._split(node)
+            (arm, own), of = self._split(node), ""
         if arm not in self.arms:
             node.fault(f"there is no arm called {arm}: {nearest(arm, self.arms)}")
             return ()
@@ -53,7 +65,7 @@ class Selector:
             options = [f"{factor}: {spelt(next(iter(self.factors[factor]), '...'))}" for factor in missing]
             node.fault(f"{arm} was trained at several levels: say `at: {{{', '.join(options)}}}`, `for_all` or `over`")
             return ()
-        return ((1.0, Cell(arm, tuple((factor, chosen[factor]) for factor in self.factors))),)
+        return (Term(1.0, Cell(arm, tuple((factor, chosen[factor]) for factor in self.factors)), of),)
 
     def _split(self, node: Reader) -> tuple[str, dict[str, Level]]:
         """`arm.level.level` as the arm and its levels; with one arm its name may be left out."""
@@ -107,10 +119,10 @@ def spelt(level: Level | None) -> str:
 
 def minus(terms: Terms) -> Terms:
     """The terms with their signs turned."""
-    return tuple((-weight, cell) for weight, cell in terms)
+    return tuple(term._replace(weight=-term.weight) for term in terms)
 
 
 def words_of(terms: Terms) -> str:
     """What a quantity is called."""
-    words = [cell.words for _, cell in terms]
+    words = [f"{term.cell.words} ({term.of})" if term.of else term.cell.words for term in terms]
     return words[0] if len(words) == 1 else f"the mean of {' and '.join(words)}"

@@ -27,16 +27,23 @@ WORDS = (*SUBJECTS, *BOUNDS, *SHARED, "for_each", "over", "rising", *TEXTS, "con
 
 @dataclass(frozen=True)
 class Condition:
-    """One comparison, plus - minus of what `of` names; of a peak, plus has the levels of a factor in order."""
+    """One comparison, plus - minus, of what `of` names where a term names nothing else.
+
+    Of a peak, plus has the levels of a factor in order.
+    """
 
     name: str
     plus: Terms
     minus: Terms = ()
     of: str = ""
 
+    def terms(self) -> Terms:
+        """Every cell that it needs, with what is measured of it."""
+        return tuple(term._replace(of=term.of or self.of) for term in (*self.plus, *self.minus))
+
     def cells(self) -> list[Cell]:
         """Every cell that it needs."""
-        return [cell for _, cell in (*self.plus, *self.minus)]
+        return [term.cell for term in self.terms()]
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from expzoo.engine.tape.trace import Objective
+    from expzoo.spec.spec import Spec
 
 RATE = Layout(("lr",), ((),))
 
@@ -64,11 +65,16 @@ def sgd_step(of: Objective) -> InnerStep:
     return step
 
 
+def with_a_twin(specs: Sequence[Spec]) -> list[Spec]:
+    """As many specs as a crowd has at least: a lone one has a twin."""
+    return [*specs, *specs[: MINIMUM - len(specs)]] if len(specs) < MINIMUM else list(specs)
+
+
 def unrolled(specs: Sequence[Any]) -> Unrolled:
     """The inner loops of these specs, which share everything but seeds, at their starts; a lone one has a twin."""
     blueprints = Blueprints()
     recipes = Recipes(blueprints)
-    crowd = [*specs, *specs[: MINIMUM - len(specs)]] if len(specs) < MINIMUM else list(specs)
+    crowd = with_a_twin(specs)
     dataset, steps = blueprints.dataset(crowd[0].dataset), crowd[0].stop.shared.at_most
     splits = [dataset.split("train", spec.seed) for spec in crowd]
     batches = Batches(splits, dataset.batch_size, getattr(torch, crowd[0].dtype))
