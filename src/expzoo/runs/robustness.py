@@ -30,8 +30,12 @@ def is_variant(analysis: str) -> bool:
 
 def varied(setting: Setting, wanted: Iterable[str]) -> dict[str, Setting]:
     """The setting under each of the wanted schedules and rates; one that the experiment has itself is left out."""
-    found = {word: replace(setting, base=_changed(setting.base, word)) for word in wanted}
-    return {word: other for word, other in found.items() if other.base != setting.base}
+    return {word: again for word in wanted if (again := _varied(setting, word)).base != setting.base}
+
+
+def _varied(setting: Setting, word: str) -> Setting:
+    rate, fixed = RATES.get(word, 1.0), () if word in RATES else ("schedule",)
+    return replace(setting, base=_changed(setting.base, word), rate=rate, fixed=fixed)
 
 
 def _changed(base: Spec, word: str) -> Spec:
