@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -180,8 +179,7 @@ class TicketAdjacency:
         tickets = records.select(table, arm="ticket", run_length=LENGTHS[0], metric="adjacency_excess")
         dropped = len(tickets) - len(masks["ticket"])
         verdict = decide(LOCAL, test(masks["ticket"]), control=control, dropped=dropped)
-        sparsity = self.pruning.sparsities[self.level]
-        return [replace(verdict, note=f"{verdict.note}; at sparsity {sparsity:.3f}".lstrip("; "))]
+        return tuning.noted([verdict], table, f"at sparsity {self.pruning.sparsities[self.level]:.3f}")
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Bars of the excess, and the masks of the first seed's most connected units."""

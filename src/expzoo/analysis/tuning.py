@@ -153,7 +153,8 @@ def told(table: pl.DataFrame) -> str:
         return ""
     rows = records.select(table, arm=ARM).select("tuned", "best").unique()
     best = dict(sorted(rows.iter_rows(), key=lambda row: (len(row[0]), row[0])))
-    return f"tuned on validation data: {'; '.join(f'{name}: {words}' for name, words in best.items())}"
+    shown = (f"{name}: {words.replace('optimizer.lr', 'rate')}" for name, words in best.items())
+    return f"tuned on validation data: {'; '.join(shown)}"
 
 
 def noted(verdicts: Sequence[Verdict], table: pl.DataFrame, *facts: str) -> list[Verdict]:

@@ -54,12 +54,8 @@ def judge(
 
     verdicts: list[Verdict] = []
     again: dict[str, list[Verdict]] = {}
-    keys: dict[str, set[str]] = {}
     for (name, analysis), own in zip(analyses.items(), findings, strict=True):
         table = records.frame(own.rows)
-        keys[name] = {str(row["key"]) for row in own.rows if "tuned" not in row}
-        if robustness.is_variant(name) and keys[name] <= keys[name.partition(robustness.BETWEEN)[0]]:
-            continue  # the same networks: nothing is other here
         elsewhere = away(analysis.HOME, {kind: config[kind]["name"] for kind in ("dataset", "model")})
         told = [with_divergence(verdict, *records.diverged(table)) for verdict in analysis.judge(table, own.arrays)]
         how = config["about"]["cut"]
