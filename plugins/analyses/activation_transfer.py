@@ -20,12 +20,12 @@ from expzoo.study import (
     Findings,
     Fresh,
     Lessons,
-    Measure,
     Pairs,
     Positive,
     Request,
     decide_each,
     figures,
+    late,
     learned_activations,
     no_difference,
     records,
@@ -99,7 +99,7 @@ class ActivationTransfer:
 
     NEEDS = ("inputs image", "targets classes", "finite", "model.activation", "optimizer.lr")
     HOME = ("dataset=digits|mnist|cifar10", "model=lenet|cnn2d|resnet|wide_resnet|convnet_si")
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: means over the last tenth of training
 
     def __init__(
         self,
@@ -191,12 +191,13 @@ class ActivationTransfer:
                 plan.append((LEARNED, unit, contest.spec(function, tuned[function], seed)))
                 again = contest.spec("relu", tuned["relu"], seed).replace(init=Fresh(draw=1))
                 plan.append((AGAIN, unit, again))
-        measures = Measure("loss", "test"), Measure("accuracy", "test")
+        wanted, total = (("loss", "test"), ("accuracy", "test")), base.stop.build().at_most
+        measures = tuple(late.measure(*one, total) for one in wanted)
         networks = yield Request(tuple(spec for *_, spec in plan), measures)
         found: list[dict[str, Any]] = []
         for (arm, unit, spec), network in zip(plan, networks, strict=True):
             varied = {"dataset": dataset, "unit": unit, "lr": spec.optimizer["lr"]}
-            found += network.rows(("loss", "test"), ("accuracy", "test"), arm=arm, **varied)
+            found += late.rows(network, *wanted, arm=arm, **varied)
             common = {"key": network.key, "seed": spec.seed, "arm": arm, "step": epoch, "split": "train", **varied}
             own = {"value": float(network.losses[:epoch].astype(np.float64).mean())}
             lost = {"value": network.worst("loss"), "diverged": True}

@@ -11,10 +11,12 @@ import numpy as np
 
 from expzoo.study import (
     Claim,
+    Control,
     Count,
     Figure,
     Findings,
     Fraction,
+    Fresh,
     Measure,
     Predictions,
     Request,
@@ -24,6 +26,7 @@ from expzoo.study import (
     decide,
     decide_all,
     figures,
+    no_difference,
     no_interval,
     power_law,
     records,
@@ -45,6 +48,7 @@ MEASURED = (*METRICS, "calibrated_error")
 DIGITS = 9  # of a percentage: shares of the same test data that are equal may differ beyond
 NO_BUMP = 0.05  # nats, less than which is none
 LARGEST = 2  # widths that the power law is judged by
+AGAIN = "again"  # networks of the middle width from other starts: the control whose right answer is no difference
 
 _REMOVES: dict[str, Any] = {
     "source": LOBACHEVA,
@@ -101,7 +105,7 @@ class CalibrationAndDoubleDescent:
     """
 
     NEEDS = ("targets classes", "finite", "split validation", "dataset.label_noise", "model SIZE")
-    CACHE_VERSION = 4
+    CACHE_VERSION = 5  # 5: networks from other starts too
     RULES_VERSION = 2  # 2: that no temperature changes the error is a self-test, not a claim
 
     def __init__(
@@ -110,14 +114,20 @@ class CalibrationAndDoubleDescent:
         if len(widths) < 2 or any(a >= b for a, b in pairwise(widths)):
             raise ValueError(f"widths {list(widths)} must be two or more numbers that increase")
         self.widths, self.arms = widths, {"true labels": 0.0, "noisy labels": noise}
+        self.middle = widths[len(widths) // 2]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """Every width on both kinds of labels, one network a seed in each."""
+        """Every width on both kinds of labels, one network a seed in each, and the middle one from other starts."""
         plan = [
             (arm, width, spec)
             for arm, noise in self.arms.items()
             for width in self.widths
             for spec in replace(setting, base=setting.sized(width)).specs(dataset={"label_noise": noise})
+        ]
+        plan += [
+            (f"{arm}, {AGAIN}", width, spec.replace(init=Fresh(draw=1)))
+            for arm, width, spec in plan
+            if width == self.middle
         ]
         measures = Measure("error", "test"), Measure("error", "train")
         networks = yield Request(tuple(spec for *_, spec in plan), measures)
@@ -130,7 +140,10 @@ class CalibrationAndDoubleDescent:
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Bumps of mean curves, with the bootstrap over seeds."""
         true, noisy = (_curves(table, arm) for arm in self.arms)
-        control = [_control(), _unchanged(true, noisy)]
+        tests = [_control(), _unchanged(true, noisy)]
+        same = {(arm, m): self._same(table, arm, m) for arm in self.arms for m in ("nll", "cnll")}
+        of_true, of_noisy = ([same[arm, "nll"], same[arm, "cnll"], *tests] for arm in self.arms)
+        control = [same["true labels", "cnll"], *tests]
         seeds = len(set(table["seed"]))
         lost = [seeds - len(curves["nll"]) for curves in (true, noisy)]
         rivals: list[power_law.Form] = ["exponential", "logarithm"]
@@ -138,13 +151,21 @@ class CalibrationAndDoubleDescent:
         for form in rivals:
             laws[form] = self._law(true["cnll"], form)
         return [
-            decide(REMOVES_LOSS, _removed(true["nll"], true["cnll"])(level=0.95), control=control, dropped=lost[0]),
+            decide(REMOVES_LOSS, _removed(true["nll"], true["cnll"])(level=0.95), control=of_true, dropped=lost[0]),
             decide(MONOTONE, bca(true["cnll"], _mean_bump, level=MONOTONE.level), control=control, dropped=lost[0]),
             decide_all(FORETELLS, laws, control=control, dropped=dict.fromkeys(laws, lost[0])),
             decide(
-                REMOVES_NOISY_LOSS, _removed(noisy["nll"], noisy["cnll"])(level=0.95), control=control, dropped=lost[1]
+                REMOVES_NOISY_LOSS, _removed(noisy["nll"], noisy["cnll"])(level=0.95), control=of_noisy, dropped=lost[1]
             ),
         ]
+
+    def _same(self, table: pl.DataFrame, arm: str, metric: str) -> Control:
+        """Networks of the middle width from other starts have the same loss."""
+        own, again = (
+            records.by_seed(table, arm=name, width=self.middle, metric=metric, split="test")
+            for name in (arm, f"{arm}, {AGAIN}")
+        )
+        return no_difference(f"{metric} of networks of width {self.middle} from other starts", again, own)
 
     def _law(self, values: np.ndarray, form: power_law.Form) -> Estimator:
         """How much further this law misses the largest widths than a power law, of values (seeds, widths)."""

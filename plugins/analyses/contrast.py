@@ -82,7 +82,7 @@ class Contrast:
 
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Every arm at every level, one network a seed."""
-        builder = Builder(self.words.arms, self.words.factors, setting.budget)
+        builder = Builder(self.words.arms, self.words.factors, setting.budget, setting.rate)
         return (yield from Questions(self.cells, self.words.looks, builder, self.every, self.words.tune).ask(setting))
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:

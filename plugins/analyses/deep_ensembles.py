@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expzoo.analysis.studies import ensembles as pictures
+from expzoo.analysis.studies import ensembles as studies
 from expzoo.study import (
     Claim,
     Count,
@@ -17,7 +17,6 @@ from expzoo.study import (
     Measure,
     Predictions,
     Request,
-    SelfTest,
     Unfit,
     bca,
     calibration,
@@ -97,6 +96,7 @@ class DeepEnsembles:
 
     NEEDS = ("targets classes", "split validation")
     CACHE_VERSION = 2
+    RULES_VERSION = 2  # 2: two halves of the pool are compared
 
     def __init__(
         self,
@@ -174,7 +174,8 @@ class DeepEnsembles:
 
         Ensembles of all sizes are of one pool, so that none of them caused a divergence.
         """
-        control, diverged = _control(np.array(self.sizes), self.outside), int(arrays["diverged"][0])
+        control = [studies.halves(arrays), studies.known_laws(np.array(self.sizes), self.outside)]
+        diverged = int(arrays["diverged"][0])
         plain, calibrated = self._curve(arrays), self._calibrated_curve(arrays)
         others: list[power_law.Form] = ["exponential", "logarithm"]
         quick: dict[str, Estimator] = {}
@@ -244,10 +245,10 @@ class DeepEnsembles:
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Curves and the fitted law on logarithmic axes; what else grows with size; and width, if it was asked for."""
-        yield pictures.law(table, CURVES, self.outside)
-        yield pictures.size(table)
+        yield studies.law(table, CURVES, self.outside)
+        yield studies.size(table)
         if "widths" in set(table["arm"]):
-            yield pictures.width(table)
+            yield studies.width(table)
 
 
 def _scores(
@@ -277,15 +278,3 @@ def _rows(networks: Sequence[Trained], arm: str, values: Mapping[str, float], **
     key = ensembles.key_of([network.key for network in networks])
     common = {"key": key, "seed": first.spec.seed, "arm": arm, "step": first.step, "split": "test", **varied}
     return [common | {"metric": metric, "value": value} for metric, value in values.items()]
-
-
-def _control(sizes: np.ndarray, outside: np.ndarray) -> SelfTest:
-    """Curves whose law is known are told apart, and the exponent of 1 / n is found."""
-    name = "curves of a known law are recognised"
-    if (~outside).sum() < power_law.FEWEST or not outside.any():
-        return SelfTest(name, passed=True, detail="too few sizes to be asked")
-    made = {form: power_law.example(form)(sizes) for form in power_law.FORMS}
-    found = {form: power_law.nearest(sizes, curve, outside) for form, curve in made.items()}
-    exponent = power_law.exponent(sizes, made["power law"], outside)
-    right = all(form == law for form, law in found.items()) and abs(exponent + 1) < 1e-3
-    return SelfTest(name, right, f"exponent of 1/n {exponent:.4f}")

@@ -18,7 +18,6 @@ from expzoo.study import (
     Findings,
     Fresh,
     Layout,
-    Measure,
     Range,
     Request,
     Unfit,
@@ -26,6 +25,7 @@ from expzoo.study import (
     decide,
     decide_all,
     figures,
+    late,
     records,
     register,
 )
@@ -124,7 +124,7 @@ class DoubleDescent:
 
     NEEDS = ("targets classes", "finite", "dataset.label_noise")
     HOME = ("dataset=mnist1d", "model=mlp|cnn1d")
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: means over the last tenth of training
     RULES_VERSION = 2  # 2: what is no peak has no place
 
     def __init__(
@@ -158,14 +158,17 @@ class DoubleDescent:
             for draw in range(NULL_SIZES)
             for spec in _specs(setting, make(setting, next(iter(grid)), self.null_width), "noisy", Fresh(draw=draw))
         ]
-        networks = yield Request(tuple(spec for *_, spec in plan), tuple(Measure(*wanted) for wanted in WANTED))
+        total = setting.base.stop.build().at_most
+        networks = yield Request(
+            tuple(spec for *_, spec in plan), tuple(late.measure(*wanted, total) for wanted in WANTED)
+        )
         findings = Findings()
         counts: dict[Component, int] = {}
         for (arm, noise, size, draw, spec), network in zip(plan, networks, strict=True):
             if spec.model not in counts:
                 counts[spec.model] = Layout.of(network.module()).num_parameters
             varied = {"noise": noise, "size": size, "parameters": counts[spec.model], "draw": draw}
-            findings.rows += network.rows(*WANTED, arm=arm, **varied)
+            findings.rows += late.rows(network, *WANTED, arm=arm, **varied)
         return findings
 
     def _uses_notebook(self, setting: Setting) -> bool:
@@ -214,8 +217,9 @@ class DoubleDescent:
             panels[0].set_ylabel(unit)
             figures.legend(panels[0])
             caption = (
-                "Mean over seeds with 95 % Student intervals. Grey: the sizes around the interpolation threshold of "
-                "the noisy labels, where the training error first is at most 10 %. Test labels are always clean."
+                "Mean over seeds with 95 % Student intervals, over the last tenth of training. Grey: the sizes around "
+                "the interpolation threshold of the noisy labels, where the training error first is at most 10 %. Test "
+                "labels are always clean."
             )
             data = records.select(table, metric=metric)
             yield Figure(f"{metric}_against_parameters", f"Test {metric} against parameters", caption, picture, data)

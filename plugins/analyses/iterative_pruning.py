@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
+from expzoo.analysis.studies.tickets import Tickets
 from expzoo.study import (
     Claim,
     Count,
@@ -17,18 +17,21 @@ from expzoo.study import (
     Fresh,
     Measure,
     Natural,
+    Positive,
     Pruning,
     Range,
     Request,
     Score,
     every,
     figures,
+    late,
     no_difference,
     paired,
     records,
     register,
     schedule,
     scored,
+    tuning,
 )
 
 if TYPE_CHECKING:
@@ -88,9 +91,11 @@ class IterativePruning:
     """Train, prune the smallest weights, rewind what is left, train again; against random masks and re-initialisation.
 
     Frankle & Carbin 2019, section 2. The notebook of Greydanus 2020 prunes layer-wise, biases
-    included, and rewinds to step 0. The level at which claims are decided is fixed by `decide_at`
-    before anything is trained: picking the best level on test data inflates the gain. On other data
-    than classes, "more accurate" is by the data's own score.
+    included, and rewinds to step 0. Scores are means over the last tenth of training. The level at
+    which claims are decided is fixed by `decide_at` before anything is trained: picking the best
+    level on test data inflates the gain. On other data than classes, "more accurate" is by the
+    data's own score. An arm that is tuned has its settings in its whole chain, from the dense
+    network that its mask is found in.
 
     Args:
         keep: fraction of the remaining weights that a level keeps (Frankle & Carbin: 0.8).
@@ -102,10 +107,12 @@ class IterativePruning:
         decide_at: the sparsity at which the claims are decided; the nearest level is taken.
         controls: the arms beside dense and ticket; random is drawn anew at each level, random_nested within the last.
         every: steps between two points of the learning curves.
+        rates: learning rates of which each arm gets the best on validation data; () leaves the base's.
+        schedules: schedules, likewise.
     """
 
     HOME = ("dataset=mnist1d", "model=mlp")
-    CACHE_VERSION = 2
+    CACHE_VERSION = 3  # 3: means over the last tenth of training
 
     def __init__(
         self,
@@ -119,10 +126,14 @@ class IterativePruning:
         decide_at: Fraction = 0.87,
         controls: tuple[Literal["random", "random_nested", "reinit"], ...] = ("random", "random_nested", "reinit"),
         every: Count = 50,
+        rates: tuple[Positive, ...] = (),
+        schedules: tuple[Literal["constant", "cosine"], ...] = (),
     ) -> None:
         self.pruning = Pruning(schedule(sparsities, keep, levels), scope, biases, rewind_step)
         self.level = self.pruning.level_near(decide_at)
         self.controls, self.every = controls, every
+        self.tickets = Tickets(self.pruning, self.level, tuning.Tuning(rates, schedules))
+        self.NEEDS = self.tickets.tuning.needs
 
     @property
     def sparsity(self) -> float:
@@ -130,24 +141,25 @@ class IterativePruning:
         return self.pruning.sparsities[self.level]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """All arms at all levels in one question: the chain of levels is known before anything is trained."""
-        wanted = (setting.score.metric, "test"), ("loss", "test")
-        families = {"ticket": self.pruning.tickets, "random": self.pruning.random}
-        families |= {"random_nested": self.pruning.random_nested, "reinit": self.pruning.reinitialised}
-        plan = [("dense", 0.0, dense) for dense in setting.specs()]
-        plan += [(AGAIN, 0.0, dense) for dense in setting.specs(init=Fresh(draw=1))]
-        for dense in setting.specs():
+        """Settings of each arm, then all arms at all levels in one question: the chain is known beforehand."""
+        made, tried = yield from self.tickets.tuned(setting)
+        plan = [("dense", 0.0, made("dense", base)[0]) for base in setting.specs()]
+        plan += [(AGAIN, 0.0, dense.replace(init=Fresh(draw=1))) for _, _, dense in plan]
+        for base in setting.specs():
             for arm in ("ticket", *self.controls):
-                plan += [(arm, s, spec) for s, spec in zip(self.pruning.sparsities, families[arm](dense), strict=True)]
+                plan += [(arm, s, spec) for s, spec in zip(self.pruning.sparsities, made(arm, base), strict=True)]
         decided = [planned for planned in plan if planned[1] in (0.0, self.sparsity)]
-        others = [planned for planned in plan if planned[1] not in (0.0, self.sparsity)]
-        networks = yield Request(
-            tuple(spec for _, _, spec in decided), tuple(Measure(m, split, every(self.every)) for m, split in wanted)
-        ) + Request(tuple(spec for _, _, spec in others), tuple(Measure(m, split) for m, split in wanted))
-        findings = Findings()
+        others = [] if setting.asked_again else [planned for planned in plan if planned[1] not in (0.0, self.sparsity)]
+        score, loss = (setting.score.metric, "test"), ("loss", "test")
+        at_end = late.measure(*score, setting.base.stop.build().at_most), Measure(*loss)
+        curves = tuple(Measure(*wanted, every(self.every)) for wanted in (score, loss))
+        networks = yield Request(tuple(spec for *_, spec in decided), (*curves, *at_end)) + Request(
+            tuple(spec for *_, spec in others), at_end
+        )
+        findings = Findings(tried)
         for (arm, sparsity, _), network in zip(decided + others, networks, strict=True):
-            curve = sparsity in (0.0, self.sparsity)
-            findings.rows += network.rows(*wanted, arm=arm, sparsity=sparsity, curve=curve)
+            said = {"arm": arm, "sparsity": sparsity, "curve": sparsity in (0.0, self.sparsity)}
+            findings.rows += late.rows(network, score, **said) + network.rows(loss, **said)
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
@@ -168,7 +180,7 @@ class IterativePruning:
             beats_reinit = scored.by(BEATS_REINIT, score)
             verdicts.append(paired(beats_reinit, final("ticket"), final("reinit"), control=control))
         verdicts.append(self._learns_faster(table))
-        return [replace(v, note=f"{v.note}; decided at sparsity {self.sparsity:.3f}".lstrip("; ")) for v in verdicts]
+        return tuning.noted(verdicts, table, f"decided at sparsity {self.sparsity:.3f}")
 
     def _learns_faster(self, table: pl.DataFrame) -> Verdict:
         steps = {arm: self._best_steps(table, arm) for arm in ("dense", "ticket", AGAIN)}
@@ -203,8 +215,8 @@ class IterativePruning:
             axes.set(xlabel="sparsity (% of weights removed)", ylabel=unit)
             figures.name_curves(axes)
             caption = (
-                f"Mean over {len(dense)} seeds with 95 % Student intervals, at the last step. Claims are decided at "
-                f"the dotted line, {100 * self.sparsity:.1f} %, which was fixed beforehand."
+                f"Mean over {len(dense)} seeds with 95 % Student intervals; scores over the last tenth of training. "
+                f"Claims are decided at the dotted line, {100 * self.sparsity:.1f} %, which was fixed beforehand."
             )
             title = f"Test {metric.replace('_', ' ')} against sparsity"
             data = records.select(table, metric=metric, end=True)

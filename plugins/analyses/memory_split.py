@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from expzoo.study import (
     Count,
     Figure,
     Findings,
+    Positive,
     SelfTest,
     complete,
     decide,
@@ -22,6 +23,7 @@ from expzoo.study import (
     paired,
     records,
     register,
+    tuning,
 )
 
 if TYPE_CHECKING:
@@ -63,15 +65,17 @@ class MemorySplit:
     """Trains ensembles of 1, 2, 4, ... networks for each budget of parameters, the size of the model making them fit.
 
     Networks of one replicate see the same data. CNLL is the NLL of the averaged prediction at a
-    temperature fitted on the validation split. Learning rates are the same at all widths, unlike in
-    the paper.
+    temperature fitted on the validation split. What networks predict is taken at the last step, so
+    that schedules should fall to 0.
 
     Args:
         budgets: parameters in all, biases included, increasing.
         parts: networks that a budget is spent on, from 1, increasing.
+        rates: learning rates of which each width gets the best on validation data; () leaves the base's.
+        schedules: schedules, likewise.
     """
 
-    NEEDS = ("targets classes", "split validation", "model SIZE")
+    NEEDS: tuple[str, ...] = ("targets classes", "split validation", "model SIZE")
     CACHE_VERSION = 1
     RULES_VERSION = 2  # 2: the best number of networks is a parabola's
 
@@ -80,13 +84,15 @@ class MemorySplit:
         *,
         budgets: tuple[Count, ...] = (2000, 8000, 32000, 128000),
         parts: tuple[Count, ...] = (1, 2, 4, 8, 16),
+        rates: tuple[Positive, ...] = (),
+        schedules: tuple[Literal["constant", "cosine"], ...] = (),
     ) -> None:
-        self.grid = Grid(budgets, parts)
+        self.grid = Grid(budgets, parts, tuning.Tuning(rates, schedules))
+        self.NEEDS = tuple(dict.fromkeys((*type(self).NEEDS, *self.grid.tuning.needs)))
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every ensemble of the grid in each replicate."""
-        networks = yield self.grid.request(setting)
-        return Findings(self.grid.rows(setting, networks))
+        return Findings((yield from self.grid.measure(setting)))
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """The best number of networks on one half of the seeds is judged on the other; the trend by the bootstrap."""
@@ -96,10 +102,11 @@ class MemorySplit:
         seeds, budgets, parts, values = cube(table, "cnll")
         trend = mean_t(growth(values, budgets, parts), level=MORE_FOR_MORE.level)
         dropped = len(single) - len(seeds)
-        return [
+        verdicts = [
             paired(ENSEMBLE_WINS, chosen, alone, control=same),
             decide(MORE_FOR_MORE, trend, control=[same, _control()], dropped=dropped),
         ]
+        return tuning.noted(verdicts, table)
 
     def _largest(self, table: pl.DataFrame, arm: str, part: int) -> dict[int, float]:
         budget = self.grid.budgets[-1]

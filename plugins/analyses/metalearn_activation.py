@@ -20,7 +20,6 @@ from expzoo.study import (
     Findings,
     Fresh,
     Lessons,
-    Measure,
     NonNegative,
     Pairs,
     Positive,
@@ -28,6 +27,7 @@ from expzoo.study import (
     Score,
     decide_all,
     figures,
+    late,
     learned_activations,
     no_difference,
     paired,
@@ -111,7 +111,7 @@ class MetalearnActivation:
 
     NEEDS = ("finite", "model.activation")
     HOME = ("dataset=mnist1d", "model=mlp")
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: means over the last tenth of training
     NOT_IN_KEY = ("checkpoint_every",)
 
     def __init__(
@@ -179,7 +179,8 @@ class MetalearnActivation:
                 plan.append((AGAIN, seed, contest.spec("relu", rates["relu"], run).replace(init=Fresh(draw=1))))
             if index == 0:
                 plan += self._on_the_way(contest, learned, seed, rates[LEARNED])
-        networks = yield Request(tuple(spec for *_, spec in plan), (Measure(setting.score.metric, "test"),))
+        at_end = late.measure(setting.score.metric, "test", base.stop.build().at_most)
+        networks = yield Request(tuple(spec for *_, spec in plan), (at_end,))
         for (arm, seed, spec), network in zip(plan, networks, strict=True):
             findings.rows += contest.rows(network, arm, meta=seed, lr=spec.optimizer["lr"])
         return findings

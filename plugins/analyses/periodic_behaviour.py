@@ -12,12 +12,14 @@ from expzoo.study import (
     Count,
     Figure,
     Findings,
+    Fresh,
     Positive,
     Request,
     SelfTest,
     Unfit,
     exact_arithmetic,
     figures,
+    no_difference,
     paired,
     records,
     register,
@@ -35,6 +37,7 @@ LOBACHEVA = (
     "normalization and weight decay (2021)"
 )
 DECAY, NONE = "weight decay", "none"
+AGAIN = "weight decay again"  # from other starts: the control whose right answer is no difference
 LOSS, RATE, COUNT, DOUBLED = "training_loss", "effective_rate", "destabilisations", "doubled"
 SAME = 0.01  # relative: epsilon of batch normalisation is 1e-5, the variances that it meets at the start some 0.1
 
@@ -69,7 +72,7 @@ class PeriodicBehaviour:
     """
 
     NEEDS = ("finite", "schedule=constant", "optimizer.lr")
-    CACHE_VERSION = 2  # 2: destabilisations of the whole training are counted, not of 1000 epochs
+    CACHE_VERSION = 3  # 3: weight decay from other starts too
 
     def __init__(self, *, below: Positive = 0.01, factor: Positive = 10.0, looks: Count = 100) -> None:
         if factor <= 1:
@@ -77,7 +80,7 @@ class PeriodicBehaviour:
         self.below, self.above, self.looks = below, factor * below, looks
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """Two arms, one network a seed in each."""
+        """Two arms, and the first from other starts, one network a seed in each."""
         options = dict(setting.base.optimizer.options)
         if not options.get("weight_decay"):
             name = setting.base.optimizer.name
@@ -85,6 +88,7 @@ class PeriodicBehaviour:
             raise Unfit(f"it needs weight decay, and optimizer={name} has none: {with_decay}")
         arms = {DECAY: options["weight_decay"], NONE: 0.0}
         plan = [(arm, s) for arm, decay in arms.items() for s in setting.specs(optimizer={"weight_decay": decay})]
+        plan += [(AGAIN, spec.replace(init=Fresh(draw=1))) for arm, spec in plan if arm == DECAY]
         total = setting.base.stop.shared.at_most
         steps = tuple(sorted({total * look // self.looks for look in range(self.looks)}))
         networks = yield Request(tuple(spec for _, spec in plan), measures=(), steps=steps)
@@ -117,8 +121,10 @@ class PeriodicBehaviour:
         """How many destabilisations weight decay adds, in pairs."""
         change = float(np.max(records.select(table, metric=DOUBLED)["value"].to_numpy()))
         detail = f"outputs change by {change:.2g} of the largest, at most {SAME:g} is allowed"
-        control = SelfTest("the trained weights doubled give the same outputs", change <= SAME, detail)
-        counts = {arm: records.by_seed(table, arm=arm, metric=COUNT) for arm in (DECAY, NONE)}
+        scale = SelfTest("the trained weights doubled give the same outputs", change <= SAME, detail)
+        counts = {arm: records.by_seed(table, arm=arm, metric=COUNT) for arm in (DECAY, NONE, AGAIN)}
+        starts = "weight decay destabilises networks from other starts as often"
+        control = [no_difference(starts, counts[AGAIN], counts[DECAY]), scale]
         verdict = paired(PERIODIC, counts[DECAY], counts[NONE], control=control)
         epochs = max(int(epoch) for epoch in records.select(table, metric=LOSS)["epoch"].to_list())
         return [replace(verdict, note=f"{verdict.note}; in {epochs} epochs, published in 1001")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from expzoo.study import (
     Count,
     Figure,
     Findings,
+    Positive,
     SelfTest,
     bca,
     decide,
@@ -24,6 +25,7 @@ from expzoo.study import (
     power_law,
     records,
     register,
+    tuning,
 )
 
 if TYPE_CHECKING:
@@ -83,9 +85,11 @@ class PredictSplit:
     Args:
         budgets: parameters in all, biases included, increasing; four or more are fitted to, the last is foretold.
         parts: networks that a budget is spent on, from 1, increasing.
+        rates: learning rates as in memory_split.
+        schedules: as in memory_split.
     """
 
-    NEEDS = ("targets classes", "split validation", "model SIZE")
+    NEEDS: tuple[str, ...] = ("targets classes", "split validation", "model SIZE")
     CACHE_VERSION = 1
 
     def __init__(
@@ -93,21 +97,23 @@ class PredictSplit:
         *,
         budgets: tuple[Count, ...] = (2000, 4000, 8000, 16000, 128000),
         parts: tuple[Count, ...] = (1, 2, 4, 8, 16),
+        rates: tuple[Positive, ...] = (),
+        schedules: tuple[Literal["constant", "cosine"], ...] = (),
     ) -> None:
-        self.grid = Grid(budgets, parts)
+        self.grid = Grid(budgets, parts, tuning.Tuning(rates, schedules))
+        self.NEEDS = tuple(dict.fromkeys((*type(self).NEEDS, *self.grid.tuning.needs)))
         if len(budgets) <= power_law.FEWEST:
             fitted = f"{power_law.FEWEST} to fit a law of three parameters to and one to foretell"
             raise ValueError(f"budgets {list(budgets)} are too few: it needs {fitted}")
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every ensemble of the grid in each replicate."""
-        networks = yield self.grid.request(setting)
-        return Findings(self.grid.rows(setting, networks))
+        return Findings((yield from self.grid.measure(setting)))
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Fits and the foretold split are made anew in each resample of the seeds; the regret is paired on the seed."""
         seeds, budgets, parts, values = cube(table, "cnll")
-        dropped = len(set(table["seed"])) - len(seeds)
+        dropped = records.select(table, arm="split")["seed"].n_unique() - len(seeds)
         kept: dict[tuple[int, ...], np.ndarray] = {}
 
         def of(statistic: Statistic) -> Estimator:
@@ -128,11 +134,12 @@ class PredictSplit:
         control = [same, _control(parts)]
         regrets = _regrets(values, _foretold(values, budgets)) if len(values) else np.empty(0)
         naive = {"a single network": of(_gain_over_single), "the largest fitted budget's best": of(_gain_over_last)}
-        return [
+        verdicts = [
             decide(FORETELLS_CNLL, of(_error)(level=FORETELLS_CNLL.level), control=control, dropped=dropped),
             decide(LITTLE_REGRET, mean_t(regrets, level=LITTLE_REGRET.level), control=control, dropped=dropped),
             decide_all(BEATS_NAIVE, naive, control=control, dropped=dict.fromkeys(naive, dropped)),
         ]
+        return tuning.noted(verdicts, table)
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """CNLL at all budgets, and the laws that foretell the last."""

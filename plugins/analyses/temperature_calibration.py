@@ -10,9 +10,11 @@ import numpy as np
 
 from expzoo.study import (
     Claim,
+    Control,
     Count,
     Figure,
     Findings,
+    Fresh,
     Measure,
     Predictions,
     Request,
@@ -24,6 +26,7 @@ from expzoo.study import (
     figures,
     known_answer,
     mean_t,
+    no_difference,
     pair_on_seed,
     paired_t,
     records,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 GUO = "Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks (2017)"
 ARMS = ("before", "after")
+AGAIN = {"before": "before_again", "after": "after_again"}  # of networks from other starts, for the control
 ERRORS = {"ece": "bins of equal width", "ece_by_mass": "bins of equal mass", "ece_class_wise": "class by class"}
 AGREEMENT = 1e-9  # of the likelihoods that two maximisers reach, in nats
 
@@ -87,26 +91,30 @@ class TemperatureCalibration:
     """
 
     NEEDS = ("targets classes", "split validation")
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: networks from other starts too
 
     def __init__(self, *, bins: Count = 15) -> None:
         self.bins = bins
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
-        """One network a seed; all numbers before and after scaling, and reliability by bins."""
-        networks = yield Request(tuple(setting.specs()), (Measure("accuracy", "test"),))
+        """One network a seed, and one from another start; numbers before and after scaling, reliability by bins."""
+        specs, again = setting.specs(), setting.specs(init=Fresh(draw=1))
+        networks = yield Request((*specs, *again), (Measure("accuracy", "test"),))
         predictions, findings = Predictions(), Findings()
         shown: dict[str, list[np.ndarray]] = {arm: [] for arm in ARMS}
-        for network in networks:
+        for number, network in enumerate(networks):
+            is_again = number >= len(specs)
             validation, test = (predictions.logits(network, split) for split in ("validation", "test"))
             labels = predictions.labels(network, "test")
             temperature = calibration.fit_temperature(validation, predictions.labels(network, "validation"))
             facts = {"temperature": temperature}
             facts |= self._checks(network, validation, predictions.labels(network, "validation"), temperature)
-            findings.rows += _rows(network, "fit", "validation", facts)
+            findings.rows += [] if is_again else _rows(network, "fit", "validation", facts)
             for arm, hot in zip(ARMS, (1.0, temperature), strict=True):
-                log_probabilities = calibration.log_softmax(test, hot)
-                findings.rows += _rows(network, arm, "test", calibration.scores(log_probabilities, labels, self.bins))
+                log_probabilities, told = calibration.log_softmax(test, hot), AGAIN[arm] if is_again else arm
+                findings.rows += _rows(network, told, "test", calibration.scores(log_probabilities, labels, self.bins))
+                if is_again:
+                    continue
                 seen = calibration.reliability(*calibration.predicted(log_probabilities, labels), self.bins)
                 shown[arm].append(np.stack([seen.count, seen.confidence, seen.accuracy]))
         findings.arrays = {f"reliability {arm}": np.stack(values) for arm, values in shown.items()}
@@ -129,15 +137,18 @@ class TemperatureCalibration:
 
         Both arms are one trained network, so that no arm can cause a divergence.
         """
-        control = _control(table)
+        own = _control(table)
+        errors = {name: [_same_gain(table, name), own] for name in (*ERRORS, "nll")}
         binned: dict[str, Estimator] = {
             ERRORS[name]: _reduction(table, name) for name in ("ece_by_mass", "ece_class_wise")
         }
         after, before, missing = pair_on_seed(*(records.by_seed(table, arm=arm, metric="nll") for arm in ARMS[::-1]))
         return [
-            decide(HALVES_ECE, _reduction(table, "ece")(level=HALVES_ECE.level), control=control, missing=missing),
-            decide_all(HOWEVER_BINNED, binned, control=control, missing=dict.fromkeys(binned, missing)),
-            decide(LOWERS_NLL, paired_t(after, before), control=control, missing=missing),
+            decide(
+                HALVES_ECE, _reduction(table, "ece")(level=HALVES_ECE.level), control=errors["ece"], missing=missing
+            ),
+            decide_all(HOWEVER_BINNED, binned, control=errors["ece_by_mass"], missing=dict.fromkeys(binned, missing)),
+            decide(LOWERS_NLL, paired_t(after, before), control=errors["nll"], missing=missing),
         ]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
@@ -173,6 +184,17 @@ def _reduction(table: pl.DataFrame, error: str) -> Estimator:
     after, before, _ = pair_on_seed(*(records.by_seed(table, arm=arm, metric=error) for arm in ("after", "before")))
     values = np.stack([after, before], 1)
     return partial(bca, values, lambda chosen: float(100 * (1 - chosen[:, 0].mean() / chosen[:, 1].mean())))
+
+
+def _same_gain(table: pl.DataFrame, metric: str) -> Control:
+    """The temperature changes the metric of networks from other starts by as much."""
+
+    def gains(arms: Mapping[str, str]) -> dict[int, float]:
+        before, after = (records.by_seed(table, arm=arms[arm], metric=metric) for arm in ARMS)
+        return {seed: after[seed] - value for seed, value in before.items()}
+
+    own = gains(dict(zip(ARMS, ARMS, strict=True)))
+    return no_difference("a temperature gains as much in networks from other starts", gains(AGAIN), own)
 
 
 def _control(table: pl.DataFrame) -> SelfTest:

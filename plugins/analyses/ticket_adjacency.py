@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
+from expzoo.analysis.studies.tickets import Tickets
 from expzoo.study import (
     Claim,
     Count,
@@ -16,6 +16,7 @@ from expzoo.study import (
     Findings,
     Fraction,
     Natural,
+    Positive,
     Pruning,
     Range,
     Request,
@@ -24,10 +25,12 @@ from expzoo.study import (
     decide,
     figures,
     known_answer,
+    permutation,
     records,
     register,
     row_permutation,
     schedule,
+    tuning,
 )
 
 if TYPE_CHECKING:
@@ -112,12 +115,15 @@ class TicketAdjacency:
         biases: as in iterative_pruning.
         rewind_step: as in iterative_pruning.
         decide_at: the sparsity of the tickets; the nearest level is taken.
+        rates: as in iterative_pruning.
+        schedules: as in iterative_pruning.
         permutations: how many orders of the rows the test draws.
         pictured: how many hidden units the picture of the masks shows.
     """
 
     HOME = ("dataset=mnist1d", "model=mlp")
     CACHE_VERSION = 1
+    RULES_VERSION = 2  # 2: a control of trained masks
 
     def __init__(
         self,
@@ -129,22 +135,26 @@ class TicketAdjacency:
         biases: bool = True,
         rewind_step: Natural = 0,
         decide_at: Fraction = 0.87,
+        rates: tuple[Positive, ...] = (),
+        schedules: tuple[Literal["constant", "cosine"], ...] = (),
         permutations: Annotated[int, Range(99)] = 999,
         pictured: Count = 60,
     ) -> None:
         self.pruning = Pruning(schedule(sparsities, keep, levels), scope, biases, rewind_step)
         self.level = self.pruning.level_near(decide_at)
+        self.tickets = Tickets(self.pruning, self.level, tuning.Tuning(rates, schedules))
+        self.NEEDS = self.tickets.tuning.needs
         self.permutations, self.pictured = permutations, pictured
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """The first-layer masks of tickets and of random masks of the same sparsity; Unfit if it is no matrix."""
         shape = tuple(setting.base.dataset.build().inputs)
         _refuse_without_matrix(setting, shape)
-        tickets = [self.pruning.tickets(dense)[self.level] for dense in setting.specs()]
-        randoms = [self.pruning.random(dense)[self.level] for dense in setting.specs()]
+        made, tried = yield from self.tickets.tuned(setting, ARMS)
+        tickets, randoms = ([made(arm, base)[self.level] for base in setting.specs()] for arm in ARMS)
         networks = yield Request((*tickets, *randoms))
         chosen = {"ticket": networks[: len(tickets)], "random": networks[len(tickets) :]}
-        findings = Findings(arrays={"shape": np.array(shape)} if len(shape) > 1 else {})
+        findings = Findings(tried, arrays={"shape": np.array(shape)} if len(shape) > 1 else {})
         for arm, group in chosen.items():
             masks = np.stack([_first_layer(network) for network in group])
             learned = np.array([not network.diverged for network in group])
@@ -161,12 +171,15 @@ class TicketAdjacency:
         """One-sided permutation test of the mean excess of pairs, with the random masks as control."""
         masks = {arm: arrays[f"first_layer_masks/{arm}"] for arm in ARMS}
         test = partial(row_permutation, statistic=partial(excess, shape=_shape(arrays)), draws=self.permutations)
-        control = known_answer("random masks have no excess", partial(test, masks["random"]), kind=SelfTest)
+        name = "tickets whose inputs are listed in another order have no excess"
+        control = [
+            known_answer(name, partial(test, _in_another_order(masks["ticket"]))),
+            known_answer("random masks have no excess", partial(test, masks["random"]), kind=SelfTest),
+        ]
         tickets = records.select(table, arm="ticket", run_length=LENGTHS[0], metric="adjacency_excess")
         dropped = len(tickets) - len(masks["ticket"])
         verdict = decide(LOCAL, test(masks["ticket"]), control=control, dropped=dropped)
-        sparsity = self.pruning.sparsities[self.level]
-        return [replace(verdict, note=f"{verdict.note}; at sparsity {sparsity:.3f}".lstrip("; "))]
+        return tuning.noted([verdict], table, f"at sparsity {self.pruning.sparsities[self.level]:.3f}")
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """Bars of the excess, and the masks of the first seed's most connected units."""
@@ -195,6 +208,16 @@ class TicketAdjacency:
 def _first_layer(network: Trained) -> np.ndarray:
     """The mask (units, inputs) of the first weight matrix."""
     return next(mask for mask in network.masks().values() if mask.ndim > 1)
+
+
+def _in_another_order(masks: np.ndarray) -> np.ndarray:
+    """The masks (n, units, inputs) with the inputs of each network in one random order for all its units.
+
+    As of networks that were trained on inputs in that order: if units share the inputs they keep,
+    rows are not as independent as the test takes them to be, and this shows it.
+    """
+    orders = [permutation(index, "order of inputs", 0, masks.shape[-1]) for index in range(len(masks))]
+    return np.stack([mask[:, order] for mask, order in zip(masks, orders, strict=True)]) if orders else masks
 
 
 def _shape(arrays: dict[str, np.ndarray]) -> tuple[int, ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 
+from expzoo.analysis.studies.tickets import JUDGED, Tickets
 from expzoo.study import (
     Claim,
     Count,
@@ -17,20 +17,22 @@ from expzoo.study import (
     Findings,
     Fraction,
     Fresh,
-    Measure,
     Natural,
+    Positive,
     Pruning,
     Range,
     Request,
     Score,
     Unfit,
     figures,
+    late,
     no_difference,
     paired,
     records,
     register,
     schedule,
     scored,
+    tuning,
 )
 
 if TYPE_CHECKING:
@@ -109,10 +111,12 @@ class TicketTransfer:
         biases: as in iterative_pruning.
         rewind_step: as in iterative_pruning.
         decide_at: the sparsity of the tickets; the nearest level is taken.
+        rates: as in iterative_pruning.
+        schedules: as in iterative_pruning.
     """
 
     HOME = ("dataset=mnist1d", "model=mlp")
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: means over the last tenth of training
 
     def __init__(
         self,
@@ -124,31 +128,35 @@ class TicketTransfer:
         biases: bool = True,
         rewind_step: Natural = 0,
         decide_at: Fraction = 0.87,
+        rates: tuple[Positive, ...] = (),
+        schedules: tuple[Literal["constant", "cosine"], ...] = (),
     ) -> None:
         self.pruning = Pruning(schedule(sparsities, keep, levels), scope, biases, rewind_step)
         self.level = self.pruning.level_near(decide_at)
+        self.tickets = Tickets(self.pruning, self.level, tuning.Tuning(rates, schedules))
+        self.NEEDS = self.tickets.tuning.needs
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Four arms in each world that the dataset has, one network a seed in each; Unfit if it has none."""
         wanted = setting.score.metric, "test"
         worlds = _worlds(setting)
         first = next(iter(worlds))
+        made, tried = yield from self.tickets.tuned(setting)
         plan = []
-        for dense in setting.specs():
-            ticket = self.pruning.tickets(dense)[self.level]
-            random = self.pruning.random(dense)[self.level]
-            again = Fresh(draw=1)
-            arms = {"dense": dense, "ticket": ticket, "random": random, "reinit": ticket.replace(init=again)}
-            plan.append((AGAIN, first, dense.replace(init=again, dataset=worlds[first])))
+        for base in setting.specs():
+            arms = {arm: made(arm, base)[self.level] for arm in JUDGED}
+            plan.append((AGAIN, first, arms["dense"].replace(init=Fresh(draw=1), dataset=worlds[first])))
             for world, options in worlds.items():
                 plan += [(arm, world, spec.replace(dataset=options)) for arm, spec in arms.items()]
-        networks = yield Request(tuple(spec for _, _, spec in plan), (Measure(*wanted),))
+        networks = yield Request(
+            tuple(spec for _, _, spec in plan), (late.measure(*wanted, setting.base.stop.build().at_most),)
+        )
         rows = [
             row
             for (arm, world, _), network in zip(plan, networks, strict=True)
-            for row in network.rows(wanted, arm=arm, world=world)
+            for row in late.rows(network, wanted, arm=arm, world=world)
         ]
-        return Findings(rows)
+        return Findings(tried + rows)
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Paired over seeds; the spatial prior is the difference of two advantages."""
@@ -178,7 +186,7 @@ class TicketTransfer:
         ]
         sparsity = self.pruning.sparsities[self.level]
         note = f"at sparsity {sparsity:.3f}" + ("" if worlds[0] == "fresh" else ", on the draw that it was found on")
-        return [replace(v, note=f"{v.note}; {note}".lstrip("; ")) for v in verdicts]
+        return tuning.noted(verdicts, table, note)
 
     def draw(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Iterator[Figure]:
         """The advantage over the dense network in each world."""
@@ -201,8 +209,9 @@ class TicketTransfer:
         *most, last = [WORLDS[world] for world in worlds]
         draw = "a fresh draw of the data" if worlds[0] == "fresh" else "the draw that the mask was found on"
         caption = (
-            f"Everything is trained and tested on {draw}: {', '.join([*most, f'or {last}' if most else last])}. Bars "
-            "are means of paired differences with 95 % Student intervals; dots are seeds."
+            f"Everything is trained and tested on {draw}: {', '.join([*most, f'or {last}' if most else last])}; scores "
+            "over the last tenth of training. Bars are means of paired differences with 95 % Student intervals; dots "
+            "are seeds."
         )
         data = records.select(table, world=worlds, end=True)
         yield Figure("transfer", "What a ticket is worth on data it was not found on", caption, picture, data)

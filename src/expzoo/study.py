@@ -15,7 +15,9 @@ from expzoo.system.lazy import lazy
 
 if TYPE_CHECKING:
     from expzoo.analysis import arms as arms
+    from expzoo.analysis import late as late
     from expzoo.analysis import scored as scored
+    from expzoo.analysis import tuning as tuning
     from expzoo.analysis.cohort import Cohort as Cohort
     from expzoo.analysis.contract import Analysis as Analysis
     from expzoo.analysis.contract import Findings as Findings

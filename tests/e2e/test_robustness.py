@@ -49,3 +49,28 @@ def test_what_is_another_claim_is_not_beside_it() -> None:
     verdicts = load_verdicts("[]")
     assert robustness.beside(verdicts, {"cosine": []}) == []
     assert robustness.is_variant(robustness.name("contrast", "cosine"))
+
+
+ARMS = """
+analysis:
+  contrast:
+    arms:
+      slow: {optimizer.lr: 0.001, schedule: constant}
+      fast: {optimizer.lr: 0.02, schedule: constant}
+    claims: {zoo.faster: {greater: [fast, slow]}}
+"""
+
+
+def test_rates_of_arms_are_changed_and_what_changes_nothing_is_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "faster.yaml").write_text(CLAIM.partition("analysis:\n")[0] + ARMS)
+    monkeypatch.chdir(tmp_path)
+    result = expzoo.run(expzoo.compose("+experiment=faster", "robustness=[cosine,double_rate]"))
+    [verdict] = result.verdicts
+    # Both arms say their schedule themselves: under the cosine of the base nothing would be other.
+    assert [row[0] for row in verdict.robustness] == ["double_rate"]
+    doubled = ["analysis.contrast.arms.slow.optimizer.lr=0.002", "analysis.contrast.arms.fast.optimizer.lr=0.04"]
+    alone = expzoo.run(expzoo.compose("+experiment=faster", *doubled)).verdicts[0]
+    assert verdict.robustness[0] == ("double_rate", alone.verdict, alone.effect, *alone.interval)

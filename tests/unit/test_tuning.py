@@ -158,3 +158,43 @@ def test_settings_that_cannot_be_tried_are_said(setting: Setting, tune: dict[str
     with pytest.raises(Unfit) as refused:
         next(analysis.measure(setting))
     assert str(refused.value).startswith(f"analysis.contrast: {said}")
+
+
+def test_analyses_change_a_spec_to_what_is_best_for_each_arm(setting: Setting, open_lab: Callable[..., Any]) -> None:
+    arms: dict[str, Any] = {"wide": lambda spec: spec, "narrow": lambda spec: spec.replace(model={"width": 3})}
+    asked = tuning.Tuning((0.0001, 0.01), ("cosine", "constant")).of(setting, arms)
+    settled, rows = open_lab().run_together([asked])[0]
+    assert len(rows) == 2 * 4 * tuning.SEEDS
+    found = settled["wide"](setting.base)
+    assert found.optimizer["lr"] == 0.01
+    assert found.replace(optimizer=setting.base.optimizer, schedule=setting.base.schedule) == setting.base
+    words = tuning.told(records.frame(rows))
+    assert words.startswith("tuned on validation data: wide: rate 0.01, schedule ")
+    assert "narrow: rate 0.01" in words
+
+
+def test_where_nothing_is_tuned_nothing_is_trained(setting: Setting) -> None:
+    asked = tuning.Tuning().of(setting, {"arm": lambda spec: spec})
+    with pytest.raises(StopIteration) as ended:
+        next(asked)
+    settled, rows = ended.value.value
+    assert (settled["arm"](setting.base), rows) == (setting.base, [])
+    assert tuning.Tuning().needs == ()
+    assert tuning.Tuning((0.1,)).needs == ("split validation", "optimizer.lr")
+
+
+def test_robustness_changes_what_was_tuned(setting: Setting, open_lab: Callable[..., Any]) -> None:
+    from expzoo.runs.robustness import varied
+
+    lab, grid = open_lab(), tuning.Tuning((0.001, 0.01), ("constant", "cosine"))
+    arms: dict[str, Any] = {"arm": lambda spec: spec}
+    found = {
+        word: lab.run_together([grid.of(again, arms)])[0][0]["arm"](again.base)
+        for word, again in varied(setting, ["half_rate", "cosine", "constant"]).items()
+    }
+    plain = lab.run_together([grid.of(setting, arms)])[0][0]["arm"](setting.base)
+    assert found["half_rate"].optimizer["lr"] == plain.optimizer.option("lr", float) / 2
+    assert {word: spec.schedule.name for word, spec in found.items() if word != "half_rate"} == {
+        "cosine": "cosine",
+        "constant": "constant",
+    }

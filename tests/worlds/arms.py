@@ -100,7 +100,7 @@ def adjacency_world(draw: Draw) -> Made:
 def periodic_world(draw: Draw) -> Made:
     cells = [
         ({"arm": arm, "metric": "destabilisations"}, mean)
-        for arm, mean in (("weight decay", 1 + draw.effect), ("none", 1.0))
+        for arm, mean in (("weight decay", 1 + draw.effect), ("none", 1.0), ("weight decay again", 1 + draw.effect))
     ]
     rows = filled(draw, cells, 0.7, 0.3)
     rows += [row(s, arm="none", metric="training_loss", epoch=500.0, value=0.1) for s in range(draw.seeds)]
@@ -121,12 +121,12 @@ def temperature_world(draw: Draw) -> Made:
     rows = []
     for error in errors:
         level = np.abs(10 + draw.normal(1.5, draw.seeds))
-        after = level * (1 - removed[error] / 100) + draw.normal(0.4, draw.seeds)
-        for arm, values in (("before", level), ("after", after)):
-            rows += [row(s, arm=arm, metric=error, value=values[s]) for s in range(draw.seeds)]
-    rows += filled(
-        draw, [({"arm": a, "metric": "nll"}, m) for a, m in (("before", 1.5), ("after", 1.5 - nll))], 0.05, 0.1
-    )
+        for again in ("", "_again"):
+            after = level * (1 - removed[error] / 100) + draw.normal(0.4, draw.seeds)
+            for arm, values in (("before", level), ("after", after)):
+                rows += [row(s, arm=arm + again, metric=error, value=values[s]) for s in range(draw.seeds)]
+    means = {"before": 1.5, "after": 1.5 - nll, "before_again": 1.5, "after_again": 1.5 - nll}
+    rows += filled(draw, [({"arm": arm, "metric": "nll"}, mean) for arm, mean in means.items()], 0.05, 0.1)
     fit = {"arm": "fit", "split": "validation"}
     rows += [row(s, **fit, metric="likelihoods_apart", value=0.0) for s in range(draw.seeds)]
     hot = draw.normal(0.02, draw.seeds)

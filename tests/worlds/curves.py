@@ -160,6 +160,10 @@ def calibration_world(draw: Draw) -> Made:
             "calibrated_error": 30 + falling,
         }
         common = draw.normal(0.05, draw.seeds)
+        for metric in ("nll", "cnll"):
+            again = {"arm": f"{arm}, {claims.AGAIN}", "width": draw.analysis.middle, "metric": metric, "end": True}
+            mean, noise = curves[metric][len(widths) // 2], draw.normal(0.004, draw.seeds)
+            rows += [row(seed, **again, value=mean + common[seed] + noise[seed]) for seed in range(draw.seeds)]
         for metric, curve in curves.items():
             noise = draw.normal(0.004, draw.seeds, len(widths)) * (not metric.endswith("error"))
             for seed in range(draw.seeds):
@@ -184,7 +188,8 @@ def ensembles_world(draw: Draw) -> Made:
 
     analysis._curve = analysis._calibrated_curve = lambda arrays: made
     rows = [row(0, arm="pool", metric="nll", value=1.0)]
-    return table(rows), {"logits test": np.zeros((draw.seeds, 1, 2)), "diverged": np.array([0])}
+    pool = {"logits test": draw.normal(1.0, draw.seeds, 50, 2), "labels test": np.zeros(50, np.int64)}
+    return table(rows), pool | {"diverged": np.array([0])}
 
 
 def _split_rows(draw: Draw, cnll: np.ndarray, accuracy: np.ndarray, noise: float) -> Made:

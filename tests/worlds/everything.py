@@ -32,6 +32,14 @@ def _of(module: ModuleType) -> Iterator[Claim]:
     return (value for value in vars(module).values() if isinstance(value, Claim))
 
 
+def contrasts() -> Iterator[tuple[str, Any]]:
+    """Experiment and its contrast, of all experiments at laptop that have one."""
+    for experiment in sorted(path.stem for path in (HOME / "conf" / "experiment").glob("*.yaml")):
+        node = resolved([f"+experiment={experiment}", "budget=laptop"])["analysis"].get("contrast")
+        if node:
+            yield experiment, registry.build_node("analysis", node)
+
+
 def bought() -> Iterator[tuple[str, str, int, dict[str, Any]]]:
     """Experiment, budget, number of seeds, and each analysis with its options."""
     for experiment in sorted(path.stem for path in (HOME / "conf" / "experiment").glob("*.yaml")):

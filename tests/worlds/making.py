@@ -17,6 +17,7 @@ from expzoo.store import records
 
 if TYPE_CHECKING:
     from expzoo.science.claims import Claim
+    from expzoo.science.verdicts import Verdict
 
 Where = Literal["null", "bound", "beyond", "perfect"]
 Cells = Sequence[tuple[Mapping[str, Any], float]]
@@ -92,6 +93,11 @@ class World:
 
     def outcome(self, where: Where, analysis: Any, seeds: int, number: int) -> str:
         """What is said of one draw of this world; "not judged" if the analysis does not judge the claim."""
+        verdict = self.verdict(where, analysis, seeds, number)
+        return verdict.verdict if verdict else "not judged"
+
+    def verdict(self, where: Where, analysis: Any, seeds: int, number: int) -> Verdict | None:
+        """The verdict on one draw of this world, None if the analysis does not judge the claim."""
         strong = self.effect("beyond") if self.claim.direction != "equivalent" else self.claim.reference
         rng = np.random.default_rng(int(key(self.claim.name, where, number), 16))
         noise = 1e-3 if where == "perfect" else 1.0
@@ -100,7 +106,7 @@ class World:
         name = self.claim.name + self.suffix
         with mock.patch.object(resampling, "_bootstrap", _fewer):
             found = [verdict for verdict in analysis.judge(table, arrays) if verdict.claim == name]
-        return found[0].verdict if found else "not judged"
+        return found[0] if found else None
 
 
 def _fewer(statistic: Any, n: int, method: Any, level: float, draws: int, seed: int) -> Any:

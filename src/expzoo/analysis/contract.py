@@ -25,11 +25,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What an analysis is given: the base spec that the config describes, and one seed for each replicate."""
+    """What an analysis is given: the base spec that the config describes, and one seed for each replicate.
+
+    Where robustness asks again, the base is changed already; `rate` is by how much learning rates
+    that are not the base's own are to be changed as well, `fixed` names what is not tuned then. What
+    is asked again is judged, not drawn.
+    """
 
     base: Spec
     seeds: tuple[int, ...]
     budget: str
+    rate: float = 1.0
+    fixed: tuple[str, ...] = ()
+
+    @property
+    def asked_again(self) -> bool:
+        """Whether this is a setting of robustness, of which verdicts alone are shown."""
+        return self.rate != 1 or bool(self.fixed)
 
     def specs(self, **changes: Unpack[Changes]) -> list[Spec]:
         """The base spec with these changes, once for each seed."""

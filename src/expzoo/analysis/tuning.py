@@ -9,29 +9,32 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from expzoo.analysis import late
 from expzoo.lab.request import Request
-from expzoo.spec.measure import Measure
-from expzoo.spec.when import at
+from expzoo.spec.component import Component
+from expzoo.store import records
 from expzoo.system.errors import Unfit
 from expzoo.system.randomness import member_seed, stable_hash
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from expzoo.analysis.contract import Setting
     from expzoo.lab.trained import Trained
-    from expzoo.spec.component import Component
+    from expzoo.science.verdicts import Verdict
     from expzoo.spec.contracts import Dataset
     from expzoo.spec.spec import Spec
     from expzoo.store.records import Row
     from expzoo.system.canonical import Option
 
 SEEDS = 3  # of a tuning: enough to rank settings whose scores differ by more than the noise of a seed
-LATE = (0.9, 0.925, 0.95, 0.975, 1.0)  # of the training: one step's score would reward luck
 ARM = "tuning"  # the arm of the records
+RATE, SCHEDULE = "optimizer.lr", "schedule"
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -51,6 +54,45 @@ class Choice:
         return told + " (the edge of the grid)" * self.at_edge
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """Learning rates and schedules of which each arm of an analysis gets the best; none of a kind leaves the base's."""
+
+    rates: tuple[float, ...] = ()
+    schedules: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What an analysis needs for it, in the words of `analysis.needs`."""
+        return ("split validation", *["optimizer.lr"] * bool(self.rates)) if self.rates or self.schedules else ()
+
+    def of(
+        self, setting: Setting, arms: Mapping[Name, Callable[[Spec], Spec]]
+    ) -> Generator[Request, list[Trained], tuple[dict[Name, Callable[[Spec], Spec]], list[Row]]]:
+        """For each arm what changes a spec to the settings that are best for it, and records of all that were tried.
+
+        `arms` make an arm's network from a base that has the settings.
+        """
+        tried = {RATE: self.rates, SCHEDULE: self.schedules}
+        over = {key: values for key, values in tried.items() if values}
+        if not over:
+            return {name: _unchanged for name in arms}, []
+        makers = {name: lambda base, point, make=make: make(changed(base, point)) for name, make in arms.items()}
+        choices, rows = yield from tune(setting, makers, over)
+        return {name: lambda base, own=own: changed(base, own.settings) for name, own in choices.items()}, rows
+
+
+def _unchanged(base: Spec) -> Spec:
+    return base
+
+
+def changed(base: Spec, settings: Mapping[str, Option]) -> Spec:
+    """The base with this learning rate and schedule, of those that are given."""
+    if RATE in settings:
+        base = base.replace(optimizer={"lr": settings[RATE]})
+    return base.replace(schedule=Component.of(SCHEDULE, str(settings[SCHEDULE]))) if SCHEDULE in settings else base
+
+
 def grid(settings: Mapping[str, Sequence[Option]]) -> list[dict[str, Option]]:
     """Every combination of the values of each setting."""
     return [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
@@ -64,9 +106,13 @@ def tune(
     """The best settings of each arm by its mean validation score, and the records of all that were tried.
 
     `arms` make an arm's network from the base and the settings. A network that diverged counts as
-    chance, or as worse than all others where the score has no chance level. Unfit if the data have
-    no validation split.
+    chance, or as worse than all others where the score has no chance level. Where robustness fixes
+    a setting, it is not tuned; where it changes rates, the chosen one is changed. Unfit if the data
+    have no validation split.
     """
+    over = {key: values for key, values in over.items() if key not in setting.fixed}
+    if not over:
+        return {name: Choice({}, math.nan, at_edge=False) for name in arms}, []
     run = stable_hash("tuning", *setting.seeds[:1])
     seeds = [member_seed(run, index) for index in range(SEEDS)]
     points = grid(over)
@@ -77,25 +123,48 @@ def tune(
         for seed in seeds
     ]
     chances = _chances(setting, {spec.dataset for *_, spec in plan})
-    parts = [Request((spec,), (_late(setting.score.metric, spec),)) for *_, spec in plan]
+    metric, parts = setting.score.metric, []
+    for *_, spec in plan:
+        parts.append(Request((spec,), (late.measure(metric, "validation", spec.stop.build().at_most),)))
     networks = yield Request(parts[0].specs, parts[0].measures, more=tuple(parts[1:]))
     sign = 1 if setting.score.higher_is_better else -1
     found: dict[tuple[Name, int], list[float]] = {}
     rows: list[Row] = []
     for (name, index, spec), network in zip(plan, networks, strict=True):
-        value = _score(network, setting.score.metric)
+        value = late.value(network, metric, "validation")
         lost = chance if math.isfinite(chance := chances[spec.dataset]) else -sign * math.inf
         found.setdefault((name, index), []).append(value if math.isfinite(value) else lost)
         where: Row = {"key": network.key, "seed": spec.seed, "arm": ARM, "tuned": str(name), "end": True}
         tried = ", ".join(f"{key}={value}" for key, value in points[index].items())
-        seen = {"step": network.step, "split": "validation", "metric": setting.score.metric, "value": value}
+        seen = {"step": network.step, "split": "validation", "metric": metric, "value": value}
         rows.append(where | seen | {"tried": tried})
     choices = {}
     for name in arms:
         means = [sign * float(np.mean(found[name, index])) for index in range(len(points))]
         best = int(np.argmax(means))
-        choices[name] = Choice(points[best], sign * means[best], _at_edge(points[best], over))
-    return choices, rows
+        choices[name] = Choice(_at_rate(setting, points[best]), sign * means[best], _at_edge(points[best], over))
+    words = {str(name): choice.words for name, choice in choices.items()}
+    return choices, [row | {"best": words[str(row["tuned"])]} for row in rows]
+
+
+def told(table: pl.DataFrame) -> str:
+    """What a verdict says of the settings of all arms; empty if none was tuned."""
+    if "best" not in table.columns:
+        return ""
+    rows = records.select(table, arm=ARM).select("tuned", "best").unique()
+    best = dict(sorted(rows.iter_rows(), key=lambda row: (len(row[0]), row[0])))
+    shown = (f"{name}: {words.replace('optimizer.lr', 'rate')}" for name, words in best.items())
+    return f"tuned on validation data: {'; '.join(shown)}"
+
+
+def noted(verdicts: Sequence[Verdict], table: pl.DataFrame, *facts: str) -> list[Verdict]:
+    """The verdicts with these facts, and what the arms of the records were tuned to, in their notes."""
+    said = (*facts, told(table))
+    return [replace(v, note="; ".join(fact for fact in (v.note, *said) if fact)) for v in verdicts]
+
+
+def _at_rate(setting: Setting, point: dict[str, Option]) -> dict[str, Option]:
+    return point | {RATE: setting.rate * float(str(point[RATE]))} if RATE in point and setting.rate != 1 else point
 
 
 def _chances(setting: Setting, datasets: set[Component[Dataset]]) -> dict[Component[Dataset], float]:
@@ -107,19 +176,6 @@ def _chances(setting: Setting, datasets: set[Component[Dataset]]) -> dict[Compon
         except ValueError as error:
             raise Unfit(f"its arms are tuned on validation data, and dataset={dataset.name}: {error}") from error
     return found
-
-
-def _late(metric: str, spec: Spec) -> Measure:
-    total = spec.stop.shared.at_most
-    return Measure(metric, "validation", at(*sorted({round(part * total) for part in LATE})))
-
-
-def _score(network: Trained, metric: str) -> float:
-    if network.diverged:
-        return float("nan")
-    due = _late(metric, network.spec).when.steps(network.spec.stop.shared.at_most) | {network.step}
-    curve = network.curve(metric, "validation").items()
-    return float(np.mean([value for step, value in curve if step in due and step >= LATE[0] * network.step]))
 
 
 def _at_edge(point: Mapping[str, Option], over: Mapping[str, Sequence[Option]]) -> bool:

@@ -16,7 +16,7 @@ from expzoo.lab.open import open_lab
 from expzoo.lab.pinned import say_changes
 from expzoo.lab.populations import Irreproducible
 from expzoo.lab.progress import shown
-from expzoo.runs import results
+from expzoo.runs import results, robustness
 from expzoo.runs.finished import show
 from expzoo.runs.plan import plan
 from expzoo.runs.trackers import mirror
@@ -82,6 +82,7 @@ def conduct(
 
     begin, keys = time.perf_counter(), set[str]()
     findings = yield from noting(lockstep([*begun.values()]), keys)
+    analyses, findings = robustness.that_differ(analyses, findings)
 
     # Records first, then what is made of them; the manifest says that all of it is there, the logger mirrors it.
     account = lab.account.of(keys)

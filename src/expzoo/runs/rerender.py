@@ -55,13 +55,14 @@ def judge_again(directory: Path, config: dict[str, Any]) -> bool:
     earlier = _judged_before(directory, config)
     if earlier is None:
         return False
-    from expzoo.runs import results
+    from expzoo.runs import results, robustness
     from expzoo.system import untrusted
     from expzoo.system.files import write_atomically
 
     sealed = run_directory.require(earlier)
     analyses = _analyses(config, sealed)
     findings = [results.read_findings(earlier, name) for name in analyses]
+    analyses, findings = robustness.that_differ(analyses, findings)
     for name in FILES if earlier != directory else ():
         if untrusted.is_there(earlier / name):  # a run of before has no file of its experiment
             write_atomically(directory / name, untrusted.read(earlier / name, run_directory.limit(name), earlier))

@@ -10,7 +10,7 @@ from expzoo.spec.component import Component
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from expzoo.analysis.contract import Setting
+    from expzoo.analysis.contract import Analysis, Findings, Setting
     from expzoo.science.verdicts import Verdict
     from expzoo.spec.spec import Spec
 
@@ -29,9 +29,25 @@ def is_variant(analysis: str) -> bool:
 
 
 def varied(setting: Setting, wanted: Iterable[str]) -> dict[str, Setting]:
-    """The setting under each of the wanted schedules and rates; one that the experiment has itself is left out."""
-    found = {word: replace(setting, base=_changed(setting.base, word)) for word in wanted}
-    return {word: other for word, other in found.items() if other.base != setting.base}
+    """The setting under each of the wanted schedules and rates."""
+    found = {}
+    for word in wanted:
+        rate, fixed = RATES.get(word, 1.0), () if word in RATES else ("schedule",)
+        found[word] = replace(setting, base=_changed(setting.base, word), rate=rate, fixed=fixed)
+    return found
+
+
+def that_differ(
+    analyses: Mapping[str, Analysis], findings: Sequence[Findings]
+) -> tuple[dict[str, Analysis], list[Findings]]:
+    """The analyses and what they found, without those under a setting that changed none of their networks.
+
+    Such is the schedule that an experiment has itself, or that all of its arms were tuned to.
+    """
+    found = dict(zip(analyses, findings, strict=True))
+    keys = {name: {row["key"] for row in own.rows if "tuned" not in row} for name, own in found.items()}
+    kept = [name for name in found if not (is_variant(name) and keys[name] <= keys[name.partition(BETWEEN)[0]])]
+    return {name: analyses[name] for name in kept}, [found[name] for name in kept]
 
 
 def _changed(base: Spec, word: str) -> Spec:

@@ -1,4 +1,4 @@
-"""Pictures of ensembles: the law of their NLL, what else grows with their size, and their width."""
+"""Ensembles: controls of the laws of their NLL; pictures of these, of what else grows with size, and of width."""
 
 from __future__ import annotations
 
@@ -8,14 +8,41 @@ import numpy as np
 
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
+from expzoo.science.controls import Control, SelfTest, no_difference
 from expzoo.science.numerics import power_law
+from expzoo.science.numerics.calibration import log_softmax
+from expzoo.science.numerics.ensembles import pair_gains, true_likelihoods
 from expzoo.store import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
-    from jaxtyping import Bool
+    from jaxtyping import Bool, Real
+
+
+def halves(arrays: Mapping[str, np.ndarray]) -> Control:
+    """What pairs of networks gain over one: as much in one half of the pool as in the other.
+
+    Pairs are disjoint, and a pair of one half is compared with one of the other.
+    """
+    logits, labels = arrays["logits test"], arrays["labels test"]
+    gains = pair_gains(true_likelihoods(log_softmax(logits), labels))
+    gains = gains[: len(gains) // 2 * 2]
+    first, second = (dict(enumerate(gains[half::2].tolist())) for half in (0, 1))
+    return no_difference("pairs of networks gain as much in both halves of the pool (nats)", first, second)
+
+
+def known_laws(sizes: Real[np.ndarray, " sizes"], outside: Bool[np.ndarray, " sizes"]) -> SelfTest:
+    """Curves whose law is known are told apart, and the exponent of 1 / n is found."""
+    name = "curves of a known law are recognised"
+    if (~outside).sum() < power_law.FEWEST or not outside.any():
+        return SelfTest(name, passed=True, detail="too few sizes to be asked")
+    made = {form: power_law.example(form)(sizes) for form in power_law.FORMS}
+    found = {form: power_law.nearest(sizes, curve, outside) for form, curve in made.items()}
+    exponent = power_law.exponent(sizes, made["power law"], outside)
+    right = all(form == law for form, law in found.items()) and abs(exponent + 1) < 1e-3
+    return SelfTest(name, right, f"exponent of 1/n {exponent:.4f}")
 
 
 def law(table: pl.DataFrame, curves: Mapping[str, str], outside: Bool[np.ndarray, " sizes"]) -> Figure:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from expzoo.analysis import late
 from expzoo.report import figures
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
@@ -52,17 +53,17 @@ class Rates:
         drops = Component.of("schedule", "step", milestones=steps, gamma=self.anneal_by)
         constant = Component.of("schedule", "constant")
         arms: dict[str, dict[str, Any]] = {
-            "small": {"optimizer": {"lr": self.small}, "schedule": constant},
-            "large": {"optimizer": {"lr": self.large}, "schedule": constant},
-            "annealed": {"optimizer": {"lr": self.large}, "schedule": drops},
+            "small": {"optimizer": {"lr": setting.rate * self.small}, "schedule": constant},
+            "large": {"optimizer": {"lr": setting.rate * self.large}, "schedule": constant},
+            "annealed": {"optimizer": {"lr": setting.rate * self.large}, "schedule": drops},
         }
         arms[AGAIN] = arms["small"] | {"init": Fresh(draw=1)}
         return [(arm, spec) for arm, changes in arms.items() for spec in setting.specs(**changes)]
 
     def measures(self, base: Spec, splits: Sequence[str], period: int) -> tuple[Measure, ...]:
-        """Accuracy every so many steps and just before the first drop."""
-        first = self.milestones(base)[0]
-        return tuple(Measure("accuracy", split, when) for split in splits for when in (every(period), at(first)))
+        """Accuracy every so many steps, just before the first drop, and over the last tenth of training."""
+        looks = every(period), at(self.milestones(base)[0]), late.when(base.stop.build().at_most)
+        return tuple(Measure("accuracy", split, when) for split in splits for when in looks)
 
 
 def rows(
@@ -76,7 +77,7 @@ def rows(
     steps = _steps_of_an_epoch(plan[0][1])
     for (arm, _), network in zip(plan, networks, strict=True):
         for split in splits:
-            own: list[dict[str, Any]] = network.rows(("accuracy", split), arm=arm, curve=True)
+            own: list[dict[str, Any]] = late.rows(network, ("accuracy", split), arm=arm, curve=True)
             if not any(row["step"] == before for row in own):
                 own.append(own[-1] | {"step": before, "end": False})
             found += [row | {"epoch": row["step"] / steps, "before": row["step"] == before} for row in own]
@@ -95,7 +96,7 @@ def before(table: pl.DataFrame, arm: str, split: str = "test") -> dict[int, floa
 
 
 def end(table: pl.DataFrame, arm: str, split: str = "test") -> dict[int, float]:
-    """Accuracy by seed at the end."""
+    """Accuracy by seed over the last tenth of training."""
     return records.by_seed(table, arm=arm, split=split, end=True)
 
 

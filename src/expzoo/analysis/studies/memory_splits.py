@@ -6,14 +6,15 @@ Chirkova, Lobacheva & Vetrov 2020, "Deep ensembles on a fixed memory budget: one
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from expzoo.analysis.needs import size_of
 from expzoo.analysis.predictions import Predictions, ensemble
+from expzoo.analysis.tuning import Tuning
 from expzoo.lab.request import Request
 from expzoo.science.numerics import ensembles
 from expzoo.science.numerics.calibration import log_softmax, nll
@@ -23,7 +24,7 @@ from expzoo.system.errors import Unfit
 from expzoo.system.randomness import integers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     import polars as pl
     from jaxtyping import Float, Int
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
     from expzoo.lab.trained import Trained
     from expzoo.spec.component import Component
     from expzoo.spec.spec import Spec
+    from expzoo.store.records import Row
 
+    Cell = tuple[int, int, int, str, list[Spec]]
+
+NOT_TUNED = Tuning()
 AGAIN = "again"  # another network where an ensemble has one member: the control whose right answer is no difference
 
 
@@ -42,6 +47,7 @@ class Grid:
 
     budgets: tuple[int, ...]
     parts: tuple[int, ...]
+    tuning: Tuning = NOT_TUNED
 
     def __post_init__(self) -> None:
         for name, values in (("budgets", self.budgets), ("parts", self.parts)):
@@ -50,44 +56,63 @@ class Grid:
         if self.parts[0] != 1:
             raise ValueError(f"parts {list(self.parts)} must start with 1, a single network")
 
-    def request(self, setting: Setting) -> Request:
-        """All networks of all replicates; cells whose networks have one width share them, but for the largest budget.
+    def measure(self, setting: Setting) -> Generator[Request, list[Trained], list[Row]]:
+        """Every ensemble of all replicates; cells whose networks have one width share them, but for the largest budget.
 
-        Networks of the largest budget are in no other cell, so that what is foretold about it was
-        not fitted to. Unfit if the model has no size, or if a budget cannot be spent on so many
-        networks.
+        Each width has its own best settings, by the validation score of one network. Networks of
+        the largest budget are in no other cell, so that what is foretold about it was not fitted
+        to. Unfit if the model has no size, or if a budget cannot be spent on so many networks.
         """
-        specs = [spec for *_, members in self._cells(setting) for spec in members]
-        return Request(tuple(specs), (Measure("accuracy", "test"),))
-
-    def _cells(self, setting: Setting) -> list[tuple[int, int, int, str, list[Spec]]]:
-        """Seed, budget, part, arm and networks of each ensemble."""
         data = setting.base.dataset.build()
         shape = tuple(data.inputs), data.outputs
         widths = {(b, k): widest(setting, *shape, b, k) for b in self.budgets for k in self.parts}
+        arms = {width: partial(_at_width, setting, width) for width in sorted({*widths.values()})}
+        settled, tried = yield from self.tuning.of(setting, arms)
+        thin = {width: settled[width](setting.sized(width)) for width in arms}
+        cells = self._cells(setting, {cell: thin[width] for cell, width in widths.items()})
+        networks = yield Request(
+            tuple(spec for *_, members in cells for spec in members), (Measure("accuracy", "test"),)
+        )
+        return [row | {"tuned": f"width {row['tuned']}"} for row in tried] + self._rows(cells, networks)
+
+    def _cells(self, setting: Setting, bases: Mapping[tuple[int, int], Spec]) -> list[Cell]:
+        """Seed, budget, part, arm and networks of each ensemble, from (budget, part) -> what its networks are like."""
         cells = []
         for seed in setting.seeds:
-            for (budget, part), width in widths.items():
-                thin = setting.sized(width)
+            for (budget, part), thin in bases.items():
                 start = self.parts[-1] if budget == self.budgets[-1] else 0
                 cells.append((seed, budget, part, "split", ensemble(thin, seed, part, start)))
                 if part == 1 and budget == self.budgets[-1]:
                     cells.append((seed, budget, part, AGAIN, ensemble(thin, seed, 1, 2 * self.parts[-1])))
         return cells
 
-    def rows(self, setting: Setting, networks: Sequence[Trained]) -> list[dict[str, Any]]:
-        """Accuracy, NLL and CNLL of every ensemble, from the networks of `request` in their order."""
-        predictions, found, first = _Remembered(), [], 0
-        for seed, budget, part, arm, members in self._cells(setting):
+    def _rows(self, cells: Sequence[Cell], networks: Sequence[Trained]) -> list[Row]:
+        """Accuracy, NLL and CNLL of every ensemble, from the networks of the cells in their order."""
+        predictions, first = _Remembered(), 0
+        found: list[Row] = []
+        for seed, budget, part, arm, members in cells:
             own = networks[first : first + len(members)]
             first += len(members)
-            common = {"seed": seed, "arm": arm, "budget": budget, "parts": part, "split": "test", "step": own[0].step}
+            common: Row = {
+                "seed": seed,
+                "arm": arm,
+                "budget": budget,
+                "parts": part,
+                "split": "test",
+                "step": own[0].step,
+            }
             common |= {"width": size_of(own[0].spec), "key": ensembles.key_of([network.key for network in own])}
             if any(network.diverged for network in own):
                 common |= {"diverged": True}
             values = predictions.scores(own)
             found += [common | {"metric": metric, "value": value} for metric, value in values.items()]
         return found
+
+
+def _at_width(setting: Setting, width: int, base: Spec) -> Spec:
+    """The base, which has its seed and what is tried, at this width."""
+    model = setting.sized(width).model
+    return base.replace(model=model)
 
 
 class _Remembered:

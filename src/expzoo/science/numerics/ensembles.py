@@ -101,6 +101,13 @@ def true_likelihoods(
     return np.exp(np.take_along_axis(log_probabilities, labels[None, :, None], 2)[:, :, 0])
 
 
+def pair_gains(likelihoods: Float[np.ndarray, "members n"]) -> Float[np.ndarray, " pairs"]:
+    """By how many nats the NLL of two averaged members is below the mean of theirs: members 0 and 1, 2 and 3, ..."""
+    least = np.maximum(likelihoods, np.finfo(np.float64).tiny)
+    pairs = least[: len(least) // 2 * 2].reshape(-1, 2, least.shape[-1])
+    return np.log(pairs.mean(1)).mean(-1) - np.log(pairs).mean((1, 2))
+
+
 def key_of(keys: Sequence[str]) -> str:
     """A key of an ensemble, 64 hexadecimal digits, from those of its members in any order."""
     return hashlib.sha256("/".join(sorted(keys)).encode()).hexdigest()

@@ -80,10 +80,9 @@ class Questions:
         choices, rows = yield from tuning.tune(setting, makers, self.tune)
         self.builder.tune({root: choice.settings for root, choice in choices.items()})
         named = {str(root): root for root in roots}
-        best = {str(root): choice.words for root, choice in choices.items()}
         return [
             row
-            | {"arm": named[str(row["tuned"])].arm, "measure": TUNING, "best": best[str(row["tuned"])]}
+            | {"arm": named[str(row["tuned"])].arm, "measure": TUNING}
             | named[str(row["tuned"])].columns()
             | {"tuned": named[str(row["tuned"])].words}
             for row in rows

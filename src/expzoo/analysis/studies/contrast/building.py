@@ -35,6 +35,8 @@ from expzoo.system.errors import BadInput, nearest
 if TYPE_CHECKING:
     from expzoo.analysis.studies.contrast.reading import Reader
 
+RATE = "optimizer.lr"
+
 
 class Builder:
     """Makes the spec of a cell for a seed; BadInput for settings that the base does not have.
@@ -47,8 +49,9 @@ class Builder:
         arms: Mapping[str, Arm],
         factors: Mapping[str, Mapping[Level, Mapping[str, Any]]],
         budget: str = "",
+        rate: float = 1.0,
     ) -> None:
-        self.arms, self.factors, self.budget = arms, factors, budget
+        self.arms, self.factors, self.budget, self.rate = arms, factors, budget, rate
         self._tuned: Mapping[Cell, Mapping[str, Any]] = {}
         self._made: dict[tuple[Spec, Cell], Spec] = {}
         self._learned: Mapping[str, Mapping[int, str]] = {}
@@ -112,16 +115,29 @@ class Builder:
         return Cell(name, cell.levels)
 
     def _layers(self, cell: Cell) -> Iterator[dict[str, Placed]]:
-        """The settings of an arm, then those of its levels, then those that it was tuned to, each with its place."""
-        yield {key: Placed(value, f"arms.{cell.arm}.{key}") for key, value in self.arms[cell.arm].settings.items()}
+        """The settings of an arm, then those of its levels, then those that it was tuned to, each with its place.
+
+        Learning rates of its own are `rate` times what they say; the base's and those tuned to are so already.
+        """
+        yield self._at_rate(
+            {key: Placed(value, f"arms.{cell.arm}.{key}") for key, value in self.arms[cell.arm].settings.items()}
+        )
         for factor, level in cell.levels:
             crossed = self.factors[factor][level].items()
-            yield {
-                key: Placed(value, f"sweep.{key}" if key == factor else f"cross.{factor}.{level}.{key}")
-                for key, value in crossed
-            }
+            yield self._at_rate(
+                {
+                    key: Placed(value, f"sweep.{key}" if key == factor else f"cross.{factor}.{level}.{key}")
+                    for key, value in crossed
+                }
+            )
         tuned = self._tuned.get(self.root(cell), {}).items()
         yield {key: Placed(value, f"tune.{key}") for key, value in tuned}
+
+    def _at_rate(self, settings: dict[str, Placed]) -> dict[str, Placed]:
+        own = settings.get(RATE)
+        if own is None or own.factor is not None or not isinstance(own.value, int | float):
+            return settings
+        return settings | {RATE: Placed(self.rate * own.value, own.where)} if self.rate != 1 else settings
 
     def changed(self, base: Spec, settings: Mapping[str, Placed]) -> Spec:
         """The base with these settings: components first, then their options.

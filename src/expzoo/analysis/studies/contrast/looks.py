@@ -17,8 +17,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
+from expzoo.analysis import late
 from expzoo.config import registry
 from expzoo.spec.measure import LOSS, Measure, component
 from expzoo.spec.when import END, When, at, every
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 SCORE = "score"
 STEPS = "steps to "
-LATE_LOOKS = 5
-LATE = 0.1  # the last part of a training over which a measure is averaged
 MOST_MEMBERS = 100
 LOOKS = 40  # over a training in which something is waited for or the best is sought
 
@@ -121,7 +118,7 @@ class Look:
         """The steps at which it is looked at, in a training of at most `total`."""
         match self.when:
             case "late":
-                return at(*sorted({round(step) for step in np.linspace((1 - LATE) * total, total, LATE_LOOKS)}))
+                return late.when(total)
             case "start":
                 return at(0)
             case "step" | "percent":
@@ -158,8 +155,7 @@ class Look:
         if network.diverged:
             return float("nan")
         if self.when == "late":
-            first = (1 - LATE) * network.step
-            return float(np.mean([seen for step, seen in curve.items() if step >= first]))
+            return late.value(network, self.metric, self.split)
         if self.when == "best":
             chosen = network.curve(*self.chooses)
             sign = 1 if higher_is_better(self.chooses[0]) else -1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from expzoo.analysis import late
 from expzoo.components import learned_activations
 from expzoo.lab.request import Request
 from expzoo.store import records
@@ -75,7 +76,7 @@ class Contest:
     def rows(self, network: Trained, arm: str, **varied: Any) -> list[dict[str, Any]]:
         """Tidy rows: the score and the training loss at the end, and the inner curve."""
         common = {"key": network.key, "seed": network.spec.seed, "arm": arm, **varied}
-        found = network.rows((self.score, "test"), arm=arm, **varied)
+        found = late.rows(network, (self.score, "test"), arm=arm, **varied)
         end = {"step": network.step, "split": "train", "metric": "training_loss", "end": True}
         lost = {"value": network.worst("loss"), "diverged": True}
         found.append(common | end | (lost if network.diverged else {"value": self.training_loss(network)}))

@@ -1,0 +1,48 @@
+"""Every claim of every analysis has a control that training could fail, and it says what it would have seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.worlds.everything import WORLDS, contrasts
+
+if TYPE_CHECKING:
+    from tests.worlds.making import World
+
+PROVED = {"life.exact_construction"}
+"""Claims that an enumeration decides: nothing is trained that could fail."""
+
+BOUNDED = (
+    "with no sign flipped more than half of the runs succeed",
+    "networks of one size that stand for eight have no peak",
+    "no peak with ridge",
+    "twice the steps do not fit the size below",
+    "a grid search with ordinary networks finds no lower loss",
+)
+"""Controls that pass on one side of a bound which they say; the others are intervals around a known answer."""
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.claim.name)
+def test_each_claim_has_a_control_that_training_could_fail(world: World) -> None:
+    verdict = world.verdict("beyond", world.build(), world.seeds, 0)
+    assert verdict is not None
+    if verdict.claim in PROVED:
+        assert verdict.rule == "enumeration"
+        assert verdict.self_test
+        return
+    known = [bound for bound in BOUNDED if f"{bound}: " in verdict.control]
+    assert known or "found with 80% power" in verdict.control, verdict.control
+
+
+def test_each_claim_in_words_names_a_control_or_has_its_baseline_again() -> None:
+    without = [
+        f"{experiment}: {name}"
+        for experiment, analysis in contrasts()
+        for name, claim in analysis.words.claims.items()
+        if claim.control is None
+        and not any(
+            cell.again and cell.arm == analysis.root(claim.conditions[0].cells()[-1]).arm for cell in analysis.cells
+        )
+    ]
+    assert without == []
