@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.analysis import needs
 from expzoo.analysis.contract import Analysis, Findings, Setting
+from expzoo.analysis.reach import out_of_reach
 from expzoo.components.feasibility import loss_faults, model_faults, split_faults
 from expzoo.config import registry
 from expzoo.config.places import located
@@ -83,6 +84,11 @@ class Plan:
                 data = setting.base.dataset
                 told = f"{data['validation_size']} examples of dataset={data.name} are held out for validation"
                 notes.append(f"analysis={name}: {told}, since dataset.validation_size is 0")
+        seeds = len(self.setting.seeds)
+        for name, analysis in self.analyses.items():
+            if claims := out_of_reach(analysis, seeds):
+                told = f"even a perfect result of population.size={seeds} would not support {', '.join(claims)}"
+                notes.append(f"analysis={name}: {told}")
         return notes
 
     def say_notes(self) -> list[str]:
