@@ -6,10 +6,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from expzoo.config.registry import build_node
 from expzoo.config.settings import BUDGETS
 
-LINE = 120  # characters
+LINE = 120  # the longest line of the help
 
 
 def rules(config: dict[str, Any]) -> Iterator[str]:
@@ -27,12 +26,17 @@ def rules(config: dict[str, Any]) -> Iterator[str]:
 
 
 def out_of_reach(composed: list[dict[str, Any]]) -> Iterator[str]:
-    """The claims that a budget cannot decide, whatever is found."""
-    from expzoo.analysis.reach import out_of_reach as missed
+    """The claims in words that a budget cannot decide, whatever is found; and how the others are told.
+
+    Those of analyses in Python are known once these are built, which takes torch: `dry_run=true` says them.
+    """
+    from expzoo.analysis.studies.contrast.contrasted import in_reach, read
 
     for budget, config in zip(BUDGETS, composed, strict=True):
-        seeds = config["population"]["size"]
-        analyses = (build_node("analysis", {**own, "name": name}) for name, own in config["analysis"].items())
-        if claims := [claim for analysis in analyses for claim in missed(analysis, seeds)]:
-            words = f"not even a perfect result at budget={budget} would support {', '.join(claims)}"
-            yield from textwrap.wrap(words, LINE, subsequent_indent="    ")
+        seeds, own = config["population"]["size"], config["analysis"].get("contrast")
+        claims = read(own).claims if own else {}
+        if missed := [name for name, claim in claims.items() if not in_reach(claim, seeds)]:
+            told = f"not even a perfect result at budget={budget} would support {', '.join(missed)}"
+            yield from textwrap.wrap(told, LINE, subsequent_indent="    ")
+    if any(name != "contrast" for config in composed for name in config["analysis"]):
+        yield "dry_run=true says which claims no result of so few seeds could support"

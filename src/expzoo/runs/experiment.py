@@ -72,6 +72,9 @@ def conduct(
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
     notes, analyses = planned.say_notes(), planned.asked()
+    if render or config["dry_run"]:
+        for line in planned.beforehand():
+            say(line)
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
 

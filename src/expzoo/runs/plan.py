@@ -84,12 +84,14 @@ class Plan:
                 data = setting.base.dataset
                 told = f"{data['validation_size']} examples of dataset={data.name} are held out for validation"
                 notes.append(f"analysis={name}: {told}, since dataset.validation_size is 0")
-        seeds = len(self.setting.seeds)
-        for name, analysis in self.analyses.items():
-            if claims := out_of_reach(analysis, seeds):
-                told = f"even a perfect result of population.size={seeds} would not support {', '.join(claims)}"
-                notes.append(f"analysis={name}: {told}")
         return notes
+
+    def beforehand(self) -> list[str]:
+        """What even a perfect result could not support, one line for each analysis with such claims."""
+        seeds = len(self.setting.seeds)
+        missed = {name: out_of_reach(analysis, seeds) for name, analysis in self.analyses.items()}
+        told = f"even a perfect result of population.size={seeds} would not support"
+        return [f"analysis={name}: {told} {', '.join(claims)}" for name, claims in missed.items() if claims]
 
     def say_notes(self) -> list[str]:
         """The notes, said on standard error too."""
