@@ -52,7 +52,7 @@ def test_every_kind_of_claim_has_a_world() -> None:
 
 
 def test_the_count_tells_rules_that_err_too_often() -> None:
-    """One in twenty is allowed, one in ten is not; 200 rules of each."""
+    """One in twenty is allowed, one in eight is not; 200 rules of each."""
     for rate, often in ((ALLOWED, 0.02), (TOO_OFTEN, 0.9)):
         found = []
         for rule in range(200):

@@ -151,7 +151,7 @@ WORLDS = [
     *_each("ticket_transfer", ticket_transfer, transfer_world,
            {"TRANSFERS": 4.0, "MASK_ALONE": 4.0, "SPATIAL_PRIOR": 6.0, "CHUNKS": 6.0, "FLIP": 4.0}, seeds=6),
     *_each("ticket_adjacency", ticket_adjacency, adjacency_world, {"LOCAL": 10.0}, seeds=6,
-           options={"permutations": 199}),
+           options={"permutations": 99}),
     *_each("periodic_behaviour", periodic_behaviour, periodic_world, {"PERIODIC": 2.5}),
     *_each("temperature_calibration", temperature_calibration, temperature_world,
            {"HALVES_ECE": 25.0, "HOWEVER_BINNED": 25.0}, seeds=12),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,11 +53,6 @@ class ContrastWorld:
     def build(self) -> Any:
         """The analysis of this world."""
         return build("analysis", "contrast", **self.options)
-
-    @cached_property
-    def words(self) -> ClaimWords:
-        """What the file says."""
-        return self.build().words.claims[self.name]
 
     def verdicts(self, where: Where, analysis: Any, seeds: int, number: int) -> list[Verdict]:
         """What is said of one draw: several verdicts if the claim is `for_each`."""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-ALLOWED, TOO_OFTEN = 0.05, 0.1
+ALLOWED, TOO_OFTEN = 0.05, 0.12
 ERRS = 0.001  # how likely a rule that errs in 5 % of draws is called one that errs more often
-MISSES = 0.05  # how likely one that errs in 10 % is let through
-MOST = 600  # draws; undecided after them, a rule is judged by the nearer of the two rates
+MISSES = 0.05  # how likely one that errs in 12 % is let through
+MOST = 400  # draws; undecided after them, a rule is judged by the nearer of the two rates
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Count:
 
 
 def at_most(happens: Callable[[int], bool], most: int = MOST) -> Count:
-    """Wald's (1945) test of a rate of 5 % against one of 10 %: draws until one of them is refuted."""
+    """Wald's (1945) test of a rate of 5 % against one of 12 %: draws until one of them is refuted."""
     reject, accept = math.log((1 - MISSES) / ERRS), math.log(MISSES / (1 - ERRS))
     if_so, if_not = math.log(TOO_OFTEN / ALLOWED), math.log((1 - TOO_OFTEN) / (1 - ALLOWED))
     evidence, happened = 0.0, 0

@@ -132,7 +132,7 @@ class World:
         draw = Draw(analysis, self.claim, seeds, self.effect(where), strong, where, noise, rng)
         table, arrays = self.make(draw)
         name = self.claim.name + self.suffix
-        with judging(name):
+        with judging(name, resampled="bootstrap" in self.claim.rule):
             return [verdict for verdict in analysis.judge(table, arrays) if verdict.claim == name]
 
     def outcome(self, where: Where, analysis: Any, seeds: int, number: int) -> str:
@@ -142,10 +142,11 @@ class World:
 
 
 @contextmanager
-def judging(name: str = "") -> Iterator[None]:
+def judging(name: str = "", *, resampled: bool = True) -> Iterator[None]:
     """Thousands of tables are judged: with fewer resamples, coarser fits, and nothing said of power.
 
-    Conditions of claims other than `name` are not estimated, if it is given.
+    Conditions of claims other than `name` are not estimated, if it is given, and none is by a
+    bootstrap unless the claim's rule is one.
     """
 
     def condition(claim: Claim, *args: Any) -> Verdict:
@@ -155,7 +156,7 @@ def judging(name: str = "") -> Iterator[None]:
 
     with ExitStack() as patched:
         for where, what, instead in (
-            (resampling, "_bootstrap", _fewer),
+            (resampling, "_bootstrap", _fewer if resampled else _none),
             (power_law, "_GRID", GRID),
             (power_law, "_ZOOMS", ZOOMS),
             (claims, "_condition", condition),
@@ -175,6 +176,11 @@ def generator(*parts: object) -> np.random.Generator:
 def _fewer(statistic: Any, n: int, method: Any, level: float, draws: int, seed: int) -> Any:
     """The bootstrap with fewer resamples, since thousands of tables are judged."""
     return BOOTSTRAP(statistic, n, method, level, min(draws, RESAMPLES), seed)
+
+
+def _none(_: Any, n: int, method: Any, level: float, *rest: Any) -> Any:
+    """No bootstrap: what it would say is of another claim."""
+    return no_interval(float("nan"), n, level, method)
 
 
 def key(*parts: object) -> str:

@@ -71,10 +71,7 @@ def conduct(
         names = learned.wholes(config, lab.store)
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
-    notes, analyses = planned.say_notes(), planned.asked()
-    if render or config["dry_run"]:
-        for line in planned.beforehand():
-            say(line)
+    notes, analyses = planned.say_notes(beforehand=render or config["dry_run"]), planned.asked()
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
 

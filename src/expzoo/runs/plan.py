@@ -93,8 +93,10 @@ class Plan:
         told = f"even a perfect result of population.size={seeds} would not support"
         return [f"analysis={name}: {told} {', '.join(claims)}" for name, claims in missed.items() if claims]
 
-    def say_notes(self) -> list[str]:
-        """The notes, said on standard error too."""
+    def say_notes(self, *, beforehand: bool) -> list[str]:
+        """The notes, said on standard error too; and what no result could support, which is no fault."""
+        for line in self.beforehand() if beforehand else ():
+            say(line)
         notes = self.notes()
         for note in notes:
             say(note, file=sys.stderr)
