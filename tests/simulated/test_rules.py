@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+import jaxtyping
 import numpy as np
 import pytest
 from tests.worlds.counting import ALLOWED, ERRS, MISSES, TOO_OFTEN, Count, at_most
@@ -33,6 +34,15 @@ POWER_DRAWS = 24
 PAGE = HOME / "docs" / "rules.md"
 OUT_OF_REACH = {"life_depth at laptop": {"life.depth_does_not_help"}}  # unless depth hurts at every width
 """Claims that even a perfect result would not support, by `experiment at budget`; at smoke hardly any would be."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _unchecked() -> Iterator[None]:
+    """Shapes are checked by all other tests; here it would take three times as long as the statistics."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def test_every_registered_claim_has_a_world() -> None:
