@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from expzoo.analysis.studies.contrast.asking import Questions
 from expzoo.analysis.studies.contrast.building import Builder
-from expzoo.analysis.studies.contrast.contrasted import read
+from expzoo.analysis.studies.contrast.contrasted import in_reach, read
 from expzoo.analysis.studies.contrast.judging import judge
 from expzoo.analysis.studies.contrast.pictures import draw
 from expzoo.analysis.studies.contrast.seen import Seen
@@ -45,6 +45,7 @@ class Contrast:
     """
 
     CACHE_VERSION = 1
+    RULES_VERSION = 2  # 2: seeds that choose the levels of a peak for one another are not independent
 
     def __init__(
         self,
@@ -88,6 +89,10 @@ class Contrast:
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Every claim whose arms fit these data, by the rule that its words name."""
         return list(judge(self.words.claims, self._seen(table, arrays)))
+
+    def out_of_reach(self, seeds: int) -> list[str]:
+        """The claims that no result of so many seeds would support."""
+        return [name for name, claim in self.words.claims.items() if not in_reach(claim, seeds)]
 
     def _seen(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Seen:
         return Seen(table, arrays, self.cells, self.root, self.drop)

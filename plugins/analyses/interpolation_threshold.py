@@ -9,16 +9,21 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import numpy as np
 
 from expzoo.analysis.studies.interpolation_threshold import (
+    CRITERIA,
     LONGER,
+    PREDICTED,
+    WORDS,
     Search,
     classes_in,
+    difference_claim,
+    every_claim,
+    exponent_claim,
     exponents_by_seed,
     known_thresholds,
     settled,
     with_classes,
 )
 from expzoo.study import (
-    Claim,
     Component,
     Count,
     Event,
@@ -46,44 +51,10 @@ if TYPE_CHECKING:
 
     from expzoo.study import Setting, Spec, Trained, Verdict
 
-SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; dropped from Greydanus & Kobak (2024)"
 LOSSES = {"nll": "cross_entropy", "mse": "mse"}
-CRITERIA = {"loss": "training loss at most {epsilon:g} of that of a constant", "error": "no training error"}
 NO_ERROR = Event("error", "train", at_most=0.0, every=50)
 WANTED = ("error", "test"), ("loss", "test"), ("error", "train"), ("loss", "train")
-PREDICTED = {("nll", "n"): 1.0, ("nll", "K"): 0.0, ("mse", "n"): 1.0, ("mse", "K"): 1.0}
-WORDS = {"nll": "negative log-likelihood", "mse": "squared error", "n": "examples", "K": "classes"}
 PEAK = "test_loss_peak"
-
-
-def _claim(loss: str, of: str, criterion: str) -> Claim:
-    power = PREDICTED[loss, of]
-    grows = "does not depend on" if power == 0 else "grows in proportion to"
-    return Claim(
-        name=f"mnist1d.threshold_{loss}_{of.lower()}_by_{criterion}",
-        statement=f"With {WORDS[loss]} the interpolation threshold {grows} the number of {WORDS[of]} ({criterion}).",
-        source=SOURCE,
-        published="N* = n" if loss == "nll" else "N* = n K; Belkin et al. 2019: 40,000 for n = 4000, K = 10",
-        unit="exponent",
-        smallest_effect=0.25,
-        direction="equivalent",
-        rule="TOST",
-        reference=power,
-        note="the first K classes are also easier to tell apart, which adds to the exponent" if of == "K" else "",
-    )
-
-
-def _difference(criterion: str) -> Claim:
-    return Claim(
-        name=f"mnist1d.threshold_k_matters_more_for_mse_by_{criterion}",
-        statement=f"The threshold grows faster with K under squared error than under log-likelihood ({criterion}).",
-        source=SOURCE,
-        published="exponents 1 and 0",
-        unit="difference of exponents",
-        smallest_effect=0.5,
-        direction="greater",
-        rule="paired t",
-    )
 
 
 class _Cell(NamedTuple):
@@ -219,6 +190,10 @@ class InterpolationThreshold:
             findings.rows += closed_form.rows(key, cell.seed, values, arm=cell.loss, n=cell.n, classes=cell.classes)
         return findings
 
+    def out_of_reach(self, seeds: int) -> list[str]:
+        """The claims that even a perfect result of so many seeds would not support."""
+        return [claim.name for claim in every_claim() if not claim.in_reach(seeds)]
+
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Exponents of each seed against the claimed ones, and their difference between the losses."""
         known = known_thresholds(tuple(self.classes), self.rounds)
@@ -229,7 +204,7 @@ class InterpolationThreshold:
             for (loss, of), power in PREDICTED.items():
                 if alone and of == "K":
                     continue
-                claim = _claim(loss, of, criterion)
+                claim = exponent_claim(loss, of, criterion)
                 own = {seed: pair[of == "K"] for seed, pair in powers[loss].items()}
                 verdict = paired(claim, own, dict.fromkeys(own, 0.0), control=[settled(table, loss), known])
                 notes = "" if power else "predicted 0", _peak(table, loss, of), verdict.note
@@ -238,7 +213,7 @@ class InterpolationThreshold:
                 continue
             k_powers = {loss: {seed: c for seed, (_, c) in powers[loss].items()} for loss in LOSSES}
             controls = [settled(table, *LOSSES), known]
-            verdicts.append(paired(_difference(criterion), k_powers["mse"], k_powers["nll"], control=controls))
+            verdicts.append(paired(difference_claim(criterion), k_powers["mse"], k_powers["nll"], control=controls))
         return verdicts
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from expzoo.analysis.studies.life import claims
+from expzoo.analysis.studies.life import claims, reach
 from expzoo.analysis.studies.life import networks as life
 from expzoo.analysis.studies.life.networks import Cell, filters
 from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
@@ -110,6 +110,10 @@ class LifePath:
         turned = _in_order(alone.layout, alone.rows[0], units, [torch.arange(unit.width).flip(0) for unit in units])
         back = _aligned(alone.layout, alone.rows[0], turned, units)
         return {PERMUTED: _along(alone, alone.rows[0], back, self.points)}
+
+    def out_of_reach(self, seeds: int) -> list[str]:
+        """The claims that even a perfect result of so many seeds would not support."""
+        return reach.out_of_reach(dict.fromkeys((claims.BARRIER, claims.BARRIER_ALIGNED), seeds))
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """How many lines to networks that succeed rise above both ends, and on how many the alignment lowers that."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from expzoo.analysis.studies.life import claims
+from expzoo.analysis.studies.life import claims, reach
 from expzoo.analysis.studies.life import networks as life
 from expzoo.analysis.studies.life.extinction import SIDES, all_dead
 from expzoo.analysis.studies.life.networks import Cell
@@ -94,6 +94,12 @@ class LifePlateau:
             findings.rows.append(columns | common | {"metric": life.SUCCESS, "value": value})
         findings.arrays = {"died_out": died_out(setting.base), "all_boards": np.array(_is_counted(setting.base))}
         return findings
+
+    def out_of_reach(self, seeds: int) -> list[str]:
+        """The claims that even a perfect result of so many seeds would not support."""
+        stuck = sum(cell.steps >= STUCK for cell in self.cells)
+        own = {claims.PLATEAU: seeds, claims.ANSWERS_DEAD: stuck * seeds} if stuck else {}
+        return reach.out_of_reach(own | reach.pooled(self.cells, seeds))
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Equivalence to the base rate at ten steps and more, how many answer all dead, and how many succeed at all."""

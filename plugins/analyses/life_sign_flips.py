@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from expzoo.analysis.studies.life import claims
+from expzoo.analysis.studies.life import claims, reach
 from expzoo.analysis.studies.life import networks as life
 from expzoo.analysis.studies.life.networks import Cell
 from expzoo.analysis.studies.life.settings import check, refuse_lists
@@ -107,6 +107,10 @@ class LifeSignFlips:
         weights = sum(math.prod(shape) for name, shape in shapes.items() if name.endswith("weight"))
         if too_many := [k for k in self.ks if k > weights]:
             raise BadInput(f"analysis.life_sign_flips.ks {too_many}: the network has {weights} weights")
+
+    def out_of_reach(self, seeds: int) -> list[str]:
+        """The claim, if even a perfect result of so few lucky starts would not support it."""
+        return reach.out_of_reach({claims.SIGNS: min(self.lucky, self.searched)})
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """The success rate with six flips, whole starts resampled."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from expzoo.analysis.studies.life import curves, pictures, verdicts
+from expzoo.analysis.studies.life import claims, curves, pictures, reach, verdicts
 from expzoo.analysis.studies.life import networks as life
 from expzoo.analysis.studies.life.networks import Cell
 from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
@@ -95,6 +95,12 @@ class LifeSuccess:
         findings.arrays = _base_rates(trained) | _boards(trained) | _game(trained)
         findings.arrays["essay"] = np.array(life.is_essays(setting.base))
         return findings
+
+    def out_of_reach(self, seeds: int) -> list[str]:
+        """The claims that even a perfect result of so many seeds would not support."""
+        if self.cells[0].density is not None:
+            return reach.out_of_reach({claims.DENSITY: seeds})
+        return reach.out_of_reach(reach.of_grid(self.cells, seeds))
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:
         """Every claim that the grid has the networks for."""

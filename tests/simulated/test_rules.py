@@ -7,82 +7,181 @@ docs/rules.md, which changes only if a rule, a world or a budget does.
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
+import jaxtyping
+import numpy as np
 import pytest
-from tests.worlds.everything import WORLDS, bought, claims
-from tests.worlds.making import RESAMPLES, Where, World
+from tests.worlds.counting import ALLOWED, ERRS, MISSES, TOO_OFTEN, Count, at_most
+from tests.worlds.everything import WORLDS, bought, claims, experiments, in_files, named_in_files
+from tests.worlds.kinds import KINDS
+from tests.worlds.making import RESAMPLES, Simulated, Where
 
+from expzoo.analysis.reach import out_of_reach
+from expzoo.analysis.studies.contrast.judging import peak
+from expzoo.analysis.studies.contrast.words import SUBJECTS
 from expzoo.config.homes import HOME
+from expzoo.config.registry import build
+from expzoo.config.settings import BUDGETS
 from expzoo.science.statistics import clopper_pearson
 
-BY_NAME = {world.claim.name: world for world in WORLDS}
-FALSE_SUPPORT = 0.05
-SURE = 0.998  # of the interval for what was counted, so that one test in a thousand fails by chance
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NAMES = [*sorted({*(world.name for world in WORLDS), *named_in_files()}), *(world.name for world in KINDS)]
+FEW = 10  # draws of the quick test
+POWER_DRAWS = 24
 PAGE = HOME / "docs" / "rules.md"
 OUT_OF_REACH = {"life_depth at laptop": {"life.depth_does_not_help"}}  # unless depth hurts at every width
-"""Claims that even a perfect result would not support, by `experiment at budget`."""
+"""Claims that even a perfect result would not support, by `experiment at budget`; at smoke hardly any would be."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _unchecked() -> Iterator[None]:
+    """Shapes are checked by all other tests; here it would take three times as long as the statistics."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 def test_every_registered_claim_has_a_world() -> None:
-    assert sorted(BY_NAME) == sorted(claims())
-    assert len(BY_NAME) == len(WORLDS)
+    assert sorted(world.name for world in WORLDS) == sorted(claims())
+
+
+def test_every_claim_of_a_file_has_a_world_and_is_judged_in_it() -> None:
+    """Made from its words: a new one has its own without anything more."""
+    assert {world.name for world in in_files("laptop")} == named_in_files()
+    for world in in_files("laptop"):
+        assert world.outcome("perfect", world.build(), world.seeds, 0) == "supported"
+
+
+def test_every_kind_of_claim_has_a_world() -> None:
+    said = {word for world in KINDS for claim in world.options["claims"].values() for word in claim}
+    assert said >= {*SUBJECTS, "greater", "less", "equal", "between", "for_all", "for_each", "control", "scale"}
+
+
+def test_the_count_tells_rules_that_err_too_often() -> None:
+    """One in twenty is allowed, one in eight is not; 200 rules of each."""
+    for rate, often in ((ALLOWED, 0.02), (TOO_OFTEN, 0.9)):
+        found = []
+        for rule in range(200):
+            errs = np.random.default_rng(rule).random(600) < rate
+            found.append(at_most(lambda number, errs=errs: bool(errs[number])).too_often)
+        share = np.mean(found)
+        assert share <= often if rate == ALLOWED else share >= often
+
+
+def test_flat_curves_have_no_peak() -> None:
+    """Twenty seeds that choose the levels for one another: by a plain t interval one curve in ten had one."""
+    rng, draws = np.random.default_rng(0), 1500
+    found = sum(peak(rng.standard_normal((20, 6)), level=0.95).low > 0 for _ in range(draws))
+    assert clopper_pearson(found, draws, level=0.998).low <= ALLOWED
 
 
 @cache
-def supported(name: str, where: Where) -> tuple[int, int]:
-    """How many draws of a world are supported, of how many."""
-    world = BY_NAME[name]
-    outcomes = [world.outcome(where, world.build(), world.seeds, number) for number in range(world.runs)]
-    assert "not judged" not in outcomes
-    return outcomes.count("supported"), world.runs
+def worlds() -> dict[str, list[Simulated]]:
+    """The worlds of each claim; several if experiments differ in what they buy for it."""
+    found: dict[str, list[Simulated]] = {name: [] for name in NAMES}
+    for world in [*WORLDS, *in_files("laptop"), *KINDS]:
+        found[world.name].append(world)
+    return found
+
+
+@cache
+def falsely(world: Simulated, where: Where, most: int | None = None) -> Count:
+    """How often a claim is supported where it does not hold."""
+    analysis = world.build()
+
+    def supported(number: int) -> bool:
+        outcome = world.outcome(where, analysis, world.seeds, number)
+        assert outcome != "not judged"
+        return outcome == "supported"
+
+    return at_most(supported, most) if most else at_most(supported)
+
+
+@cache
+def rightly(world: Simulated) -> Count:
+    """How often a claim is supported that holds by far."""
+    analysis = world.build()
+    found = [world.outcome("beyond", analysis, world.seeds, number) for number in range(POWER_DRAWS)]
+    return Count(found.count("supported"), POWER_DRAWS, too_often=False)
+
+
+@pytest.mark.parametrize("name", NAMES[::10])
+def test_a_tenth_of_the_claims_on_few_draws(name: str) -> None:
+    for world in worlds()[name]:
+        for where in ("null", "bound"):
+            count = falsely(world, where, FEW)
+            assert not count.too_often, f"{count.happened} of {count.draws} at the {where}"
+        assert world.outcome("perfect", world.build(), world.seeds, 0) == "supported"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_claim_is_supported_too_often_where_it_does_not_hold(name: str) -> None:
     """Two in a hundred and a half where intervals are exact; no more than one in twenty anywhere."""
-    for where in ("null", "bound"):
-        count, runs = supported(name, where)
-        assert clopper_pearson(count, runs, level=SURE).low <= FALSE_SUPPORT, f"{count} of {runs} at the {where}"
+    for world in worlds()[name]:
+        for where in ("null", "bound"):
+            count = falsely(world, where)
+            assert not count.too_often, f"{count.happened} of {count.draws} at the {where}"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_claim_is_supported_where_it_holds_by_far(name: str) -> None:
-    count, runs = supported(name, "beyond")
-    assert count > runs / 2
+    for world in worlds()[name]:
+        assert rightly(world).percent > 50
 
 
 @cache
 def perfect() -> dict[str, dict[str, str]]:
     """By `experiment at budget`, what is said of each claim of a perfect result."""
-    worlds: dict[str, list[World]] = {}
-    for world in WORLDS:
-        worlds.setdefault(world.analysis, []).append(world)
     known: dict[tuple[str, int, str], str] = {}
     found: dict[str, dict[str, str]] = {}
-    for experiment, budget, seeds, analyses in bought():
-        own = found.setdefault(f"{experiment} at {budget}", {})
-        for name, analysis in analyses.items():
-            options = repr(sorted(vars(analysis).items(), key=lambda item: item[0]))
-            for world in worlds.get(name, []):
-                same = world.claim.name, seeds, options
-                known[same] = known.get(same) or world.outcome("perfect", analysis, seeds, 0)
-                if known[same] != "not judged":
-                    own[world.claim.name] = known[same]
+    for budget in BUDGETS:
+        of_files = in_files(budget)
+        for experiment, seeds, analyses in bought(budget):
+            own = found.setdefault(f"{experiment} at {budget}", {})
+            for name, options in analyses.items():
+                analysis = build("analysis", name, **options)
+                mine = [w for w in of_files if experiment in w.experiments] if name == "contrast" else []
+                for world in [*mine, *(world for world in WORLDS if world.analysis == name)]:
+                    judge = world.build() if world in mine else analysis
+                    same = world.name, seeds, repr(sorted(options.items()))
+                    known[same] = known.get(same) or world.outcome("perfect", judge, seeds, 0)
+                    if known[same] != "not judged":
+                        own[world.name] = known[same]
     return found
 
 
 @pytest.mark.slow
 def test_what_a_budget_cannot_decide_is_known_beforehand() -> None:
-    assert _out_of_reach() == OUT_OF_REACH
+    assert named_in_files() <= {name for own in perfect().values() for name in own}
+    missed = _out_of_reach()
+    assert {where: {*names} for where, names in missed.items() if not where.endswith("smoke")} == OUT_OF_REACH
 
 
-def _out_of_reach() -> dict[str, set[str]]:
+@pytest.mark.slow
+def test_what_cannot_be_supported_is_said_before_a_run_and_nothing_else_is() -> None:
+    """By the line that `expzoo show` and the first lines of a run have."""
+    for budget in BUDGETS:
+        for experiment, seeds, analyses in bought(budget):
+            said = {
+                claim
+                for name, options in analyses.items()
+                for claim in out_of_reach(build("analysis", name, **options), seeds)
+            }
+            own = perfect()[f"{experiment} at {budget}"]
+            missed = {name for name, outcome in own.items() if outcome != "supported"}
+            assert said & own.keys() == missed, f"{experiment} at {budget}"
+
+
+def _out_of_reach() -> dict[str, list[str]]:
     missed = {
-        where: {name for name, outcome in own.items() if outcome != "supported"}
+        where: sorted(name for name, outcome in own.items() if outcome != "supported")
         for where, own in perfect().items()
-        if not where.endswith("smoke")
     }
     return {where: names for where, names in missed.items() if names}
 
@@ -90,43 +189,57 @@ def _out_of_reach() -> dict[str, set[str]]:
 @pytest.mark.slow
 def test_the_page_is_written() -> None:
     """Last, from what the tests before it counted."""
-    rows = []
-    for name, world in sorted(BY_NAME.items()):
-        shares = [count / runs for count, runs in (supported(name, where) for where in ("null", "bound", "beyond"))]
-        cells = [
-            name,
-            world.claim.rule,
-            str(world.seeds),
-            str(world.runs),
-            *(f"{100 * share:.0f} %" for share in shares),
-        ]
-        rows.append(f"| {' | '.join(cells)} |")
-    smoke = [outcome for where, own in perfect().items() if where.endswith("smoke") for outcome in own.values()]
-    missed = [f"- {where}: {', '.join(sorted(names))}" for where, names in sorted(_out_of_reach().items())]
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(TEXT.format(
-        resamples=RESAMPLES, rows="\n".join(rows), missed="\n".join(missed) or "- none",
-        smoke=f"{smoke.count('supported')} of {len(smoke)}",
-    ), encoding="utf-8")  # fmt: skip
+    PAGE.write_text(
+        TEXT.format(
+            rows="\n".join(row for name in NAMES for world in worlds()[name] for row in _rows(world)),
+            missed="\n".join(_lists()),
+            resamples=RESAMPLES,
+            draws=POWER_DRAWS,
+            **{"allowed": 100 * ALLOWED, "often": 100 * TOO_OFTEN, "errs": 100 * ERRS, "misses": 100 * MISSES},
+        ),
+        encoding="utf-8",
+    )
+
+
+def _rows(world: Simulated) -> Iterator[str]:
+    """One row for each claim, with the numbers of seeds of the experiments that ask it."""
+    said = world.verdicts("perfect", world.build(), world.seeds, 0)[0]
+    counts = [str(falsely(world, "null")), str(falsely(world, "bound")), f"{rightly(world).percent:.0f} %"]
+    cells = [world.name, experiments(world), said.rule, f"{100 * said.level:.4g} %", str(world.seeds), *counts]
+    yield f"| {' | '.join(cells)} |"
+
+
+def _lists() -> Iterator[str]:
+    missed, all_claims = _out_of_reach(), perfect()
+    for where in sorted(missed, key=lambda where: (BUDGETS.index(where.rpartition(" ")[2]), where)):
+        every = len(missed[where]) == len(all_claims[where])
+        yield f"- {where}: {'all, ' * every}{', '.join(missed[where])}"
 
 
 TEXT = """# How often the rules are right
 
 Written by `tests/simulated/test_rules.py` (`make test-all`). Every claim's rule is run on made
 tables in which its effect is known: where there is none, at the smallest effect that counts, and
-well beyond it. A claim that is not true should be supported in at most 5 % of draws; its interval
-has 2.5 % or 5 % on that side. Worlds are normal, or binomial for rates, with what seeds share; each
-is drawn as often as stated, bootstraps with {resamples} resamples. The test fails where the share is
-above 5 % for sure (99.8 %): with 8 draws from 4 on, with 24 from 6 on, with 100 from 14 on.
+well beyond it. Where a claim is of several conditions, one of them does not hold and the others do
+by far. A claim that is not true should be supported in at most {allowed:.0f} % of draws; its interval has
+2.5 % or 5 % on that side. Worlds are normal, or binomial for rates, with what seeds share;
+bootstraps have {resamples} resamples.
 
-| claim | rule | n | draws | supported at no effect | at the bound | well beyond |
-|---|---|---|---|---|---|---|
+Tables are drawn until Wald's sequential test says that a rate of {often:.0f} % is refuted, or that one of
+{allowed:.0f} % is, which fails the test. A rule that errs in {allowed:.0f} % of draws fails in {errs:.1f} % of such
+tests, and one that errs in {often:.0f} % passes in {misses:.0f} %. The power well beyond is of {draws} draws.
+
+The claims of YAML files have worlds that are made from their words; those of `words` are not of an
+experiment, but one of each kind that a file can say.
+
+| claim | experiments | rule | level | n at laptop | supported at no effect | at the bound | well beyond |
+|---|---|---|---|---|---|---|---|
 {rows}
 
 ## What a budget cannot decide
 
 Claims that even a perfect result would not support, with the replicates that an experiment buys at
-its budget. `budget=smoke` tries commands: a perfect result would support {smoke} there.
+its budget. `budget=smoke` tries commands.
 
 {missed}
 """

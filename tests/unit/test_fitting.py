@@ -37,7 +37,7 @@ CLAIM = Claim(
 
 
 def planned(*words: str) -> Plan:
-    return plan(resolved([*words, "population.size=2"]))
+    return plan(resolved(["population.size=2", *words]))
 
 
 def asked(name: str, setting: Setting, **options: Any) -> Any:
@@ -225,3 +225,19 @@ def test_noise_on_units_needs_layers_of_one_width() -> None:
     with pytest.raises(Unfit, match=r"give analysis\.metalearn_activation\.noise=0"):
         asked("metalearn_activation", lenet, **options)
     assert asked("metalearn_activation", lenet, **options, noise=0.0).lessons
+
+
+def test_what_no_result_could_support_is_said_beforehand() -> None:
+    """Five seeds are the least of a t interval; the claims of a file and those of Python."""
+    few = planned("+experiment=lottery_ticket", "analysis=[iterative_pruning]", "population.size=4")
+    [line] = few.beforehand()
+    assert line.startswith("analysis=iterative_pruning: even a perfect result of population.size=4 would not support")
+    assert "mnist1d.lottery_ticket_beats_dense" in line
+    assert planned("+experiment=lottery_ticket", "population.size=5").beforehand() == []
+    in_words = planned("+experiment=large_learning_rate", "population.size=3")
+    assert in_words.beforehand()[0].endswith(
+        "population.size=3 would not support li.large_lr_generalises_after_annealing, li.annealing_helps_large_lr"
+    )
+    rates = [planned("+experiment=life_plateau", f"population.size={size}").beforehand() for size in (4, 72)]
+    assert "life.stuck_networks_answer_all_dead" not in str(rates[1])
+    assert "life.plateau_is_all_dead" in str(rates[0])

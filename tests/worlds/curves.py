@@ -10,12 +10,12 @@ from expzoo.plugins.analyses import (
     deep_ensembles,
     double_descent,
     double_descent_rff,
-    interpolation_threshold,
     memory_split,
     predict_split,
 )
 from tests.worlds.making import Draw, Made, World, filled, row, table
 
+from expzoo.analysis.studies.interpolation_threshold import every_claim
 from expzoo.science.numerics import power_law
 
 AT = 0.55  # where the threshold is, as a share of the sizes
@@ -242,14 +242,10 @@ def predict_world(draw: Draw) -> Made:
 
 FAST = {"sizes": (1, 2, 3, 4, 6, 8, 12), "fit_up_to": 6, "resamples": 99}
 DESCENT = {"widths": (2, 4, 7, 12, 18, 26, 40, 65), "filters": (2, 4, 6, 9, 13, 19, 28, 42)}
-_threshold = interpolation_threshold
-THRESHOLDS = [
-    *(_threshold._claim(loss, of, criterion) for criterion in _threshold.CRITERIA for loss, of in _threshold.PREDICTED),
-    *(_threshold._difference(criterion) for criterion in _threshold.CRITERIA),
-]
+THRESHOLDS = every_claim()
 WORLDS = [
     *(
-        World("double_descent", claim, descent_world, scale, runs=12, options=DESCENT, null=null)
+        World("double_descent", claim, descent_world, scale, options=DESCENT, null=null)
         for claim, scale, null in (
             (double_descent.MLP_PEAK, 6.0, 0.0),
             (double_descent.CNN_PEAK, 6.0, 0.0),
@@ -269,7 +265,7 @@ WORLDS = [
     ),
     *(World("interpolation_threshold", claim, threshold_world, 0.5, seeds=5) for claim in THRESHOLDS),
     *(
-        World("calibration_and_double_descent", claim, calibration_world, scale, runs=8, null=null)
+        World("calibration_and_double_descent", claim, calibration_world, scale, null=null)
         for claim, scale, null in (
             (calibration_and_double_descent.REMOVES_LOSS, 15.0, 20.0),
             (calibration_and_double_descent.REMOVES_NOISY_LOSS, 15.0, 20.0),
@@ -278,7 +274,7 @@ WORLDS = [
         )
     ),
     *(
-        World("deep_ensembles", claim, ensembles_world, scale, seeds=20, runs=8, options=FAST)
+        World("deep_ensembles", claim, ensembles_world, scale, seeds=20, options=FAST)
         for claim, scale in (
             (deep_ensembles.EXPONENT, 0.3),
             (deep_ensembles.FORETELLS_NLL, 1.0),
@@ -287,7 +283,7 @@ WORLDS = [
     ),
     World("memory_split", memory_split.ENSEMBLE_WINS, memory_world, 2.0),
     World("memory_split", memory_split.MORE_FOR_MORE, memory_world, 0.4),
-    World("predict_split", predict_split.FORETELLS_CNLL, predict_world, 4.5, runs=8, null=15.0),
-    World("predict_split", predict_split.LITTLE_REGRET, predict_world, 1.0, runs=8, null=4.0),
-    World("predict_split", predict_split.BEATS_NAIVE, predict_world, 9.0, runs=8),
+    World("predict_split", predict_split.FORETELLS_CNLL, predict_world, 4.5, null=15.0),
+    World("predict_split", predict_split.LITTLE_REGRET, predict_world, 1.0, null=4.0),
+    World("predict_split", predict_split.BEATS_NAIVE, predict_world, 9.0),
 ]

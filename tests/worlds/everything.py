@@ -1,23 +1,28 @@
-"""All worlds, all registered claims, and what every experiment buys at every budget."""
+"""All worlds, all claims of the package and of its files, and what every experiment buys at every budget."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from tests.worlds import arms, curves, life, metalearning
+from tests.worlds.contrasts import ContrastWorld
 
 from expzoo.analysis.studies.life import claims as life_claims
 from expzoo.config import registry
 from expzoo.config.check import resolved
 from expzoo.config.homes import HOME
-from expzoo.config.settings import BUDGETS
 from expzoo.science.claims import Claim
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from tests.worlds.making import Simulated
+
+EXPERIMENTS = HOME / "conf" / "experiment"
 WORLDS = [*arms.WORLDS, *life.WORLDS, *curves.WORLDS, *metalearning.WORLDS]
 
 
@@ -32,18 +37,55 @@ def _of(module: ModuleType) -> Iterator[Claim]:
     return (value for value in vars(module).values() if isinstance(value, Claim))
 
 
-def contrasts() -> Iterator[tuple[str, Any]]:
-    """Experiment and its contrast, of all experiments at laptop that have one."""
-    for experiment in sorted(path.stem for path in (HOME / "conf" / "experiment").glob("*.yaml")):
-        node = resolved([f"+experiment={experiment}", "budget=laptop"])["analysis"].get("contrast")
-        if node:
-            yield experiment, registry.build_node("analysis", node)
-
-
-def bought() -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    """Experiment, budget, number of seeds, and each analysis with its options."""
-    for experiment in sorted(path.stem for path in (HOME / "conf" / "experiment").glob("*.yaml")):
-        for budget in BUDGETS:
+@cache
+def bought(budget: str, *, analysis: str = "") -> list[tuple[str, int, dict[str, dict[str, Any]]]]:
+    """Experiment, number of seeds, and the options of each analysis; of all experiments, or those with one analysis."""
+    found = []
+    for experiment in sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")):
+        if not analysis or analysis in _analyses(experiment):
             config = resolved([f"+experiment={experiment}", f"budget={budget}"])
-            analyses = {name: registry.build_node("analysis", node) for name, node in config["analysis"].items()}
-            yield experiment, budget, config["population"]["size"], analyses
+            analyses = {
+                name: {k: v for k, v in node.items() if k != "name"} for name, node in config["analysis"].items()
+            }
+            found.append((experiment, config["population"]["size"], analyses))
+    return found
+
+
+def _analyses(experiment: str) -> list[str]:
+    """What a file, or the one that it builds upon, chooses by `override /analysis`; much faster than to compose it."""
+    chosen: list[str] = []
+    for item in yaml.safe_load((EXPERIMENTS / f"{experiment}.yaml").read_text(encoding="utf-8"))["defaults"]:
+        if isinstance(item, str) and item != "_self_":
+            chosen = _analyses(item)
+        elif "override /analysis" in item:
+            chosen = item["override /analysis"]
+    return chosen
+
+
+@cache
+def in_files(budget: str) -> list[ContrastWorld]:
+    """The worlds of all claims that files say; one for experiments that say the same with as many seeds."""
+    worlds: dict[tuple[str, int], ContrastWorld] = {}
+    for experiment, seeds, analyses in bought(budget, analysis="contrast"):
+        options = analyses["contrast"]
+        for name, claim in options["claims"].items():
+            alone = options | {"claims": {name: claim}}
+            same = repr((alone["claims"], alone.get("cross"), alone.get("sweep"))), seeds
+            among = worlds[same].experiments if same in worlds else ()
+            worlds[same] = ContrastWorld((*among, experiment), name, alone, seeds)
+    return [*worlds.values()]
+
+
+def named_in_files() -> set[str]:
+    """The names of all claims that stand in files, read from their text."""
+    files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in EXPERIMENTS.glob("*.yaml")]
+    said = [(file.get("analysis") or {}).get("contrast") or {} for file in files]
+    return {name for contrast in said for name in contrast.get("claims") or {}}
+
+
+def experiments(world: Simulated) -> str:
+    """Those that ask the claim at laptop; with their seeds in brackets if they buy another number of them."""
+    if isinstance(world, ContrastWorld):
+        return ", ".join(world.experiments)
+    asking = [(name, seeds) for name, seeds, analyses in bought("laptop") if world.analysis in analyses]
+    return ", ".join(name if seeds == world.seeds else f"{name} ({seeds})" for name, seeds in asking)

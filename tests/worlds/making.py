@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 from unittest import mock
 
 import numpy as np
 import polars as pl
 
 from expzoo.config.registry import build
-from expzoo.science import resampling
+from expzoo.science import claims, controls, resampling
+from expzoo.science.numerics import power_law
+from expzoo.science.statistics import no_interval
 from expzoo.store import records
 
 if TYPE_CHECKING:
@@ -24,7 +27,33 @@ Cells = Sequence[tuple[Mapping[str, Any], float]]
 """The columns of each cell and its mean."""
 DOWN = ("less",)
 RESAMPLES = 299
+GRID, ZOOMS = 33, 3  # exponents to a thousandth
 BOOTSTRAP = resampling._bootstrap
+CONDITION = claims._condition
+
+
+class Simulated(Protocol):
+    """A claim in a world in which its effect is known."""
+
+    analysis: Any
+    seeds: Any
+
+    @property
+    def name(self) -> str:
+        """Of the claim."""
+        ...
+
+    def build(self) -> Any:
+        """The analysis that judges it."""
+        ...
+
+    def verdicts(self, where: Where, analysis: Any, seeds: int, number: int) -> list[Verdict]:
+        """What is said of one draw."""
+        ...
+
+    def outcome(self, where: Where, analysis: Any, seeds: int, number: int) -> str:
+        """The same in short; "not judged" if the analysis does not judge the claim."""
+        ...
 
 
 @dataclass
@@ -59,7 +88,7 @@ class Draw:
 Made = tuple[pl.DataFrame, dict[str, np.ndarray]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class World:
     """How the tables of one claim are made: `make` gives records and arrays, `scale` is an effect that is large.
 
@@ -71,7 +100,6 @@ class World:
     make: Callable[[Draw], Made]
     scale: float
     seeds: int = 8
-    runs: int = 100
     options: Mapping[str, Any] = field(default_factory=dict)
     null: float | None = None
     suffix: str = ""
@@ -91,27 +119,68 @@ class World:
         """The analysis of this world."""
         return build("analysis", self.analysis, **self.options)
 
-    def outcome(self, where: Where, analysis: Any, seeds: int, number: int) -> str:
-        """What is said of one draw of this world; "not judged" if the analysis does not judge the claim."""
-        verdict = self.verdict(where, analysis, seeds, number)
-        return verdict.verdict if verdict else "not judged"
+    @property
+    def name(self) -> str:
+        """Of the claim."""
+        return self.claim.name
 
-    def verdict(self, where: Where, analysis: Any, seeds: int, number: int) -> Verdict | None:
-        """The verdict on one draw of this world, None if the analysis does not judge the claim."""
+    def verdicts(self, where: Where, analysis: Any, seeds: int, number: int) -> list[Verdict]:
+        """What is said of one draw of this world; nothing if the analysis does not judge the claim."""
         strong = self.effect("beyond") if self.claim.direction != "equivalent" else self.claim.reference
-        rng = np.random.default_rng(int(key(self.claim.name, where, number), 16))
         noise = 1e-3 if where == "perfect" else 1.0
+        rng = generator(self.claim.name, where, number)
         draw = Draw(analysis, self.claim, seeds, self.effect(where), strong, where, noise, rng)
         table, arrays = self.make(draw)
         name = self.claim.name + self.suffix
-        with mock.patch.object(resampling, "_bootstrap", _fewer):
-            found = [verdict for verdict in analysis.judge(table, arrays) if verdict.claim == name]
-        return found[0] if found else None
+        with judging(name, resampled="bootstrap" in self.claim.rule):
+            return [verdict for verdict in analysis.judge(table, arrays) if verdict.claim == name]
+
+    def outcome(self, where: Where, analysis: Any, seeds: int, number: int) -> str:
+        """What is said in short; "not judged" if the analysis does not judge the claim."""
+        found = self.verdicts(where, analysis, seeds, number)
+        return found[0].verdict if found else "not judged"
+
+
+@contextmanager
+def judging(name: str = "", *, resampled: bool = True) -> Iterator[None]:
+    """Thousands of tables are judged: with fewer resamples, coarser fits, and nothing said of power.
+
+    Conditions of claims other than `name` are not estimated, if it is given, and none is by a
+    bootstrap unless the claim's rule is one.
+    """
+
+    def condition(claim: Claim, *args: Any) -> Verdict:
+        if name.startswith(claim.name) or not name:
+            return CONDITION(claim, *args)
+        return claims.decide(claim, no_interval(float("nan"), 0, claim.level, claim.rule))
+
+    with ExitStack() as patched:
+        for where, what, instead in (
+            (resampling, "_bootstrap", _fewer if resampled else _none),
+            (power_law, "_GRID", GRID),
+            (power_law, "_ZOOMS", ZOOMS),
+            (claims, "_condition", condition),
+            (claims, "needed", lambda *_: None),
+            (controls, "detectable", lambda *_: float("nan")),
+            (controls, "detectable_difference", lambda *_: float("nan")),
+        ):
+            patched.enter_context(mock.patch.object(where, what, instead))
+        yield
+
+
+def generator(*parts: object) -> np.random.Generator:
+    """Random numbers for these parts."""
+    return np.random.default_rng(int(key(*parts), 16))
 
 
 def _fewer(statistic: Any, n: int, method: Any, level: float, draws: int, seed: int) -> Any:
     """The bootstrap with fewer resamples, since thousands of tables are judged."""
     return BOOTSTRAP(statistic, n, method, level, min(draws, RESAMPLES), seed)
+
+
+def _none(_: Any, n: int, method: Any, level: float, *rest: Any) -> Any:
+    """No bootstrap: what it would say is of another claim."""
+    return no_interval(float("nan"), n, level, method)
 
 
 def key(*parts: object) -> str:

@@ -10,12 +10,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from expzoo.cli import natures
+from expzoo.cli import claimed, natures
 from expzoo.cli.arguments import FLAGS, VERBS
 from expzoo.config.homes import typed_folder
 from expzoo.config.options import REQUIRED, Option, describe, show
 from expzoo.config.presets import all_listed, content, groups, listed, options, source_text, variants, yaml_file
-from expzoo.config.registry import FOLDERS, LOOKED_UP, OF_HYDRA, available, chosen_by, declared, node, path
+from expzoo.config.registry import (
+    FOLDERS,
+    LOOKED_UP,
+    OF_HYDRA,
+    available,
+    chosen_by,
+    declared,
+    node,
+    path,
+)
 from expzoo.config.settings import BUDGETS, SETTINGS
 from expzoo.system.canonical import leaves
 from expzoo.system.console import printable, say
@@ -242,7 +251,8 @@ def _combination(group: str, name: str) -> Iterator[str]:
             own = {key.removeprefix(where): text for key, text in values.items() if key.startswith(where)}
             yield from _option_lines(kind, plugin, own)
     if group == "experiment":
-        yield from _claims(composed[BUDGETS.index("laptop")])
+        yield from claimed.rules(composed[BUDGETS.index("laptop")])
+        yield from claimed.out_of_reach(composed)
         yield "settings:"
         yield from (f"  {key}={values[key]}" for key, _ in leaves(SETTINGS) if not key.startswith(("about", "budget")))
     yield ""
@@ -256,19 +266,6 @@ def _mappings(config: dict[str, Any]) -> dict[str, str]:
         for key, value in own.items()
         if isinstance(value, dict)
     }
-
-
-def _claims(config: dict[str, Any]) -> Iterator[str]:
-    """The claims that an experiment makes in words, each with the rule that decides it at budget=laptop."""
-    for name, own in config["analysis"].items():
-        if name != "contrast" or not own["claims"]:
-            continue
-        from expzoo.analysis.studies.contrast.contrasted import read, rules
-
-        yield "claims (at budget=laptop):"
-        for claim, rule in rules(read(own), config["population"]["size"]):
-            yield f"  {claim}"
-            yield from textwrap.wrap(rule, LINE - 4, initial_indent="    ", subsequent_indent="    ")
 
 
 def _commands(file: Path, known: str) -> Iterator[str]:

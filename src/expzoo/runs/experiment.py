@@ -73,7 +73,7 @@ def conduct(
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
     say_changes(lab.store.root, (("analysis", name) for name in config["analysis"]))
-    notes, analyses = planned.say_notes(), planned.asked()
+    notes, analyses = planned.say_notes(beforehand=render or config["dry_run"]), planned.asked()
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.analysis import needs
 from expzoo.analysis.contract import Analysis, Findings, Setting
+from expzoo.analysis.reach import out_of_reach
 from expzoo.components.feasibility import loss_faults, model_faults, split_faults
 from expzoo.config import registry
 from expzoo.config.places import located
@@ -85,8 +86,17 @@ class Plan:
                 notes.append(f"analysis={name}: {told}, since dataset.validation_size is 0")
         return notes
 
-    def say_notes(self) -> list[str]:
-        """The notes, said on standard error too."""
+    def beforehand(self) -> list[str]:
+        """What even a perfect result could not support, one line for each analysis with such claims."""
+        seeds = len(self.setting.seeds)
+        missed = {name: out_of_reach(analysis, seeds) for name, analysis in self.analyses.items()}
+        told = f"even a perfect result of population.size={seeds} would not support"
+        return [f"analysis={name}: {told} {', '.join(claims)}" for name, claims in missed.items() if claims]
+
+    def say_notes(self, *, beforehand: bool) -> list[str]:
+        """The notes, said on standard error too; and what no result could support, which is no fault."""
+        for line in self.beforehand() if beforehand else ():
+            say(line)
         notes = self.notes()
         for note in notes:
             say(note, file=sys.stderr)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from expzoo.science.controls import Control, Estimator, SelfTest, known_answer, no_difference
-from expzoo.science.rules import DROPPED_AT_MOST, doubts, needed, outlying, position
+from expzoo.science.rules import DROPPED_AT_MOST, doubts, in_reach, needed, outlying, position
 from expzoo.science.statistics import Estimate, Method, pair_on_seed, paired_t, tost
 from expzoo.science.verdicts import Direction, Outcome, Verdict, dump_verdicts, load_verdicts
 
@@ -103,6 +103,10 @@ class Claim:
     def bounds(self) -> tuple[float, float]:
         """The effects that are the smallest of interest, on both sides of the reference."""
         return self.reference - self.smallest_effect, self.reference + self.smallest_effect
+
+    def in_reach(self, units: int) -> bool:
+        """Whether any result of so many units would support it."""
+        return in_reach(self.direction, self.bounds, self.rule, units, self.level)
 
 
 def decide(
@@ -208,18 +212,16 @@ def decide_all(
     """
     if not measures:
         raise ValueError(f"{claim.name}: no conditions to decide")
+    plain = {name: _condition(claim, name, measures[name], claim.level, dropped, missing) for name in measures}
     strict_level = 1 - (1 - claim.level) / len(measures)
-    strict, plain = (
-        [_condition(claim, name, measure, level, dropped, missing) for name, measure in measures.items()]
-        for level in (strict_level, claim.level)
-    )
-    refuted = [verdict for verdict in strict if verdict.verdict == "not supported"]
-    unsettled = [
-        strict[index] if verdict.verdict == "not supported" else verdict
-        for index, verdict in enumerate(plain)
-        if verdict.verdict != "supported"
-    ]
-    shown = min(refuted or unsettled or plain, key=lambda verdict: _clearance(claim, verdict))
+    strict = {  # only these can be refuted at a higher level, whose interval holds the other one
+        name: _condition(claim, name, measures[name], strict_level, dropped, missing)
+        for name, verdict in plain.items()
+        if verdict.verdict == "not supported"
+    }
+    refuted = [verdict for verdict in strict.values() if verdict.verdict == "not supported"]
+    unsettled = [strict.get(name, verdict) for name, verdict in plain.items() if verdict.verdict != "supported"]
+    shown = min(refuted or unsettled or list(plain.values()), key=lambda verdict: _clearance(claim, verdict))
     needs = [verdict.n_needed for verdict in unsettled if verdict.n_needed is not None]
     settling = max(needs) if needs and len(needs) == len(unsettled) and not refuted else None
     outcome = "not supported" if refuted else "inconclusive" if unsettled else "supported"

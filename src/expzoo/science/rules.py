@@ -10,7 +10,7 @@ import numpy as np
 
 from expzoo.science.outliers import beyond_p, outliers, sign_p
 from expzoo.science.power import units_needed
-from expzoo.science.statistics import Estimate, Method, student_interval
+from expzoo.science.statistics import Estimate, Method, clopper_pearson, newcombe, student_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +76,19 @@ def least_units(method: Method) -> int:
     if method in ("Clopper-Pearson", "Newcombe", "enumeration"):
         return 1
     return LEAST_FOR_BOOTSTRAP if method in ("BCa bootstrap", "cluster bootstrap") else LEAST_FOR_T
+
+
+def in_reach(direction: Direction, bounds: Bounds, method: Method, n: int, level: float) -> bool:
+    """Whether some result of n units would support a claim; of rates, whose bounds are in per cent, it is the best."""
+    if n < least_units(method):
+        return False
+    if method not in ("Clopper-Pearson", "Newcombe"):
+        return True
+    if method == "Clopper-Pearson":
+        results = (clopper_pearson(k, n, level=level) for k in range(n + 1))
+    else:
+        results = (newcombe(won, (n, n), level=level) for won in ((n, 0), (0, n), (n, n)))
+    return any(position(direction, bounds, result.scaled(100)) == "supported" for result in results)
 
 
 def needed(direction: Direction, bounds: Bounds, estimate: Estimate) -> int | None:

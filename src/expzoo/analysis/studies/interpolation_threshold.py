@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from expzoo.science.claims import Claim
 from expzoo.science.controls import Control, SelfTest
 from expzoo.science.numerics.random_features import directions, fit, one_hot, relu_features
 from expzoo.spec.component import Component
@@ -21,8 +22,50 @@ if TYPE_CHECKING:
 
     from expzoo.spec.contracts import Dataset
 
+SOURCE = "Greydanus, Scaling down deep learning (2020), double descent; dropped from Greydanus & Kobak (2024)"
+CRITERIA = {"loss": "training loss at most {epsilon:g} of that of a constant", "error": "no training error"}
+PREDICTED = {("nll", "n"): 1.0, ("nll", "K"): 0.0, ("mse", "n"): 1.0, ("mse", "K"): 1.0}
+WORDS = {"nll": "negative log-likelihood", "mse": "squared error", "n": "examples", "K": "classes"}
 LONGER = "fits_with_twice_the_steps"
 NOT_SETTLED = 0.1  # of the cells: beyond, the thresholds are those of the number of steps
+
+
+def exponent_claim(loss: str, of: str, criterion: str) -> Claim:
+    """That the threshold grows with a power of the number of examples or classes."""
+    power = PREDICTED[loss, of]
+    grows = "does not depend on" if power == 0 else "grows in proportion to"
+    return Claim(
+        name=f"mnist1d.threshold_{loss}_{of.lower()}_by_{criterion}",
+        statement=f"With {WORDS[loss]} the interpolation threshold {grows} the number of {WORDS[of]} ({criterion}).",
+        source=SOURCE,
+        published="N* = n" if loss == "nll" else "N* = n K; Belkin et al. 2019: 40,000 for n = 4000, K = 10",
+        unit="exponent",
+        smallest_effect=0.25,
+        direction="equivalent",
+        rule="TOST",
+        reference=power,
+        note="the first K classes are also easier to tell apart, which adds to the exponent" if of == "K" else "",
+    )
+
+
+def difference_claim(criterion: str) -> Claim:
+    """That the power of the number of classes is larger under squared error."""
+    return Claim(
+        name=f"mnist1d.threshold_k_matters_more_for_mse_by_{criterion}",
+        statement=f"The threshold grows faster with K under squared error than under log-likelihood ({criterion}).",
+        source=SOURCE,
+        published="exponents 1 and 0",
+        unit="difference of exponents",
+        smallest_effect=0.5,
+        direction="greater",
+        rule="paired t",
+    )
+
+
+def every_claim() -> list[Claim]:
+    """All of them, by each criterion."""
+    exponents = [exponent_claim(loss, of, criterion) for criterion in CRITERIA for loss, of in PREDICTED]
+    return exponents + [difference_claim(criterion) for criterion in CRITERIA]
 
 
 @dataclass

@@ -64,7 +64,7 @@ def fit(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], form: Form = "powe
 
     rate = _best_rate(x, y, basis, bounds) if bounds else 0.0
     values = basis(x, rate)
-    scale = float(_slopes(values[None], y)[0])
+    scale = float(_slopes(_centred(values[None]), y - y.mean())[0])
     return Law(form, float(y.mean() - scale * values.mean()), scale, rate)
 
 
@@ -74,25 +74,29 @@ def _best_rate(
     """The rate of least error: the best of a grid of equal ratios, then of finer grids between its neighbours."""
     low, high = bounds
     rates = -np.geomspace(-low, -high, _GRID)
+    centred_y = y - y.mean()
     for _ in range(_ZOOMS):
         values = basis(x, rates[:, None])
-        best = int(_errors(values, y).argmin())
+        best = int(_errors(values, centred_y).argmin())
         low, high = rates[max(best - 1, 0)], rates[min(best + 1, _GRID - 1)]
         rates = np.linspace(low, high, _GRID)
     return float((low + high) / 2)
 
 
-def _slopes(values: Float[np.ndarray, "rates n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " rates"]:
-    """The scale of each basis that brings level + scale * basis nearest to y."""
-    centred = values - values.mean(1, keepdims=True)
+def _centred(values: Float[np.ndarray, "rates n"]) -> Float[np.ndarray, "rates n"]:
+    return values - values.mean(1, keepdims=True)
+
+
+def _slopes(centred: Float[np.ndarray, "rates n"], centred_y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " rates"]:
+    """The scale of each basis that brings level + scale * basis nearest to y, both less their means."""
     spread = np.square(centred).sum(1)
-    return np.divide(centred @ (y - y.mean()), spread, out=np.zeros(len(values)), where=spread > 0)
+    return np.divide(centred @ centred_y, spread, out=np.zeros(len(centred)), where=spread > 0)
 
 
-def _errors(values: Float[np.ndarray, "rates n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " rates"]:
+def _errors(values: Float[np.ndarray, "rates n"], centred_y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " rates"]:
     """The sum of squares that the best level and scale leave of y, for each basis."""
-    centred = values - values.mean(1, keepdims=True)
-    return np.square(y - y.mean() - _slopes(values, y)[:, None] * centred).sum(1)
+    centred = _centred(values)
+    return np.square(centred_y - _slopes(centred, centred_y)[:, None] * centred).sum(1)
 
 
 def miss(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"], form: Form) -> float:

@@ -22,8 +22,9 @@ from expzoo.analysis.studies.contrast.claims import ClaimReader
 from expzoo.analysis.studies.contrast.looks import Look
 from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING
 from expzoo.analysis.studies.contrast.reading import Reader, settled
-from expzoo.analysis.studies.contrast.words import CHANCE, check_needs
+from expzoo.analysis.studies.contrast.words import CHANCE, METHODS, check_needs
 from expzoo.science.power import POWER, detectable, detectable_rate
+from expzoo.science.rules import in_reach as some_result_supports
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
@@ -85,12 +86,25 @@ def rules(words: Contrasted, seeds: int) -> Iterator[tuple[str, str]]:
         yield name, _rule(claim, words, seeds)
 
 
+def in_reach(claim: ClaimWords, seeds: int) -> bool:
+    """Whether any result of so many seeds would support a claim."""
+    conditions = len(claim.conditions) if claim.each else 1
+    level = 1 - (1 - _level(claim)) / conditions
+    reference = 0.0 if claim.reference == CHANCE else float(claim.reference)
+    bounds = reference - claim.by, reference + claim.by
+    return some_result_supports(claim.direction, bounds, METHODS[claim.form], seeds, level)
+
+
+def _level(claim: ClaimWords) -> float:
+    return 0.9 if claim.direction == "equivalent" else 0.95
+
+
 def _rule(claim: ClaimWords, words: Contrasted, seeds: int) -> str:
     what = claim.conditions[0].name if len(claim.conditions) == 1 else " and ".join(c.name for c in claim.conditions)
     measured = dict.fromkeys(words.looks[term.of].text for c in claim.conditions for term in c.terms())
     measure = " and ".join(measured) or words.looks[claim.of].text
     told = f"{what}, {measure}{f' {claim.success}' if claim.success else ''}, {_bound(claim)}"
-    level = 0.9 if claim.direction == "equivalent" else 0.95
+    level = _level(claim)
     how = {"each": "each by Holm", "all": "all must hold", "": ""}[_several(claim)]
     test = "exact binomial" if claim.form == "rate" else "Newcombe" if claim.form == "rates" else _t_test(claim)
     return "; ".join(
@@ -121,16 +135,16 @@ def _t_test(claim: ClaimWords) -> str:
 
 def _power(claim: ClaimWords, seeds: int) -> str:
     """From which effect on a claim of one condition would be supported four times in five."""
-    level = 0.9 if claim.direction == "equivalent" else 0.95
-    if claim.form == "rate" and claim.reference != CHANCE:
-        bound = float(claim.reference) / 100
+    if not in_reach(claim, seeds):
+        return f"out of reach: not even a perfect result of {seeds} would support it"
+    level = _level(claim)
+    if claim.form == "rate" and claim.direction != "equivalent":
+        bound = (float(claim.reference) + (claim.by if claim.direction == "greater" else -claim.by)) / 100
         rate = detectable_rate(seeds, bound, level, above=claim.direction == "greater")
         if math.isnan(rate):
-            return f"out of reach: not even a perfect result of {seeds} would support it"
+            return ""
         return f"{POWER:.0%} power at a true rate of {100 * rate:.3g} %"
     if claim.form in ("rate", "rates"):
         return ""
     beyond = detectable(seeds, level)
-    if math.isnan(beyond):
-        return "out of reach: an interval needs two seeds"
     return f"{POWER:.0%} power at {beyond:.2g} standard deviations {'inside' if level < 0.95 else 'beyond'} the bound"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from expzoo.analysis.needs import refusal
@@ -12,10 +14,22 @@ if TYPE_CHECKING:
     from expzoo.analysis.studies.contrast.reading import Reader
     from expzoo.analysis.studies.contrast.selecting import Terms
     from expzoo.science.claims import Direction
+    from expzoo.science.statistics import Method
 
 Form = Literal["pairs", "value", "ratio", "rate", "rates", "peak"]
 Scale = Literal["plain", "log", "log_odds"]
 
+METHODS: Mapping[Form, Method] = MappingProxyType(
+    {
+        "pairs": "paired t",
+        "value": "one-sample t",
+        "ratio": "paired t",
+        "rate": "Clopper-Pearson",
+        "rates": "Newcombe",
+        "peak": "one-sample t",
+    }
+)
+"""How the effect of each form is estimated; equality within something is TOST of what else is a t interval."""
 CHANCE = "chance"
 TRENDS = ("slope_of", "exponent_of", "monotone_of", "peak_of")
 SUBJECTS = ("value_of", "ratio", "rate_of", "difference_of", *TRENDS, "all")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,12 @@ def half_width(
     with the width there is no such width: then the end of the range on the side of the rate is given.
     So what lies beyond the widths tried makes growth look smaller, never larger.
     """
+    return _half_width(*(tuple(np.asarray(values, np.float64).tolist()) for values in (successes, trials, widths)))
+
+
+@lru_cache(maxsize=100_000)  # resamples of the same networks have the same counts again and again
+def _half_width(*counted: tuple[float, ...]) -> float:
+    successes, trials, widths = (np.array(values) for values in counted)
     x = np.log(widths)
     rate, weight = (successes + PRIOR) / (trials + 2 * PRIOR), trials + 2 * PRIOR
     centred, at = x - x.mean(), np.zeros(2)
