@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.worlds.everything import WORLDS, contrasts
+from tests.worlds.everything import WORLDS, bought
+
+from expzoo.config.registry import build
 
 if TYPE_CHECKING:
     from tests.worlds.making import World
@@ -25,8 +27,9 @@ BOUNDED = (
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.claim.name)
 def test_each_claim_has_a_control_that_training_could_fail(world: World) -> None:
-    verdict = world.verdict("beyond", world.build(), world.seeds, 0)
-    assert verdict is not None
+    analysis = world.build()
+    judged = analysis.judge(*world.drawn("beyond", analysis, world.seeds, 0))
+    [verdict] = [verdict for verdict in judged if verdict.claim == world.claim.name + world.suffix]
     if verdict.claim in PROVED:
         assert verdict.rule == "enumeration"
         assert verdict.self_test
@@ -38,7 +41,8 @@ def test_each_claim_has_a_control_that_training_could_fail(world: World) -> None
 def test_each_claim_in_words_names_a_control_or_has_its_baseline_again() -> None:
     without = [
         f"{experiment}: {name}"
-        for experiment, analysis in contrasts()
+        for experiment, _, analyses in bought("laptop", analysis="contrast")
+        for analysis in [build("analysis", "contrast", **analyses["contrast"])]
         for name, claim in analysis.words.claims.items()
         if claim.control is None
         and not any(
