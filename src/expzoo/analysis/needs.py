@@ -38,6 +38,13 @@ def unmet(needs: Sequence[str], base: Spec, dataset: Dataset) -> list[str]:
     return [reason for need in needs for reason in _reasons(need, base, dataset, kind)]
 
 
+def of_data(needs: Sequence[str]) -> list[str]:
+    """Those that the dataset alone meets or does not."""
+    return [
+        need for need in needs if need == "finite" or need.startswith(("inputs ", "targets ", "dataset=", "dataset."))
+    ]
+
+
 def refusal(need: str) -> str:
     """Why a text says nothing that can be needed, empty if it does."""
     words, _, rest = need.partition(" ")

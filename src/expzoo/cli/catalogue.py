@@ -12,7 +12,7 @@ from typing import Any
 
 from expzoo.cli import claimed, natures
 from expzoo.cli.arguments import FLAGS, VERBS
-from expzoo.config.homes import typed_folder
+from expzoo.config.homes import looked_at_once, typed_folder
 from expzoo.config.options import REQUIRED, Option, describe, show
 from expzoo.config.presets import all_listed, content, groups, listed, options, source_text, variants, yaml_file
 from expzoo.config.registry import (
@@ -65,6 +65,7 @@ _FLAG_TEXTS = {
 _EXIT_CODES = "exit codes: 0 done, 1 failed, 2 bad input, 3 some of several jobs failed, 75 interrupted (type it again)"
 
 
+@looked_at_once()
 def main(verb: str, arguments: list[str]) -> int:
     """`expzoo list [kind]`, `list --fits ...` or `show NAME`: 0, or 2 if a plugin to be listed cannot be read."""
     if verb == "show":

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from expzoo.analysis import needs
 from expzoo.components.feasibility import fitting_losses, model_faults, split_faults
 from expzoo.config import registry
-from expzoo.config.check import resolved
+from expzoo.config.check import parse_requests, resolved
+from expzoo.config.homes import looked_at_once
 from expzoo.config.presets import options
 from expzoo.runs.plan import plan, why_not
+from expzoo.spec.component import Component
 from expzoo.spec.score import nature
 from expzoo.spec.spec import Spec
 from expzoo.system.errors import BadInput, PluginError
 
 
+@looked_at_once()
 def fitting(overrides: Sequence[str]) -> dict[str, list[str]]:
     """Group -> the names that fit these choices, a dataset among them; BadInput if they are at fault by themselves.
 
@@ -26,42 +31,50 @@ def fitting(overrides: Sequence[str]) -> dict[str, list[str]]:
     config = resolved([*overrides, "analysis=[learning_curves]"])
     base = Spec.from_config(config)
     dataset = base.dataset.build()
-    found = {"model": list(_models(overrides, dataset)), "loss": fitting_losses(base, dataset)}
+    found = {"model": list(_models(base, dataset)), "loss": fitting_losses(base, dataset)}
     chosen = [
         f"{kind}={_usual(config[kind]['name'], found[kind])}" for kind in found if kind not in typed and found[kind]
     ]
     setting = plan(resolved([*overrides, *chosen, "analysis=[learning_curves]"])).setting
     found["analysis"] = [name for name in registry.available("analysis") if not _fails(why_not, name, setting)]
-    found["experiment"] = [name for name in options("experiment") if not _fails(_begun, name, overrides)]
+    asked = ((name, [f"+experiment={name}", *overrides]) for name in options("experiment"))
+    found["experiment"] = [
+        name for name, words in asked if not _fails(_lacks, words, base, dataset) and not _fails(_begun, words)
+    ]
     return found
 
 
-def _models(overrides: Sequence[str], dataset: Any) -> Iterator[str]:
+def _models(base: Spec, dataset: Any) -> Iterator[str]:
     """The models that read such data, at their defaults."""
     for name in registry.available("model"):
         try:
             reads = registry.load("model", name).READS
-            base = Spec.from_config(resolved([*_without(overrides, "model"), f"model={name}"]))
+            other = replace(base, model=Component.of("model", name))
             if reads and nature(base.dataset, dataset).inputs not in reads:
                 continue
-            if not model_faults(base, dataset) and not split_faults(base, dataset):
+            if not model_faults(other, dataset) and not split_faults(other, dataset):
                 yield name
         except (BadInput, PluginError):
             continue
 
 
-def _without(overrides: Sequence[str], kind: str) -> list[str]:
-    """The words that say nothing of a kind."""
-    return [word for word in overrides if not word.startswith((f"{kind}=", f"{kind}."))]
+def _lacks(words: Sequence[str], base: Spec, dataset: Any) -> bool:
+    """Whether these data lack what every analysis of an experiment needs of them, as is seen without composing it."""
+    [request] = parse_requests([*words], multirun=False)
+    if any(value.where and value.key.startswith("dataset.") for value in request.values):
+        return False  # the experiment would say more of the data
+    analyses = request.choices.get("analysis", [])
+    asked = (needs.of_data(registry.load("analysis", name).NEEDS) for name in analyses)
+    return bool(analyses) and all(needs.unmet(words, base, dataset) for words in asked)
 
 
 def _usual(name: str, fitting: Sequence[str]) -> str:
     return name if name in fitting else fitting[0]
 
 
-def _begun(name: str, overrides: Sequence[str]) -> str:
-    """Why an experiment cannot be typed with these choices; empty if it can."""
-    plan(resolved([f"+experiment={name}", *overrides])).begin()
+def _begun(words: Sequence[str]) -> str:
+    """Why this cannot be typed; empty if it can."""
+    plan(resolved([*words])).begin()
     return ""
 
 
