@@ -75,7 +75,7 @@ class MemorySplit:
         schedules: schedules, likewise.
     """
 
-    NEEDS: tuple[str, ...] = ("targets classes", "split validation", "model SIZE")
+    NEEDS = ("targets classes", "split validation", "model SIZE")
     CACHE_VERSION = 1
     RULES_VERSION = 2  # 2: the best number of networks is a parabola's
 
@@ -88,7 +88,6 @@ class MemorySplit:
         schedules: tuple[Literal["constant", "cosine"], ...] = (),
     ) -> None:
         self.grid = Grid(budgets, parts, tuning.Tuning(rates, schedules))
-        self.NEEDS = tuple(dict.fromkeys((*type(self).NEEDS, *self.grid.tuning.needs)))
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Every ensemble of the grid in each replicate."""

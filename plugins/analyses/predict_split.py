@@ -89,7 +89,7 @@ class PredictSplit:
         schedules: as in memory_split.
     """
 
-    NEEDS: tuple[str, ...] = ("targets classes", "split validation", "model SIZE")
+    NEEDS = ("targets classes", "split validation", "model SIZE")
     CACHE_VERSION = 1
 
     def __init__(
@@ -101,7 +101,6 @@ class PredictSplit:
         schedules: tuple[Literal["constant", "cosine"], ...] = (),
     ) -> None:
         self.grid = Grid(budgets, parts, tuning.Tuning(rates, schedules))
-        self.NEEDS = tuple(dict.fromkeys((*type(self).NEEDS, *self.grid.tuning.needs)))
         if len(budgets) <= power_law.FEWEST:
             fitted = f"{power_law.FEWEST} to fit a law of three parameters to and one to foretell"
             raise ValueError(f"budgets {list(budgets)} are too few: it needs {fitted}")

@@ -63,10 +63,10 @@ def test_the_first_score_of_records_is_no_loss_and_no_column_of_an_analysis() ->
 
 
 def test_validation_data_are_held_out_for_who_needs_them_alone() -> None:
-    both = planned("+experiment=lottery_ticket", "analysis=[iterative_pruning,temperature_calibration]")
+    both = planned("+experiment=random_labels", "analysis=[learning_curves,temperature_calibration]")
     [(name, own)] = both.held_out.items()
     assert (name, own.base.dataset["validation_size"]) == ("temperature_calibration", 400)
-    assert both.setting.base == planned("+experiment=lottery_ticket", "analysis=[iterative_pruning]").setting.base
+    assert both.setting.base == planned("+experiment=random_labels", "analysis=[learning_curves]").setting.base
     assert own.base == both.setting.base.replace(dataset={"validation_size": 400})
     [note] = both.notes()
     assert note == (
