@@ -80,6 +80,7 @@ def conduct(
         show_plan(lab, list(begun.values()))
         return DONE
 
+    # Networks, by whatever is stored and by training the rest.
     begin, keys = time.perf_counter(), set[str]()
     findings = yield from noting(lockstep([*begun.values()]), keys)
     analyses, findings = robustness.that_differ(analyses, findings)
@@ -93,16 +94,20 @@ def conduct(
             results.write_figures(directory, analyses, findings, verdicts)
         results.write_environment(directory, config, account)
         facts = results.facts(config, directory, account, time.perf_counter() - begin, notes)
-        again = said({"left_out": planned.left_out, "learned": names})  # to make it again without this store
-        facts |= {**again, "rendered": render, "command": command(overrides)}
-        if render:
-            results.write_page(directory, facts)
-        run_directory.seal(directory, facts)
-        mirror(config, directory)
+        facts |= said({"left_out": planned.left_out, "learned": names})  # to make it again without this store
+        finish(directory, config, facts | {"rendered": render, "command": command(overrides)})
     report_divergence(account)
     if render:
         show(directory)
     return DONE
+
+
+def finish(directory: Path, config: dict[str, Any], facts: dict[str, Any]) -> None:
+    """The page, if it is drawn now, then the manifest; a logger mirrors what it seals."""
+    if facts["rendered"]:
+        results.write_page(directory, facts)
+    run_directory.seal(directory, facts)
+    mirror(config, directory)
 
 
 def said(facts: dict[str, Any]) -> dict[str, Any]:
