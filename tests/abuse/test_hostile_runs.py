@@ -26,7 +26,7 @@ MEBIBYTES = 4000
 PROGRAM = f"""
 import json, os, resource, signal, sys, tempfile, traceback
 import expzoo.runs.experiment, expzoo.runs.rerender, expzoo.cli.commands, expzoo.cli.catalogue, expzoo.config.check
-import hydra, matplotlib.pyplot, polars, pytorch_lightning, scipy.stats, torch._dynamo  # whose start is no business of this test
+import hydra, matplotlib.pyplot, polars, pytorch_lightning, scipy.stats, torch._dynamo
 from expzoo.cli.app import main
 
 def watch(event, arguments):

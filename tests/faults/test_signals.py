@@ -27,7 +27,7 @@ from expzoo.plugin import register
 
 @register
 class Slow:
-    """A constant rate. It says by a file that it is made, and another once the second block has begun, of slow steps."""
+    """A constant rate. Files say that it is made, and that the second block has begun, whose steps take long."""
 
     NOT_IN_KEY = ("folder", "seconds")
 
