@@ -71,11 +71,11 @@ HEADERS = {
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_a_forged_header_is_refused(name: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(Corrupt, match=r"^some file is ") as caught:
         unpack(HEADERS[name], "some file")
     assert "\n" not in str(caught.value)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 READER = """
@@ -83,12 +83,12 @@ import resource, sys, time
 from pathlib import Path
 from expzoo.system.checksummed import Corrupt, read_packed
 
-before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+before, begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
 try:
     read_packed(Path(sys.argv[1]))
 except Corrupt as error:
     print(error)
-print(time.perf_counter() - begin, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(time.process_time() - begin, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 
 
@@ -110,10 +110,10 @@ def test_a_file_that_claims_to_be_huge_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     with path.open("wb") as file:
         file.truncate(2**40)
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(Corrupt, match="refused"):
         read_packed(path)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 def test_random_files_are_refused() -> None:

@@ -44,9 +44,9 @@ def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
 
     def run(experiment: str) -> Run:
         if experiment not in made:
-            made[experiment] = run_in(
-                Place(tmp_path_factory.mktemp(experiment)), f"+experiment={experiment}", "budget=smoke"
-            )
+            place = Place(tmp_path_factory.mktemp(experiment))
+            words = (f"+experiment={experiment}", "budget=smoke")
+            made[experiment] = run_in(place, *words, warm=experiment != FIRST)
         return made[experiment]
 
     return run

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,6 +20,7 @@ from expzoo.system.files import here
 TRAINER = """
 import json, sys
 from pathlib import Path
+from types import SimpleNamespace
 from expzoo.lab.lab import Lab
 from expzoo.spec.spec import Component, Spec
 from expzoo.store.store import Store
@@ -121,6 +123,7 @@ def test_a_lease_that_is_no_file_is_not_waited_for(tmp_path: Path, leases: Lease
 LEASER = """
 import os, sys
 from pathlib import Path
+from types import SimpleNamespace
 from expzoo.store import leases
 
 def stop(*arguments):
@@ -159,14 +162,17 @@ def test_of_many_that_find_an_empty_lease_one_has_it(tmp_path: Path) -> None:
         assert [path.name for path in (tmp_path / str(turn)).iterdir()] == [NAME]
 
 
-def test_a_lease_from_elsewhere_is_taken_over_when_nobody_touches_it(tmp_path: Path, leases: Leases) -> None:
-    path = stranger(tmp_path)
-    for _ in range(6):
+def test_a_lease_from_elsewhere_is_taken_over_when_nobody_touches_it(
+    tmp_path: Path, leases: Leases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, now = stranger(tmp_path), 1000.0
+    monkeypatch.setattr("expzoo.store.leases.time", SimpleNamespace(monotonic=lambda: now, sleep=time.sleep))
+    for touch in range(6):
         assert leases.take(["a"]) == set()
-        time.sleep(0.06)
-        os.utime(path)
+        now += 0.15
+        os.utime(path, (touch, touch))
     assert leases.take(["a"]) == set()
-    time.sleep(0.25)
+    now += 0.25
     assert leases.take(["a"]) == {"a"}
 
 
@@ -194,7 +200,7 @@ def test_a_holder_shows_that_it_is_there(tmp_path: Path, leases: Leases, monkeyp
     leases.take(["a"])
     path = tmp_path / "a" / NAME
     os.utime(path, (0, 0))
-    end = time.monotonic() + 5
+    end = time.monotonic() + 120
     while path.stat().st_mtime == 0 and time.monotonic() < end:
         time.sleep(0.02)
     assert path.stat().st_mtime > 0

@@ -50,7 +50,7 @@ def loss_faults(base: Spec, dataset: Any) -> list[str]:
     """Why a config's loss cannot take the targets of its data, if it cannot: those without end need not be labels."""
     if not isinstance(dataset, Stream):
         return _refusals(base.loss.build(), dataset.outputs)
-    targets = torch.from_numpy(dataset.split("train", base.seed).y[:2])
+    targets = torch.tensor(dataset.split("train", base.seed).y[:2])
     if _takes(base.loss.build(), dataset.outputs, targets):
         return []
     fitting = fitting_losses(base, dataset)
@@ -72,7 +72,7 @@ def _refusals(loss: Loss, outputs: int) -> list[str]:
 
 def fitting_losses(base: Spec, dataset: Any) -> list[str]:
     """The losses that can take the targets of a config's data, at their defaults."""
-    targets = torch.from_numpy(dataset.split("train", base.seed).y[:2])
+    targets = torch.tensor(dataset.split("train", base.seed).y[:2])
     others = ((name, _as_it_is(name)) for name in available("loss"))
     return [name for name, loss in others if loss and _takes(loss, dataset.outputs, targets)]
 

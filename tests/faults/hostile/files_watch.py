@@ -20,7 +20,8 @@ MEBIBYTES = 2500  # beyond what the server has by itself
 
 _PROGRAM = f"""
 import json, os, resource, signal, sys, tempfile, traceback
-import matplotlib.pyplot, polars, pytorch_lightning
+import expzoo.runs.experiment, expzoo.runs.rerender, expzoo.cli.commands, expzoo.config.check
+import hydra, matplotlib.pyplot, polars, pytorch_lightning, scipy.stats, torch._dynamo
 from expzoo.cli.app import main
 
 ALLOWED = tuple(os.path.realpath(p) for p in (*sys.path, sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64", "/sys",
