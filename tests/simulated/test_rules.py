@@ -13,7 +13,7 @@ import jaxtyping
 import numpy as np
 import pytest
 from tests.worlds.counting import ALLOWED, ERRS, MISSES, TOO_OFTEN, Count, at_most
-from tests.worlds.everything import WORLDS, bought, claims, experiments, in_files, named_in_files
+from tests.worlds.everything import WORLDS, bought, claims, in_files, named_in_files
 from tests.worlds.kinds import KINDS
 from tests.worlds.making import RESAMPLES, Simulated, Where
 
@@ -28,7 +28,7 @@ from expzoo.science.statistics import clopper_pearson
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NAMES = [*sorted({*(world.name for world in WORLDS), *named_in_files()}), *(world.name for world in KINDS)]
+NAMES = [*sorted({world.name for world in WORLDS} | named_in_files()), *(world.name for world in KINDS)]
 FEW = 10  # draws of the quick test
 POWER_DRAWS = 24
 PAGE = HOME / "docs" / "rules.md"
@@ -46,7 +46,8 @@ def _unchecked() -> Iterator[None]:
 
 
 def test_every_registered_claim_has_a_world() -> None:
-    assert sorted(world.name for world in WORLDS) == sorted(claims())
+    assert {world.name for world in WORLDS} == claims()
+    assert len({(world.name, world.analysis) for world in WORLDS}) == len(WORLDS)
 
 
 def test_every_claim_of_a_file_has_a_world_and_is_judged_in_it() -> None:
@@ -205,15 +206,26 @@ def _rows(world: Simulated) -> Iterator[str]:
     """One row for each claim, with the numbers of seeds of the experiments that ask it."""
     said = world.verdicts("perfect", world.build(), world.seeds, 0)[0]
     counts = [str(falsely(world, "null")), str(falsely(world, "bound")), f"{rightly(world).percent:.0f} %"]
-    cells = [world.name, experiments(world), said.rule, f"{100 * said.level:.4g} %", str(world.seeds), *counts]
+    cells = [world.name, _experiments(world), said.rule, f"{100 * said.level:.4g} %", str(world.seeds), *counts]
     yield f"| {' | '.join(cells)} |"
+
+
+def _experiments(world: Simulated) -> str:
+    """Those that ask the claim at laptop; in brackets how many seeds they buy, where that is another number."""
+    asking = [
+        (experiment, seeds)
+        for experiment, seeds, analyses in bought("laptop")
+        if world.analysis in analyses and world.name in perfect()[f"{experiment} at laptop"]
+    ]
+    told = ", ".join(name if seeds == world.seeds else f"{name} ({seeds})" for name, seeds in asking)
+    return told or ("words" if world in KINDS else "none at laptop")
 
 
 def _lists() -> Iterator[str]:
     missed, all_claims = _out_of_reach(), perfect()
     for where in sorted(missed, key=lambda where: (BUDGETS.index(where.rpartition(" ")[2]), where)):
         every = len(missed[where]) == len(all_claims[where])
-        yield f"- {where}: {'all, ' * every}{', '.join(missed[where])}"
+        yield f"- {where}: {'all ' * every}{len(missed[where]) if every else ', '.join(missed[where])}"
 
 
 TEXT = """# How often the rules are right
@@ -229,10 +241,12 @@ Tables are drawn until Wald's sequential test says that a rate of {often:.0f} % 
 {allowed:.0f} % is, which fails the test. A rule that errs in {allowed:.0f} % of draws fails in {errs:.1f} % of such
 tests, and one that errs in {often:.0f} % passes in {misses:.0f} %. The power well beyond is of {draws} draws.
 
-The claims of YAML files have worlds that are made from their words; those of `words` are not of an
-experiment, but one of each kind that a file can say.
+An experiment that buys another number of seeds at laptop has it in brackets; there n counts other
+units, or is smaller so that the world takes less time. The claims of YAML files have worlds that
+are made from their words; those of `words` are not of an experiment, but one of each kind that a
+file can say.
 
-| claim | experiments | rule | level | n at laptop | supported at no effect | at the bound | well beyond |
+| claim | experiments | rule | level | n | supported at no effect | at the bound | well beyond |
 |---|---|---|---|---|---|---|---|
 {rows}
 

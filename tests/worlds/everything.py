@@ -20,8 +20,6 @@ from expzoo.science.claims import Claim
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from tests.worlds.making import Simulated
-
 EXPERIMENTS = HOME / "conf" / "experiment"
 WORLDS = [*arms.WORLDS, *life.WORLDS, *curves.WORLDS, *metalearning.WORLDS]
 
@@ -81,11 +79,3 @@ def named_in_files() -> set[str]:
     files = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in EXPERIMENTS.glob("*.yaml")]
     said = [(file.get("analysis") or {}).get("contrast") or {} for file in files]
     return {name for contrast in said for name in contrast.get("claims") or {}}
-
-
-def experiments(world: Simulated) -> str:
-    """Those that ask the claim at laptop; with their seeds in brackets if they buy another number of them."""
-    if isinstance(world, ContrastWorld):
-        return ", ".join(world.experiments)
-    asking = [(name, seeds) for name, seeds, analyses in bought("laptop") if world.analysis in analyses]
-    return ", ".join(name if seeds == world.seeds else f"{name} ({seeds})" for name, seeds in asking)

@@ -161,6 +161,7 @@ WORLDS = [
     _grid(claims.DENSITY, 30.0, 100, densities=(0.2, 0.38, 0.5)),
     World("life_plateau", claims.PLATEAU, plateau_world, 4.0, seeds=20),
     World("life_plateau", claims.ANSWERS_DEAD, plateau_world, 10.0, seeds=40),
+    World("life_plateau", claims.MANY_STEPS, plateau_world, 5.0, seeds=40),
     World("life_path", claims.BARRIER, path_world, 10.0, seeds=60),
     World("life_path", claims.BARRIER_ALIGNED, path_world, 40.0, seeds=40),
     World("life_sign_flips", claims.SIGNS, flips_world, 30.0, seeds=1),
