@@ -52,6 +52,12 @@ class EmpiricalLoss:
         self._costs: dict[tuple[torch.Size, torch.dtype], int] = {}
         self.traced: dict[tuple[object, ...], Linearised] = {}  # what `Hessians` traced of it
 
+    def loss(self, rows: Float[Tensor, "k size"], x: Tensor, y: Tensor, *, shared: bool = True) -> Float[Tensor, " k"]:
+        """L at each row."""
+        with torch.no_grad():
+            parts = self._parts(self.function, (rows,), x, y, shared=shared)
+            return torch.stack([part * share for part, share in parts]).sum(0)
+
     def grad(
         self, rows: Float[Tensor, "k size"], x: Tensor, y: Tensor, *, shared: bool = True
     ) -> Float[Tensor, "k size"]:
