@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -83,6 +84,61 @@ def test_probes_are_what_they_say(networks: list[Trained]) -> None:
         assert abs(value - hessian.trace()) < 4 * (2 * off_diagonal.square().sum() / 400).sqrt()
 
 
+def test_probes_of_the_spectrum_are_those_of_the_dense_hessian(networks: list[Trained]) -> None:
+    cohort, count = Cohort(networks, dtype="float64"), 30
+    options = f"examples={count}"
+    found = {
+        name: cohort.measure(name, split="train")
+        for name in (
+            f"hessian_outliers({options})",
+            f"hessian_outliers({options}, most=4, floor=0.1)",
+            f"hessian_bulk({options}, below=0.01)",
+            f"gradient_in_top({options}, k=3)",
+            f"gradient_in_top({options})",
+            f"gradient_overlap({options})",
+        )
+    }
+    for member, network in enumerate(networks):
+        hessian = dense_hessian(network, count)
+        places = cohort.layout.places()
+        if network.mask is not None:
+            places = places[torch.tensor(network.mask)[places] != 0]
+        hessian = hessian[places][:, places]
+        values, vectors = torch.linalg.eigh(hessian)
+        values, vectors = values.flip(0), vectors.flip(1)
+        gradient = cohort.grad(examples=range(count))[member, places]
+        classes = int(network.spec.dataset.build().split("train", network.spec.seed).y[:count].max()) + 1
+
+        def outliers(most: int, floor: float, values: Tensor = values) -> int:
+            raised = [max(value, floor * values[0].item()) for value in values[: most + 1].tolist()]
+            return 1 + int(np.argmax([a / b for a, b in itertools.pairwise(raised)]))
+
+        product = hessian @ gradient
+        expected = [
+            outliers(30, 1e-3),
+            outliers(4, 0.1),
+            100 * (values.abs() <= 0.01 * values[0]).double().mean().item(),
+            *(100 * (vectors[:, :k].T @ gradient).square().sum() / gradient.square().sum() for k in (3, classes)),
+            gradient @ product / gradient.norm() / product.norm(),
+        ]
+        assert [values[member].item() for values in found.values()] == pytest.approx(list(map(float, expected)), 1e-6)
+
+
+def test_all_eigenvalues_of_too_many_weights_are_refused(
+    networks: list[Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("expzoo.components.probes.MOST_DENSE", 20)
+    with pytest.raises(BadInput, match=r"^hessian_bulk on train: all eigenvalues of \d+ parameters .* at most 20$"):
+        Cohort(networks[:1]).measure("hessian_bulk", split="train")
+
+
+def test_the_spectrum_at_a_kink_is_refused_in_one_line(networks: list[Trained]) -> None:
+    cohort = Cohort(networks[:1])
+    cohort.rows.zero_()
+    with pytest.raises(BadInput, match=r"^hessian_outliers on train: the loss has a kink at these weights, .*tanh.*$"):
+        cohort.measure("hessian_outliers", split="train")
+
+
 def test_probes_in_training(base: Spec, open_lab: Callable[..., Lab]) -> None:
     lab = open_lab()
     request = Request(
@@ -116,11 +172,14 @@ def test_what_a_probe_needs_and_is_not_given(networks: list[Trained]) -> None:
         Cohort([dense]).measure("sharpness(examples=500)", split="train")
 
 
-def test_a_loss_that_overflows_has_no_sharpness(networks: list[Trained]) -> None:
+@pytest.mark.parametrize(
+    "name", ["sharpness", "hessian_outliers", "hessian_bulk", "gradient_in_top", "gradient_overlap"]
+)
+def test_a_loss_that_overflows_has_no_curvature(name: str, networks: list[Trained]) -> None:
     spec = networks[0].spec
     row = torch.from_numpy(networks[0].row()).double() * 1e200
     with exact_arithmetic():
-        [value] = Evaluator().values(spec, row, [Measure("sharpness", "train")])
+        [value] = Evaluator().values(spec, row, [Measure(name, "train")])
     assert math.isnan(value)
 
 

@@ -160,6 +160,7 @@ def test_derivatives_are_those_of_plain_autograd(layered: Callable[..., list[Tra
     torch.testing.assert_close(cohort.grad(), gradients, rtol=1e-9, atol=1e-12)
     products = torch.stack([one.hvp(vector) for one, vector in zip(slow, vectors, strict=True)])
     torch.testing.assert_close(cohort.hvp(None, vectors), products, rtol=1e-8, atol=1e-11)
+    torch.testing.assert_close(cohort.hessians()(vectors), products, rtol=1e-8, atol=1e-11)
     each = cohort.per_example_grad()
     one = torch.stack([ByAutograd(network, row, cohort, slice(3, 4)).grad for network, row in pairs])
     torch.testing.assert_close(each[:, 3], one, rtol=1e-9, atol=1e-12)

@@ -6,7 +6,7 @@ Rows of weights are plain tensors, so that moving through the landscape is arith
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
@@ -19,6 +19,7 @@ from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.science.numerics.alignment import match_weights, permuted
 from expzoo.science.numerics.averages import weighted_mean
+from expzoo.science.numerics.hessians import Hessians
 from expzoo.science.numerics.lanczos import top_eigenvalues
 from expzoo.science.numerics.symmetry import hidden_units
 from expzoo.spec.measure import LOSS, Measure
@@ -220,14 +221,13 @@ class Cohort:
     ) -> Float[Tensor, "members k"]:
         """The k largest eigenvalues of each member's Hessian, largest first. Use float64."""
         with exact_arithmetic():
-            products = [self[member]._product(split, examples) for member in range(len(self))]
+            one = [self[member].hessians(split, examples).of_one for member in range(len(self))]
             size, dtype = self.layout.size, self.dtype
-            return torch.stack([top_eigenvalues(v, size, k, tolerance=tolerance, dtype=dtype) for v in products])
+            return torch.stack([top_eigenvalues(v, size, k, tolerance=tolerance, dtype=dtype) for v in one])
 
-    def _product(self, split: str, examples: Sequence[int] | None) -> Callable[[Tensor], Tensor]:
-        """Products with the Hessian of the only member."""
-        seen = self._seen(self.rows, split, examples)
-        return lambda vector: self._loss.hvp(self.rows, vector.unsqueeze(0), **seen)[0]
+    def hessians(self, split: str = "train", examples: Sequence[int] | None = None, columns: int = 1) -> Hessians:
+        """Each member's Hessian, for many products; what is made of it is in `analysis.curvature`."""
+        return Hessians(self._loss, self.rows, **self._seen(self.rows, split, examples), columns=columns)
 
     # Symmetry.
 

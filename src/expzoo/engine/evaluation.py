@@ -35,6 +35,7 @@ class Evaluator:
 
     def __init__(self, blueprints: Blueprints | None = None) -> None:
         self.blueprints = blueprints or Blueprints()
+        self._losses: dict[tuple[int, object], EmpiricalLoss] = {}
 
     def values(
         self, spec: Spec, row: Float[Tensor, " size"], measures: list[Measure], network: Network | None = None
@@ -44,10 +45,13 @@ class Evaluator:
         `network` is what has been kept of it: some probes compare the row with the first one, or need the mask.
         """
         outputs: dict[str, Tensor] = {}
+        points: dict[str, Point] = {}
         numbers = []
         for measure in measures:
             if measure.plugin and measure.plugin.kind == "probe":
-                seen: tuple[Any, ...] = (self._point(spec, row, measure.split, network),)
+                if measure.split not in points:
+                    points[measure.split] = self._point(spec, row, measure.split, network)
+                seen: tuple[Any, ...] = (points[measure.split],)
             else:
                 if measure.split not in outputs:
                     outputs[measure.split] = self.outputs(spec, row, measure.split)
@@ -140,6 +144,12 @@ class Evaluator:
             x, y = (v.double() if v.is_floating_point() else v for v in self.blueprints.split(spec, split))
             return x, y
 
-        _, layout = self.blueprints.evaluated(spec, torch.float64)
-        loss = self.loss(spec, torch.float64)
+        module, layout = self.blueprints.evaluated(spec, torch.float64)
+        loss = self._kept_loss(spec, module)
         return Point(row.double(), layout, loss, data, lambda: torch.from_numpy(kept().rows[0]).double(), mask)
+
+    def _kept_loss(self, spec: Spec, module: nn.Module) -> EmpiricalLoss:
+        """The loss in float64, with what was traced of it for networks before; one with averages knows its network."""
+        if has_statistics(module):
+            return self.loss(spec, torch.float64)
+        return self._losses.setdefault((id(module), spec.loss), self.loss(spec, torch.float64))

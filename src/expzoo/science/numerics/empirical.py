@@ -15,6 +15,8 @@ from expzoo.science.numerics.hessian import hvp
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+    from expzoo.science.numerics.linearised import Linearised
+
 LossOfRow = Callable[..., Tensor]
 
 MEMORY_BYTES = 2**26  # what intermediate results may take; the results themselves come on top
@@ -48,6 +50,13 @@ class EmpiricalLoss:
         self.function, self.memory_bytes, self._hold = function, memory_bytes, held
         self._seen: tuple[Tensor, Tensor] | None = None
         self._costs: dict[tuple[torch.Size, torch.dtype], int] = {}
+        self.traced: dict[tuple[object, ...], Linearised] = {}  # what `Hessians` traced of it
+
+    def loss(self, rows: Float[Tensor, "k size"], x: Tensor, y: Tensor, *, shared: bool = True) -> Float[Tensor, " k"]:
+        """L at each row."""
+        with torch.no_grad():
+            parts = self._parts(self.function, (rows,), x, y, shared=shared)
+            return torch.stack([part * share for part, share in parts]).sum(0)
 
     def grad(
         self, rows: Float[Tensor, "k size"], x: Tensor, y: Tensor, *, shared: bool = True
@@ -88,7 +97,7 @@ class EmpiricalLoss:
             done += part.shape[1]
         return gradients
 
-    def _held(self, rows: Tensor) -> tuple[Tensor, ...]:
+    def held(self, rows: Tensor) -> tuple[Tensor, ...]:
         """What is held in place at these rows; that of the last ones is known."""
         if self._hold is None:
             return ()
@@ -122,14 +131,18 @@ class EmpiricalLoss:
         length = x.shape[axis]
         if not length:
             raise ValueError("there are no examples to take the mean of")
-        one = (x[:1], y[:1]) if shared else (x[0, :1], y[0, :1])
-        per_row = (*per_row, *(held := self._held(per_row[0])))
-        cost = self._bytes_per_example(per_row[0][0], *(value[0] for value in held), *one) * HEADROOM + more
+        cost = self.saved_by(per_row[0], x, y, shared=shared) * HEADROOM + more
+        per_row = (*per_row, *self.held(per_row[0]))
         size = min(max(self.memory_bytes // cost, 1), length)
         together = max(self.memory_bytes // (size * cost), 1)
         batched = vmap(of, (*(0 for _ in per_row), data, data), chunk_size=together)
         for xs, ys in zip(x.split(size, axis), y.split(size, axis), strict=True):
             yield batched(*per_row, xs, ys), xs.shape[axis] / length
+
+    def saved_by(self, rows: Tensor, x: Tensor, y: Tensor, *, shared: bool) -> int:
+        """How many bytes the forward pass of one row saves for an example."""
+        one = (x[:1], y[:1]) if shared else (x[0, :1], y[0, :1])
+        return self._bytes_per_example(rows[0], *(value[0] for value in self.held(rows)), *one)
 
     def _bytes_per_example(self, row: Tensor, *rest: Tensor) -> int:
         """How much more the forward pass saves for two examples than for one."""
