@@ -8,6 +8,7 @@ import pytest
 
 from expzoo.config import sources
 from expzoo.config.source_files import of_plugin
+from expzoo.runs import environment
 from expzoo.spec.component import Component
 
 MODEL = '''
@@ -123,3 +124,16 @@ def test_a_file_that_changes_under_a_process_is_told_once(home, capsys: pytest.C
 def test_imports_are_followed_within_ones_own_code_only(home) -> None:
     folder = home(helper="import torch, json, sizes_of_mine\nfrom expzoo import plugin\nWIDE = 2")
     assert len(of_plugin(folder / "models" / "droppy.py")) == 2
+
+
+def test_the_commit_is_read_from_its_files(tmp_path: Path) -> None:
+    git, commit = tmp_path / ".git", "0123456789abcdef" * 2 + "01234567"
+    (git / "refs" / "heads").mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    assert environment._commit(tmp_path / "before") == ""
+    (git / "packed-refs").write_text(f"# pack-refs\n{commit} refs/heads/main\n")
+    assert environment._commit(tmp_path / "a") == commit
+    (git / "refs" / "heads" / "main").write_text(f"{commit[::-1]}\n")
+    assert environment._commit(tmp_path / "b") == commit[::-1]
+    (git / "HEAD").write_text(f"{commit}\n")
+    assert environment._commit(tmp_path / "c") == commit

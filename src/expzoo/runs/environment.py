@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import subprocess
+import re
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -61,12 +61,36 @@ def _commits() -> dict[str, str]:
 
 @cache
 def _commit(folder: Path) -> str:
-    command = ["git", "-C", str(folder), "rev-parse", "--verify", "--quiet", "HEAD"]
+    """The commit of the repository around `folder`, read from its files: git itself would obey its configuration."""
+    for place in (folder, *folder.parents):
+        git = place / ".git"
+        try:
+            if git.is_file():  # of a worktree: where its own files are
+                git = place / git.read_text().removeprefix("gitdir:").strip()
+            head = (git / "HEAD").read_text().strip()
+        except (OSError, ValueError):
+            continue
+        return head if not head.startswith("ref:") else _named(git, head.removeprefix("ref:").strip())
+    return ""
+
+
+def _named(git: Path, name: str) -> str:
+    """The commit that a branch is at; empty before its first."""
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return ended.stdout.strip() if ended.returncode == 0 else ""
+        shared = git / (git / "commondir").read_text().strip()
+    except (OSError, ValueError):
+        shared = git
+    for file, pattern in (
+        (shared / name, r"^([0-9a-f]{40,64})$"),
+        (shared / "packed-refs", rf"^([0-9a-f]{{40,64}}) {re.escape(name)}$"),
+    ):
+        try:
+            found = re.search(pattern, file.read_text(), re.MULTILINE)
+        except (OSError, ValueError):
+            continue
+        if found:
+            return found[1]
+    return ""
 
 
 @cache
