@@ -137,3 +137,5 @@ def test_the_commit_is_read_from_its_files(tmp_path: Path) -> None:
     assert environment._commit(tmp_path / "b") == commit[::-1]
     (git / "HEAD").write_text(f"{commit}\n")
     assert environment._commit(tmp_path / "c") == commit
+    (git / "HEAD").write_text("anything else\n")
+    assert environment._commit(tmp_path / "d") == ""

@@ -152,4 +152,6 @@ class Evaluator:
         """The loss in float64, with what was traced of it for networks before; one with averages knows its network."""
         if has_statistics(module):
             return self.loss(spec, torch.float64)
-        return self._losses.setdefault((id(module), spec.loss), self.loss(spec, torch.float64))
+        if (id(module), spec.loss) not in self._losses:
+            self._losses[id(module), spec.loss] = self.loss(spec, torch.float64)
+        return self._losses[id(module), spec.loss]

@@ -16,6 +16,8 @@ from expzoo.config.homes import HOME
 
 PACKAGES = ("expzoo", "torch", "pytorch-lightning", "hydra-core", "numpy", "scipy", "statsmodels", "polars")
 _CPUINFO = Path("/proc/cpuinfo")
+_COMMIT = "^([0-9a-f]{40,64})$"
+_LONGEST = 2**24  # bytes of a file of git
 
 
 def describe(machines: set[str], plugins: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -64,33 +66,32 @@ def _commit(folder: Path) -> str:
     """The commit of the repository around `folder`, read from its files: git itself would obey its configuration."""
     for place in (folder, *folder.parents):
         git = place / ".git"
-        try:
-            if git.is_file():  # of a worktree: where its own files are
-                git = place / git.read_text().removeprefix("gitdir:").strip()
-            head = (git / "HEAD").read_text().strip()
-        except (OSError, ValueError):
-            continue
-        return head if not head.startswith("ref:") else _named(git, head.removeprefix("ref:").strip())
+        if written := _text(git):  # of a worktree: where its own files are
+            git = place / written.removeprefix("gitdir:").strip()
+        if head := _text(git / "HEAD"):
+            name = head.removeprefix("ref:").strip()
+            return _named(git, name) if name != head else _found(_COMMIT, head)
     return ""
 
 
 def _named(git: Path, name: str) -> str:
     """The commit that a branch is at; empty before its first."""
+    shared = git / (_text(git / "commondir") or ".")
+    packed = rf"{_COMMIT.removesuffix('$')} {re.escape(name)}$"
+    return _found(_COMMIT, _text(shared / name)) or _found(packed, _text(shared / "packed-refs"))
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _text(file: Path) -> str:
+    """What a regular file of a bearable size says, empty if it is none: anybody may have written it."""
     try:
-        shared = git / (git / "commondir").read_text().strip()
+        return file.read_text().strip() if file.is_file() and file.stat().st_size <= _LONGEST else ""
     except (OSError, ValueError):
-        shared = git
-    for file, pattern in (
-        (shared / name, r"^([0-9a-f]{40,64})$"),
-        (shared / "packed-refs", rf"^([0-9a-f]{{40,64}}) {re.escape(name)}$"),
-    ):
-        try:
-            found = re.search(pattern, file.read_text(), re.MULTILINE)
-        except (OSError, ValueError):
-            continue
-        if found:
-            return found[1]
-    return ""
+        return ""
 
 
 @cache
