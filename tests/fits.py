@@ -78,7 +78,7 @@ OPTIONS = {
         "evaluation_seeds": "1",
     },
     "metalearn_learning_rate": {"outer_steps": "2", "grid": "3"},
-    "metalearn_weight_decay": {"outer_steps": "2", "rates": "2", "decays": "2"},
+    "metalearn_weight_decay": {"outer_steps": "2", "grid_rates": "2", "grid_decays": "2"},
     "periodic_behaviour": {"looks": "3"},
     "predict_split": {"budgets": BUDGETS, "parts": "[1,2]"},
     "ticket_adjacency": TICKETS | {"permutations": "99"},

@@ -168,3 +168,10 @@ def run_in(place: Place, *words: str, warm: bool = False) -> Run:
     assert ended.code == 0, ended.err
     [made] = set((place.folder / "outputs").glob("*/*/manifest.json")) - before
     return Run(place, made.parent, words, ended)
+
+
+def without_what_is_beforehand(out: str) -> str:
+    """What a run prints, but for what it says before it trains; a finished one trains nothing."""
+    lines = out.splitlines(keepends=True)
+    first = next(index for index, line in enumerate(lines) if ": even a perfect result of " not in line)
+    return "".join(lines[first:])

@@ -80,8 +80,8 @@ class MetalearnWeightDecay:
         outer_steps: updates of both.
         outer_lr: how much a logarithm changes for a gradient of 1 nat.
         clamp: the largest gradient of a logarithm that counts.
-        rates: learning rates of the grid search.
-        decays: weight decays of the grid search, of which the first is none.
+        grid_rates: learning rates of the grid search.
+        grid_decays: weight decays of the grid search, of which the first is none.
         rate_low: the lowest rate of the grid; the others follow at equal ratios.
         rate_high: the highest.
         decay_low: the lowest decay of the grid that is one.
@@ -102,8 +102,8 @@ class MetalearnWeightDecay:
         outer_steps: Count = 80,
         outer_lr: Positive = 4.0,
         clamp: Positive = 0.1,
-        rates: Annotated[int, Range(2, 100)] = 16,
-        decays: Annotated[int, Range(2, 100)] = 20,
+        grid_rates: Annotated[int, Range(2, 100)] = 16,
+        grid_decays: Annotated[int, Range(2, 100)] = 20,
         rate_low: Positive = 0.03,
         rate_high: Positive = 3.0,
         decay_low: Positive = 0.0001,
@@ -123,8 +123,8 @@ class MetalearnWeightDecay:
             checkpoint_every=checkpoint_every,
         )
         self.decay = decay
-        self.rates = [float(value) for value in np.geomspace(rate_low, rate_high, rates).round(6)]
-        self.decays = [0.0, *(float(value) for value in np.geomspace(decay_low, decay_high, decays - 1).round(8))]
+        self.rates = [float(value) for value in np.geomspace(rate_low, rate_high, grid_rates).round(6)]
+        self.decays = [0.0, *(float(value) for value in np.geomspace(decay_low, decay_high, grid_decays - 1).round(8))]
 
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Lessons with and without a decay, then ordinary networks at what was learned and on the grid."""

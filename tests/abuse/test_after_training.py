@@ -35,10 +35,10 @@ BAD = {
     ),
     "labels that cannot be random": (
         ("+experiment=random_labels", "dataset=two_patterns"),
-        "experiment/random_labels.yaml:43: analysis.contrast: arms.random_labels.dataset.label_noise: dataset has no "
+        "experiment/random_labels.yaml:45: analysis.contrast: arms.random_labels.dataset.label_noise: dataset has no "
         "label_noise: known: alone_scale, batch_size, common, draw, groups, of, redraw, seed, separation, size, "
         "test_size, train_size\n"
-        "experiment/random_labels.yaml:43: analysis.contrast: arms.random_labels.dataset.noise_labels: dataset has no "
+        "experiment/random_labels.yaml:45: analysis.contrast: arms.random_labels.dataset.noise_labels: dataset has no "
         "noise_labels: known: alone_scale, batch_size, common, draw, groups, of, redraw, seed, separation, size, "
         "test_size, train_size",
     ),

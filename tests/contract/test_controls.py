@@ -25,7 +25,7 @@ BOUNDED = (
 """Controls that pass on one side of a bound which they say; the others are intervals around a known answer."""
 
 
-@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.claim.name)
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: f"{world.analysis}-{world.claim.name}")
 def test_each_claim_has_a_control_that_training_could_fail(world: World) -> None:
     analysis = world.build()
     judged = analysis.judge(*world.drawn("beyond", analysis, world.seeds, 0))

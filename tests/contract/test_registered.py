@@ -17,7 +17,16 @@ SMALL = {"levels": 3, "decide_at": 0.45, "every": 3, "width": 8, "hidden": 4, "c
 SMALL |= {"searched": 3, "lucky": 2, "flips": 2, "training": 3, "settling": 3, "points": 5}
 SMALL |= {"resamples": 9, "budgets": (200, 300, 400, 500, 600), "parts": (1, 2)}
 SMALL |= {"train_sizes": (50, 100), "outer_steps": 2, "inner_networks": 2, "inner_width": 8, "inner_steps": 6}
-SMALL |= {"filters": (), "classes": (2, 10), "rounds": 1, "last_losses": 3, "grid": 3, "rates": (0.01,)}
+SMALL |= {
+    "filters": (),
+    "classes": (2, 10),
+    "rounds": 1,
+    "last_losses": 3,
+    "grid": 3,
+    "rates": (0.01,),
+    "grid_rates": 2,
+    "grid_decays": 2,
+}
 SMALL |= {"baselines": ("relu", "elu", "tanh"), "inner_samples": 150, "tune_seeds": 1, "evaluation_seeds": 1}
 """Options that make little work, for the analyses and models that have them."""
 SMALL_OF = {

@@ -21,6 +21,7 @@ from expzoo.config.registry import build
 from expzoo.science.power import detectable
 
 if TYPE_CHECKING:
+    from expzoo.analysis.studies.contrast.selecting import Term
     from expzoo.analysis.studies.contrast.words import ClaimWords, Condition
     from expzoo.science.verdicts import Verdict
 
@@ -101,8 +102,8 @@ class _Plan:
     def draw(self, rng: np.random.Generator) -> dict[Variable, np.ndarray]:
         """The values of each cell's networks, by seed."""
         means, spread = self.means(), self.spread() * (1e-3 if self.where == "perfect" else 1.0)
-        own = {(cell, c.of) for c in self.words.conditions for cell in c.cells()}
-        differences = all(abs(sum(weight for weight, _ in (*_signed(c),))) < 1e-9 for c in self.words.conditions)
+        own = {(term.cell, term.of) for c in self.words.conditions for term in c.terms()}
+        differences = all(abs(sum(term.weight for term in _signed(c))) < 1e-9 for c in self.words.conditions)
         shared = SHARED * spread * rng.standard_normal(self.seeds) * differences
         found = {}
         for variable, mean in means.items():
@@ -130,7 +131,7 @@ class _Plan:
         for cell in self.again:
             equations += [
                 ({(cell, of): 1.0, (self.root(replace_again(cell)), of): -1.0}, 0.0)
-                for of in {c.of for c in words.conditions}
+                for of in {term.of for c in words.conditions for term in c.terms()}
             ]
         variables = list(dict.fromkeys(v for weights, _ in equations for v in weights))
         matrix = np.array([[weights.get(v, 0.0) for v in variables] for weights, _ in equations])
@@ -144,7 +145,7 @@ class _Plan:
 
     def _peak(self, variables: list[Variable]) -> np.ndarray:
         """Levels that rise to the end (no peak), are all alike (the bound), or have one inside that is higher."""
-        levels = [(cell, self.words.of) for _, cell in self.words.conditions[0].plus]
+        levels = [(term.cell, self.words.of) for term in self.words.conditions[0].plus]
         inside = 0.0 if self.where in ("null", "bound") else FAR * detectable(self.seeds, 0.95) * math.sqrt(2)
         at = {level: MIDDLE + inside * (index == len(levels) // 2) for index, level in enumerate(levels)}
         if self.where == "null":
@@ -197,15 +198,15 @@ def _edges(words: ClaimWords) -> tuple[float, float]:
     return (math.log(lower), math.log(upper)) if words.form == "ratio" else (lower, upper)
 
 
-def _signed(condition: Condition) -> Iterator[tuple[float, Cell]]:
-    yield from condition.plus
-    yield from ((-weight, cell) for weight, cell in condition.minus)
+def _signed(condition: Condition) -> Iterator[Term]:
+    signs = (1.0,) * len(condition.plus) + (-1.0,) * len(condition.minus)
+    yield from (term._replace(weight=sign * term.weight) for sign, term in zip(signs, condition.terms(), strict=True))
 
 
 def _by_variable(condition: Condition) -> dict[Variable, float]:
     weights: dict[Variable, float] = {}
-    for weight, cell in _signed(condition):
-        weights[cell, condition.of] = weights.get((cell, condition.of), 0.0) + weight
+    for term in _signed(condition):
+        weights[term.cell, term.of] = weights.get((term.cell, term.of), 0.0) + term.weight
     return weights
 
 

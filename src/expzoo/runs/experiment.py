@@ -72,7 +72,6 @@ def conduct(
         names = learned.wholes(config, lab.store)
         planned = plan(learned.resolved(config, names))
         begun = planned.begin()
-    say_changes(lab.store.root, (("analysis", name) for name in config["analysis"]))
     notes, analyses = planned.say_notes(beforehand=render or config["dry_run"]), planned.asked()
     if config["dry_run"]:
         from expzoo.runs.dry_run import show_plan
@@ -81,6 +80,7 @@ def conduct(
         return DONE
 
     # Networks, by whatever is stored and by training the rest.
+    say_changes(lab.store.root, (("analysis", name) for name in config["analysis"]))
     begin, keys = time.perf_counter(), set[str]()
     findings = yield from noting(lockstep([*begun.values()]), keys)
     analyses, findings = robustness.that_differ(analyses, findings)

@@ -37,7 +37,8 @@ def show_if_finished(directory: Path, config: dict[str, Any], *, render: bool = 
     if render and not run_directory.is_rendered(run_directory.require(directory)):
         draw(directory, config)
     mirror(config, directory)
-    say_changes(place(config["store"]), chosen(config))
+    if (store := place(config["store"])).is_dir():  # which need not be there to show what is finished
+        say_changes(store, chosen(config))
     finished.show(directory)
     return True
 

@@ -255,7 +255,7 @@ class Spec:
         recipes = [self.init, *([self.mask] if self.mask else []), *self.fixed]
         return [source for recipe in recipes for source in recipe.sources()]
 
-    def components(self) -> list[Component[Any]]:
+    def components(self) -> list[Component[object]]:
         """The plugins that it is made of, each with its options."""
         values = (getattr(self, field.name) for field in fields(self))
         return [value for value in values if isinstance(value, Component)]
