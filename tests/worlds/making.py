@@ -47,19 +47,9 @@ class Simulated(Protocol):
         """The analysis that judges it."""
         ...
 
-    def drawn(self, where: Where, analysis: Any, seeds: int, number: int) -> tuple[Any, Any]:
-        """The table and the arrays of one draw of this world."""
-        strong = self.effect("beyond") if self.claim.direction != "equivalent" else self.claim.reference
-        noise = 1e-3 if where == "perfect" else 1.0
-        rng = generator(self.claim.name, where, number)
-        return self.make(Draw(analysis, self.claim, seeds, self.effect(where), strong, where, noise, rng))
-
     def verdicts(self, where: Where, analysis: Any, seeds: int, number: int) -> list[Verdict]:
-        """What is said of one draw of this world; nothing if the analysis does not judge the claim."""
-        table, arrays = self.drawn(where, analysis, seeds, number)
-        name = self.claim.name + self.suffix
-        with judging(name, resampled="bootstrap" in self.claim.rule):
-            return [verdict for verdict in analysis.judge(table, arrays) if verdict.claim == name]
+        """What is said of one draw."""
+        ...
 
     def outcome(self, where: Where, analysis: Any, seeds: int, number: int) -> str:
         """The same in short; "not judged" if the analysis does not judge the claim."""
@@ -134,13 +124,16 @@ class World:
         """Of the claim."""
         return self.claim.name
 
-    def verdicts(self, where: Where, analysis: Any, seeds: int, number: int) -> list[Verdict]:
-        """What is said of one draw of this world; nothing if the analysis does not judge the claim."""
+    def drawn(self, where: Where, analysis: Any, seeds: int, number: int) -> tuple[Any, Any]:
+        """The table and the arrays of one draw of this world."""
         strong = self.effect("beyond") if self.claim.direction != "equivalent" else self.claim.reference
         noise = 1e-3 if where == "perfect" else 1.0
         rng = generator(self.claim.name, where, number)
-        draw = Draw(analysis, self.claim, seeds, self.effect(where), strong, where, noise, rng)
-        table, arrays = self.make(draw)
+        return self.make(Draw(analysis, self.claim, seeds, self.effect(where), strong, where, noise, rng))
+
+    def verdicts(self, where: Where, analysis: Any, seeds: int, number: int) -> list[Verdict]:
+        """What is said of one draw of this world; nothing if the analysis does not judge the claim."""
+        table, arrays = self.drawn(where, analysis, seeds, number)
         name = self.claim.name + self.suffix
         with judging(name, resampled="bootstrap" in self.claim.rule):
             return [verdict for verdict in analysis.judge(table, arrays) if verdict.claim == name]
