@@ -126,7 +126,10 @@ class _Plan:
         equations = [(_by_variable(c), self.target(i, c)) for i, c in enumerate(words.conditions)]
         if control:
             bounds, sign = _edges(control), _sign(control)
-            right = sum(bounds) / 2 if control.direction == "equivalent" else bounds[sign > 0] + sign * CLEARLY
+            if control.success and control.direction != "equivalent":
+                right = _all_or_none(control)  # of few networks, anything less might not be told from chance
+            else:
+                right = sum(bounds) / 2 if control.direction == "equivalent" else bounds[sign > 0] + sign * CLEARLY
             equations += [(_by_variable(condition), right) for condition in control.conditions]
         for cell in self.again:
             equations += [
@@ -168,7 +171,7 @@ class _Plan:
         if where in ("null", "bound"):
             return (lower + upper) / 2 if where == "null" else bound
         if words.success:
-            best = 100.0 * (sign > 0 or words.form == "rates") * (sign if words.form == "rates" else 1)
+            best = _all_or_none(words)
             return best if where == "perfect" else bound + NEARLY * (best - bound)
         return bound + sign * FAR * detectable(max(self.seeds, 2), 0.95) * self.spread() * _norm(condition)
 
@@ -189,6 +192,12 @@ def replace_again(cell: Cell) -> Cell:
 
 def _sign(words: ClaimWords) -> int:
     return -1 if words.direction == "less" else 1
+
+
+def _all_or_none(words: ClaimWords) -> float:
+    """The best rate in per cent, or the greatest difference of two rates."""
+    sign = _sign(words)
+    return 100.0 * sign if words.form == "rates" else 100.0 * (sign > 0)
 
 
 def _edges(words: ClaimWords) -> tuple[float, float]:
