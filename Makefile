@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON3 ?= python3
 PYTHON := $(VENV)/bin/python
 export OMP_NUM_THREADS ?= 1
+# Tests start many processes, each of which would else compile every file anew where the environment forbids to keep that.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-all lint bench lock clean system-deps
 
@@ -10,10 +12,10 @@ demo: $(VENV)/.installed
 	$(PYTHON) -m expzoo +experiment=lottery_ticket
 
 test: lint
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not slow and not gpu"
+	$(PYTHON) -m pytest -n 2 --dist loadfile --durations=20 -m "not slow and not gpu"
 
 test-all: lint
-	$(PYTHON) -m pytest -n 2 --dist loadfile -m "not gpu"
+	$(PYTHON) -m pytest -n 2 --dist loadfile --durations=20 -m "not gpu"
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

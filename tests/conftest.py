@@ -21,7 +21,7 @@ from expzoo.spec.spec import Spec
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
 
-pytest_plugins = ["tests.not_run", "tests.shapes"]
+pytest_plugins = ["tests.not_run", "tests.shapes", "tests.times"]
 
 _SERVER = """
 import io, json, os, sys, traceback

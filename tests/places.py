@@ -82,10 +82,11 @@ class Ended:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder to type commands in, with secrets around it."""
+    """A folder to type commands in, with secrets around it; `warm` is how it is done if nothing else is said."""
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    warm: bool = False
 
     def __post_init__(self) -> None:
         home = self.folder / "home"
@@ -109,11 +110,11 @@ class Place:
         command, pipe = [sys.executable, "-m", "expzoo", *arguments], subprocess.PIPE
         return subprocess.Popen(command, cwd=self.folder, env=self._environment(), stdout=pipe, stderr=pipe)
 
-    def type(self, *arguments: str, warm: bool = False) -> Ended:
+    def type(self, *arguments: str, warm: bool | None = None) -> Ended:
         """What `python -m expzoo ARGUMENTS` does here."""
         events = self.folder / "home" / "events"
         events.unlink(missing_ok=True)
-        if warm:
+        if self.warm if warm is None else warm:
             code, out, err = self._forked(arguments)
         else:
             with self.start(*arguments) as process:
@@ -161,7 +162,7 @@ class Run:
         return {str(p.relative_to(self.directory)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def run_in(place: Place, *words: str, warm: bool = False) -> Run:
+def run_in(place: Place, *words: str, warm: bool | None = None) -> Run:
     """Type a command that makes a new run, which must end well."""
     before = set((place.folder / "outputs").glob("*/*/manifest.json"))
     ended = place.type(*words, warm=warm)

@@ -62,7 +62,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def fused(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Eight jobs, half of them with a learning rate at which everything diverges."""
-    place = Place(tmp_path_factory.mktemp("fused"))
+    place = Place(tmp_path_factory.mktemp("fused"), warm=True)
     ended = place.type("-m", *SMALL, *SWEPT)
     assert ended.code == 0, ended.err
     assert "8 jobs: 8 done" in ended.out
@@ -70,7 +70,7 @@ def fused(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 def test_each_job_has_the_bits_that_it_has_alone(fused: Place, tmp_path: Path) -> None:
-    alone = Place(tmp_path / "alone")
+    alone = Place(tmp_path / "alone", warm=True)
     assert alone.type(*SMALL, "model.width=16", "seed=1", "optimizer.lr=0.01").code == 0
     [(name, directory)] = runs(alone).items()
     own = runs(fused)[name]
@@ -87,7 +87,7 @@ def test_each_job_has_the_bits_that_it_has_alone(fused: Place, tmp_path: Path) -
 
 def test_typed_again_it_writes_nothing_and_a_job_typed_alone_is_drawn(fused: Place) -> None:
     before = fused.files()
-    again = fused.type("-m", *SMALL, *SWEPT)
+    again = fused.type("-m", *SMALL, *SWEPT, warm=False)
     assert (again.code, again.torch) == (0, False)
     assert fused.files() == before
     alone = fused.type(*SMALL, "model.width=8", "seed=0", "optimizer.lr=0.01")
@@ -118,7 +118,7 @@ def test_a_job_that_fails_fails_alone(tmp_path: Path) -> None:
     home = tmp_path / "home" / "analyses"
     home.mkdir(parents=True)
     (home / "adaptive.py").write_text(ADAPTIVE)
-    place = Place(tmp_path / "place", {"EXPZOO_PLUGINS": str(home.parent)})
+    place = Place(tmp_path / "place", {"EXPZOO_PLUGINS": str(home.parent)}, warm=True)
     quick = ("analysis=[adaptive]", "population.size=2", "dataset.num_samples=300", "model.width=8")
     ended = place.type("-m", *quick, "optimizer.lr=0.01,0.5,0.02", "dataset.batch_size=20,10000")
     assert ended.code == 3, ended.err

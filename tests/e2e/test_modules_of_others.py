@@ -120,7 +120,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         file.write_text(source)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        yield Place(folder)
+        yield Place(folder, warm=True)
 
 
 def specs(dataset: Component, model: str, steps: int) -> list[Spec]:

@@ -33,7 +33,7 @@ WORDS = ("analysis=[wider]", "stop.steps=40", "population.size=3", "budget=smoke
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+    return Place(tmp_path, warm=True)
 
 
 def judged(place: Place, *, version: int, smallest: float, words: tuple[str, ...] = WORDS) -> Ended:
@@ -78,7 +78,7 @@ def test_it_is_judged_and_drawn_again_and_the_earlier_run_stays(place: Place) ->
     assert "Wider is better by 1000.0." in (new / "report.html").read_text("utf-8")
     assert place.type("verify", str(new)).code == 0
 
-    third = place.type(*WORDS)
+    third = place.type(*WORDS, warm=False)
     assert (third.code, third.err, third.torch) == (0, "", False)
     assert runs(place) == now
 

@@ -35,7 +35,7 @@ def test_lost_and_damaged_files_are_said_and_made_again_without_training(small: 
     damaged.write_text(damaged.read_text().replace("inconclusive", "supported", 1))
     records_file.write_bytes(records_file.read_bytes()[:-1])
     assert small.place.type("verify", str(small.directory)).code == 1
-    again = small.place.type(*WORDS)
+    again = small.place.type(*WORDS, warm=True)
     assert (again.code, again.out) == (0, small.ended.out)
     said = again.err.splitlines()
     assert [line for line in said if str(lost) in line and "missing" in line]
@@ -50,7 +50,7 @@ def test_lost_and_damaged_files_are_said_and_made_again_without_training(small: 
 def test_a_page_that_is_cut_short_is_said_and_made_again(small: Run) -> None:
     page = small.directory / run_directory.REPORT
     page.write_bytes(page.read_bytes()[:1000])
-    again = small.place.type(*WORDS)
+    again = small.place.type(*WORDS, warm=True)
     assert again.code == 0
     assert str(page) in again.err
     assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
@@ -58,7 +58,7 @@ def test_a_page_that_is_cut_short_is_said_and_made_again(small: Run) -> None:
 
 def test_more_seeds_train_only_the_new_ones(small: Run) -> None:
     before = small.place.files("outputs/store")
-    larger = run_in(small.place, *WORDS, "population.size=3")
+    larger = run_in(small.place, *WORDS, "population.size=3", warm=True)
     counts = larger.manifest["networks"]
     assert counts["cached"] == len(before)
     assert counts["trained"] == len(before) / 2
@@ -69,7 +69,7 @@ def test_more_seeds_train_only_the_new_ones(small: Run) -> None:
 
 
 def test_a_dry_run_counts_and_writes_nothing(small: Run, tmp_path: Path) -> None:
-    place = Place(tmp_path / "fresh")
+    place = Place(tmp_path / "fresh", warm=True)
     fresh = place.type(*WORDS, "dry_run=true")
     assert (fresh.code, fresh.err) == (0, "")
     words = without_what_is_beforehand(fresh.out).split()
@@ -92,7 +92,7 @@ def test_a_dry_run_counts_and_writes_nothing(small: Run, tmp_path: Path) -> None
 
 
 def test_a_sweep_gives_each_job_its_directory(tmp_path: Path) -> None:
-    place = Place(tmp_path / "sweep")
+    place = Place(tmp_path / "sweep", warm=True)
     quick = ("population.size=2", "stop.steps=5", "dataset.num_samples=200")
     ended = place.type("-m", *quick, "model.width=8,16")
     assert (ended.code, ended.err) == (0, "")
@@ -126,7 +126,7 @@ def test_one_command_typed_twice_at_once(small: Run, tmp_path: Path) -> None:
 
 def test_a_run_is_made_again_by_its_verb(small: Run) -> None:
     before = small.place.files()
-    again = small.place.type("rerun", str(small.directory))
+    again = small.place.type("rerun", str(small.directory), warm=True)
     assert (again.code, again.err) == (0, "")
     assert "equal records" in again.out
     assert small.place.files() == before

@@ -49,7 +49,7 @@ def study(place: Place) -> Study:
 
 
 def test_a_search_goes_on_where_it_was_and_says_the_best(tmp_path: Path) -> None:
-    place = Place(tmp_path / "search")
+    place = Place(tmp_path / "search", warm=True)
     first = place.type(*SEARCH, *SPACE, *BY_NAME, "hydra.sweeper.trials=4")
     assert first.code == 0, first.err
     found = study(place)
@@ -67,13 +67,13 @@ def test_a_search_goes_on_where_it_was_and_says_the_best(tmp_path: Path) -> None
         shown
     )  # several where trials tie, which the parameters of the lost one, drawn without a seed, may bring about
     assert {objectives.value(place.folder / report, "accuracy/validation") for report in shown} == {best}
-    third = place.type(*SEARCH, *SPACE, *BY_NAME, "hydra.sweeper.trials=8")
+    third = place.type(*SEARCH, *SPACE, *BY_NAME, "hydra.sweeper.trials=8", warm=False)
     assert (third.code, third.torch) == (0, False)
 
 
 @pytest.mark.slow
 def test_halving_gives_up_the_worse_and_a_diverged_trial_counts_as_worst(tmp_path: Path) -> None:
-    place = Place(tmp_path / "halving")
+    place = Place(tmp_path / "halving", warm=True)
     rungs = ("hydra.sweeper.rungs=3", "hydra.sweeper.trials=4", "hydra.sweeper.sampler=random")
     ended = place.type(*SEARCH, *rungs, *SPACE[:2], "optimizer.lr=tag(log,interval(0.001,1e38))")
     assert ended.code == 0, ended.err
@@ -86,7 +86,7 @@ def test_halving_gives_up_the_worse_and_a_diverged_trial_counts_as_worst(tmp_pat
 
 @pytest.mark.slow
 def test_several_objectives_and_what_is_not_measured(tmp_path: Path) -> None:
-    place = Place(tmp_path / "several")
+    place = Place(tmp_path / "several", warm=True)
     both = ("hydra.sweeper.objectives=[accuracy/test,loss/test]", "hydra.sweeper.directions=[maximize,minimize]")
     ended = place.type(*SEARCH, *SPACE, *both, "hydra.sweeper.trials=4", "hydra.sweeper.sampler=nsga2")
     assert ended.code == 0, ended.err
@@ -108,7 +108,7 @@ def test_several_objectives_and_what_is_not_measured(tmp_path: Path) -> None:
 
 
 def test_a_search_goes_by_validation_data_unless_a_measure_is_named(tmp_path: Path) -> None:
-    place = Place(tmp_path / "default")
+    place = Place(tmp_path / "default", warm=True)
     small = ("stop.steps=4", "optimizer.lr=0.01,0.02", "hydra.sweeper.trials=2")
     without = place.type(*SEARCH, *small)
     assert (without.code, without.out) == (2, "")

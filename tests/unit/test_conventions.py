@@ -108,7 +108,7 @@ def test_two_files_of_one_name_are_refused(expzoo: Callable[..., Any], tmp_path:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Run:
     """A run of that experiment, of which one of its modules says more than usual."""
-    place = Place(tmp_path_factory.mktemp("run") / "place")
+    place = Place(tmp_path_factory.mktemp("run") / "place", warm=True)
     return run_in(place, "-cd", str(folder), "+experiment=abroad", *SMALL, "hydra.verbose=[expzoo.runs.results]")
 
 

@@ -149,7 +149,7 @@ def test_a_new_claim_is_an_experiment_of_two_arms_and_one_claim(expzoo: Callable
 def test_a_new_claim_runs_and_is_judged(tmp_path: Path, not_run: Callable[[str], NoReturn]) -> None:
     if "contrast" not in available("analysis"):
         not_run("needs the analysis contrast")
-    place = Place(tmp_path / "place")
+    place = Place(tmp_path / "place", warm=True)
     assert place.type("new", "claim", "wide").code == 0
     run = run_in(place, "+experiment=wide", "budget=smoke")
     assert "wide.wider_is_better" in run.ended.out
@@ -157,7 +157,7 @@ def test_a_new_claim_runs_and_is_judged(tmp_path: Path, not_run: Callable[[str],
 
 @pytest.mark.slow
 def test_new_plugins_run_and_mirror_the_jobs_of_a_multirun(tmp_path: Path) -> None:
-    place = Place(tmp_path / "place")
+    place = Place(tmp_path / "place", warm=True)
     for kind in ("launcher", "sweeper", "logger", "trainer"):
         assert place.type("new", "plugin", kind, f"my_{kind}").code == 0
     words = ("hydra/launcher=my_launcher", "hydra/sweeper=my_sweeper", "logger=my_logger", "trainer=my_trainer")
