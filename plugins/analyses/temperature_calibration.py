@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from expzoo.study import (
     Claim,
-    Count,
     Figure,
     Findings,
     Measure,
     Predictions,
+    Range,
     Request,
     SelfTest,
     bca,
@@ -89,7 +89,7 @@ class TemperatureCalibration:
     NEEDS = ("targets classes", "split validation")
     CACHE_VERSION = 1
 
-    def __init__(self, *, bins: Count = 15) -> None:
+    def __init__(self, *, bins: Annotated[int, Range(1, 10_000)] = 15) -> None:
         self.bins = bins
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
