@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from expzoo.study import (
     Lessons,
     Pairs,
     Positive,
+    Range,
     Request,
     decide_each,
     figures,
@@ -108,11 +109,11 @@ class ActivationTransfer:
         datasets: tuple[Literal["digits", "mnist", "cifar10"], ...] = ("digits",),
         baselines: tuple[Activation, ...] = ("relu", "elu", "silu", "gelu", "tanh"),
         rates: tuple[Positive, ...] = (0.001, 0.003, 0.01),
-        tune_seeds: Count = 3,
-        evaluation_seeds: Count = 5,
+        tune_seeds: Annotated[int, Range(1, 1000)] = 3,
+        evaluation_seeds: Annotated[int, Range(1, 1000)] = 5,
         outer_steps: Count = 301,
-        inner_networks: Count = 8,
-        hidden: Count = 100,
+        inner_networks: Annotated[int, Range(1, 1000)] = 8,
+        hidden: Annotated[int, Range(1, 10_000)] = 100,
         last_losses: Count = 200,
         inner_width: Count = 128,
         inner_steps: Count = 301,

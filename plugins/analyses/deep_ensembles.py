@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from expzoo.study import (
     Findings,
     Measure,
     Predictions,
+    Range,
     Request,
     Unfit,
     bca,
@@ -103,11 +104,11 @@ class DeepEnsembles:
         *,
         sizes: tuple[Count, ...] = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32),
         fit_up_to: Count = 8,
-        draws: Count = 3,
-        most: Count = 16,
-        resamples: Count = 399,
+        draws: Annotated[int, Range(1, 1000)] = 3,
+        most: Annotated[int, Range(1, 1000)] = 16,
+        resamples: Annotated[int, Range(1, 100_000)] = 399,
         widths: tuple[Count, ...] = (),
-        width_pool: Count = 8,
+        width_pool: Annotated[int, Range(1, 10_000)] = 8,
     ) -> None:
         if sizes[:1] != (1,) or any(a >= b for a, b in pairwise(sizes)):
             raise ValueError(f"sizes {list(sizes)} must start with 1 and increase")

@@ -118,7 +118,7 @@ class IterativePruning:
         self,
         *,
         keep: Annotated[float, Range(0.01, 0.99)] = 0.8,
-        levels: Count = 12,
+        levels: Annotated[int, Range(1, 1000)] = 12,
         sparsities: tuple[float, ...] | None = None,
         scope: Literal["layer", "global"] = "layer",
         biases: bool = True,

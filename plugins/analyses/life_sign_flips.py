@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import polars as pl
@@ -16,10 +16,10 @@ from expzoo.analysis.studies.life.settings import check, refuse_lists
 from expzoo.study import (
     BadInput,
     Control,
-    Count,
     Figure,
     Findings,
     Natural,
+    Range,
     Request,
     SelfTest,
     SignFlip,
@@ -64,9 +64,9 @@ class LifeSignFlips:
     def __init__(
         self,
         *,
-        searched: Count = 120,
-        lucky: Count = 10,
-        flips: Count = 6,
+        searched: Annotated[int, Range(1, 10_000)] = 120,
+        lucky: Annotated[int, Range(1, 10_000)] = 10,
+        flips: Annotated[int, Range(1, 1000)] = 6,
         ks: tuple[Natural, ...] = (0, 1, 2, 4, 6),
     ) -> None:
         refuse_lists(ks=ks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from expzoo.study import (
     NonNegative,
     Pairs,
     Positive,
+    Range,
     Request,
     Score,
     decide_all,
@@ -119,15 +120,15 @@ class MetalearnActivation:
         *,
         outer_steps: Count = 301,
         outer_lr: Positive = 0.3,
-        inner_networks: Count = 8,
-        hidden: Count = 100,
+        inner_networks: Annotated[int, Range(1, 1000)] = 8,
+        hidden: Annotated[int, Range(1, 10_000)] = 100,
         last_losses: Count = 200,
         clamp: Positive = 0.1,
         noise: NonNegative = 0.1,
         baselines: tuple[Activation, ...] = ("relu", "elu", "silu", "tanh"),
         rates: tuple[Positive, ...] = (0.003, 0.01, 0.03),
-        tune_seeds: Count = 4,
-        evaluation_seeds: Count = 10,
+        tune_seeds: Annotated[int, Range(1, 1000)] = 4,
+        evaluation_seeds: Annotated[int, Range(1, 1000)] = 10,
         checkpoint_every: Count | None = None,
     ) -> None:
         if "relu" not in baselines:

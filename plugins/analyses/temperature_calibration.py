@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from expzoo.study import (
     Claim,
     Control,
-    Count,
     Figure,
     Findings,
     Fresh,
     Measure,
     Predictions,
+    Range,
     Request,
     SelfTest,
     bca,
@@ -93,7 +93,7 @@ class TemperatureCalibration:
     NEEDS = ("targets classes", "split validation")
     CACHE_VERSION = 2  # 2: networks from other starts too
 
-    def __init__(self, *, bins: Count = 15) -> None:
+    def __init__(self, *, bins: Annotated[int, Range(1, 10_000)] = 15) -> None:
         self.bins = bins
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:

@@ -129,7 +129,7 @@ class TicketAdjacency:
         self,
         *,
         keep: Annotated[float, Range(0.01, 0.99)] = 0.8,
-        levels: Count = 12,
+        levels: Annotated[int, Range(1, 1000)] = 12,
         sparsities: tuple[float, ...] | None = None,
         scope: Literal["layer", "global"] = "layer",
         biases: bool = True,
@@ -137,7 +137,7 @@ class TicketAdjacency:
         decide_at: Fraction = 0.87,
         rates: tuple[Positive, ...] = (),
         schedules: tuple[Literal["constant", "cosine"], ...] = (),
-        permutations: Annotated[int, Range(99)] = 999,
+        permutations: Annotated[int, Range(99, 100_000)] = 999,
         pictured: Count = 60,
     ) -> None:
         self.pruning = Pruning(schedule(sparsities, keep, levels), scope, biases, rewind_step)

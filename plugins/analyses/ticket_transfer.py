@@ -12,7 +12,6 @@ import numpy as np
 from expzoo.analysis.studies.tickets import JUDGED, Tickets
 from expzoo.study import (
     Claim,
-    Count,
     Figure,
     Findings,
     Fraction,
@@ -122,7 +121,7 @@ class TicketTransfer:
         self,
         *,
         keep: Annotated[float, Range(0.01, 0.99)] = 0.8,
-        levels: Count = 12,
+        levels: Annotated[int, Range(1, 1000)] = 12,
         sparsities: tuple[float, ...] | None = None,
         scope: Literal["layer", "global"] = "layer",
         biases: bool = True,

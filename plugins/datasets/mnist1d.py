@@ -125,6 +125,8 @@ class Mnist1d:
         refuse(self._faults(train_split, share, sizes))
         self._set_sizes(share, train_size, validation_size, test_size)
         refuse(memory_faults(max(num_samples, sum(self._sizes.values())), final_seq_length))
+        drawn = memory_faults(num_samples // CLASSES, self.recipe.drawn)
+        refuse(f"template_len {template_len}, padding {list(padding)}: {fault}" for fault in drawn)
         self.batch_size = self.train_size if order == "full" else batch_size
 
     def _faults(self, train_split: float, share: int, sizes: Iterator[str]) -> Iterator[str]:

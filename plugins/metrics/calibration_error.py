@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 
-from expzoo.plugin import Count, log_probabilities, register
+from expzoo.plugin import Range, log_probabilities, register
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ class CalibrationError:
     CACHE_VERSION = 1
     UNIT, BETTER = "%", "lower"
 
-    def __init__(self, *, bins: Count = 15) -> None:
+    def __init__(self, *, bins: Annotated[int, Range(1, 10_000)] = 15) -> None:
         self.bins = bins
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> float:

@@ -25,7 +25,7 @@ class HessianTrace:
 
     on_split = True
 
-    def __init__(self, *, samples: Annotated[int, Range(2)] = 30, examples: Count | None = None) -> None:
+    def __init__(self, *, samples: Annotated[int, Range(2, 100_000)] = 30, examples: Count | None = None) -> None:
         self.samples, self.examples = samples, examples
 
     def __call__(self, point: Point) -> float:

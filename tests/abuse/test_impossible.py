@@ -22,6 +22,10 @@ LINES = {
     "model.width=100000000": "model: the training of one network takes ",
     "dataset.test_size=1000000000000": "dataset: 1,000,000,000,160 examples of 40 numbers take 149,012 GiB, ",
     "dataset.num_samples=1000000000000": "dataset: 1,000,000,000,000 examples of 40 numbers take 149,012 GiB, ",
+    "dataset.num_samples=100000000": "dataset: 100,000,000 examples are more than are made of one kind: at most 1,000,",
+    "dataset.test_size=100000000": "dataset: 100,000,160 examples are more than are made of one kind: at most 1,000,",
+    "dataset.padding=[1,100000000]": "dataset: template_len 12, padding [1, 100000000]: 20 examples of 400000048 ",
+    "model.depth=1000000": "model: it makes more than 20,000 tensors, the most that a network can be of",
     "dataset.batch_size=1000": "dataset: batch_size 1000 is more than the 160 training examples",
     "analysis=[iterative_pruning] analysis.iterative_pruning.sparsities=[0.5,1]": (
         "analysis.iterative_pruning: sparsity 1.0 must be more than 0 and less than 1: at 1 no weight is left"

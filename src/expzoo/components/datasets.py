@@ -12,6 +12,9 @@ from expzoo.system.errors import first_line, nearest
 from expzoo.system.machine import memory
 from expzoo.system.randomness import integers, permutation, uniforms
 
+MOST_EXAMPLES = 1_000_000
+"""That a dataset makes for one split: some seconds, and with what is made on the way some GiB."""
+
 SPLITS = ("train", "validation", "test", "fresh")
 
 
@@ -61,11 +64,13 @@ def training_faults(
 
 
 def memory_faults(examples: int, inputs: int) -> Iterator[str]:
-    """What is wrong with so many examples of so many numbers: they have to fit into memory."""
+    """What is wrong with making so many examples of so many numbers: they have to fit into memory, and into a wait."""
     needed, there = 4 * examples * inputs, memory()
     if needed > there:
         told = f"{examples:,} examples of {inputs} numbers take {needed / 2**30:,.0f} GiB"
         yield f"{told}, and this machine has {there / 2**30:,.0f} GiB"
+    elif examples > MOST_EXAMPLES:
+        yield f"{examples:,} examples are more than are made of one kind: at most {MOST_EXAMPLES:,}"
 
 
 def batches(order: str, seed: int, start: int, stop: int, batch_size: int, size: int) -> np.ndarray:

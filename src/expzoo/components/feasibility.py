@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 COPIES = 4  # of its weights that a member in training has at least: theta, its gradient, two rows of optimizer state
 NUMBER = 4  # bytes
+MOST_TENSORS = 20_000  # that a constructor makes: more, and its forward could not be traced in minutes
 GIB = 2**30
 
 
@@ -123,16 +124,19 @@ def _takes(loss: Loss, outputs: int, targets: Tensor) -> bool:
 
 
 class _Memory(TorchDispatchMode):
-    """Inside, ValueError at the first tensor that makes a network too large to be trained here, before it is made."""
+    """Inside, ValueError at the first tensor that makes a network too large to be trained, before it is made."""
 
     def __init__(self) -> None:
         super().__init__()
         self.there = memory()
-        self.count = 0
+        self.count = self.tensors = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (torch.ops.aten.empty.memory_format, torch.ops.aten.empty_strided.default):
             self.count += math.prod(args[0])
+            self.tensors += 1
+            if self.tensors > MOST_TENSORS:
+                raise ValueError(f"it makes more than {MOST_TENSORS:,} tensors, the most that a network can be of")
             needed = COPIES * NUMBER * self.count
             if needed > self.there:
                 told = f"the training of one network takes {needed / GIB:,.0f} GiB or more"

@@ -16,7 +16,7 @@ from expzoo.config.source_files import of_plugin
 from expzoo.system.errors import BadInput, PluginError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from expzoo.config.declaration import Declaration
 
@@ -180,18 +180,27 @@ def build(kind: str, name: str, /, *given: Any, **options: Any) -> Any:
     the constructor or of another of its kind that it builds, and PluginError for any other
     exception of the plugin.
     """
+    return maker(kind, name, options)(*given)
+
+
+def maker(kind: str, name: str, options: dict[str, Any]) -> Callable[..., Any]:
+    """What makes the plugin with these options, as `build` does, for who needs many: all is looked up and checked."""
     values = complete(kind, name, options)
     made = load(kind, name)
-    try:
-        return made(*given, **values)
-    except ValueError as error:
-        where = f"{node(kind, name)}: "
-        raise BadInput(
-            "\n".join(where + line.removeprefix(where) for line in str(error).splitlines() or [""])
-        ) from error
-    except Exception as error:
-        file = path(kind, name)
-        raise PluginError(f"{chosen_by(kind)}={name} of {owner(file)}", file, "constructed") from error
+
+    def make(*given: Any) -> Any:
+        try:
+            return made(*given, **values)
+        except ValueError as error:
+            where = f"{node(kind, name)}: "
+            raise BadInput(
+                "\n".join(where + line.removeprefix(where) for line in str(error).splitlines() or [""])
+            ) from error
+        except Exception as error:
+            file = path(kind, name)
+            raise PluginError(f"{chosen_by(kind)}={name} of {owner(file)}", file, "constructed") from error
+
+    return make
 
 
 def build_node(kind: str, node: Mapping[str, Any], *given: Any) -> Any:

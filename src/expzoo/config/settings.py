@@ -12,10 +12,13 @@ from expzoo.config.options import FilePath, Natural, Option, Range
 BUDGETS = ("smoke", "laptop", "paper")
 """Seconds, minutes, and as published."""
 
+MOST_NETWORKS = 100_000
+"""Of one population: so many are planned in seconds, and trained in days."""
+
 SETTINGS: dict[str, Any] = {
     "seed": Option(Natural, default=0),
     "budget": Option(Literal["smoke", "laptop", "paper"], default="laptop"),
-    "population": {"size": Option(Annotated[int, Range(1, 1_000_000)], default=8)},
+    "population": {"size": Option(Annotated[int, Range(1, MOST_NETWORKS)], default=8)},
     "robustness": Option(tuple[Literal["constant", "cosine", "half_rate", "double_rate"], ...], default=()),
     "store": Option(FilePath, default="outputs/store"),
     "dry_run": Option(bool, default=False),

@@ -72,21 +72,26 @@ class Populations:
     def _train_ready(self, missing: Mapping[str, Want], networks: Networks) -> None:
         """Train everything whose sources are there and that nobody else trains now."""
         for group in self._ready(missing, networks):
-            for chunk in self._chunks(list(group)):
+            for chunk in self._chunks(group):
                 ours = self.resources.leases.take(spec.key for spec in chunk)
                 try:  # what others have ended meanwhile is not trained again
                     networks.update(self.lookup.found({key: missing[key] for key in ours}))
                     left = [spec for spec in chunk if spec.key in ours - networks.keys()]
                     if left and self._is_shared:
                         self._train_shared([missing[spec.key] for spec in left], networks)
-                    elif left:
-                        self._train_population([group[spec] for spec in left], networks)
+                        continue
+                    for trainees in self._trainees([missing[spec.key] for spec in left], networks):
+                        self._train_population(trainees, networks)
                 finally:
                     self.resources.leases.release(ours)
 
-    def _ready(self, missing: Mapping[str, Want], networks: Networks) -> list[dict[Spec, Trainee]]:
-        """What can be trained now, in groups that can be fused; what lacks a source for good ends here."""
-        groups: dict[tuple[Signature, int], dict[Spec, Trainee]] = {}
+    def _ready(self, missing: Mapping[str, Want], networks: Networks) -> list[list[Spec]]:
+        """What can be trained now, in groups that can be fused; what lacks a source for good ends here.
+
+        Of what starts in one way the first is made, and thrown away: whatever is refused is refused before training.
+        """
+        groups: dict[tuple[Signature, int], list[Spec]] = {}
+        starts = set[tuple[object, ...]]()
         for key, want in missing.items():
             sources = [networks.get(source.key) for source, _ in want.spec.sources()]
             if not self.resources.leases.is_free(key) or None in sources:
@@ -95,10 +100,20 @@ class Populations:
                 self._commit(self._diverged_at_start(want.spec, networks), networks)
                 self.resources.progress.advance(1, 0, want.spec.stop.shared.at_most)
                 continue
-            trainee = self.lookup.trainee(want, networks)
-            signature = self.resources.assembler.signature(want.spec)
-            groups.setdefault((signature, trainee.at), {})[want.spec] = trainee
+            signature, partial = self.resources.assembler.signature(want.spec), self.lookup.partial(want)
+            if (start := (signature, want.spec.start())) not in starts:
+                self.lookup.trainee(want, networks)
+                starts.add(start)
+            groups.setdefault((signature, partial.step if partial else 0), []).append(want.spec)
         return list(groups.values())
+
+    def _trainees(self, wants: list[Want], networks: Networks) -> list[list[Trainee]]:
+        """The members to be trained, those together that are at one step."""
+        found: dict[int, list[Trainee]] = {}
+        for want in wants:
+            trainee = self.lookup.trainee(want, networks)
+            found.setdefault(trainee.at, []).append(trainee)
+        return list(found.values())
 
     @property
     def _is_shared(self) -> bool:

@@ -70,7 +70,7 @@ def conduct(
     # What is asked: every plugin is built now, so that impossible settings are refused before training.
     with shown("looking at what is asked"), no_collection():
         names = learned.wholes(config, lab.store)
-        planned = plan(learned.resolved(config, names))
+        planned = plan(learned.resolved(config, names), lab.resources.blueprints.dataset)
         begun = planned.begin()
     notes, analyses = planned.say_notes(beforehand=render or config["dry_run"]), planned.asked()
     if config["dry_run"]:

@@ -14,13 +14,14 @@ from expzoo.components.feasibility import loss_faults, model_faults, split_fault
 from expzoo.config import registry
 from expzoo.config.places import located
 from expzoo.runs import robustness
+from expzoo.spec.component import Component
 from expzoo.spec.spec import Spec
 from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError, Unfit, first_line
 from expzoo.system.randomness import member_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from expzoo.lab.lockstep import Analysing
     from expzoo.lab.request import Request
@@ -67,11 +68,12 @@ class Plan:
         again = {robustness.name(name, word): own for word in self.variants for name, own in self.analyses.items()}
         return self.analyses | again
 
-    def check(self) -> None:
-        """Leave out what says beforehand that it does not fit; BadInput if none is left."""
+    def check(self, dataset: Any) -> None:
+        """Leave out what says beforehand that it does not fit these data; BadInput if none is left."""
         for name, analysis in list(self.analyses.items()):
             setting = with_what_is_needed(self.setting, analysis.NEEDS)
-            if reasons := needs.unmet(analysis.NEEDS, setting.base, setting.base.dataset.build()):
+            data = dataset if setting is self.setting else setting.base.dataset.build()
+            if reasons := needs.unmet(analysis.NEEDS, setting.base, data):
                 self._leave_out(name, ["; ".join(reasons)])
             elif setting is not self.setting:
                 self.held_out[name] = setting
@@ -157,8 +159,11 @@ def with_what_is_needed(setting: Setting, words: Sequence[str]) -> Setting:
     return replace(setting, base=base) if base != setting.base else setting
 
 
-def plan(config: dict[str, Any]) -> Plan:
-    """The plan of a plain, resolved config; BadInput, with every fault, if it cannot be built."""
+def plan(config: dict[str, Any], datasets: Callable[[Component[Any]], Any] = Component.build) -> Plan:
+    """The plan of a plain, resolved config; BadInput, with every fault, if it cannot be built.
+
+    `datasets` gives the dataset of a component, such as those of a lab, which then makes none again.
+    """
     faults, analyses, setting, refused = [], {}, None, list[Exception]()
     for name, options in (config["analysis"] or {}).items():
         try:
@@ -167,7 +172,7 @@ def plan(config: dict[str, Any]) -> Plan:
             faults += [located(line, config["about"]["experiment"]) for line in str(error).splitlines()]
             refused.append(error)
     try:
-        setting = _setting(config, faults)
+        setting = _setting(config, faults, datasets)
     except BadInput as error:
         faults.append(str(error))
         refused.append(error)
@@ -182,14 +187,14 @@ def plan(config: dict[str, Any]) -> Plan:
         raise BadInput("\n".join(faults)) from (ExceptionGroup("refused", refused) if refused else None)
     elsewhere = robustness.varied(setting, config.get("robustness", ()))
     made = Plan(setting, analyses, variants=elsewhere, experiment=config["about"]["experiment"])
-    made.check()
+    made.check(datasets(setting.base.dataset))
     return made
 
 
-def _setting(config: dict[str, Any], faults: list[str]) -> Setting:
+def _setting(config: dict[str, Any], faults: list[str], datasets: Callable[[Component[Any]], Any]) -> Setting:
     """The setting of a config, whose components are all built once; what is wrong with them is added to `faults`."""
     base = Spec.from_config(config)
-    dataset = base.dataset.build()
+    dataset = datasets(base.dataset)
     for kind in ("optimizer", "schedule", "loss", "stop"):
         getattr(base, kind).build()
     faults += model_faults(base, dataset) or [*split_faults(base, dataset), *loss_faults(base, dataset)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar, overload
@@ -90,7 +90,11 @@ class Component(Generic[Built]):
 
     def build(self, *given: object) -> Built:
         """The plugin's object; `given` are the arguments that come from the framework."""
-        return registry.build(self.kind, self.name, *given, **dict(self.options))
+        return self._maker(*given)
+
+    @cached_property
+    def _maker(self) -> Callable[..., Built]:
+        return registry.maker(self.kind, self.name, dict(self.options))
 
     @cached_property
     def shared(self) -> Built:

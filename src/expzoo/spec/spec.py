@@ -45,6 +45,11 @@ class Recipe:
             if isinstance(value, Recipe):
                 yield from value.sources()
 
+    def kind(self) -> tuple[object, ...]:
+        """What it is but for the networks that it is made from."""
+        values = [value for value in vars(self).values() if not isinstance(value, Spec)]
+        return (type(self), *(value.kind() if isinstance(value, Recipe) else value for value in values))
+
     def canonical(self) -> dict[str, JSON]:
         """Plain data, in which other specs stand as their keys."""
         content: dict[str, JSON] = {"recipe": type(self).__name__}
@@ -252,8 +257,14 @@ class Spec:
 
     def sources(self) -> list[tuple[Spec, Step]]:
         """The rows of other networks that must exist before this one can start."""
-        recipes = [self.init, *([self.mask] if self.mask else []), *self.fixed]
-        return [source for recipe in recipes for source in recipe.sources()]
+        return [source for recipe in self._recipes() for source in recipe.sources()]
+
+    def _recipes(self) -> list[Recipe]:
+        return [self.init, *([self.mask] if self.mask else []), *self.fixed]
+
+    def start(self) -> tuple[object, ...]:
+        """How it starts, whatever networks it is made from: what is impossible for one is so for all that start so."""
+        return tuple(recipe.kind() for recipe in self._recipes())
 
     def components(self) -> list[Component[object]]:
         """The plugins that it is made of, each with its options."""

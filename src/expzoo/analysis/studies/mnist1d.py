@@ -65,6 +65,11 @@ class SignalRecipe:
         """The positions of a signal before it is sampled down to final_seq_length."""
         return self.template_len + self.padding[-1]
 
+    @property
+    def drawn(self) -> int:
+        """How many numbers of 4 bytes an example takes while it is drawn: two normal ones of 8 at each position."""
+        return 4 * self.dilated_length
+
     def faults(self) -> Iterator[str]:
         """What makes these arguments impossible, one line each."""
         if self.num_samples < CLASSES:
