@@ -80,6 +80,7 @@ OPTIONS = {
     "metalearn_learning_rate": {"outer_steps": "2", "grid": "3"},
     "periodic_behaviour": {"looks": "3"},
     "predict_split": {"budgets": BUDGETS, "parts": "[1,2]"},
+    "reparametrisation": {"width": "3", "channels": "1", "examples": "20"},
     "ticket_adjacency": TICKETS | {"permutations": "99"},
     "ticket_transfer": TICKETS,
 }
