@@ -81,6 +81,7 @@ OPTIONS = {
     "metalearn_weight_decay": {"outer_steps": "2", "grid_rates": "2", "grid_decays": "2"},
     "periodic_behaviour": {"looks": "3"},
     "predict_split": {"budgets": BUDGETS, "parts": "[1,2]"},
+    "reparametrisation": {"width": "3", "channels": "1", "examples": "20"},
     "ticket_adjacency": TICKETS | {"permutations": "99"},
     "ticket_transfer": TICKETS,
 }

@@ -48,7 +48,7 @@ def test_a_probe_is_a_number_and_says_whether_it_looks_at_data(name: str, networ
     assert torch.equal(values, Cohort(networks).measure(name, split="train" if on_split else ""))
 
 
-def dense_hessian(network: Trained, count: int) -> Tensor:
+def dense_hessian(network: Trained, count: int, row: Tensor | None = None) -> Tensor:
     """Of the first examples, in the places of a row; rows and columns of pruned weights are zero."""
     assembler, spec = Assembler(), network.spec
     split = spec.dataset.build().split("train", spec.seed)
@@ -58,7 +58,7 @@ def dense_hessian(network: Trained, count: int) -> Tensor:
     def loss(row: Tensor) -> Tensor:
         return torch.nn.functional.cross_entropy(torch.func.functional_call(module, layout.view(row), (x,)), y)
 
-    hessian = torch.autograd.functional.hessian(loss, torch.tensor(network.row()).double())
+    hessian = torch.autograd.functional.hessian(loss, torch.tensor(network.row()).double() if row is None else row)
     mask = torch.ones(len(hessian)) if network.mask is None else torch.tensor(network.mask)
     return hessian * mask.outer(mask)
 
@@ -122,6 +122,20 @@ def test_probes_of_the_spectrum_are_those_of_the_dense_hessian(networks: list[Tr
             gradient @ product / gradient.norm() / product.norm(),
         ]
         assert [values[member].item() for values in found.values()] == pytest.approx(list(map(float, expected)), 1e-6)
+
+
+def test_probes_that_look_back_are_those_of_plain_loops(networks: list[Trained]) -> None:
+    cohort, count = Cohort(networks[:1], dtype="float64"), 30
+    network, places = networks[0], cohort.layout.places()
+    first, last = torch.tensor(network.row(0)).double(), cohort.rows[0]
+    line = torch.stack([first + part / 4 * (last - first) for part in range(5)])
+    losses = cohort.loss(line, "train")
+    found = cohort.measure("barrier(points=5)", split="train").item()
+    assert found == pytest.approx(losses.max().item() - max(losses[0].item(), losses[-1].item()), abs=1e-12)
+    hessians = [dense_hessian(network, count, row)[places][:, places] for row in (first, last)]
+    before, now = (torch.linalg.eigh(hessian)[1][:, -3:] for hessian in hessians)
+    found = cohort.measure(f"top_overlap(k=3, examples={count})", split="train").item()
+    assert found == pytest.approx(100 * (now.T @ before).square().sum().item() / 3, rel=1e-5)
 
 
 def test_all_eigenvalues_of_too_many_weights_are_refused(

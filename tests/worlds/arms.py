@@ -9,6 +9,7 @@ import numpy as np
 from expzoo.plugins.analyses import (
     iterative_pruning,
     periodic_behaviour,
+    reparametrisation,
     temperature_calibration,
     ticket_adjacency,
     ticket_transfer,
@@ -134,6 +135,29 @@ def temperature_world(draw: Draw) -> Made:
     return table(rows), {}
 
 
+def reparametrisation_world(draw: Draw) -> Made:
+    """Powers of ten: those of a ReLU network rise by the effect, or one of the others misses its law by it."""
+    relu, normalised = reparametrisation.RELU, reparametrisation.NORMALISED
+    again, factor = reparametrisation.AGAIN, reparametrisation.FACTOR
+    sharper = draw.claim.name == reparametrisation.SHARPER.name
+    rows = []
+    for seed in range(draw.seeds):
+        levels = draw.normal(0.1, 3)
+        own = {relu: draw.effect if sharper else 2.0, relu + again: draw.normal(0.1, 1)[0]}
+        for arm, at in ((relu, 1.0), (relu, factor), (relu + again, 1.0)):
+            rise = own[arm] * (at != 1.0 or arm != relu) + draw.normal(0.02, 1)[0]
+            rows.append(row(seed, arm=arm, factor=at, metric="sharpness", value=levels[0] + rise))
+            rows.append(row(seed, arm=arm, factor=at, metric="moved", value=1e-12))
+        smallest = min(reparametrisation.SCALES)
+        for arm, at in ((normalised, 1.0), (normalised, factor), (normalised, smallest), (normalised + again, 1.0)):
+            for (name, power), level in zip(reparametrisation.LAWS.items(), levels, strict=True):
+                missed = draw.effect * (name == "gradient") if at == factor and not sharper else -float(at == smallest)
+                noise = draw.normal(0.1 if arm.endswith(again) else 0.002, 1)[0]
+                value = level - power * np.log10(at) + missed + noise
+                rows.append(row(seed, arm=arm, factor=at, metric=name, value=value))
+    return table(rows), {}
+
+
 def _each(
     analysis: str, module: Any, make: Callable[[Draw], Made], scales: dict[str, float], **more: Any
 ) -> Iterator[World]:
@@ -152,6 +176,8 @@ WORLDS = [
            {"TRANSFERS": 4.0, "MASK_ALONE": 4.0, "SPATIAL_PRIOR": 6.0, "CHUNKS": 6.0, "FLIP": 4.0}, seeds=6),
     *_each("ticket_adjacency", ticket_adjacency, adjacency_world, {"LOCAL": 10.0}, seeds=6,
            options={"permutations": 99}),
+    *_each("reparametrisation", reparametrisation, reparametrisation_world, {"SHARPER": 0.5}),
+    *_each("reparametrisation", reparametrisation, reparametrisation_world, {"INVARIANT": 0.01}),
     *_each("periodic_behaviour", periodic_behaviour, periodic_world, {"PERIODIC": 2.5}),
     *_each("temperature_calibration", temperature_calibration, temperature_world,
            {"HALVES_ECE": 25.0, "HOWEVER_BINNED": 25.0}, seeds=12),
