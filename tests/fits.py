@@ -49,7 +49,6 @@ TICKETS = {"levels": "2", "decide_at": "0.36"}
 OPTIONS = {
     "activation_transfer": {
         "rates": "[0.01]",
-        "tune_seeds": "1",
         "evaluation_seeds": "1",
         "outer_steps": "2",
         "inner_networks": "2",
@@ -74,7 +73,6 @@ OPTIONS = {
         "last_losses": "3",
         "baselines": "[relu,tanh]",
         "rates": "[0.01]",
-        "tune_seeds": "1",
         "evaluation_seeds": "1",
     },
     "metalearn_learning_rate": {"outer_steps": "2", "grid": "3"},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 
 from expzoo.analysis.studies.metalearning.activation import LearnActivation, notebook_network
-from expzoo.analysis.studies.metalearning.evaluation import Contest, means_by, seeds_of
+from expzoo.analysis.studies.metalearning.evaluation import means_by, seeds_of, tuned
 from expzoo.study import (
     Activation,
     BadInput,
@@ -31,6 +31,8 @@ from expzoo.study import (
     no_difference,
     records,
     register,
+    tuning,
+    with_validation,
 )
 
 if TYPE_CHECKING:
@@ -75,9 +77,9 @@ MIDDLE_OF_PACK = Claim(
 class ActivationTransfer:
     """Trains convolutional networks on images with learned activations and with those made by hand.
 
-    Each activation has the learning rate with the lowest training loss in the last epoch on other
-    seeds. The unit of the intervals is the learned function (the mean over its evaluation seeds),
-    or the seed if there is one function only. Without `learned` the functions are those that
+    Each activation has the learning rate that is best for it on validation data of other seeds. The
+    unit of the intervals is the learned function (the mean over its evaluation seeds), or the seed
+    if there is one function only. Without `learned` the functions are those that
     metalearn_activation learns at this budget; they are learned now if the store has none.
 
     Args:
@@ -86,8 +88,7 @@ class ActivationTransfer:
             is that. digits is always there; the files of the others are fetched, or must be put
             where the message says.
         baselines: activations made by hand.
-        rates: learning rates of which each activation gets its best.
-        tune_seeds: networks that choose a learning rate.
+        rates: learning rates of which each activation gets the best on validation data.
         evaluation_seeds: networks on which a function is judged.
         outer_steps: as in metalearn_activation.
         inner_networks: as in metalearn_activation.
@@ -98,9 +99,9 @@ class ActivationTransfer:
         inner_samples: examples of the data on which it is learned.
     """
 
-    NEEDS = ("inputs image", "targets classes", "finite", "model.activation", "optimizer.lr")
+    NEEDS = ("inputs image", "targets classes", "finite", "split validation", "model.activation", "optimizer.lr")
     HOME = ("dataset=digits|mnist|cifar10", "model=lenet|cnn2d|resnet|wide_resnet|convnet_si")
-    CACHE_VERSION = 2  # 2: means over the last tenth of training
+    CACHE_VERSION = 3  # 2: means over the last tenth of training; 3: rates are chosen on validation data
 
     def __init__(
         self,
@@ -109,7 +110,6 @@ class ActivationTransfer:
         datasets: tuple[Literal["digits", "mnist", "cifar10"], ...] = ("digits",),
         baselines: tuple[Activation, ...] = ("relu", "elu", "silu", "gelu", "tanh"),
         rates: tuple[Positive, ...] = (0.001, 0.003, 0.01),
-        tune_seeds: Annotated[int, Range(1, 1000)] = 3,
         evaluation_seeds: Annotated[int, Range(1, 1000)] = 5,
         outer_steps: Count = 301,
         inner_networks: Annotated[int, Range(1, 1000)] = 8,
@@ -129,7 +129,7 @@ class ActivationTransfer:
         if len({*learned}) < len(learned):
             raise ValueError(f"learned names {len(learned)} activations, of which only {len({*learned})} differ")
         self.learned, self.datasets, self.baselines = learned, datasets, baselines
-        self.rates, self.num_tune, self.num_evaluation = rates, tune_seeds, evaluation_seeds
+        self.rates, self.num_evaluation = rates, evaluation_seeds
         self.inner = partial(notebook_network, width=inner_width, steps=inner_steps, samples=inner_samples)
         self.outer = partial(
             LearnActivation,
@@ -144,8 +144,8 @@ class ActivationTransfer:
         bases = self._bases(setting.base)
         functions = self.learned or (yield from self._learn(setting.seeds))
         findings = Findings()
-        for name, base in bases.items():
-            findings.rows += yield from self._contest(name, base, functions)
+        for base in bases.values():
+            findings.rows += yield from self._contest(replace(setting, base=base), functions)
         return findings
 
     def _bases(self, base: Spec) -> dict[str, Spec]:
@@ -165,6 +165,7 @@ class ActivationTransfer:
         if base.dataset.name != name:
             size = {"batch_size": base.dataset["batch_size"]}
             base = base.replace(dataset=Component.of("dataset", name, **size))
+            base = with_validation(base, base.dataset.build())
         base.dataset.build().split("train", 0)
         return base
 
@@ -178,26 +179,28 @@ class ActivationTransfer:
         raise BadInput("every outer loop diverged, so that there is no learned activation: give some in `learned`")
 
     def _contest(
-        self, dataset: str, base: Spec, functions: Sequence[str]
+        self, setting: Setting, functions: Sequence[str]
     ) -> Generator[Request, list[Trained], list[dict[str, Any]]]:
-        data = base.dataset.build()
+        base, data, dataset = setting.base, setting.base.dataset.build(), setting.base.dataset.name
         epoch = max(len(data.split("train", 0)) // data.batch_size, 1)
-        contest = Contest(base, self.rates, epoch)
-        tuned = yield from contest.tune([*self.baselines, *functions], seeds_of("transfer tune", 0, self.num_tune))
-        plan = []
-        for index, function in enumerate(functions):
+        activations = dict(zip(self.baselines, self.baselines, strict=True))
+        activations |= {f"{LEARNED} {index}": function for index, function in enumerate(functions)}
+        bases, tried = yield from tuned(setting, activations, self.rates)
+        found: list[dict[str, Any]] = []
+        for row in tried:
+            found.append(row | {"dataset": dataset, "tuned": f"{row['tuned']} on {dataset}"})
+        plan: list[tuple[str, int, Spec]] = []
+        for index in range(len(functions)):
+            arms = {arm: bases[arm] for arm in self.baselines} | {LEARNED: bases[f"{LEARNED} {index}"]}
+            arms |= {AGAIN: bases["relu"].replace(init=Fresh(draw=1))}
             for run, seed in enumerate(seeds_of("transfer", index, self.num_evaluation)):
                 unit = index if len(functions) > 1 else run
-                plan += [(arm, unit, contest.spec(arm, tuned[arm], seed)) for arm in self.baselines]
-                plan.append((LEARNED, unit, contest.spec(function, tuned[function], seed)))
-                again = contest.spec("relu", tuned["relu"], seed).replace(init=Fresh(draw=1))
-                plan.append((AGAIN, unit, again))
+                plan += [(arm, unit, spec.replace(seed=seed)) for arm, spec in arms.items()]
         wanted, total = (("loss", "test"), ("accuracy", "test")), base.stop.build().at_most
         measures = tuple(late.measure(*one, total) for one in wanted)
         networks = yield Request(tuple(spec for *_, spec in plan), measures)
-        found: list[dict[str, Any]] = []
         for (arm, unit, spec), network in zip(plan, networks, strict=True):
-            varied = {"dataset": dataset, "unit": unit, "lr": spec.optimizer["lr"]}
+            varied = {"dataset": dataset, "unit": unit, "lr": spec.optimizer.option("lr", float)}
             found += late.rows(network, *wanted, arm=arm, **varied)
             common = {"key": network.key, "seed": spec.seed, "arm": arm, "step": epoch, "split": "train", **varied}
             own = {"value": float(network.losses[:epoch].astype(np.float64).mean())}
@@ -236,7 +239,7 @@ class ActivationTransfer:
             for name, verdict in each.items():
                 note = f"{verdict.note}; {self._ranked(table, name, metric)}"
                 verdicts.append(replace(verdict, claim=f"{claim.name}_{name}", note=note))
-        return verdicts
+        return tuning.noted(verdicts, table)
 
     def _ranked(self, table: pl.DataFrame, dataset: str, metric: str) -> str:
         """The activations by their means over all units, best first."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from expzoo.analysis.studies.metalearning.activation import LearnActivation
-from expzoo.analysis.studies.metalearning.evaluation import Contest, function_rows, means_by, seeds_of
+from expzoo.analysis.studies.metalearning.evaluation import function_rows, means_by, network_rows, seeds_of, tuned
 from expzoo.study import (
     Activation,
     Claim,
@@ -35,6 +35,7 @@ from expzoo.study import (
     records,
     register,
     scored,
+    tuning,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from expzoo.study import Estimator, Learned, Setting, Verdict
+    from expzoo.study import Estimator, Learned, Setting, Spec, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +90,11 @@ class MetalearnActivation:
     """Learns activation functions through whole inner trainings, then trains ordinary networks with them.
 
     Each seed is a meta-training of its own, with its own data; it is evaluated on networks, orders
-    and data it never saw, and so is every activation made by hand, each at the learning rate with
-    the lowest training loss on other seeds, all with RMSprop. The unit of the intervals is the
-    meta-training: the mean over its evaluation seeds. The base spec is an inner network. The
-    functions stay in the store, and their names can be given to any model.
+    and data it never saw, and so is every activation made by hand, each at the learning rate that is
+    best for it on validation data of other seeds, all with RMSprop. The unit of the intervals is the
+    meta-training: the mean over its evaluation seeds. The base spec is an inner network. Where
+    robustness changes rates, the functions are those that were learned at the base's own. They stay
+    in the store, and their names can be given to any model.
 
     Args:
         outer_steps: updates of the activation function (notebook: 301).
@@ -103,16 +105,15 @@ class MetalearnActivation:
         clamp: largest outer gradient (notebook: 0.1).
         noise: of the inner units while learning, uniform (notebook: 0.1).
         baselines: activations made by hand.
-        rates: learning rates of which each activation gets its best.
-        tune_seeds: networks that choose a learning rate.
+        rates: learning rates of which each activation gets the best on validation data.
         evaluation_seeds: networks on which a meta-training is judged.
         checkpoint_every: inner steps between two states that are kept for the gradient, null for
             the root of their number. It changes memory and time, not the result.
     """
 
-    NEEDS = ("finite", "model.activation")
+    NEEDS = ("finite", "model.activation", "split validation")
     HOME = ("dataset=mnist1d", "model=mlp")
-    CACHE_VERSION = 2  # 2: means over the last tenth of training
+    CACHE_VERSION = 3  # 2: means over the last tenth of training; 3: rates are chosen on validation data
     NOT_IN_KEY = ("checkpoint_every",)
 
     def __init__(
@@ -127,7 +128,6 @@ class MetalearnActivation:
         noise: NonNegative = 0.1,
         baselines: tuple[Activation, ...] = ("relu", "elu", "silu", "tanh"),
         rates: tuple[Positive, ...] = (0.003, 0.01, 0.03),
-        tune_seeds: Annotated[int, Range(1, 1000)] = 4,
         evaluation_seeds: Annotated[int, Range(1, 1000)] = 10,
         checkpoint_every: Count | None = None,
     ) -> None:
@@ -144,18 +144,19 @@ class MetalearnActivation:
             noise=noise,
             checkpoint_every=checkpoint_every,
         )
-        self.baselines, self.rates = baselines, rates
-        self.num_tune, self.num_evaluation = tune_seeds, evaluation_seeds
+        self.baselines, self.rates, self.num_evaluation = baselines, rates, evaluation_seeds
         self.last_losses = last_losses
         self.shown = sorted({0, *(round(outer_steps * part) for part in (0.05, 0.2, 0.5)), outer_steps})
 
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Lessons, then networks that choose learning rates, then those that are judged."""
-        base = setting.base
-        if base.optimizer.name != "rmsprop":
+        base = inner = setting.base
+        if base.optimizer.name == "rmsprop":
+            inner = base.replace(optimizer={"lr": base.optimizer.option("lr", float) / setting.rate})
+        else:
             log.warning("metalearn_activation trains its networks by rmsprop, not by %s", base.optimizer.name)
-            base = base.replace(optimizer=Component.of("optimizer", "rmsprop", alpha=0.4))
-        lessons = tuple(self.outer(inner=base.replace(seed=seed)) for seed in setting.seeds)
+            base = inner = base.replace(optimizer=Component.of("optimizer", "rmsprop", alpha=0.4))
+        lessons = tuple(self.outer(inner=inner.replace(seed=seed)) for seed in setting.seeds)
         learned: list[Learned] = yield Lessons(lessons)
         findings = Findings()
         for result in learned:
@@ -165,35 +166,37 @@ class MetalearnActivation:
                 row for step in self.shown if step <= result.step for row in function_rows(result, step, LEARNED)
             ]
         names = {r.lesson.seed: learned_activations.names_of(r.key, r.row()) for r in learned if not r.diverged}
-        arms = [{LEARNED: own[""], PIECES: own["/linear"]} for own in names.values()]
-        contest = Contest(base, self.rates, self.last_losses, setting.score.metric)
-        tuned = yield from contest.tune(
-            [*self.baselines, *(own[LEARNED] for own in arms)], seeds_of("tune", 0, self.num_tune)
-        )
-        plan = []
-        for index, (seed, own) in enumerate(zip(names, arms, strict=True)):
-            named = dict(zip(self.baselines, self.baselines, strict=True)) | own
-            rates = {arm: tuned[own[LEARNED] if arm in own else name] for arm, name in named.items()}
+        activations = dict(zip(self.baselines, self.baselines, strict=True))
+        activations |= {f"{LEARNED} {index}": own[""] for index, own in enumerate(names.values())}
+        bases, tried = yield from tuned(replace(setting, base=base), activations, self.rates)
+        findings.rows += tried
+        plan: list[tuple[str, int, Spec]] = []
+        for index, (seed, own) in enumerate(names.items()):
+            found = bases[f"{LEARNED} {index}"]
+            arms = {arm: bases[arm] for arm in self.baselines}
+            arms |= {LEARNED: found, PIECES: found.replace(model={"activation": own["/linear"]})}
+            arms |= {AGAIN: bases["relu"].replace(init=Fresh(draw=1))}
             for run in seeds_of("evaluation", setting.seeds.index(seed), self.num_evaluation):
-                for arm, name in named.items():
-                    plan.append((arm, seed, contest.spec(name, rates[arm], run)))
-                plan.append((AGAIN, seed, contest.spec("relu", rates["relu"], run).replace(init=Fresh(draw=1))))
+                plan += [(arm, seed, spec.replace(seed=run)) for arm, spec in arms.items()]
             if index == 0:
-                plan += self._on_the_way(contest, learned, seed, rates[LEARNED])
-        at_end = late.measure(setting.score.metric, "test", base.stop.build().at_most)
+                plan += self._on_the_way(found, learned, seed)
+        score = setting.score.metric
+        at_end = late.measure(score, "test", base.stop.build().at_most)
         networks = yield Request(tuple(spec for *_, spec in plan), (at_end,))
         for (arm, seed, spec), network in zip(plan, networks, strict=True):
-            findings.rows += contest.rows(network, arm, meta=seed, lr=spec.optimizer["lr"])
+            rows = network_rows(network, score, self.last_losses, arm, meta=seed, lr=spec.optimizer["lr"])
+            findings.rows += rows
         return findings
 
-    def _on_the_way(self, contest: Contest, learned: Sequence[Learned], seed: int, rate: float) -> list[tuple]:
-        """Networks with the first function as it was at some outer steps."""
+    def _on_the_way(self, base: Spec, learned: Sequence[Learned], seed: int) -> list[tuple[str, int, Spec]]:
+        """Networks with the first function as it was at some outer steps, at the rate of its last."""
         [result] = [result for result in learned if result.lesson.seed == seed]
         steps = [step for step in self.shown if step <= result.step]
         names = {step: learned_activations.names_of(result.key, result.row(step))[""] for step in steps}
-        runs = seeds_of("on the way", 0, self.num_evaluation)
         return [
-            (f"outer step {step}", seed, contest.spec(name, rate, run)) for step, name in names.items() for run in runs
+            (f"outer step {step}", seed, base.replace(model={"activation": name}, seed=run))
+            for step, name in names.items()
+            for run in seeds_of("on the way", 0, self.num_evaluation)
         ]
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
@@ -218,7 +221,7 @@ class MetalearnActivation:
             decide_all(LOWER_LOSS, over_each(LOWER_LOSS, "training_loss"), control=control),
             paired(pieces_suffice, means(PIECES), means(LEARNED), control=control),
         ]
-        return [replace(verdict, note=f"{verdict.note}; stored as {', '.join(names)}") for verdict in verdicts]
+        return tuning.noted(verdicts, table, f"stored as {', '.join(names)}")
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """The function as it evolves and, unless every outer loop diverged, its cost, scores and inner curves."""
@@ -273,7 +276,7 @@ class MetalearnActivation:
         axes.set_ylabel(score.axis())
         figures.legend(axes)
         caption = "Means over evaluation seeds; dots are meta-trainings, bars their means with 95 % intervals."
-        data = records.select(table, metric=score.metric)
+        data = records.select(table, metric=score.metric, split="test")
         return Figure(score.metric, f"{score.words.capitalize()} by activation function", caption, picture, data)
 
     def _inner_curves(self, table: pl.DataFrame) -> Figure:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from expzoo.analysis.contract import Findings as Findings
     from expzoo.analysis.contract import Setting as Setting
     from expzoo.analysis.needs import size_of as size_of
+    from expzoo.analysis.needs import with_validation as with_validation
     from expzoo.analysis.predictions import Predictions as Predictions
     from expzoo.analysis.predictions import ensemble as ensemble
     from expzoo.analysis.predictions import has_validation as has_validation

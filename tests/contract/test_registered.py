@@ -27,7 +27,7 @@ SMALL |= {
     "grid_rates": 2,
     "grid_decays": 2,
 }
-SMALL |= {"baselines": ("relu", "elu", "tanh"), "inner_samples": 150, "tune_seeds": 1, "evaluation_seeds": 1}
+SMALL |= {"baselines": ("relu", "elu", "tanh"), "inner_samples": 150, "evaluation_seeds": 1}
 """Options that make little work, for the analyses and models that have them."""
 SMALL_OF = {
     "deep_ensembles": {"sizes": (1,)},

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from expzoo.analysis import late
+from expzoo.analysis.tuning import Tuning
 from expzoo.components import learned_activations
-from expzoo.lab.request import Request
 from expzoo.store import records
 from expzoo.system.randomness import stable_hash
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from expzoo.analysis.contract import Setting
     from expzoo.lab.lesson import Learned
+    from expzoo.lab.request import Request
     from expzoo.lab.trained import Trained
     from expzoo.spec.spec import Spec
+    from expzoo.store.records import Row
 
 KNOTS = np.linspace(-8, 8, 65)
 EVERY = 10  # steps whose losses are averaged to one point of an inner curve
@@ -41,50 +44,34 @@ def means_by(table: pl.DataFrame, column: str, **chosen: Any) -> dict[int, float
     }
 
 
-@dataclass(frozen=True)
-class Contest:
-    """Networks like `base` with one activation function or another, judged by their last training losses."""
+def tuned(
+    setting: Setting, activations: Mapping[str, str], rates: tuple[float, ...]
+) -> Generator[Request, list[Trained], tuple[dict[str, Spec], list[Row]]]:
+    """Arm -> the base with its activation and the learning rate that is best for it on validation data; what was tried.
 
-    base: Spec
-    rates: tuple[float, ...]
-    last_losses: int
-    score: str = "accuracy"
+    `activations` are arm -> the name of its activation.
+    """
+    arms = {arm: partial(_with, activation=name) for arm, name in activations.items()}
+    settled, tried = yield from Tuning(rates).of(setting, arms)
+    return {arm: make(settled[arm](setting.base)) for arm, make in arms.items()}, tried
 
-    def spec(self, activation: str, rate: float, seed: int) -> Spec:
-        """One network."""
-        return self.base.replace(model={"activation": activation}, optimizer={"lr": rate}, seed=seed)
 
-    def tune(
-        self, activations: Sequence[str], seeds: Sequence[int]
-    ) -> Generator[Request, list[Trained], dict[str, float]]:
-        """The learning rate of each activation at which the training loss is lowest on these seeds."""
-        tried = [(name, rate) for name in activations for rate in self.rates for _ in seeds]
-        runs = [seed for _ in activations for _ in self.rates for seed in seeds]
-        networks = yield Request(tuple(self.spec(*pair, run) for pair, run in zip(tried, runs, strict=True)), ())
-        costs: dict[tuple[str, float], list[float]] = {}
-        for pair, network in zip(tried, networks, strict=True):
-            costs.setdefault(pair, []).append(self.training_loss(network))
-        mean = {pair: np.mean(own) if np.isfinite(own).all() else np.inf for pair, own in costs.items()}
-        return {name: min(self.rates, key=lambda rate, name=name: mean[name, rate]) for name in activations}
+def _with(base: Spec, activation: str) -> Spec:
+    return base.replace(model={"activation": activation})
 
-    def training_loss(self, network: Trained) -> float:
-        """The mean of its last batch losses; NaN if it diverged."""
-        return (
-            float("nan") if network.diverged else float(network.losses[-self.last_losses :].astype(np.float64).mean())
-        )
 
-    def rows(self, network: Trained, arm: str, **varied: Any) -> list[dict[str, Any]]:
-        """Tidy rows: the score and the training loss at the end, and the inner curve."""
-        common = {"key": network.key, "seed": network.spec.seed, "arm": arm, **varied}
-        found = late.rows(network, (self.score, "test"), arm=arm, **varied)
-        end = {"step": network.step, "split": "train", "metric": "training_loss", "end": True}
-        lost = {"value": network.worst("loss"), "diverged": True}
-        found.append(common | end | (lost if network.diverged else {"value": self.training_loss(network)}))
-        losses = network.losses[: len(network.losses) // EVERY * EVERY].astype(np.float64).reshape(-1, EVERY).mean(1)
-        for index, loss in enumerate(losses):
-            step = {"step": (index + 1) * EVERY, "split": "train", "metric": "inner_loss", "end": False}
-            found.append(common | step | {"value": float(loss)})
-        return found
+def network_rows(network: Trained, score: str, last_losses: int, arm: str, **varied: Any) -> list[Row]:
+    """Tidy rows: the score and the training loss, which is the mean of the last losses, and the inner curve."""
+    common: Row = {"key": network.key, "seed": network.spec.seed, "arm": arm, **varied}
+    found = late.rows(network, (score, "test"), arm=arm, **varied)
+    losses = network.losses.astype(np.float64)
+    end: Row = {"step": network.step, "split": "train", "metric": "training_loss", "end": True}
+    lost: Row = {"value": network.worst("loss"), "diverged": True}
+    found.append(common | end | (lost if network.diverged else {"value": float(losses[-last_losses:].mean())}))
+    for index, loss in enumerate(losses[: len(losses) // EVERY * EVERY].reshape(-1, EVERY).mean(1)):
+        step: Row = {"step": (index + 1) * EVERY, "split": "train", "metric": "inner_loss", "end": False}
+        found.append(common | step | {"value": float(loss)})
+    return found
 
 
 def function_rows(result: Learned, step: int, arm: str) -> list[dict[str, Any]]:
