@@ -65,7 +65,9 @@ FILES = {
     "conf/model/thin.yaml": "defaults: [perceptron, _self_]\nwidht: 1\n",
 }
 
-TOP = sorted({*KINDS, "about", "budget", "dry_run", "experiment", "population", "robustness", "seed", "store"})
+TOP = sorted(
+    {*KINDS, "about", "budget", "dry_run", "experiment", "population", "robustness", "robustness_size", "seed", "store"}
+)
 
 CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"
 """Makes a line independent of what the package ships."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pytest
 
 import expzoo
+from expzoo.analysis.reach import out_of_reach
+from expzoo.config.check import resolved
+from expzoo.config.homes import HOME
+from expzoo.config.registry import build
 from expzoo.runs import robustness
 from expzoo.science import wording
 from expzoo.science.verdicts import dump_verdicts, load_verdicts
 from expzoo.store import run_directory
-
-if TYPE_CHECKING:
-    import pytest
 
 CLAIM = """# @package _global_
 defaults: [override /dataset: mnist1d, override /model: mlp, override /analysis: [contrast]]
@@ -43,6 +45,40 @@ def test_each_verdict_says_where_it_stands(tmp_path: Path, monkeypatch: pytest.M
     assert "other settings: cosine" in wording.robustness(verdict)
     assert wording.robustness(verdict) in (result.directory / run_directory.REPORT).read_text().replace("\u2212", "-")
     assert {*result.records["analysis"]} == {"contrast", "contrast@cosine", "contrast@double_rate"}
+
+
+def test_fewer_replicates_are_said_and_why_nothing_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    (tmp_path / "conf" / "experiment" / "wider.yaml").write_text(CLAIM)
+    monkeypatch.chdir(tmp_path)
+    few = expzoo.run(expzoo.compose("+experiment=wider", "robustness=[cosine]", "robustness_size=3"))
+    [verdict] = few.verdicts
+    alone = expzoo.run(expzoo.compose("+experiment=wider", "schedule=cosine", "population.size=3")).verdicts[0]
+    assert (verdict.n, alone.n) == (5, 3)
+    assert verdict.robustness[0][:3] == ("cosine (n = 3)", alone.verdict, alone.effect)
+    page = (few.directory / run_directory.REPORT).read_text()
+    assert "Robustness: the verdict stands under" in page
+    why = 'about.one_setting="it would take an hour"'
+    one = expzoo.run(expzoo.compose("+experiment=wider", why))
+    assert "Robustness: not looked at: it would take an hour" in (one.directory / run_directory.REPORT).read_text()
+
+
+@pytest.mark.parametrize("budget", ["laptop", "paper"])
+def test_every_shipped_experiment_is_asked_again_or_says_why_not(budget: str) -> None:
+    """With so many replicates that what is in reach of the experiment is in reach of its other settings."""
+    for file in sorted((HOME / "conf" / "experiment").glob("*.yaml")):
+        config = resolved([f"+experiment={file.stem}", f"budget={budget}"])
+        asked, why = bool(config["robustness"]), bool(config["about"]["one_setting"])
+        assert asked != why, file.stem
+        for name, options in config["analysis"].items():
+            analysis, size = (
+                build("analysis", name, **{k: v for k, v in options.items() if k != "name"}),
+                config["population"]["size"],
+            )
+            few = config["robustness_size"] or size
+            assert out_of_reach(analysis, few) == out_of_reach(analysis, size), file.stem
 
 
 def test_what_is_another_claim_is_not_beside_it() -> None:

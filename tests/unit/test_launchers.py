@@ -15,7 +15,20 @@ from expzoo.config import registry
 from expzoo.system.errors import BadInput
 from expzoo.testing import check_plugin
 
-TOP = sorted({*registry.KINDS, "about", "budget", "dry_run", "experiment", "population", "robustness", "seed", "store"})
+TOP = sorted(
+    {
+        *registry.KINDS,
+        "about",
+        "budget",
+        "dry_run",
+        "experiment",
+        "population",
+        "robustness",
+        "robustness_size",
+        "seed",
+        "store",
+    }
+)
 
 STAND_INS = """
 import sys, types

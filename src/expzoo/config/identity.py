@@ -17,7 +17,7 @@ from expzoo.config.registry import KINDS, LOOKED_UP, SHARED, available, declared
 OF_NO_EFFECT = frozenset({"hydra", "store", "dry_run", "trainer", "logger", "about"})
 
 
-ADDED: dict[str, Any] = {"robustness": []}
+ADDED: dict[str, Any] = {"robustness": [], "robustness_size": None}
 """Settings that configs gained, with what they are in configs of before."""
 
 _EXPERIMENT = re.compile(r"""\+experiment=(?P<names>'[^']*'|"[^"]*"|[^][,()'"]+|\[[^][]*\])""")

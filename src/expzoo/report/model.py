@@ -80,6 +80,7 @@ class Report:
     run: str
     command: str
     verdicts: tuple[Verdict, ...]
+    one_setting: str = ""
     pictures: tuple[Picture, ...] = ()
     config: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, object] = field(default_factory=dict)
@@ -114,6 +115,7 @@ class Report:
             run=_text(manifest.get("run")) or directory.name,
             command=_command(manifest.get("command")) or f"python -m expzoo +experiment={shlex.quote(experiment)}",
             verdicts=tuple(read_verdicts(directory / run_directory.VERDICTS)),
+            one_setting=_text(said.get("one_setting")),
             pictures=tuple(pictures(directory, own.names)),
             config=config,
             environment=own.json(run_directory.ENVIRONMENT),

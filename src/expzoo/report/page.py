@@ -133,7 +133,7 @@ def _claims(report: Report) -> Iterator[_Claim]:
             interval=wording.interval(verdict),
             level=wording.level(verdict),
             decision=wording.decision(verdict),
-            robustness=wording.robustness(verdict),
+            robustness=wording.robustness(verdict) or (report.one_setting and f"not looked at: {report.one_setting}"),
             settle=wording.settling_command(report.command, needed) if needed else "",
             range=ranges.draw(verdict, scales[verdict.unit]),
         )

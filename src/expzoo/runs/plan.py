@@ -185,7 +185,7 @@ def plan(config: dict[str, Any], datasets: Callable[[Component[Any]], Any] = Com
         faults.append("analysis is empty: choose at least one, such as analysis=[learning_curves]")
     if faults or setting is None:
         raise BadInput("\n".join(faults)) from (ExceptionGroup("refused", refused) if refused else None)
-    elsewhere = robustness.varied(setting, config.get("robustness", ()))
+    elsewhere = robustness.varied(setting, config.get("robustness", ()), config.get("robustness_size"))
     made = Plan(setting, analyses, variants=elsewhere, experiment=config["about"]["experiment"])
     made.check(datasets(setting.base.dataset))
     return made

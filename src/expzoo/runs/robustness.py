@@ -28,12 +28,13 @@ def is_variant(analysis: str) -> bool:
     return BETWEEN in analysis
 
 
-def varied(setting: Setting, wanted: Iterable[str]) -> dict[str, Setting]:
-    """The setting under each of the wanted schedules and rates."""
+def varied(setting: Setting, wanted: Iterable[str], size: int | None = None) -> dict[str, Setting]:
+    """The setting under each of the wanted schedules and rates, with at most `size` of its replicates."""
     found = {}
     for word in wanted:
         rate, fixed = RATES.get(word, 1.0), () if word in RATES else ("schedule",)
-        found[word] = replace(setting, base=_changed(setting.base, word), rate=rate, fixed=fixed)
+        base, seeds = _changed(setting.base, word), setting.seeds[:size]
+        found[word] = replace(setting, base=base, seeds=seeds, rate=rate, fixed=fixed)
     return found
 
 
@@ -57,11 +58,11 @@ def _changed(base: Spec, word: str) -> Spec:
 
 
 def beside(verdicts: Sequence[Verdict], others: Mapping[str, Sequence[Verdict]]) -> list[Verdict]:
-    """The verdicts, each with what the same claim came to under the other settings."""
+    """The verdicts, each with what the same claim came to under the other settings, and of how many where n differs."""
     found = []
     for verdict in verdicts:
         rows = [
-            (setting, other.verdict, other.effect, *other.interval)
+            (setting + f" (n = {other.n})" * (other.n != verdict.n), other.verdict, other.effect, *other.interval)
             for setting, again in others.items()
             for other in again
             if other.claim == verdict.claim

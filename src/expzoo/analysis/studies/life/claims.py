@@ -9,6 +9,7 @@ from expzoo.science.claims import Claim
 FIRNER = "Firner, Large DNNs look good, but they may be fooling us (2023-08-28), figures 4 to 7 and their text"
 FOLLOW_UP = "Firner, Large DNNs and bad local minima (2023-08-29), figures 3 and 4"
 DROPOUT = "published of networks that have dropout where they are deep, and none where they are not"
+ONE_RATE = "all are trained at the one rate of the published script, which may suit some better than others"
 SPRINGER = "Springer & Kenyon, It's hard for neural networks to learn the Game of Life (2020), arXiv 2009.01398"
 
 
@@ -52,6 +53,7 @@ WIDTH = _rate(
     direction="greater",
     rule="Newcombe",
     unit="percentage points",
+    note=ONE_RATE,
 )
 WIDE_LEARNS = _rate(
     "life.five_times_wider_learns",
@@ -70,7 +72,7 @@ WIDTH_GROWS = Claim(
     reference=1.0,
     direction="greater",
     rule="BCa bootstrap",
-    note="half widths beyond those tried count as the nearest that was",
+    note=f"half widths beyond those tried count as the nearest that was; {ONE_RATE}",
 )
 MANY_STEPS = _rate(
     "life.many_steps_never",
@@ -97,7 +99,7 @@ DEPTH = _rate(
     10.0,
     rule="Newcombe",
     unit="percentage points",
-    note=DROPOUT,
+    note=f"{DROPOUT}; {ONE_RATE}",
 )
 DEPTH_HURTS = _rate(
     "life.depth_hurts_narrow_networks",
@@ -106,7 +108,7 @@ DEPTH_HURTS = _rate(
     0.0,
     rule="Newcombe",
     unit="percentage points",
-    note=DROPOUT,
+    note=f"{DROPOUT}; {ONE_RATE}",
 )
 DENSITY = _rate(
     "life.density_d0",
@@ -117,6 +119,7 @@ DENSITY = _rate(
     rule="Newcombe",
     unit="percentage points",
     source=SPRINGER,
+    note=ONE_RATE,
 )
 PLATEAU = Claim(
     name="life.plateau_is_all_dead",
