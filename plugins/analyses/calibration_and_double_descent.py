@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     import polars as pl
+    from jaxtyping import Float
 
     from expzoo.study import Estimate, Estimator, Setting, Trained, Verdict
 
@@ -153,7 +154,12 @@ class CalibrationAndDoubleDescent:
             laws[form] = self._law(true["cnll"], form)
         return [
             decide(REMOVES_LOSS, _removed(true["nll"], true["cnll"])(level=0.95), control=of_true, dropped=lost[0]),
-            decide(MONOTONE, bca(true["cnll"], _mean_bump, level=STRICTER), control=control, dropped=lost[0]),
+            decide(
+                MONOTONE,
+                _mean_bump(true["cnll"]),
+                control=control,
+                dropped=lost[0],
+            ),
             decide_all(FORETELLS, laws, control=control, dropped=dict.fromkeys(laws, lost[0])),
             decide(
                 REMOVES_NOISY_LOSS, _removed(noisy["nll"], noisy["cnll"])(level=0.95), control=of_noisy, dropped=lost[1]
@@ -177,7 +183,11 @@ class CalibrationAndDoubleDescent:
             if (~outside).sum() < power_law.FEWEST:
                 return no_interval(float("nan"), len(values), level, "BCa bootstrap")
             return bca(
-                values, lambda some: power_law.excess(form, widths, some.mean(0), outside), level=level, draws=999
+                values,
+                lambda some: power_law.excess(form, widths, some.mean(1), outside),
+                level=level,
+                draws=999,
+                vectorized=True,
             )
 
         return estimate
@@ -222,24 +232,26 @@ def _curves(table: pl.DataFrame, arm: str) -> dict[str, np.ndarray]:
     return {metric: values[whole] for metric, values in curves.items()}
 
 
-def bump(curve: np.ndarray) -> float:
-    """How far a curve (points,) rises above the higher of its lowest points on both sides; 0 if it never does."""
-    left, right = np.minimum.accumulate(curve), np.minimum.accumulate(curve[::-1])[::-1]
-    return float((curve - np.maximum(left, right)).max())
+def bump(curves: Float[np.ndarray, "*curves points"]) -> Float[np.ndarray, "*curves"]:
+    """How far a curve rises above the higher of its lowest points on both sides; 0 if it never does."""
+    left = np.minimum.accumulate(curves, axis=-1)
+    right = np.minimum.accumulate(curves[..., ::-1], axis=-1)[..., ::-1]
+    return np.asarray((curves - np.maximum(left, right)).max(-1))
 
 
-def _mean_bump(values: np.ndarray) -> float:
-    return bump(values.mean(0))
+def _mean_bump(values: Float[np.ndarray, "seeds widths"]) -> Estimate:
+    """The bump of the mean curve, at a stricter level than what is usual for equivalence."""
+    return bca(values, lambda some: bump(some.mean(1)), level=STRICTER, vectorized=True)
 
 
 def _removed(before: np.ndarray, after: np.ndarray) -> Callable[..., Estimate]:
     """By how many per cent the bump of the mean curve is smaller; undefined where there was none."""
 
-    def statistic(both: np.ndarray) -> float:
-        first, second = bump(both[:, 0].mean(0)), bump(both[:, 1].mean(0))
-        return 100 * (1 - second / first) if first >= NO_BUMP else float("nan")
+    def statistic(both: Float[np.ndarray, "resamples seeds 2 widths"]) -> Float[np.ndarray, " resamples"]:
+        first, second = np.moveaxis(bump(both.mean(1)), -1, 0)
+        return 100 * (1 - second / np.where(first >= NO_BUMP, first, np.nan))
 
-    return partial(bca, np.stack([before, after], 1), statistic)
+    return partial(bca, np.stack([before, after], 1), statistic, vectorized=True)
 
 
 def _unchanged(*arms: Mapping[str, np.ndarray]) -> SelfTest:
@@ -252,6 +264,6 @@ def _control() -> SelfTest:
     """A falling curve has no bump, and one with a known bump has that."""
     falling = 1 / np.arange(1, 9)
     risen = falling + np.array([0, 0, 0, 0.5, 0, 0, 0, 0])
-    found = bump(falling), bump(risen)
+    found = float(bump(falling)), float(bump(risen))
     right = found[0] == 0 and abs(found[1] - (risen[3] - falling[2])) < 1e-12
     return SelfTest("curves of known bumps", right, f"{found[0]:.3g} and {found[1]:.3g}")

@@ -32,6 +32,7 @@ from expzoo.study import (
 
 if TYPE_CHECKING:
     import polars as pl
+    from jaxtyping import Float
 
     from expzoo.study import Estimate, Estimator, Figure, Setting, Trained, Verdict
 
@@ -199,7 +200,7 @@ class DeepEnsembles:
         self,
         arrays: Mapping[str, np.ndarray],
         curve: Callable[[np.ndarray], np.ndarray],
-        statistic: Callable[[np.ndarray, np.ndarray, np.ndarray], float],
+        statistic: Callable[..., Float[np.ndarray, " curves"]],
         *,
         slow: bool = False,
     ) -> Estimator:
@@ -207,17 +208,18 @@ class DeepEnsembles:
         sizes, members = np.array(self.sizes, np.float64), len(arrays["logits test"])
         kept: dict[bytes, np.ndarray] = {}
 
-        def of(chosen: np.ndarray) -> float:
-            if chosen.tobytes() not in kept:  # the same resamples at every level and for every law
-                kept[chosen.tobytes()] = curve(chosen)
-            return statistic(sizes, kept[chosen.tobytes()], self.outside)
+        def of(chosen: np.ndarray) -> Float[np.ndarray, " resamples"]:
+            for members in chosen:
+                if members.tobytes() not in kept:  # the same resamples at every level and for every law
+                    kept[members.tobytes()] = curve(members)
+            return statistic(sizes, np.stack([kept[members.tobytes()] for members in chosen]), self.outside)
 
         def estimate(*, level: float) -> Estimate:
             few = (~self.outside).sum() < power_law.FEWEST or not self.outside.any()
             if few or members <= self.sizes[-1]:  # the acceleration of BCa leaves one member out
                 return no_interval(float("nan"), members, level, "BCa bootstrap")
             draws = max(self.resamples // 4, 1) if slow else self.resamples
-            return bca(np.arange(members), of, level=level, draws=draws)
+            return bca(np.arange(members), of, level=level, draws=draws, vectorized=True)
 
         return estimate
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from expzoo.analysis.studies.memory_splits import AGAIN, Grid, best, cube
+from expzoo.analysis.studies.memory_splits import AGAIN, Grid, cube
 from expzoo.study import (
     Claim,
     Count,
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
     import polars as pl
+    from jaxtyping import Float
 
     from expzoo.study import Estimator, Request, Setting, Trained, Verdict
 
-Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
-"""Of CNLL (seeds, budgets, parts), that of the largest budget as it is foretold (parts,), and the parts."""
+Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Of resamples: CNLL (resamples, seeds, budgets, parts), what is foretold (resamples, parts), and the parts."""
 
 LOBACHEVA = "Lobacheva, Chirkova, Kodryan & Vetrov, On power laws in deep ensembles (2020), section 6"
 
@@ -113,18 +114,12 @@ class PredictSplit:
         """Fits and the foretold split are made anew in each resample of the seeds; the regret is paired on the seed."""
         seeds, budgets, parts, values = cube(table, "cnll")
         dropped = records.select(table, arm="split")["seed"].n_unique() - len(seeds)
-        kept: dict[tuple[int, ...], np.ndarray] = {}
 
         def of(statistic: Statistic) -> Estimator:
-            def resampled(chosen: np.ndarray) -> float:
-                members = tuple(
-                    np.sort(chosen).astype(int).tolist()
-                )  # what is foretold depends on who, not in what order
-                if members not in kept:
-                    kept[members] = _foretold(values[list(members)], budgets)
-                return statistic(values[list(members)], kept[members], parts)
+            def resampled(chosen: np.ndarray) -> Float[np.ndarray, " resamples"]:
+                return statistic(chosen, _foretold(chosen, budgets), parts)
 
-            return partial(bca, np.arange(len(seeds)), resampled, draws=999)
+            return partial(bca, values, resampled, draws=999, vectorized=True)
 
         single, again = (
             records.by_seed(table, arm=arm, budget=int(budgets[-1]), parts=1, metric="cnll") for arm in ("split", AGAIN)
@@ -163,17 +158,16 @@ class PredictSplit:
         yield Figure("foretold", "CNLL of the largest budget, foretold by power laws", caption, picture, data)
 
 
-def _foretold(values: np.ndarray, budgets: np.ndarray) -> np.ndarray:
+def _foretold(values: Float[np.ndarray, "*resamples seeds budgets parts"], budgets: np.ndarray) -> np.ndarray:
     """The CNLL of the largest budget for each number of networks, from the mean curves of the smaller budgets."""
-    mean = values.mean(0)
-    laws = [power_law.fit(budgets[:-1], mean[:-1, index]) for index in range(mean.shape[1])]
-    return np.array([float(law(budgets[-1])) for law in laws])
+    curves = np.moveaxis(values.mean(-3), -1, -2)
+    return power_law.foretold(budgets[:-1], curves[..., :-1], budgets[-1:])[..., 0]
 
 
-def _error(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> float:
+def _error(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> Float[np.ndarray, " resamples"]:
     """How far foretold and found CNLL are apart, in % of the found, mean over the numbers of networks."""
-    found = values.mean(0)[-1]
-    return float(100 * np.mean(np.abs(foretold - found) / found))
+    found = values.mean(-3)[..., -1, :]
+    return 100 * np.mean(np.abs(foretold - found) / found, axis=-1)
 
 
 def _regrets(values: np.ndarray, foretold: np.ndarray) -> np.ndarray:
@@ -183,19 +177,20 @@ def _regrets(values: np.ndarray, foretold: np.ndarray) -> np.ndarray:
     return 100 * (found[:, chosen] / found[np.arange(len(found)), others] - 1)
 
 
-def _gain_over_single(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> float:
+def _gain_over_single(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> Float[np.ndarray, " resamples"]:
     """By how many % the CNLL of the foretold split is below that of a single network."""
-    return _gain(values, foretold, 0)
+    return _gain(values, foretold, np.zeros(len(values), np.int64))
 
 
-def _gain_over_last(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> float:
+def _gain_over_last(values: np.ndarray, foretold: np.ndarray, parts: np.ndarray) -> Float[np.ndarray, " resamples"]:
     """The same against the number of networks that was best at the largest budget fitted."""
-    return _gain(values, foretold, int(np.flatnonzero(parts == best(values[:, -2], parts))[0]))
+    return _gain(values, foretold, values[..., -2, :].mean(-2).argmin(-1))
 
 
-def _gain(values: np.ndarray, foretold: np.ndarray, naive: int) -> float:
-    found = values.mean(0)[-1]
-    return float(100 * (1 - found[foretold.argmin()] / found[naive]))
+def _gain(values: np.ndarray, foretold: np.ndarray, naive: np.ndarray) -> Float[np.ndarray, " resamples"]:
+    found = values.mean(-3)[..., -1, :]
+    chosen, other = (np.take_along_axis(found, at[..., None], -1)[..., 0] for at in (foretold.argmin(-1), naive))
+    return 100 * (1 - chosen / other)
 
 
 def _control(parts: np.ndarray) -> SelfTest:
@@ -205,4 +200,4 @@ def _control(parts: np.ndarray) -> SelfTest:
     made = np.stack([0.4 - 0.01 * index + scale * budgets**-0.5 for index, scale in enumerate(scales)], 1)[None]
     foretold = _foretold(made, budgets)
     error, regret = _error(made, foretold, parts), made[0, -1, foretold.argmin()] - made[0, -1].min()
-    return SelfTest("laws that are known are foretold", error < 1e-3 and regret == 0, f"error {error:.1e} %")
+    return SelfTest("laws that are known are foretold", bool(error < 1e-3 and regret == 0), f"error {error:.1e} %")

@@ -190,6 +190,18 @@ def test_a_fit_is_no_worse_than_any_law_of_a_fine_grid() -> None:
         assert least <= np.square(columns @ weights - y).sum() + 1e-9
 
 
+def test_curves_are_fitted_together_as_one_by_one() -> None:
+    x, outside = np.array([1.0, 2, 4, 8, 16, 32]), np.arange(6) >= 4
+    curves = 1 / x + 0.05 * normals(0, "curves", 0, 36).reshape(2, 3, 6)
+    for form in power_law.FORMS:
+        together = power_law.miss(x, curves, outside, form)
+        alone = [[power_law.miss(x, curve, outside, form) for curve in row] for row in curves]
+        np.testing.assert_allclose(together, alone, rtol=1e-9)
+    np.testing.assert_allclose(
+        power_law.exponent(x, curves, outside)[1, 2], power_law.fit(x[:4], curves[1, 2, :4]).rate
+    )
+
+
 def test_too_few_points_determine_no_law() -> None:
     with pytest.raises(ValueError, match="do not determine a power law"):
         power_law.fit(np.array([1.0, 2.0]), np.array([1.0, 0.5]))

@@ -53,6 +53,13 @@ def test_bootstrap_is_deterministic_and_its_seed_matters() -> None:
     assert bca(values, np.mean, draws=499) != bca(values, np.mean, draws=499, seed=1)
 
 
+def test_many_resamples_at_once_are_what_they_are_one_by_one() -> None:
+    values = np.random.default_rng(3).standard_normal((8, 3))
+    one = bca(values, lambda sample: sample.mean(0).max(), draws=2500)
+    many = bca(values, lambda samples: samples.mean(1).max(-1), draws=2500, vectorized=True)
+    assert many == one
+
+
 def test_bca_covers_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(2)
     for truth, sample in ((0.0, lambda: rng.normal(size=8)), (1.0, lambda: rng.exponential(size=20))):

@@ -176,12 +176,12 @@ def generator(*parts: object) -> np.random.Generator:
     return np.random.default_rng(int(key(*parts), 16))
 
 
-def _fewer(statistic: Any, n: int, method: Any, level: float, draws: int, seed: int) -> Any:
+def _fewer(statistic: Any, n: int, method: Any, level: float, draws: int, seed: int, **how: bool) -> Any:
     """The bootstrap with fewer resamples, since thousands of tables are judged."""
-    return BOOTSTRAP(statistic, n, method, level, min(draws, RESAMPLES), seed)
+    return BOOTSTRAP(statistic, n, method, level, min(draws, RESAMPLES), seed, **how)
 
 
-def _none(_: Any, n: int, method: Any, level: float, *rest: Any) -> Any:
+def _none(_: Any, n: int, method: Any, level: float, *rest: Any, **how: bool) -> Any:
     """No bootstrap: what it would say is of another claim."""
     return no_interval(float("nan"), n, level, method)
 

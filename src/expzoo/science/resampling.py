@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -31,18 +31,39 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
     from numpy.typing import ArrayLike
 
-Statistic = Callable[[np.ndarray], float]
+Statistic = Callable[[np.ndarray], Any]
+"""Of a sample, one number; where many samples are taken at once, an array of them."""
+
+TOGETHER = 1000  # resamples whose statistic is found at once
 
 SIGN_FLIP_LIMIT = 40  # 2**20 sums for each half of the values
 
 
-def bca(values: ArrayLike, statistic: Statistic, *, level: float = 0.95, draws: int = 9999, seed: int = 0) -> Estimate:
+def bca(
+    values: ArrayLike,
+    statistic: Statistic,
+    *,
+    level: float = 0.95,
+    draws: int = 9999,
+    seed: int = 0,
+    vectorized: bool = False,
+) -> Estimate:
     """The statistic of values (n, ...) with the bootstrap interval over the first axis.
 
     `statistic` takes an array like `values` and gives one number, so that arms and settings of a seed stay together.
+    If `vectorized` it takes many of them, (resamples, n, ...), and gives a number for each.
     """
     sample = finite_values(values)
-    return _bootstrap(lambda chosen: statistic(sample[chosen]), len(sample), "BCa bootstrap", level, draws, seed)
+    method: Method = "BCa bootstrap"
+    if not vectorized:
+        return _bootstrap(lambda chosen: statistic(sample[chosen]), len(sample), method, level, draws, seed)
+
+    def of_many(chosen: Int[np.ndarray, "*resamples n"], axis: int = -1) -> Float[np.ndarray, "*resamples"]:
+        flat = chosen.reshape(-1, chosen.shape[axis])
+        parts = [statistic(sample[flat[start : start + TOGETHER]]) for start in range(0, len(flat), TOGETHER)]
+        return np.concatenate(parts).reshape(chosen.shape[:-1])
+
+    return _bootstrap(of_many, len(sample), method, level, draws, seed, vectorized=True)
 
 
 def cluster_bootstrap(
@@ -103,7 +124,16 @@ def sign_flip_p(differences: ArrayLike, alternative: Literal["greater", "less", 
     return min(1.0, 2 * p) if alternative == "two-sided" else p
 
 
-def _bootstrap(statistic: Statistic, n: int, method: Method, level: float, draws: int, seed: int) -> Estimate:
+def _bootstrap(
+    statistic: Callable[..., Any],
+    n: int,
+    method: Method,
+    level: float,
+    draws: int,
+    seed: int,
+    *,
+    vectorized: bool = False,
+) -> Estimate:
     """BCa over indices 0..n-1, so that a unit may be anything; NaN where the statistic or its spread is undefined."""
     from scipy.special import ndtr
     from scipy.stats import bootstrap
@@ -115,7 +145,7 @@ def _bootstrap(statistic: Statistic, n: int, method: Method, level: float, draws
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # SciPy warns where it returns the NaN that is handled here
         result = bootstrap(
-            (np.arange(n),), statistic, n_resamples=draws, vectorized=False, confidence_level=expanded,
+            (np.arange(n),), statistic, n_resamples=draws, vectorized=vectorized, confidence_level=expanded,
             rng=_generator(method, seed),
         )  # fmt: skip
     if np.ptp(result.bootstrap_distribution) <= ROUNDING * abs(effect):

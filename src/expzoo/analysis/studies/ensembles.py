@@ -40,7 +40,7 @@ def known_laws(sizes: Real[np.ndarray, " sizes"], outside: Bool[np.ndarray, " si
         return SelfTest(name, passed=True, detail="too few sizes to be asked")
     made = {form: power_law.example(form)(sizes) for form in power_law.FORMS}
     found = {form: power_law.nearest(sizes, curve, outside) for form, curve in made.items()}
-    exponent = power_law.exponent(sizes, made["power law"], outside)
+    exponent = float(power_law.exponent(sizes, made["power law"], outside))
     right = all(form == law for form, law in found.items()) and abs(exponent + 1) < 1e-3
     return SelfTest(name, right, f"exponent of 1/n {exponent:.4f}")
 

@@ -1,8 +1,9 @@
 """Power laws c + b x^a and what else could have made such a curve, fitted by least squares.
 
 Every law is linear in c and b once its exponent or rate is known, so a fit is a search over one
-number: there is no starting point that could decide it. Small curves of few parameters always fit;
-only what lies outside the fitted range tells laws apart, which is why `Law.__call__` extrapolates.
+number: there is no starting point that could decide it. Many curves are fitted at once. Small
+curves of few parameters always fit; only what lies outside the fitted range tells laws apart, which
+is why `Law.__call__` extrapolates.
 """
 
 from __future__ import annotations
@@ -57,69 +58,96 @@ def fit(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], form: Form = "powe
     Raises:
         ValueError: fewer points than parameters (3, or 2 of a logarithm), or a value that is not finite.
     """
+    return Law(form, *(float(value[0]) for value in _fits(x, np.asarray(y, np.float64)[None], form)))
+
+
+def foretold(
+    x: Real[np.ndarray, " n"],
+    y: Real[np.ndarray, "*curves n"],
+    at: Real[np.ndarray, " points"],
+    form: Form = "power law",
+) -> Float[np.ndarray, "*curves points"]:
+    """The values at these points of the law that is fitted to each curve; ValueError as `fit`."""
+    level, scale, rate = (part[..., None] for part in _fits(x, y, form))
+    return level + scale * _BASES[form][0](np.asarray(at, np.float64), rate)
+
+
+def _fits(x: Real[np.ndarray, " n"], y: Real[np.ndarray, "*curves n"], form: Form) -> tuple[np.ndarray, ...]:
+    """Level, scale and rate of the law of each curve."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     basis, bounds = _BASES[form]
-    if len(x) != len(y) or len(x) < (3 if bounds else 2) or not (np.isfinite(y).all() and (x > 0).all()):
+    if len(x) != y.shape[-1] or len(x) < (3 if bounds else 2) or not (np.isfinite(y).all() and (x > 0).all()):
         raise ValueError(f"{len(x)} points x {x} and values {y} do not determine a {form}")
 
-    rate = _best_rate(x, y, basis, bounds) if bounds else 0.0
-    values = basis(x, rate)
-    scale = float(_slopes(_centred(values[None]), y - y.mean())[0])
-    return Law(form, float(y.mean() - scale * values.mean()), scale, rate)
+    flat = y.reshape(-1, len(x))
+    rates = _best_rates(x, flat, basis, bounds) if bounds else np.zeros(len(flat))
+    values = np.broadcast_to(basis(x, rates[:, None]), flat.shape)
+    scales = _slopes(_centred(values[:, None]), _centred(flat))[:, 0]
+    levels = flat.mean(1) - scales * values.mean(1)
+    return tuple(part.reshape(y.shape[:-1]) for part in (levels, scales, rates))
 
 
-def _best_rate(
-    x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"], basis: Basis, bounds: tuple[float, float]
-) -> float:
+def _best_rates(
+    x: Float[np.ndarray, " n"], y: Float[np.ndarray, "curves n"], basis: Basis, bounds: tuple[float, float]
+) -> Float[np.ndarray, " curves"]:
     """The rate of least error: the best of a grid of equal ratios, then of finer grids between its neighbours."""
-    low, high = bounds
-    rates = -np.geomspace(-low, -high, _GRID)
-    centred_y = y - y.mean()
+    low, high = np.array(bounds)
+    rates, every, centred_y = -np.geomspace(-low, -high, _GRID)[None], np.arange(len(y)), _centred(y)
     for _ in range(_ZOOMS):
-        values = basis(x, rates[:, None])
-        best = int(_errors(values, centred_y).argmin())
-        low, high = rates[max(best - 1, 0)], rates[min(best + 1, _GRID - 1)]
-        rates = np.linspace(low, high, _GRID)
-    return float((low + high) / 2)
+        best = _errors(basis(x, rates[:, :, None]), centred_y).argmin(1)
+        rows = every if len(rates) > 1 else 0
+        low, high = rates[rows, np.maximum(best - 1, 0)], rates[rows, np.minimum(best + 1, _GRID - 1)]
+        rates = np.linspace(low, high, _GRID, axis=1)
+    return (low + high) / 2
 
 
-def _centred(values: Float[np.ndarray, "rates n"]) -> Float[np.ndarray, "rates n"]:
-    return values - values.mean(1, keepdims=True)
+def _centred(values: Float[np.ndarray, "*curves n"]) -> Float[np.ndarray, "*curves n"]:
+    return values - values.mean(-1, keepdims=True)
 
 
-def _slopes(centred: Float[np.ndarray, "rates n"], centred_y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " rates"]:
+def _slopes(
+    centred: Float[np.ndarray, "_ rates n"], centred_y: Float[np.ndarray, "curves n"]
+) -> Float[np.ndarray, "curves rates"]:
     """The scale of each basis that brings level + scale * basis nearest to y, both less their means."""
-    spread = np.square(centred).sum(1)
-    return np.divide(centred @ centred_y, spread, out=np.zeros(len(centred)), where=spread > 0)
+    spread = np.square(centred).sum(-1)
+    along = np.matmul(centred, centred_y[:, :, None])[..., 0]
+    return np.divide(along, spread, out=np.zeros(along.shape), where=spread > 0)
 
 
-def _errors(values: Float[np.ndarray, "rates n"], centred_y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " rates"]:
-    """The sum of squares that the best level and scale leave of y, for each basis."""
+def _errors(
+    values: Float[np.ndarray, "_ rates n"], centred_y: Float[np.ndarray, "curves n"]
+) -> Float[np.ndarray, "curves rates"]:
+    """The sum of squares that the best level and scale leave of y, for each basis; bases of all curves or of each."""
     centred = _centred(values)
-    return np.square(centred_y - _slopes(centred, centred_y)[:, None] * centred).sum(1)
+    return np.square(centred_y[:, None] - _slopes(centred, centred_y)[..., None] * centred).sum(-1)
 
 
-def miss(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"], form: Form) -> float:
+def miss(
+    x: Real[np.ndarray, " n"], y: Real[np.ndarray, "*curves n"], outside: Bool[np.ndarray, " n"], form: Form
+) -> Float[np.ndarray, "*curves"]:
     """How far the law fitted where `outside` is False lies from y where it is True: the mean absolute error."""
-    law = fit(x[~outside], y[~outside], form)
-    return float(np.abs(law(x[outside]) - y[outside]).mean())
+    return np.asarray(np.abs(foretold(x[~outside], y[..., ~outside], x[outside], form) - y[..., outside]).mean(-1))
 
 
-def exponent(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"]) -> float:
+def exponent(
+    x: Real[np.ndarray, " n"], y: Real[np.ndarray, "*curves n"], outside: Bool[np.ndarray, " n"]
+) -> Float[np.ndarray, "*curves"]:
     """The exponent of the power law fitted where `outside` is False."""
-    return fit(x[~outside], y[~outside]).rate
+    return _fits(x[~outside], y[..., ~outside], "power law")[2]
 
 
-def excess(form: Form, x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"]) -> float:
+def excess(
+    form: Form, x: Real[np.ndarray, " n"], y: Real[np.ndarray, "*curves n"], outside: Bool[np.ndarray, " n"]
+) -> Float[np.ndarray, "*curves"]:
     """How much further this law misses the outside than a power law, in % of the fall of y from its first value."""
-    misses = [miss(x, y, outside, law) for law in (form, "power law")]
-    fall = float(y[0] - y.min())
-    return 100 * (misses[0] - misses[1]) / fall if fall > 0 else float("nan")
+    further = miss(x, y, outside, form) - miss(x, y, outside, "power law")
+    fall = y[..., 0] - y.min(-1)
+    return np.asarray(100 * further / np.where(fall > 0, fall, np.nan))
 
 
 def nearest(x: Real[np.ndarray, " n"], y: Real[np.ndarray, " n"], outside: Bool[np.ndarray, " n"]) -> Form:
     """The law that misses the outside least."""
-    return min(FORMS, key=lambda form: miss(x, y, outside, form))
+    return min(FORMS, key=lambda form: float(miss(x, y, outside, form)))
 
 
 def example(form: Form) -> Law:
