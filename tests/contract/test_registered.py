@@ -78,8 +78,6 @@ def test_a_registered_plugin_keeps_the_contract(
         small, base = small | {"steps": (1,), "widths": (1,)}, life()
     if (kind, name) == ("analysis", "two_patterns"):
         base = patched()
-    if (kind, name) == ("analysis", "reparametrisation"):
-        base = small_base().replace(dataset=Component.of("dataset", "digits", train_size=80, batch_size=25))
     if (kind, name) == ("analysis", "periodic_behaviour"):
         base = decayed()
     if (kind, name) == ("analysis", "reparametrisation"):
