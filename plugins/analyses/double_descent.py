@@ -208,7 +208,7 @@ class DoubleDescent:
                         sizes, values = records.pivot(table, "parameters", **chosen)
                         figures.curve(panel, sizes, values, f"{split}, {noise} labels", markers=8)
                 noisy = _curves(table, model, "noisy")
-                x, (low, high) = noisy.sizes, double_descent.window(noisy.train.mean(0))
+                x, (low, high) = noisy.sizes, map(int, double_descent.window(noisy.train.mean(0)))
                 panel.axvspan(x[low], x[high], color="0.6", alpha=0.15, linewidth=0)
                 panel.set(xscale="log", xlabel=f"parameters of the {model}")
                 ticks = [tick for tick in TICKS if x[0] <= tick <= x[-1]]

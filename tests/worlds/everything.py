@@ -13,12 +13,15 @@ from tests.worlds.contrasts import ContrastWorld
 
 from expzoo.analysis.studies.life import claims as life_claims
 from expzoo.config import registry
-from expzoo.config.check import resolved
+from expzoo.config.check import composed
 from expzoo.config.homes import HOME
+from expzoo.config.identity import plain
 from expzoo.science.claims import Claim
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from omegaconf import DictConfig
 
 EXPERIMENTS = HOME / "conf" / "experiment"
 WORLDS = [*arms.WORLDS, *life.WORLDS, *curves.WORLDS, *metalearning.WORLDS]
@@ -41,12 +44,20 @@ def bought(budget: str, *, analysis: str = "") -> list[tuple[str, int, dict[str,
     found = []
     for experiment in sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")):
         if not analysis or analysis in _analyses(experiment):
-            config = resolved([f"+experiment={experiment}", f"budget={budget}"])
+            node = _composed(experiment)
+            node.budget = budget
+            config = plain(node)
             analyses = {
                 name: {k: v for k, v in node.items() if k != "name"} for name, node in config["analysis"].items()
             }
             found.append((experiment, config["population"]["size"], analyses))
     return found
+
+
+@cache
+def _composed(experiment: str) -> DictConfig:
+    """The config of an experiment, whose budget may be set: what depends on it is found when it is read."""
+    return composed([f"+experiment={experiment}"])
 
 
 def _analyses(experiment: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 All rules are fixed before a network is trained. The threshold is read from the training error
 alone, so that no test value chooses where it is looked for; a bootstrap over seeds repeats the
-whole procedure, threshold and first minimum included, since both are found in the data.
+whole procedure, threshold and first minimum included, since both are found in the data. Functions
+take one curve, or many along the first axes.
 """
 
 from __future__ import annotations
@@ -16,9 +17,15 @@ import numpy as np
 from expzoo.science.resampling import bca
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Real
+    from collections.abc import Callable
+
+    from jaxtyping import Float, Int, Real
 
     from expzoo.science.claims import Estimator
+
+    _Curves = Float[np.ndarray, "*curves sizes"]
+    _Numbers = Float[np.ndarray, "*curves"]
+    _Indices = Int[np.ndarray, "*curves"]
 
 FITTED = 10.0  # % of training error: the epsilon of the effective model complexity (Nakkiran et al. 2019, section 3)
 DRAWS = 3999  # of the bootstrap: each repeats the search for threshold and minimum
@@ -37,21 +44,17 @@ class Curves:
     test: Float[np.ndarray, "seeds sizes"]
     dropped: int = 0
 
-    def stacked(self) -> Float[np.ndarray, "seeds 2 sizes"]:
-        """What a bootstrap over seeds resamples."""
-        return np.stack([self.train, self.test], 1)
-
     def tail_contrast(self) -> Estimator:
         """The test value at the threshold, between the two sizes around it, minus the mean of the two largest."""
-        return partial(bca, self.stacked(), _over_tail, draws=DRAWS)
+        return self._resampled(_over_tail)
 
     def first_contrast(self) -> Estimator:
         """The test value at the threshold minus the lowest at smaller sizes."""
-        return partial(bca, self.stacked(), _over_first, draws=DRAWS)
+        return self._resampled(_over_first)
 
     def prominence(self) -> Estimator:
         """The smaller of both contrasts: how far the peak stands out on both sides."""
-        return partial(bca, self.stacked(), lambda chosen: min(_over_tail(chosen), _over_first(chosen)), draws=DRAWS)
+        return self._resampled(lambda train, test: np.minimum(_over_tail(train, test), _over_first(train, test)))
 
     def peak_against_threshold(self, least: float) -> Estimator:
         """How many doublings of size the peak lies beyond the threshold.
@@ -61,62 +64,82 @@ class Curves:
         """
         logs = np.log2(self.sizes)
 
-        def distance(chosen: Float[np.ndarray, "seeds 2 sizes"]) -> float:
-            train, test = chosen.mean(0)
-            crossing = threshold(train)
-            start = first_minimum(test, window(train)[0])
-            if test[start:].max() - max(test[-TAIL:].mean(), test[start]) < least:
-                return float(logs[-1] - logs[0])
-            return between(logs, peak(test, window(train)[0])) - between(logs, crossing)
+        def distance(train: _Curves, test: _Curves) -> _Numbers:
+            low, crossing = window(train)[0], threshold(train)
+            start = first_minimum(test, low)
+            top = _beyond(test, start, -np.inf).max(-1)
+            stands = top - np.maximum(test[..., -TAIL:].mean(-1), _at(test, start)) >= least
+            apart = between(logs, peak(test, low)) - between(logs, crossing)
+            return np.where(stands, apart, logs[-1] - logs[0])
 
-        return partial(bca, self.stacked(), distance, draws=DRAWS)
+        return self._resampled(distance)
+
+    def _resampled(self, statistic: Callable[[_Curves, _Curves], _Numbers]) -> Estimator:
+        """A statistic of the mean curves of training and test, with the bootstrap over seeds."""
+
+        def of_means(chosen: Float[np.ndarray, "resamples seeds 2 sizes"]) -> _Numbers:
+            return statistic(*np.moveaxis(chosen.mean(1), 1, 0))
+
+        return partial(bca, np.stack([self.train, self.test], 1), of_means, draws=DRAWS, vectorized=True)
 
 
-def window(train: Float[np.ndarray, " sizes"]) -> tuple[int, int]:
+def window(train: _Curves) -> tuple[_Indices, _Indices]:
     """The indices of the last size that is not fitted and of the first that is, from training errors in %.
 
     If none or the first is fitted, the nearest two sizes.
     """
-    fitted = np.flatnonzero(train <= FITTED)
-    first = int(fitted[0]) if len(fitted) else len(train) - 1
-    first = min(max(first, 1), len(train) - 1)
+    fitted, last = train <= FITTED, train.shape[-1] - 1
+    first = np.clip(np.where(fitted.any(-1), fitted.argmax(-1), last), 1, last)
     return first - 1, first
 
 
-def threshold(train: Float[np.ndarray, " sizes"]) -> float:
+def threshold(train: _Curves) -> _Numbers:
     """The position, between those of the window, at which the training error crosses what counts as fitted."""
     low, high = window(train)
-    if not train[low] > FITTED >= train[high]:
-        return float(high if train[high] > FITTED else low)
-    return low + float((train[low] - FITTED) / (train[low] - train[high]))
+    above, below = _at(train, low), _at(train, high)
+    crosses = (above > FITTED) & (below <= FITTED)
+    share = (above - FITTED) / np.where(crosses, above - below, 1.0)
+    return np.where(crosses, low + share, np.where(below > FITTED, high, low))
 
 
-def between(values: Float[np.ndarray, " sizes"], position: float) -> float:
-    """The value at a position that need not be whole, by linear interpolation."""
-    return float(np.interp(position, np.arange(len(values)), values))
+def between(values: _Curves, position: _Numbers | float) -> _Numbers:
+    """The value at a position that need not be whole, by linear interpolation; one curve may have many positions."""
+    place = np.asarray(position, np.float64)
+    index = np.clip(np.floor(place).astype(np.int64), 0, values.shape[-1] - 2)
+    curves = np.broadcast_to(values, (*place.shape, values.shape[-1]))
+    left, right = _at(curves, index), _at(curves, index + 1)
+    return left + (place - index) * (right - left)
 
 
-def first_minimum(test: Float[np.ndarray, " sizes"], low: int) -> int:
+def first_minimum(test: _Curves, low: _Indices | int) -> _Indices:
     """The index of the lowest test value at sizes below the threshold window, whose first index is `low`."""
-    return int(np.argmin(test[: max(low, 1)]))
+    smaller = np.arange(test.shape[-1]) < np.maximum(low, 1)[..., None]
+    return np.where(smaller, test, np.inf).argmin(-1)
 
 
-def peak(test: Float[np.ndarray, " sizes"], low: int) -> float:
+def peak(test: _Curves, low: _Indices | int) -> _Numbers:
     """The position of the highest test value beyond the first minimum, by a parabola through it and its neighbours."""
-    start = first_minimum(test, low)
-    top = start + int(np.argmax(test[start:]))
-    if not 0 < top < len(test) - 1:
-        return float(top)
-    left, middle, right = test[top - 1 : top + 2]
+    top = _beyond(test, first_minimum(test, low), -np.inf).argmax(-1)
+    inner = np.clip(top, 1, test.shape[-1] - 2)
+    left, middle, right = (_at(test, inner + step) for step in (-1, 0, 1))
     bend = left - 2 * middle + right
-    return top + (float((left - right) / bend / 2) if bend < 0 else 0.0)
+    bent = (inner == top) & (bend < 0)
+    return top + np.where(bent, (left - right) / np.where(bent, bend, 1.0) / 2, 0.0)
 
 
-def _over_tail(chosen: Float[np.ndarray, "seeds 2 sizes"]) -> float:
-    train, test = chosen.mean(0)
-    return between(test, threshold(train)) - float(test[-TAIL:].mean())
+def _at(curves: _Curves, index: _Indices) -> _Numbers:
+    """Of each curve the value at its index."""
+    return np.take_along_axis(curves, np.asarray(index)[..., None], -1)[..., 0]
 
 
-def _over_first(chosen: Float[np.ndarray, "seeds 2 sizes"]) -> float:
-    train, test = chosen.mean(0)
-    return between(test, threshold(train)) - float(test[first_minimum(test, window(train)[0])])
+def _beyond(test: _Curves, start: _Indices, instead: float) -> _Curves:
+    """The curves from their starts on, and before that something instead."""
+    return np.where(np.arange(test.shape[-1]) >= np.asarray(start)[..., None], test, instead)
+
+
+def _over_tail(train: _Curves, test: _Curves) -> _Numbers:
+    return between(test, threshold(train)) - test[..., -TAIL:].mean(-1)
+
+
+def _over_first(train: _Curves, test: _Curves) -> _Numbers:
+    return between(test, threshold(train)) - _at(test, first_minimum(test, window(train)[0]))
