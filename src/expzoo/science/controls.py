@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -64,6 +64,8 @@ def known_answer(
     if estimate.values and estimate.high > estimate.low:
         found = detectable(estimate.n, level) * float(np.std(estimate.values, ddof=1))
         seen += f"; a bias of {found:.3g} is found with {POWER:.0%} power"
+    elif len(estimate.counts) == 2:
+        seen += _difference_found(*estimate.counts, level)
     return kind(name, covered or estimate.effect == expected, seen)  # equal without any spread has no interval
 
 
@@ -80,7 +82,13 @@ def same_rate(name: str, outcomes: Mapping[int, float]) -> Control:
     """
     values = np.array([outcomes[seed] for seed in sorted(outcomes)])
     (a, n), (b, k) = ((int((half == 1).sum()), len(half)) for half in (values[::2], values[1::2]))
-    control = known_answer(name, lambda *, level: newcombe((a, b), (n, k), level=level).scaled(100))
-    found = detectable_difference((a + b) / (n + k), (n, k), CONTROL_LEVEL) if k else math.nan
-    said = f"; a difference of {100 * found:.0f} points is found with {POWER:.0%} power"
-    return replace(control, detail=control.detail + said * math.isfinite(found))
+    return known_answer(name, lambda *, level: newcombe((a, b), (n, k), level=level).scaled(100))
+
+
+def _difference_found(first: tuple[int, int], second: tuple[int, int], level: float) -> str:
+    """Which difference of two rates, each successes of trials, a control at this level would find."""
+    (a, n), (b, k) = first, second
+    found = detectable_difference((a + b) / (n + k), (n, k), level) if n and k else math.nan
+    if not math.isfinite(found):
+        return f"; not even none against all is found with {POWER:.0%} power"
+    return f"; a difference of {100 * found:.0f} points is found with {POWER:.0%} power"

@@ -60,7 +60,7 @@ def _of_number(estimate: Estimate, dropped: int, missing: int) -> Iterator[str]:
     if estimate.n < (least := least_units(estimate.method)):
         yield f"n = {estimate.n} is below {least}, the least for a {estimate.method} interval"
     elif math.isnan(estimate.low):
-        yield "no interval: the values do not vary, or the effect is undefined"
+        yield "no interval: the values do not vary, the effect is undefined, or all resamples lie on one side of it"
     if dropped + missing > DROPPED_AT_MOST * (estimate.n + dropped + missing):
         yield f"more than {DROPPED_AT_MOST:.0%} left out"
 
