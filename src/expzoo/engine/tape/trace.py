@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,15 @@ DECOMPOSED = {
         aten.log_sigmoid_forward.default,
         aten.mv.default,
     )
+}
+
+
+# Operations in place, as recurrent layers have them, and what gives the same numbers anew.
+ANEW = {
+    aten.add_.Tensor: aten.add.Tensor,
+    aten.mul_.Tensor: aten.mul.Tensor,
+    aten.sigmoid_.default: aten.sigmoid.default,
+    aten.tanh_.default: aten.tanh.default,
 }
 
 
@@ -188,17 +198,20 @@ def _changes_its_arguments(node: fx.Node) -> bool:
 
 
 def _write_anew(graph: fx.Graph) -> None:
-    """Sums in place become ordinary ones where nobody else sees what they change, so that no second trace is needed."""
+    """What changes a value in place that nobody else sees makes a new one, so that no second trace is needed for it."""
     for node in list(graph.nodes):
-        if node.target is aten.add_.Tensor and _is_seen_once(node.args[0]):
-            node.target = aten.add.Tensor
+        if node.target in ANEW and _is_seen_once(node.args[0]):
+            node.target = ANEW[node.target]
 
 
 def _is_seen_once(value: Any) -> bool:
     """Whether a value is made by an operation for one user alone, and shares memory with nothing."""
-    if not isinstance(value, fx.Node) or not isinstance(value.target, torch._ops.OpOverload) or len(value.users) > 1:
+    if not isinstance(value, fx.Node) or len(value.users) > 1:
         return False
-    return all(result.alias_info is None for result in value.target._schema.returns)
+    maker = value.args[0] if value.target is operator.getitem else value  # one of several results
+    if not isinstance(maker, fx.Node) or not isinstance(maker.target, torch._ops.OpOverload):
+        return False
+    return all(result.alias_info is None for result in maker.target._schema.returns)
 
 
 def _drop_changes(graph: fx.Graph, names: Sequence[str]) -> None:
