@@ -163,6 +163,11 @@ METRICS = {
         "self.mean = getattr(self, 'mean', outputs.mean(0))\n        return float((outputs - self.mean).abs().mean())",
         "another number the second time",
     ),
+    "a mean of the first call, seldom seen": (
+        "self.mean = getattr(self, 'mean', outputs.mean(0))\n"
+        "        return float(((outputs - self.mean).argmax(1) == targets).float().mean())",
+        "another number the second time",
+    ),
     "a counter": (f"self.n = getattr(self, 'n', 0) + 1\n        return {RIGHT}", r"changes self\.n"),
     "drawn": (f"return {RIGHT} + random.random()", "another number the second time"),
 }

@@ -17,7 +17,7 @@ from expzoo.engine.adoption.state import moved, remembered
 from expzoo.spec.contracts import Stream
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.errors import BadInput
-from expzoo.system.randomness import normals
+from expzoo.system.randomness import normals, permutation
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from expzoo.spec.spec import Spec
 
 EXAMPLES = 64  # that a metric sees
+OTHERS = 4  # outputs that a metric sees between: numbers of a few examples may agree by chance
 SUMMED = 1e-5  # relative: a loss of twice the examples that is so near to twice itself is a sum
 OWN = "each call sees a whole split and gives its number, so keep nothing from call to call, and draw nothing"
 IN_PLACE = "write x = x - ... for x -= ..., inplace=False, or begin with x = x.clone()"
@@ -190,19 +191,21 @@ def _outputs_at_start(spec: Spec, blueprints: Blueprints, x: Tensor) -> Shaped[T
 
 def _look_at_number(component: Component[Any], outputs: Tensor, y: Tensor) -> None:
     """Refused if a metric that saw other examples between, or none before, gives another number of these."""
-    seen = (outputs, y), (outputs.flip(0) * 0.5, y)
+    weights = torch.linspace(0.2, 1, outputs.shape[-1]).to(outputs)
+    orders = [torch.from_numpy(permutation(0, "looks", order, len(y))) for order in range(OTHERS)]
+    seen = [outputs, *(outputs[order].abs() * weights for order in orders)]  # probabilities if these are
 
     def number(metric: Any, index: int) -> float:
-        given, targets = (part.clone() for part in seen[index])
+        given, targets = seen[index].clone(), y.clone()
         found = float(metric(given, targets))
-        if not (same(given, seen[index][0]) and same(targets, y)):
+        if not (same(given, seen[index]) and same(targets, y)):
             raise Refused(component, "it changes the outputs it is given, or the targets: work on outputs.clone()")
         return found
 
-    metric, again = component.build(), component.build()
+    metric = component.build()
     first, before = number(metric, 0), remembered(metric)
-    second = number(metric, 1)
-    for one, other in ((first, number(metric, 0)), (second, number(again, 1))):
+    pairs = [(number(metric, index), number(component.build(), index)) for index in range(1, len(seen))]
+    for one, other in ((first, number(metric, 0)), *pairs):
         if one != other and not (one != one and other != other):
             raise Refused(component, f"it gives another number the second time, {one:g}, then {other:g}: {OWN}")
     if names := moved(before, remembered(metric)):

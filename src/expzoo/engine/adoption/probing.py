@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from expzoo.spec.contracts import Loss
     from expzoo.spec.spec import Spec
 
-EXAMPLES = 8  # of the data that it sees
+EXAMPLES = 64  # of a batch that it sees, at most: of few all targets may be alike
 FEATURES, HIDDEN = 16, 4  # of the networks that it is tried on
 EXACT = 1e-9  # relative: sums over more zeros
 PADDED = (
