@@ -29,6 +29,7 @@ class Clouds(Arrays):
 '''
 
 HEAD = '''"""Given."""
+import collections
 import itertools
 import random
 import numpy as np
@@ -38,6 +39,18 @@ from torch.nn import functional as F
 from expzoo.plugin import register
 
 COUNT = 0
+
+class Other:
+    __slots__ = ("own",)
+    calls = 0
+    def __init__(self):
+        self.own = 0
+
+OTHER = Other()
+
+def tick():
+    tick.calls += 1
+tick.calls = 0
 
 '''
 MODEL = '''@register

@@ -236,11 +236,12 @@ class Optuna(GridSweeper):
         counts = f"{_finished(study)} trials, study in {path}"
         best = study.best_trials if _completed(study) else []
         say(f"best of {counts}" if best else f"no trial was finished: {counts}")
-        for trial in best:
+        different = {tuple(self._words(trial.params)): trial for trial in reversed(best)}  # a trial may be drawn twice
+        for words, trial in reversed(different.items()):
             told = ", ".join(
                 f"{name} {value:.6g}" for name, value in zip(self.objectives, trial.values or (), strict=True)
             )
-            say(f"  {told}: {' '.join(self._words(trial.params))}")
+            say(f"  {told}: {' '.join(words)}")
             if job := trial.user_attrs.get("job"):
                 say(f"    expzoo report {os.path.relpath(job)}")
 

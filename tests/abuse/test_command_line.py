@@ -120,6 +120,7 @@ LINES: dict[str, list[str]] = {
     f"{CHOSEN} model.widths=3": ["model.widths must be a list, each item a whole number, not 3"],
     f"{CHOSEN} model.widths=[3,x]": ["model.widths must be a list, each item a whole number, not [3, 'x']"],
     f"{CHOSEN} analysis.sieving.scope=global": ["analysis.sieving.scope must be one of layer, all, not 'global'"],
+    "+experiment=lottery_ticket budget=${budget}": ["budget: recursive interpolation detected"],
     "budget=smok": ["budget must be one of smoke, laptop, paper, not 'smok'"],
     "population.size=0": ["population.size must be a whole number from 1 to 100000, not 0"],
     "seed=-1": ["seed must be a whole number at least 0, not -1"],

@@ -89,7 +89,7 @@ FAULTS = {
     "an iterator": (
         "return self.last(self.first(x).relu()) * next(self.rates)",
         "self.rates = itertools.cycle([1.0, 0.5, 0.25])",
-        "loss at step 1",
+        r"changes self\.rates",
     ),
     "an average that is no buffer": (
         "h = self.first(x).relu()\n        self.mean = 0.9 * self.mean + 0.1 * h.mean().detach()\n"
@@ -130,6 +130,99 @@ FAULTS = {
     ),
     "a tuple": ("return self.last(self.first(x).relu()), x", "pass", "its forward returns a tuple for 8 examples"),
     "a dict": ("return {'logits': self.last(self.first(x).relu())}", "pass", "its forward returns a dict for 8"),
+    "a default that is filled": (
+        "return self.go(x)\n    def go(self, x, seen=[]):\n        seen.append(1)\n"
+        "        return self.last(self.first(x).relu()) * (2.0 if len(seen) > 1000 else 1.0)",
+        "pass",
+        "it changes a default of Given.go",
+    ),
+    "a counter that is closed over": (
+        "return self.last(self.first(x).relu()) * (2.0 if self.count() > 1000 else 1.0)",
+        "n = [0]\n        self.count = lambda: n.append(1) or len(n)",
+        r"it changes self\.count",
+    ),
+    "a counter of a function": (
+        "tick()\n        return self.last(self.first(x).relu()) * (2.0 if tick.calls > 1000 else 1.0)",
+        "pass",
+        "it changes an attribute of tick",
+    ),
+    "a counter of another class": (
+        "Other.calls += 1\n        return self.last(self.first(x).relu()) * (2.0 if Other.calls > 1000 else 1.0)",
+        "pass",
+        r"it changes Other\.calls",
+    ),
+    "a counter of an object of the file": (
+        "OTHER.own += 1\n        return self.last(self.first(x).relu()) * (2.0 if OTHER.own > 1000 else 1.0)",
+        "pass",
+        "it changes OTHER",
+    ),
+    "a counter in a slot": (
+        "self.other.own += 1\n        return self.last(self.first(x).relu()) * (2.0 if self.other.own > 1000 else 1.0)",
+        "self.other = Other()",
+        r"it changes self\.other",
+    ),
+    "a queue": (
+        "self.seen.append(1)\n        return self.last(self.first(x).relu()) * (2.0 if len(self.seen) > 1000 else 1.0)",
+        "self.seen = collections.deque()",
+        r"it changes self\.seen",
+    ),
+    "a count": (
+        "return self.last(self.first(x).relu()) * (2.0 if next(self.calls) > 1000 else 1.0)",
+        "self.calls = itertools.count()",
+        r"it changes self\.calls",
+    ),
+    "a seed of torch in the constructor": (
+        PLAIN,
+        "torch.manual_seed(0); self.first.reset_parameters()",
+        r"its constructor calls torch\.manual_seed",
+    ),
+    "a seed of NumPy in the constructor": (
+        PLAIN,
+        "np.random.seed(0); self.first.bias.data.fill_(np.random.randn())",
+        r"its constructor calls np\.random\.seed",
+    ),
+    "a hook on a gradient that changes nothing yet": (
+        PLAIN,
+        "self.first.weight.register_hook(lambda g: g.clamp(-100, 100))",
+        r"has a hook on the gradient of first\.weight",
+    ),
+    "a hook on a layer's gradient": (
+        PLAIN,
+        "self.first.register_full_backward_hook(lambda *_: None)",
+        "has a hook on the gradient of first",
+    ),
+    "layers in a list": (
+        "return self.last(self.hidden[0](self.first(x)).relu())",
+        "self.hidden = [nn.Linear(16, 16)]",
+        r"uses a tensor of shape \(16, 16\) that has a gradient, but is not reached.*nn\.ModuleList",
+    ),
+    "a second name of a parameter": (
+        "return self.last(F.linear(x, self.weights[0]).relu())",
+        "self.weights = [self.first.weight]",
+        "no second name",
+    ),
+    "what is computed once from parameters": (
+        "if self.norm is None: self.norm = self.first.weight.detach().norm()\n"
+        "        return self.last(F.linear(x, self.first.weight.detach() / self.norm).relu())",
+        "self.norm = None",
+        "nothing computed from parameters may be kept",
+    ),
+    "a tensor that it counts in": (
+        "self.calls += 1\n        return self.last(self.first(x).relu()) * torch.where(self.calls > 1000, 2.0, 1.0)",
+        "self.calls = torch.zeros(())",
+        "changes in place a tensor that it keeps",
+    ),
+    "a parameter of the forward": (
+        "if not hasattr(self, 'more'): self.more = nn.Parameter(torch.ones(16))\n"
+        "        return self.last(self.first(x).relu() * self.more)",
+        "pass",
+        "its forward makes the parameter more",
+    ),
+    "checkpoints": (
+        "return self.last(torch.utils.checkpoint.checkpoint(self.first, x, use_reentrant=False).relu())",
+        "import torch.utils.checkpoint",
+        r"uses torch\.utils\.checkpoint",
+    ),
     "a tuple in training": (
         "y = self.last(self.first(x).relu())\n        return (y, y) if self.training else y",
         "pass",
@@ -185,6 +278,12 @@ LOSSES = {
     "its targets in place": (f"found = {ERROR}.mean()\n        targets += 1\n        return found", "or targets"),
     "random": (f"return {ERROR}.mean() * random.random()", "another number the second time"),
     "no mean": (f"return {ERROR}.mean(1)", r"a tensor of shape \(8,\), not a tensor of shape \(\)"),
+    "a sum": (f"return {ERROR}.sum()", "no mean over examples, but their sum"),
+    "a default that is filled": (
+        f"return self.go(outputs, targets)\n    def go(self, outputs, targets, seen=[]):\n        seen.append(1)\n"
+        f"        return {ERROR}.mean()",
+        r"changes a default of Given\.go",
+    ),
     "a counter": (f"self.n = getattr(self, 'n', 0) + 1\n        return {ERROR}.mean()", r"changes self\.n"),
 }
 
@@ -197,6 +296,15 @@ def test_a_planted_fault_of_a_loss_is_refused_by_name(write: Callable[..., None]
     said = refused(spec(loss="given"))
     assert re.search(why, said), said
     assert said.startswith("loss=given: ")
+
+
+def test_a_loss_that_has_parameters_is_refused_by_name(write: Callable[..., None]) -> None:
+    write("models", model())
+    made = "def __init__(self):\n        super().__init__()\n        self.t = nn.Parameter(torch.ones(3))"
+    source = CALLED.format(body=f"return {ERROR}.mean() * self.t")
+    source = source.replace("class Given:", f"class Given(nn.Module):\n    {made}")
+    write("losses", source.replace("__call__", "forward"))
+    assert "loss=given: its parameter t would stay as it is" in refused(spec(loss="given"))
 
 
 def test_a_sound_loss_is_proved(write: Callable[..., None]) -> None:

@@ -19,7 +19,7 @@ from omegaconf.grammar_parser import parse
 from expzoo.config.allowed import file_faults
 from expzoo.config.homes import HOME
 from expzoo.config.hydra_targets import plugins_of_hydra, target
-from expzoo.config.identity import experiment_name, plain, run_id
+from expzoo.config.identity import experiment_name, plain, run_id, typed
 from expzoo.config.options import REQUIRED, Option, convert, is_nested, one_of, storable
 from expzoo.config.presets import EXPERIMENT, PRESETS, content, groups, head, is_carried, presets, yaml_file
 from expzoo.config.registry import KINDS, MAY_BE_NONE, OF_HYDRA, SHARED, chosen_by, declared, index
@@ -189,7 +189,7 @@ def _run_id(*, _root_: DictConfig) -> str:
 
 
 def _experiment(*, _root_: DictConfig) -> str:
-    return experiment_name(_root_.hydra.overrides.task)
+    return experiment_name(typed(_root_.hydra))
 
 
 _parsed = lru_cache(10_000)(parse)  # a tree is only read

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from expzoo.config import sources, versions
 from expzoo.config.registry import KINDS, LOOKED_UP, SHARED, available, declared
@@ -109,6 +109,12 @@ def earlier_ids(config: Mapping[str, Any]) -> Iterator[str]:
     earlier = itertools.product(*(range(version, 0, -1) for version in today.values()))
     for versions_before in sorted(earlier, key=sum, reverse=True)[1:]:
         yield run_id(config, dict(zip(today, versions_before, strict=True)))
+
+
+def typed(hydra: Any) -> list[str]:
+    """The overrides of a job as they were typed: what is interpolated in them is for the config to resolve."""
+    words: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return [str(word) for word in words]
 
 
 def experiment_name(overrides: Iterable[str]) -> str:

@@ -46,9 +46,7 @@ class Blueprints:
     def shared(self, spec: Spec) -> nn.Module:
         """The module whose buffers and structure all members of a population share; BadInput if they cannot."""
         module = self.module(spec)
-        if drawn := drawn_buffer(module, lambda: self.module(spec, 1)):
-            why = f"its tensor {drawn} is drawn at random, but what is no parameter is one for all members"
-            raise BadInput(f"model={spec.model.name}: {why}; make it a parameter with parametrisation=frozen")
+        refuse_drawn(spec, module, lambda: self.module(spec, 1))
         return module
 
     def evaluated(self, spec: Spec, dtype: torch.dtype) -> tuple[nn.Module, Layout]:
@@ -64,11 +62,7 @@ class Blueprints:
         """Where the parameters of the spec's module lie in a row; BadInput if it is no module for rows."""
         identity = (spec.model, spec.dataset)
         if identity not in self._layouts:
-            module = self.module(spec)
-            try:
-                self._layouts[identity] = Layout.of(module)
-            except ValueError as error:
-                raise BadInput(f"model={spec.model.name}: {error}") from error
+            self._layouts[identity] = layout_of(spec, self.module(spec))
         return self._layouts[identity]
 
     def parametrisation(self, spec: Spec) -> Parametrisation | None:
@@ -99,3 +93,18 @@ class Blueprints:
             return torch.tensor(split.x), torch.tensor(split.y)
 
         return self._splits.get((spec.dataset, dataset.identity(spec.seed), name), make)
+
+
+def refuse_drawn(spec: Spec, module: nn.Module, make_another: Callable[[], nn.Module]) -> None:
+    """BadInput if a module of another seed differs in what is no parameter, which all members share."""
+    if drawn := drawn_buffer(module, make_another):
+        why = f"its tensor {drawn} is drawn at random, but what is no parameter is one for all members"
+        raise BadInput(f"model={spec.model.name}: {why}; make it a parameter with parametrisation=frozen")
+
+
+def layout_of(spec: Spec, module: nn.Module) -> Layout:
+    """Where the parameters of the spec's module lie in a row; BadInput if it is no module for rows."""
+    try:
+        return Layout.of(module)
+    except ValueError as error:
+        raise BadInput(f"model={spec.model.name}: {error}") from error

@@ -31,12 +31,22 @@ LARGE = 10**9  # multiplications in the forward pass of one batch from which a n
 
 def is_large(module: nn.Module, dataset: Dataset | Stream, seed: int) -> bool:
     """Whether a network is trained by itself on batches of this dataset; `seed` is any member's."""
+    return is_much(multiplications(module, dataset, seed) * dataset.batch_size)
+
+
+def is_much(multiplications: float) -> bool:
+    """Whether a network is trained by itself whose forward pass of one batch takes so many."""
+    return multiplications >= LARGE
+
+
+def multiplications(module: nn.Module, dataset: Dataset | Stream, seed: int) -> float:
+    """How many a forward pass takes for one example of the member with this seed. The module is left as it is."""
     dtype = next(module.parameters()).dtype
     x = torch.tensor(dataset.split("train", seed).x[:2])
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         copy.deepcopy(module).eval()(x.to(dtype) if x.is_floating_point() else x)
-    return counter.get_total_flops() / 2 * dataset.batch_size / len(x) >= LARGE
+    return counter.get_total_flops() / 2 / len(x)
 
 
 class Loop:

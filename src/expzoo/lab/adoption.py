@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,10 @@ from expzoo.config import registry
 from expzoo.config.homes import OWN, homes
 from expzoo.config.sources import there_are_others
 from expzoo.config.versions import ENGINE_VERSION
+from expzoo.engine.adoption.fault import Unseen
 from expzoo.engine.adoption.looks import look_at_metric
+from expzoo.engine.adoption.parts import LOOKS, look_at_part
+from expzoo.engine.adoption.probing import look_at_probe
 from expzoo.engine.adoption.proof import VERSION, prove
 from expzoo.lab.pinned import say_changes
 from expzoo.spec.measure import Measure
@@ -42,33 +46,33 @@ class Adoption:
         self._is_own = cache(registry.is_own)
 
     def require_trainable(self, wants: Iterable[Want]) -> None:
-        """BadInput, with every fault, if data are not sound or a model with its loss would be trained otherwise."""
+        """BadInput, with every fault, if data are not sound or a part would be used as something else than it says."""
         faults: list[str] = []
         for want in wants:
-            spec, dataset = want.spec, self.blueprints.dataset(want.spec.dataset)
+            spec = want.spec
             if not self._is_own("dataset", spec.dataset.name):
-                for name in sorted({"train"} | want.splits()):
-                    faults += self._once(
-                        (spec.dataset, dataset.identity(spec.seed), name), partial(self._data_faults, spec, name)
-                    )
+                faults += self._faults_of_data(want)
+            for part in spec.components():
+                if part.kind in LOOKS and not self._is_own(part.kind, part.name):
+                    faults += self._proved(spec, (part,), partial(look_at_part, part, spec, self.blueprints))
             if not (self._is_own("model", spec.model.name) and self._is_own("loss", spec.loss.name)):
                 faults += self._proved(spec, (spec.model, spec.loss), partial(prove, spec, self.blueprints))
         _raise(faults)
 
     def require_measurable(self, wants: Iterable[Want]) -> None:
-        """BadInput, with every fault, if a metric writes into what it sees, or is no function of it."""
+        """BadInput, with every fault, if a metric or probe writes into what it sees, or is no function of it."""
         faults: list[str] = []
         for want in wants:
-            for metric in _metrics(want):
-                if not self._is_own("metric", metric.name):
-                    look = partial(look_at_metric, metric, want.spec, self.blueprints.dataset(want.spec.dataset))
-                    faults += self._proved(want.spec, (metric,), look)
+            for plugin in _measuring(want):
+                if not self._is_own(plugin.kind, plugin.name):
+                    look = {"metric": look_at_metric, "probe": look_at_probe}[plugin.kind]
+                    faults += self._proved(want.spec, (plugin,), partial(look, plugin, want.spec, self.blueprints))
         _raise(faults)
 
     def say_changed_sources(self, wants: Iterable[Want]) -> None:
         """A line for each part whose source is another than this store saw, while its declared version is the same."""
         if there_are_others():
-            parts = (part for want in wants for part in (*want.spec.components(), *_metrics(want)))
+            parts = (part for want in wants for part in (*want.spec.components(), *_measuring(want)))
             say_changes(self.root, {(part.kind, part.name) for part in parts})
 
     def _once(self, key: tuple[object, ...], look: Callable[[], Iterable[str]]) -> tuple[str, ...]:
@@ -80,7 +84,13 @@ class Adoption:
                 self._found[key] = tuple(str(error).splitlines())
         return self._found[key]
 
-    def _data_faults(self, spec: Spec, name: str) -> Iterable[str]:
+    def _faults_of_data(self, want: Want) -> Iterator[str]:
+        spec = want.spec
+        for name in sorted({"train"} | want.splits()):
+            key = (spec.dataset, self.blueprints.dataset(spec.dataset).identity(spec.seed), name)
+            yield from self._once(key, partial(self._faults_of_split, spec, name))
+
+    def _faults_of_split(self, spec: Spec, name: str) -> Iterable[str]:
         self.blueprints.split(spec, name)
         return ()
 
@@ -93,10 +103,11 @@ class Adoption:
             content = self._content(spec, parts)
             if proofs.is_kept(self.root, **content):
                 return
-            if fault := proof():
-                yield str(fault)
-            else:
-                proofs.keep(self.root, **content)
+            with suppress(Unseen):  # and nothing is noted
+                if fault := proof():
+                    yield str(fault)
+                else:
+                    proofs.keep(self.root, **content)
 
         return self._once((*parts, spec.dataset, spec.dtype), look)
 
@@ -130,12 +141,12 @@ def _all_sources(kind: str, name: str) -> str:
     return found.hexdigest()
 
 
-def _metrics(want: Want) -> Iterator[Component[Any]]:
-    """The metrics that somebody looks at, the stop rule included."""
+def _measuring(want: Want) -> Iterator[Component[Any]]:
+    """The metrics and probes that somebody looks at, the stop rule included."""
     stop = want.spec.stop.shared
     asked = {*want.measures, *(Measure(event.metric, event.split) for event in want.events)}
     for measure in asked | ({Measure(*stop.watches)} if stop.every else set()):
-        if measure.plugin is not None and measure.plugin.kind == "metric":
+        if measure.plugin is not None:
             yield measure.plugin
 
 

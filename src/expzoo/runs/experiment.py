@@ -121,8 +121,10 @@ def command(overrides: Sequence[str] | None = None) -> str:
 
     from hydra.core.hydra_config import HydraConfig
 
+    from expzoo.config.identity import typed
+
     if overrides is None:
-        overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+        overrides = typed(HydraConfig.get()) if HydraConfig.initialized() else []
     return shlex.join(["python", "-m", "expzoo", *typed_folder(), *overrides])
 
 

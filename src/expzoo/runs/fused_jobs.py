@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from expzoo.config.identity import typed
 from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.runs import finished, jobs, rerender
 from expzoo.system.console import say
@@ -54,7 +55,7 @@ class FusedJob:
                 self._end(DONE)
                 return
             if self.config["dry_run"]:
-                say(" ".join(self.cfg.hydra.overrides.task))
+                say(" ".join(typed(self.cfg.hydra)))
             with no_collection():
                 self.lab = labs.of(self.config)
                 from expzoo.runs import experiment
@@ -78,7 +79,7 @@ class FusedJob:
 
     def _end(self, code: int) -> None:
         self.outcome = Outcome(code)
-        words = " ".join(self.cfg.hydra.overrides.task)
+        words = " ".join(typed(self.cfg.hydra))
         if self.config["dry_run"] or code != DONE:
             return
         if finished.verdicts(self.directory):

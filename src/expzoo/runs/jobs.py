@@ -133,7 +133,7 @@ def plain_config(cfg: DictConfig) -> dict[str, Any]:
 
     from expzoo.config import explanations, identity
 
-    typed = HydraConfig.get().overrides.task
+    typed = identity.typed(HydraConfig.get())
     if found := [*explanations.typed_for_nothing(cfg, typed), *explanations.incomplete(cfg)]:
         raise BadInput("\n".join(found))
     config = identity.plain(cfg)
@@ -161,9 +161,11 @@ def job_return(outcome: Outcome, config: DictConfig | None = None) -> JobReturn:
     """What a launcher gives Hydra for a job that has ended in this way; `config` is the job's, if it is here."""
     from hydra.core.utils import JobReturn, JobStatus
 
+    from expzoo.config import identity
+
     done = JobReturn(status=JobStatus.COMPLETED)
     if config is not None:
-        done.overrides, done.cfg, done.hydra_cfg = list(config.hydra.overrides.task), config, config
+        done.overrides, done.cfg, done.hydra_cfg = identity.typed(config.hydra), config, config
     done.return_value = outcome
     return done
 

@@ -30,6 +30,10 @@ SPECTRAL = (
 )
 ORTHOGONAL = "has orthogonal on {name}, which keeps its first matrix in a buffer: give it use_trivialization=False"
 COMPUTED = "keeps {name}, computed from parameters in the constructor: compute it in forward"
+HOOKED = (
+    "has a hook on the gradient of {name}, which a population computes without it: scale the loss or the layer in "
+    "forward, or leave it to the optimizer"
+)
 LAZY = "has a lazy parameter {name} without a shape after one forward: use the layer in forward, or give its size"
 
 
@@ -63,9 +67,17 @@ def _reasons(module: nn.Module) -> Iterator[str]:
         for name, value in vars(part).items():
             if isinstance(value, Tensor) and not value.is_leaf:
                 yield COMPUTED.format(name=_joined(path, name))
+        if part._backward_hooks or part._backward_pre_hooks:
+            yield HOOKED.format(name=path or "itself")
     for name, value in (*module.named_parameters(), *module.named_buffers()):
-        if is_lazy(value):
-            yield LAZY.format(name=name)
+        yield from _of_tensor(name, value)
+
+
+def _of_tensor(name: str, value: Tensor) -> Iterator[str]:
+    if is_lazy(value):
+        yield LAZY.format(name=name)
+    if value._backward_hooks or getattr(value, "_post_accumulate_grad_hooks", None):
+        yield HOOKED.format(name=name)
 
 
 def _joined(path: str, name: str) -> str:

@@ -30,6 +30,10 @@ class Refused(Exception):
         self.fault = Fault(component, why)
 
 
+class Unseen(Exception):
+    """Ends a proof in which nothing could be seen: the plugin raised by itself, which is said where it is used."""
+
+
 def same(one: Tensor, other: Tensor) -> bool:
     """Whether two tensors have the same shape and numbers; NaN is like NaN."""
     if one.shape != other.shape or one.dtype != other.dtype:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,22 +11,27 @@ from torch import Tensor, nn
 
 from expzoo.components.metrics import outputs_are_probabilities
 from expzoo.components.soundness import are_labels, num_classes
-from expzoo.engine.adoption.fault import Fault, Refused, same
+from expzoo.engine.adoption.fault import Fault, Refused, Unseen, same
 from expzoo.engine.adoption.plain import CountedDropout
+from expzoo.engine.adoption.state import moved, remembered
 from expzoo.spec.contracts import Stream
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.errors import BadInput
-from expzoo.system.randomness import normals
+from expzoo.system.randomness import normals, permutation
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
 
     from expzoo.engine.adoption.plain import Batch
+    from expzoo.engine.blueprints import Blueprints
     from expzoo.spec.component import Component
     from expzoo.spec.contracts import Dataset, Loss
     from expzoo.spec.spec import Spec
 
 EXAMPLES = 64  # that a metric sees
+OTHERS = 4  # outputs that a metric sees between: numbers of a few examples may agree by chance
+SUMMED = 1e-5  # relative: a loss of twice the examples that is so near to twice itself is a sum
+OWN = "each call sees a whole split and gives its number, so keep nothing from call to call, and draw nothing"
 IN_PLACE = "write x = x - ... for x -= ..., inplace=False, or begin with x = x.clone()"
 
 
@@ -38,6 +44,26 @@ def batches(dataset: Dataset | Stream, seed: int, steps: int, examples: int) -> 
         split, chosen = dataset.split("train", seed), dataset.indices(seed, 0, steps)
         x, y = split.x[chosen], split.y[chosen]
     return [(torch.tensor(a[:examples]), torch.tensor(b[:examples])) for a, b in zip(x, y, strict=True)]
+
+
+def generators() -> dict[str, object]:
+    """Where the global generators are, by the calls that put them there."""
+    return {
+        "torch.manual_seed": torch.get_rng_state().numpy().tobytes(),
+        "np.random.seed": repr(np.random.get_state()),  # noqa: NPY002 - a module may use it
+        "random.seed": random.getstate(),
+    }
+
+
+def require_own_draws(model: Component[nn.Module], one: dict[str, object], other: dict[str, object]) -> None:
+    """Refused if generators are in one place after constructors of two seeds: networks draw the same numbers then."""
+    for call in one:
+        if one[call] == other[call]:
+            raise Refused(
+                model,
+                f"its constructor calls {call}, so that all networks start with the same draws: leave it out, each "
+                "network has generators of its own there",
+            )
 
 
 def require_one_start(model: Component[nn.Module], one: nn.Module, other: nn.Module) -> None:
@@ -61,9 +87,11 @@ def look_at_model(spec: Spec, module: nn.Module, dataset: Dataset | Stream, batc
     The module is left in evaluation mode.
     """
     model, (x, y) = spec.model, batch
-    given, again = x.clone(), x.clone()
+    given, again, names = x.clone(), x.clone(), {name for name, _ in module.named_parameters()}
     with CountedDropout(spec.seed, 0):
         found = module(given)
+    if made := sorted({name for name, _ in module.named_parameters()} ^ names):
+        raise Refused(model, f"its forward makes the parameter {made[0]}, or takes it away: make it in the constructor")
     shown = module.eval()(again)
     for outputs in (found, shown):
         _require_outputs(model, outputs, y, dataset.outputs)
@@ -94,8 +122,14 @@ def _require_outputs(model: Component[nn.Module], found: Any, y: Shaped[Tensor, 
     raise Refused(model, f"its forward returns {told} for {count} examples, not a tensor of shape {shapes}")
 
 
-def look_at_loss(component: Component[Loss], loss: Loss, outputs: Float[Tensor, "n outputs"], y: Tensor) -> None:
-    """Refused if it is not one number, the same again, of outputs and targets that are left alone."""
+def look_at_loss(component: Component[Loss], loss: Loss, outputs: Float[Tensor, "n outputs"], y: Tensor) -> Tensor:
+    """Its value; Refused if it is not one mean, the same again, of what it leaves alone, or if it has parameters."""
+    if isinstance(loss, nn.Module) and (names := [name for name, _ in loss.named_parameters()]):
+        raise Refused(
+            component,
+            f"its parameter {names[0]} would stay as it is, since a model's parameters alone are trained: make it a "
+            "buffer, or a parameter of the model",
+        )
     values = []
     for _ in range(2):
         given, targets = outputs.clone(), y.clone()
@@ -111,27 +145,68 @@ def look_at_loss(component: Component[Loss], loss: Loss, outputs: Float[Tensor, 
         raise Refused(component, f"it gives {told}, not a tensor of shape (), the mean over the batch")
     if not same(first, second):
         raise Refused(component, f"it gives another number the second time: {float(first):g}, then {float(second):g}")
+    twice = loss(torch.cat([outputs, outputs]), torch.cat([y, y]))
+    if first.isfinite() and first != 0 and abs(twice - 2 * first) <= SUMMED * abs(first):
+        raise Refused(
+            component,
+            "it is no mean over examples, but their sum, which differs where data are taken part by part: divide by "
+            "len(outputs)",
+        )
+    return first
 
 
-def look_at_metric(component: Component[Any], spec: Spec, dataset: Dataset | Stream) -> Fault | None:
-    """Why a metric would not measure networks like this spec as written, if so: it writes, or gives another number.
+def look_at_metric(component: Component[Any], spec: Spec, blueprints: Blueprints) -> Fault | None:
+    """Why a metric would not measure networks like this spec, if so: it writes, remembers, or gives another number.
 
-    What it raises is left to the evaluation, which says it.
+    It is shown drawn outputs, and those of the spec's own network if it raises on these. Unseen if it raises then.
     """
-    y = torch.tensor(dataset.split("train", spec.seed).y[:EXAMPLES])
-    drawn = normals(0, "looks", 0, len(y) * dataset.outputs).reshape(len(y), dataset.outputs)
-    outputs = torch.from_numpy(drawn).to(getattr(torch, spec.dtype))
-    metric, values = component.build(), []
-    for _ in range(2):
-        given, targets = outputs.clone(), y.clone()
-        try:
-            with exact_arithmetic(), outputs_are_probabilities(spec.loss.build().of_probabilities):
-                values.append(float(metric(given, targets)))
-        except Exception:  # noqa: BLE001 - the evaluation meets the same, and knows whose it is
-            return None
-        if not (same(given, outputs) and same(targets, y)):
-            return Fault(component, "it changes the outputs it is given, or the targets: work on outputs.clone()")
-    first, second = values
-    if first != second and not (first != first and second != second):
-        return Fault(component, f"it gives another number the second time: {first:g}, then {second:g}")
-    return None
+    dataset = blueprints.dataset(spec.dataset)
+    split = dataset.split("train", spec.seed)
+    x, y = (torch.tensor(part[:EXAMPLES]) for part in (split.x, split.y))
+    last: Exception | None = None
+    with exact_arithmetic(), outputs_are_probabilities(blueprints.plugin(spec.loss).of_probabilities):
+        for make in (_drawn_outputs, _outputs_at_start):
+            try:
+                _look_at_number(component, make(spec, blueprints, x), y)
+            except Refused as refused:
+                return refused.fault
+            except Exception as error:  # noqa: BLE001 - the evaluation meets the same, and knows whose it is
+                last = error
+            else:
+                return None
+    raise Unseen from last
+
+
+def _drawn_outputs(spec: Spec, blueprints: Blueprints, x: Tensor) -> Float[Tensor, "n outputs"]:
+    outputs = blueprints.dataset(spec.dataset).outputs
+    drawn = normals(0, "looks", 0, len(x) * outputs).reshape(len(x), outputs)
+    return torch.from_numpy(drawn).to(getattr(torch, spec.dtype))
+
+
+def _outputs_at_start(spec: Spec, blueprints: Blueprints, x: Tensor) -> Shaped[Tensor, "n ..."]:
+    dtype = getattr(torch, spec.dtype)
+    with torch.no_grad():
+        return blueprints.module(spec).eval()(x.to(dtype) if x.is_floating_point() else x)
+
+
+def _look_at_number(component: Component[Any], outputs: Tensor, y: Tensor) -> None:
+    """Refused if a metric that saw other examples between, or none before, gives another number of these."""
+    weights = torch.linspace(0.2, 1, outputs.shape[-1]).to(outputs)
+    orders = [torch.from_numpy(permutation(0, "looks", order, len(y))) for order in range(OTHERS)]
+    seen = [outputs, *(outputs[order].abs() * weights for order in orders)]  # probabilities if these are
+
+    def number(metric: Any, index: int) -> float:
+        given, targets = seen[index].clone(), y.clone()
+        found = float(metric(given, targets))
+        if not (same(given, seen[index]) and same(targets, y)):
+            raise Refused(component, "it changes the outputs it is given, or the targets: work on outputs.clone()")
+        return found
+
+    metric = component.build()
+    first, before = number(metric, 0), remembered(metric)
+    pairs = [(number(metric, index), number(component.build(), index)) for index in range(1, len(seen))]
+    for one, other in ((first, number(metric, 0)), *pairs):
+        if one != other and not (one != one and other != other):
+            raise Refused(component, f"it gives another number the second time, {one:g}, then {other:g}: {OWN}")
+    if names := moved(before, remembered(metric)):
+        raise Refused(component, f"it changes {', '.join(names[:3])} while it is used: {OWN}")

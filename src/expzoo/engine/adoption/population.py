@@ -14,7 +14,7 @@ from expzoo.engine.program import Member, Program, Row, StepMaker, Structure
 from expzoo.spec.layout import Layout
 
 if TYPE_CHECKING:
-    from jaxtyping import Shaped
+    from jaxtyping import Float, Shaped
 
     from expzoo.engine.adoption.plain import Batch
     from expzoo.engine.blueprints import Blueprints
@@ -75,18 +75,18 @@ class Constant:
 def train(
     structure: nn.Module,
     loss: Loss,
-    start: nn.Module,
+    start: Float[Tensor, " size"],
     batches: Sequence[Batch],
     seed: int,
     rate: float,
     make_step: StepMaker | None = None,
 ) -> Path:
-    """What `plain.train` gives, by a program of this structure; `make_step` is that of a large network.
+    """What `plain.train` gives from this row, by a program of this structure; `make_step` is that of a large network.
 
     Unadoptable, with what to do, if the module cannot be traced.
     """
     layout = Layout.of(structure)
-    member = Member(Row(layout.row(start)), Descent(rate), Constant(), seed=seed)
+    member = Member(Row(start), Descent(rate), Constant(), seed=seed)
     program = Program(Structure(structure, loss, len(batches)), [member], Given(batches), make_step=make_step)
     path = Path(rate)
     for step in range(len(batches)):
@@ -96,11 +96,15 @@ def train(
 
 
 def outputs(blueprints: Blueprints, spec: Spec, trained: nn.Module, x: Shaped[Tensor, "n ..."]) -> Tensor:
-    """What an evaluation gives for the weights of a trained module, its averages over batches those of x."""
+    """What an evaluation gives for the weights of a trained module, its averages over batches those of x.
+
+    The module that is looked at shows other weights before, as it does in use.
+    """
     row = Layout.of(trained).row(trained)
     module, layout = blueprints.evaluated(spec, row.dtype)
-    layout.load(module, row)
-    if has_statistics(module):
-        estimate_statistics(module, [x.clone()])
     with torch.no_grad():
+        module(x.clone())
+        layout.load(module, row)
+        if has_statistics(module):
+            estimate_statistics(module, [x.clone()])
         return module(x.clone())

@@ -7,10 +7,11 @@ silence, so whatever an ordinary loop and a population differ in is refused by n
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,11 @@ from torch import Tensor, nn
 from expzoo.engine.adoption import looks, plain, population
 from expzoo.engine.adoption.fault import Fault, Refused, same
 from expzoo.engine.adoption.state import moved, remembered
-from expzoo.engine.blueprints import Blueprints
-from expzoo.engine.large import Loop, is_large
+from expzoo.engine.blueprints import Blueprints, layout_of, refuse_drawn
+from expzoo.engine.large import Loop, is_much, multiplications
 from expzoo.engine.members.crowd import Unadoptable
+from expzoo.spec.component import built
+from expzoo.spec.layout import construct
 from expzoo.spec.spec import Fresh
 from expzoo.system.arithmetic import exact_arithmetic
 from expzoo.system.randomness import stable_hash
@@ -29,11 +32,13 @@ if TYPE_CHECKING:
     from expzoo.engine.adoption.plain import Path
     from expzoo.spec.spec import Spec
 
-VERSION = 1
+VERSION = 2
 """Raised when a proof finds more than before: what was proved earlier is then proved again."""
 
 STEPS, EXAMPLES = 3, 8
-STEPS_OF_LARGE, EXAMPLES_OF_LARGE = 2, 4
+STEPS_OF_LARGE, LEAST = 2, 3
+WORK = 10**8
+"""Multiplications in one forward pass, beyond which a proof has fewer steps and examples, but LEAST."""
 EXACT = 1e-8
 """Relative, of losses, gradients, weights and outputs in float64. Sums in another order are 1e-16 apart, which steep
 layers, such as a normalisation of nearly equal numbers, may enlarge a millionfold."""
@@ -79,7 +84,6 @@ class _Proof:
         self.blueprints, self.tolerance = blueprints, tolerance
         self.dataset = blueprints.dataset(spec.dataset)
         self.loss = blueprints.plugin(spec.loss)
-        blueprints.layout(self.spec)  # ValueError if there is none
         self.batches = looks.batches(self.dataset, spec.seed, *(size or (STEPS, EXAMPLES)))
         self.cuts = size is None
         self.is_silent = False  # whether what torch's layers drop at random is left out
@@ -87,67 +91,89 @@ class _Proof:
 
     def run(self) -> None:
         """Refused at the first difference."""
-        looks.require_one_start(self.spec.model, self.module(), self.module())
-        self.blueprints.shared(self.spec)
-        self._choose_type()
-        with _default_type(getattr(torch, self.spec.dtype)):
-            outputs = looks.look_at_model(self.spec, self.module(), self.dataset, self.batches[0])
-            looks.look_at_loss(self.spec.loss, self.loss, outputs, self.batches[0][1])
-            alone = is_large(self.module(), self.dataset, self.spec.seed)
-            if alone and self.cuts:
-                parts = self.batches[:STEPS_OF_LARGE]
-                self.batches = [(x[:EXAMPLES_OF_LARGE], y[:EXAMPLES_OF_LARGE]) for x, y in parts]
-            trained, path = self._train_twice()
-            self._compare_with_population(path, alone=alone)
+        member, again = self.module(), self.module()
+        mine = self.generators
+        layout = layout_of(self.spec, member)
+        self.structure = self.module(0)
+        looks.require_own_draws(self.spec.model, mine, self.generators)
+        looks.require_one_start(self.spec.model, member, again)
+        refuse_drawn(self.spec, self.structure, lambda: member)
+        work = multiplications(member, self.dataset, self.spec.seed)
+        alone = is_much(work * self.dataset.batch_size)
+        self._cut(work)
+        outputs = self._look(again, layout.num_parameters)
+        dtype = getattr(torch, self.spec.dtype)
+        self.structure.to(dtype)
+        start = layout.row(member.to(dtype))
+        with _default_type(dtype):
+            value = looks.look_at_loss(self.spec.loss, self.loss, outputs, self.batches[0][1])
+            trained, path = self._train_twice(member, value)
+            self._compare_with_population(path, start, alone=alone)
             self._compare_outputs(trained)
 
-    def module(self) -> nn.Module:
-        """The member's module at its start."""
-        module = self.blueprints.module(self.spec, stable_hash(self.spec.seed, "init", 0))
+    def module(self, seed: int | None = None) -> nn.Module:
+        """The member's module at its start, or that of another seed; `generators` is where these are then."""
+        seed = stable_hash(self.spec.seed, "init", 0) if seed is None else seed
+
+        def make() -> nn.Module:
+            module = built(self.spec.model, self.dataset, self.spec.seed)
+            self.generators = looks.generators()
+            return module
+
+        module = construct(make, seed, getattr(torch, self.spec.dtype))
         return plain.silence(module) if self.is_silent else module
 
-    def _choose_type(self) -> None:
-        """Compare in float64, in which differences show, if the forward can be computed in it."""
-        own, found = self.spec.dtype, self._narrowed()
-        if found is None:
-            self.batches = [(_as(x, getattr(torch, own)), _as(y, getattr(torch, own))) for x, y in self.batches]
-        else:
-            self.spec = self.spec.replace(dtype="float64")
-            self.batches = [(_as(x, torch.float64), _as(y, torch.float64)) for x, y in self.batches]
-        if found is None or found:
-            self.tolerance = max(self.tolerance, ROUNDED)
+    def _cut(self, work: float) -> None:
+        """Fewer examples and steps of what takes so many multiplications for one."""
+        examples = max(int(WORK // max(work, 1)), LEAST)
+        if self.cuts and examples < EXAMPLES:
+            self.batches = [(x[:examples], y[:examples]) for x, y in self.batches[:STEPS_OF_LARGE]]
 
-    def _narrowed(self) -> bool | None:
-        """Whether a forward in float64 computes in a narrower type on its way; None if there can be none."""
-        if self.blueprints.layout(self.spec).num_parameters > MOST_EXACT:
-            return None
-        module = self.blueprints.module(self.spec.replace(dtype="float64"))
-        try:
-            with _default_type(torch.float64), torch.no_grad(), plain.Narrow() as narrow:
-                module(_as(self.batches[0][0], torch.float64).clone())
-        except Exception:  # noqa: BLE001 - it is tried again as it will be trained: what is raised then is said
-            return None
-        return narrow.found
+    def _look(self, module: nn.Module, num_parameters: int) -> Tensor:
+        """What a forward gives: in float64, in which differences show, if it can be computed in it."""
+        own, given = self.spec, self.batches
+        if num_parameters <= MOST_EXACT:
+            self._take("float64")
+            with suppress(Exception), _default_type(torch.float64), plain.Narrow() as narrow:
+                found = looks.look_at_model(self.spec, module.double(), self.dataset, self.batches[0])
+                self.tolerance = max(self.tolerance, ROUNDED) if narrow.found else self.tolerance
+                return found
+            self.spec, self.batches = own, given
+            module = self.module()
+        self._take(own.dtype)
+        self.tolerance = max(self.tolerance, ROUNDED)
+        with _default_type(getattr(torch, own.dtype)):
+            return looks.look_at_model(self.spec, module, self.dataset, self.batches[0])
+
+    def _take(self, dtype: Literal["float32", "float64"]) -> None:
+        """Compare in this type."""
+        self.spec = self.spec.replace(dtype=dtype)
+        self.batches = [(_as(x, getattr(torch, dtype)), _as(y, getattr(torch, dtype))) for x, y in self.batches]
 
     # The ordinary loop.
 
-    def _train_twice(self) -> tuple[nn.Module, Path]:
-        """A module trained by the ordinary loop, and how; without noise if some of it only torch can draw."""
-        module, path, draws = self._train()
+    def _train_twice(self, member: nn.Module, value: Tensor) -> tuple[nn.Module, Path]:
+        """A module trained by the ordinary loop, and how; without noise if some of it only torch can draw.
+
+        `value` is the loss of the first batch in another such module.
+        """
+        path, draws = self._train(member)
+        told = self._apart(0, path.losses[0], float(value))
         if draws:
             self.is_silent = True
-            module, path, self.is_noisy = self._train()
-        _, again, _ = self._train(path.rate, steps=1)  # what is random or moves outside of it differs at once
-        if told := self._difference(path, again):
+            self.structure = plain.silence(self.structure)
+            member = self.module()
+            path, self.is_noisy = self._train(member)
+            told = self._difference(path, self._train(self.module(), path.rate, steps=1)[0])
+        if told:  # what is random or moves outside of it differs at once
             self._refuse(
                 f"trained twice from one start on the same batches {told}: it draws random numbers that are "
                 "not its own, or something that is outside of it moves; draw in the constructor, or use nn.Dropout"
             )
-        return module, path
+        return member, path
 
-    def _train(self, rate: float | None = None, steps: int | None = None) -> tuple[nn.Module, Path, bool]:
-        """A module trained from its start, how, and whether torch's generator was used on the way."""
-        module = self.module()
+    def _train(self, module: nn.Module, rate: float | None = None, steps: int | None = None) -> tuple[Path, bool]:
+        """How a module is trained from where it is, in place, and whether torch's generator was used on the way."""
         torch.default_generator.manual_seed(0)
         before, memories = torch.get_rng_state(), []
 
@@ -158,18 +184,16 @@ class _Proof:
         for component, first, last in zip((self.spec.model, self.spec.loss), memories[0], memories[-1], strict=True):
             if names := moved(first, last):
                 raise Refused(component, f"it changes {', '.join(names[:3])} while it is used: {FROZEN}")
-        return module, path, not torch.equal(before, torch.get_rng_state())
+        return path, not torch.equal(before, torch.get_rng_state())
 
     # What differs.
 
-    def _compare_with_population(self, path: Path, *, alone: bool) -> None:
+    def _compare_with_population(self, path: Path, start: Tensor, *, alone: bool) -> None:
         """Refused if a population, or the loop of a network that is trained `alone`, goes another way."""
-        structure = self.blueprints.shared(self.spec)
-        structure = plain.silence(structure) if self.is_silent else structure
-        make_step = partial(Loop, structure, self.loss) if alone else None
+        make_step = partial(Loop, self.structure, self.loss) if alone else None
         try:
             ours = population.train(
-                structure, self.loss, self.module(), self.batches, self.spec.seed, path.rate, make_step
+                self.structure, self.loss, start, self.batches, self.spec.seed, path.rate, make_step
             )
         except Unadoptable as error:
             self._refuse(str(error))
@@ -184,7 +208,6 @@ class _Proof:
             plain.settle(trained, x)
             first, before = trained(x.clone()), remembered(trained)
             second, after = trained(x.clone()), remembered(trained)
-        ours = population.outputs(self.blueprints, self.spec, trained, x)
         if not same(first, second):
             self._refuse(
                 "evaluated twice on the same examples it gives other outputs: it draws random numbers in "
@@ -192,21 +215,22 @@ class _Proof:
             )
         if names := moved(before, after):
             self._refuse(f"it changes {', '.join(names[:3])} while it is evaluated: {FROZEN}")
+        ours = population.outputs(self.blueprints, self.spec, trained, x)
         if not _near(first, ours, float(first.abs().max()), self.tolerance):
             apart = float((first - ours).abs().max())
             self._refuse(
                 f"evaluated with the same weights its outputs are up to {apart:.2g} apart in an ordinary PyTorch "
-                "loop and in the engine: all that it holds must be a parameter, or the same for every seed"
+                "loop and in the engine: all that it holds must be a parameter, or the same for every seed, and "
+                "nothing computed from parameters may be kept from call to call"
             )
 
     def _difference(self, one: Path, other: Path) -> str:
         """The first difference of two paths as far as both go, empty if there is none; what is not finite ends both."""
         for step, (loss, loss_of_other) in enumerate(zip(one.losses, other.losses, strict=False)):
-            both = torch.tensor([loss, loss_of_other], dtype=torch.float64)
-            if not both.isfinite().any():
+            if not (math.isfinite(loss) or math.isfinite(loss_of_other)):
                 return ""
-            if not _near(both[0], both[1], 0.0, self.tolerance, least=1.0):
-                return f"its loss at step {step} is {loss:.9g} and {loss_of_other:.9g}"
+            if told := self._apart(step, loss, loss_of_other):
+                return told
             for what, mine, others, least in (
                 ("gradient", one.gradients[step], other.gradients[step], FLAT),
                 ("weights", one.weights[step], other.weights[step], 1.0),
@@ -217,6 +241,12 @@ class _Proof:
                         apart = float((value - others[name]).abs().max())
                         return f"the {what} of {name} at step {step} are up to {apart:.2g} apart"
         return ""
+
+    def _apart(self, step: int, loss: float, loss_of_other: float) -> str:
+        one, other = torch.tensor([loss, loss_of_other], dtype=torch.float64)
+        if _near(one, other, 0.0, self.tolerance) or not (one.isfinite() or other.isfinite()):
+            return ""
+        return f"its loss at step {step} is {loss:.9g} and {loss_of_other:.9g}"
 
     def _refuse(self, why: str) -> NoReturn:
         raise Refused(self.spec.model, why)

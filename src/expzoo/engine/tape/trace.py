@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,15 @@ DECOMPOSED = {
         aten.log_sigmoid_forward.default,
         aten.mv.default,
     )
+}
+
+
+# Operations in place, as recurrent layers have them, and what gives the same numbers anew.
+ANEW = {
+    aten.add_.Tensor: aten.add.Tensor,
+    aten.mul_.Tensor: aten.mul.Tensor,
+    aten.sigmoid_.default: aten.sigmoid.default,
+    aten.tanh_.default: aten.tanh.default,
 }
 
 
@@ -105,10 +115,12 @@ def trace(
         # It notes the shape of each value as a fake tensor, of a mode that it would else make anew for each of them.
         with CrowdFunctions(), tracing(TracingContext(FakeTensorMode())):
             module = make_fx(flat, DECOMPOSED)(*inputs)
+        _write_anew(module.graph)
         if any(_changes_its_arguments(node) for node in module.graph.nodes):
             module = make_fx(functionalize(module, remove="mutations"))(*inputs)
     except RuntimeError as error:
         raise _explained(error) from error
+    _refuse_strangers(module)
     _drop_changes(module.graph, names)
     spread_failures(module.graph)
     simplify(module.graph)
@@ -152,6 +164,15 @@ def _explained(error: RuntimeError) -> Unadoptable:
         )
     if "data pointer" in first or "numpy()" in first:
         return Unadoptable("the module hands a tensor to NumPy or another library; use torch's own operations")
+    if "mutate a captured Tensor" in first:
+        return Unadoptable(
+            "the forward changes in place a tensor that it keeps, but a member is its parameters only: compute the "
+            "value from the batch, or make it a parameter"
+        )
+    if "saved tensor hooks" in first:
+        return Unadoptable(
+            "the module uses torch.utils.checkpoint or other hooks on saved tensors; call its layers themselves"
+        )
     if "setup_context" in first:
         return Unadoptable(
             "the module has a torch.autograd.Function whose forward takes ctx; write forward without it, and "
@@ -160,8 +181,37 @@ def _explained(error: RuntimeError) -> Unadoptable:
     return Unadoptable(f"the module cannot be traced: {first}")
 
 
+def _refuse_strangers(module: fx.GraphModule) -> None:
+    """Unadoptable if something is used as it is, without a gradient, that was made to be trained."""
+    for node in module.graph.nodes:
+        value = getattr(module, node.target, None) if node.op == "get_attr" else None
+        if isinstance(value, Tensor) and value.requires_grad:
+            raise Unadoptable(
+                f"the forward uses a tensor of shape {tuple(value.shape)} that has a gradient, but is not reached as a "
+                "parameter of the module: keep layers in nn.ModuleList and parameters in nn.ParameterList, not in "
+                "lists of Python, and no second name or script of them"
+            )
+
+
 def _changes_its_arguments(node: fx.Node) -> bool:
     return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+
+
+def _write_anew(graph: fx.Graph) -> None:
+    """What changes a value in place that nobody else sees makes a new one, so that no second trace is needed for it."""
+    for node in list(graph.nodes):
+        if node.target in ANEW and _is_seen_once(node.args[0]):
+            node.target = ANEW[node.target]
+
+
+def _is_seen_once(value: Any) -> bool:
+    """Whether a value is made by an operation for one user alone, and shares memory with nothing."""
+    if not isinstance(value, fx.Node) or len(value.users) > 1:
+        return False
+    maker = value.args[0] if value.target is operator.getitem else value  # one of several results
+    if not isinstance(maker, fx.Node) or not isinstance(maker.target, torch._ops.OpOverload):
+        return False
+    return all(result.alias_info is None for result in maker.target._schema.returns)
 
 
 def _drop_changes(graph: fx.Graph, names: Sequence[str]) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expzoo.components.soundness import are_labels, split_faults
-from expzoo.runs.contract.require import require
+from expzoo.engine.adoption.data import look_at_dataset
+from expzoo.runs.contract.require import refusals_fail, require
 from expzoo.spec.contracts import Stream
 from expzoo.system.randomness import member_seed
 
@@ -39,6 +40,8 @@ def check_dataset(component: Component, base: Spec) -> None:
     if isinstance(dataset, Stream):
         check_stream(dataset, again)
     check_identity(dataset, again)
+    with refusals_fail():
+        look_at_dataset(component, dataset, SEEDS[0])
     require(unknown_is_refused(dataset), "a split that there is not must be refused with a ValueError")
 
 

@@ -12,6 +12,8 @@ import torch
 
 from expzoo.analysis.contract import Findings, Setting
 from expzoo.engine.adoption.looks import look_at_metric
+from expzoo.engine.adoption.probing import look_at_probe
+from expzoo.engine.adoption.updates import rows
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.engine.recipes import Recipes
@@ -19,7 +21,6 @@ from expzoo.lab.lesson import Lessons
 from expzoo.lab.request import Request
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
-from expzoo.runs.contract.networks import drawn
 from expzoo.runs.contract.require import require
 from expzoo.science.verdicts import Verdict, dump_verdicts, load_verdicts
 from expzoo.spec.measure import Measure
@@ -38,8 +39,8 @@ EXAMPLES, CLASSES = 60, 4
 def check_metric(component: Component, base: Spec) -> None:
     """One number for a split, whatever the order of its examples, that leaves what it saw alone."""
     metric = component.build()
-    outputs, labels = drawn(CLASSES, EXAMPLES), torch.arange(EXAMPLES) % CLASSES
-    fault = look_at_metric(component, base, base.dataset.build())
+    outputs, labels = rows(CLASSES, EXAMPLES), torch.arange(EXAMPLES) % CLASSES
+    fault = look_at_metric(component, base, Blueprints())
     require(fault is None, fault.why if fault else "")
     value = metric(outputs, labels)
     require(isinstance(value, float), f"gives {value!r}, not a number")
@@ -64,6 +65,8 @@ def check_probe(component: Component, base: Spec) -> None:
     require(torch.equal(seen, torch.from_numpy(row)), "changes the weights it is given")
     require(values[0] == values[1], f"gives another number the second time: {values[0]}, then {values[1]}")
     require(values[0] == values[0], "gives NaN for an ordinary network")
+    fault = look_at_probe(component, base, blueprints)
+    require(fault is None, fault.why if fault else "")
 
 
 def check_logger(component: Component, base: Spec) -> None:

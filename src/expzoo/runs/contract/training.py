@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from expzoo.engine.adoption.looks import look_at_loss
-from expzoo.runs.contract.networks import check_adoption, check_crowd, drawn
+from expzoo.engine.adoption.updates import (
+    MEMBERS,
+    PADDING,
+    SIZE,
+    look_at_optimizer,
+    look_at_schedule,
+    look_at_stop,
+    rows,
+    updated,
+)
+from expzoo.runs.contract.networks import check_adoption, check_crowd
 from expzoo.runs.contract.require import refusals_fail, require
 from expzoo.spec.measure import Measure
 from expzoo.system.errors import BadInput
@@ -21,18 +30,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from expzoo.spec.component import Component
-    from expzoo.spec.contracts import Loss, Optimizer
+    from expzoo.spec.contracts import Loss
     from expzoo.spec.spec import Spec
 
 EXAMPLES, CLASSES = 6, 3
-MEMBERS, SIZE, STEPS = 5, 192, 5
-RATE = 0.05
 
 
 def check_loss(component: Component, base: Spec) -> None:
     """A mean over the examples of a batch, 0-d, with the gradient that finite differences show."""
     loss = component.build()
-    outputs = drawn(CLASSES, EXAMPLES).double()
+    outputs = rows(CLASSES, EXAMPLES).double()
     targets = understood(loss, outputs)
     value = loss(outputs, targets)
     require(value.dim() == 0, f"gives a tensor of shape {tuple(value.shape)}, not one number of shape ()")
@@ -57,7 +64,7 @@ def understood(loss: Loss, outputs: Tensor) -> Tensor:
     try:
         loss(outputs, labels)
     except (RuntimeError, ValueError, TypeError, IndexError):
-        return drawn(CLASSES, EXAMPLES).double().flip(0)
+        return rows(CLASSES, EXAMPLES).double().flip(0)
     return labels
 
 
@@ -79,60 +86,20 @@ def check_optimizer(component: Component, base: Spec) -> None:
     names = optimizer.state
     fits = isinstance(names, tuple) and all(isinstance(name, str) for name in names) and len({*names}) == len(names)
     require(fits, f"state is {names!r}, not a tuple of different names")
-    start = drawn(SIZE, MEMBERS)
-    start[:, -9:] = 0  # as padding and pruned weights are
-    whole = moved(optimizer, start)
+    start = rows(SIZE, MEMBERS)
+    start[:, -PADDING:] = 0  # as padding and pruned weights are
+    whole = updated(component.build(), start)
     require(whole.isfinite().all(), "its weights are not finite after a few steps")
-    require((whole != start)[:, :-9].float().mean() > 0.99, "it leaves weights where they are")
-    require(not whole[:, -9:].any(), "weights of zero with a gradient of zero do not stay zero")
-    for rows in (slice(3, 4), slice(1, 3)):
-        require(torch.equal(moved(optimizer, start, rows), whole[rows]), "rows are updated otherwise in a crowd")
-    require(torch.equal(resumed(component, start), whole), "a new object with the same state goes on otherwise")
+    require((whole != start)[:, :-PADDING].float().mean() > 0.99, "it leaves weights where they are")
+    with refusals_fail():
+        look_at_optimizer(component)
     check_crowd(base.replace(optimizer=component))
-
-
-def moved(optimizer: Optimizer, start: Tensor, rows: slice = slice(None)) -> Tensor:
-    """Some rows of `start` after STEPS updates with the gradients of their crowd."""
-    theta, state = start[rows].clone(), blank(optimizer, start[rows])
-    for step in range(STEPS):
-        update(optimizer, theta, state, step, rows)
-    return theta
-
-
-def resumed(component: Component, start: Tensor) -> Tensor:
-    """All rows after STEPS updates, of which a second object does the last."""
-    first = component.build()
-    theta, state = start.clone(), blank(first, start)
-    for step in range(STEPS - 1):
-        update(first, theta, state, step)
-    kept = {name: value.clone() for name, value in state.items()}
-    theta = theta.clone()
-    update(component.build(), theta, kept, STEPS - 1)
-    return theta
-
-
-def blank(optimizer: Optimizer, theta: Tensor) -> dict[str, Tensor]:
-    """The state at the start."""
-    return {name: torch.zeros_like(theta) for name in optimizer.state}
-
-
-def update(optimizer: Optimizer, theta: Tensor, state: dict[str, Tensor], step: int, rows: slice = slice(None)) -> None:
-    """One step with drawn gradients, zero where the weights are padding."""
-    both = drawn(SIZE, 2 * MEMBERS * STEPS).view(2, STEPS, MEMBERS, SIZE)[:, step, rows].clone()
-    both[..., -9:] = 0
-    extra = {"noise": both[1]} if optimizer.noisy else {}
-    optimizer.step(theta, both[0], state | extra, RATE, torch.full((), step + 1.0))
 
 
 def check_schedule(component: Component, base: Spec) -> None:
     """A finite factor of at least 0 for every step, which depends on the step and the length alone."""
-    schedule, again = component.build(), component.build()
-    for steps in (1, 7, 2000):
-        factors = [schedule.factor(step, steps) for step in range(steps)]
-        wrong = [(step, f) for step, f in enumerate(factors) if not (math.isfinite(f) and f >= 0)]
-        require(not wrong, f"factor(step, {steps}) is not a finite number of at least 0 at (step, factor) {wrong[:3]}")
-        backwards = [again.factor(step, steps) for step in reversed(range(steps))][::-1]
-        require(factors == backwards, "the factor of a step depends on what was asked before")
+    with refusals_fail():
+        look_at_schedule(component)
 
 
 def check_stop(component: Component, base: Spec) -> None:
@@ -143,16 +110,8 @@ def check_stop(component: Component, base: Spec) -> None:
     require(looks, f"every is {stop.every!r}, not a number of steps up to at_most {stop.at_most}, 0 for never")
     require(isinstance(stop.must_end, bool), f"must_end is {stop.must_end!r}, not true or false")
     Measure(*stop.watches)
-    histories = {"falls": [0.5**look for look in range(30)], "rises": [1.0 + look for look in range(30)]}
-    for what, values in histories.items():
-        for length in range(1, len(values) + 1):
-            seen = values[:length]
-            answer = stop.done(seen)
-            require(type(answer) is bool, f"done is {answer!r}, not true or false, for a value that {what}")
-            require(seen == values[:length], "done changes the history")
-            require(answer == component.build().done(list(seen)), f"done depends on earlier questions, if it {what}")
-            if stop.best is not None:
-                require(stop.best(seen) in range(length), f"best is {stop.best(seen)!r}, not one of {length} looks")
+    with refusals_fail():
+        look_at_stop(component)
 
 
 def check_trainer(component: Component, base: Spec) -> None:
