@@ -120,6 +120,7 @@ class ClaimReader:
     def _look(self, node: Reader, default: str) -> str:
         """The measure that a claim is of: one of those that have a name, or a text that says it."""
         text = node.text(default)
+        text = next((name for name, look in self.looks.items() if look.text == text), text)
         if text not in self.looks:
             try:
                 self.looks[text] = Look.parse(text)
