@@ -31,7 +31,7 @@ LINES = {
     "+experiment=life_exact analysis.life_exact.widths=[]": (
         "analysis.life_exact: widths must be a list of one or more different values, not []"
     ),
-    "+experiment=life_width analysis.life_success.widths=[1,1]": (
+    "+experiment=life_steps analysis.life_success.widths=[1,1]": (
         "analysis.life_success: widths must be a list of one or more different values, not [1, 1]"
     ),
     "+experiment=life_minimal analysis.life_success.arms=[]": "analysis.life_success: arms must be a list of one or ",
@@ -48,9 +48,7 @@ LINES = {
     "+experiment=life_exact dataset.steps=4": (
         "dataset.steps 4 would be ignored: this experiment takes it from analysis.life_exact.steps"
     ),
-    "+experiment=life_density dataset.density=0.3": (
-        "dataset.density 0.3 would be ignored: this experiment takes it from analysis.life_success.densities"
-    ),
+    "dataset=life model=life_net loss=cross_entropy": "loss=cross_entropy cannot take the targets of dataset=life, ",
     "+experiment=life_minimal model.edge=torus": "model.edge torus is not the edge of the boards: give dataset.edge=",
 }
 """Words -> how the only line of the answer begins."""
