@@ -75,7 +75,7 @@ class Contrast:
         self.HOME = home
         self.NEEDS = (*needs, *["split validation"] * bool(self.words.tune))
         self.every, self.drop = every, diverged == "drop"
-        self.successes, self.means = self.words.shown(named={*(measure or {})})
+        self.successes, self.means = self.words.shown(named={*(measure or {}), *self.words.published})
         self.root = Builder(self.words.arms, self.words.factors).root
         self.cells = [*self.words.cells(), *self._again()]
 

@@ -220,6 +220,8 @@ def _again(words: ClaimWords, seen: Seen) -> Control | None:
     last = condition.terms()[-1]
     if words.form in ("rate", "rates"):
         outcomes = seen.outcomes(last.cell, words.of, words.success)
+        if len(outcomes) < 2:
+            return None
         return same_rate(f"every second seed of {last.cell.words} succeeds as often as the others", outcomes)
     cell = seen.root(last.cell)
     again = replace(cell, again=True)

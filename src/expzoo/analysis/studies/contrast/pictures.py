@@ -151,7 +151,7 @@ def _published(axes: Axes, places: Mapping[Cell, float], shown: Shown, color: An
 
 
 def _told(shown: Shown, marks: str) -> str:
-    return f" {marks} are published: {shown.published.source}." if shown.published else ""
+    return f" {marks} are published values, {shown.published.source}." if shown.published else ""
 
 
 def _learning(cells: list[Cell], curves: pl.DataFrame) -> Figure:
