@@ -59,6 +59,10 @@ OPTIONS = {
         "inner_samples": "200",
     },
     "calibration_and_double_descent": {"widths": "[2,3,4,5,6,8]"},
+    "contrast": {
+        "arms": "{slow:{},fast:{optimizer.lr:x3}}",
+        "claims": "{zoo.fast_is_better:{greater:[fast,slow]}}",
+    },
     "deep_ensembles": {"sizes": "[1]", "fit_up_to": "1", "draws": "1", "most": "2", "resamples": "19"},
     "double_descent": {"widths": "[2,3,4,5,6]", "filters": "[2,3,4,5,6]", "null_width": "3"},
     "double_descent_rff": {"train_size": "20", "test_points": "20"},

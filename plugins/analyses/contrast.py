@@ -5,18 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from expzoo.analysis.studies.contrast.asking import Questions
 from expzoo.analysis.studies.contrast.building import Builder
 from expzoo.analysis.studies.contrast.contrasted import in_reach, read
 from expzoo.analysis.studies.contrast.judging import judge
-from expzoo.analysis.studies.contrast.pictures import draw
+from expzoo.analysis.studies.contrast.pictures import Shown, draw
 from expzoo.analysis.studies.contrast.seen import Seen
 from expzoo.study import Count, Nested, register
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
-    import numpy as np
     import polars as pl
 
     from expzoo.analysis.studies.contrast.arms import Cell
@@ -40,12 +41,15 @@ class Contrast:
         claims: name -> what is claimed.
         tune: setting -> values; every arm gets the best of them on validation data, with seeds of their own.
         needs: what the experiment's other parts must be, in the words of `expzoo show`.
+        home: datasets and models, such as dataset=mnist1d, for which `published` and the claims' names hold.
+        published: a measure, or a success -> source and values by arm, marked in its picture at home.
         diverged: what a network counts as that diverged: the worst outcome, or it is left out.
         every: steps between two points of the learning curves, which are drawn if it is given.
     """
 
     CACHE_VERSION = 1
-    RULES_VERSION = 2  # 2: seeds that choose the levels of a peak for one another are not independent
+    ADDED = ("home", "published")
+    RULES_VERSION = 3  # 2: seeds that choose the levels of a peak are not independent; 3: controls of rates
 
     def __init__(
         self,
@@ -57,17 +61,21 @@ class Contrast:
         claims: Nested | None = None,
         tune: Nested | None = None,
         needs: tuple[str, ...] = (),
+        home: tuple[str, ...] = (),
+        published: Nested | None = None,
         diverged: Literal["worst", "drop"] = "worst",
         every: Count | None = None,
     ) -> None:
         self.words = read(
             {
                 **{"arms": arms, "cross": cross, "sweep": sweep, "measure": measure},
-                **{"claims": claims, "tune": tune, "needs": needs},
+                **{"claims": claims, "tune": tune, "needs": needs, "home": home, "published": published},
             }
         )
+        self.HOME = home
         self.NEEDS = (*needs, *["split validation"] * bool(self.words.tune))
         self.every, self.drop = every, diverged == "drop"
+        self.successes, self.means = self.words.shown(named={*(measure or {}), *self.words.published})
         self.root = Builder(self.words.arms, self.words.factors).root
         self.cells = [*self.words.cells(), *self._again()]
 
@@ -75,7 +83,7 @@ class Contrast:
         """The baselines of the claims from other starts, for the control that is made by itself."""
         found = []
         for claim in self.words.claims.values():
-            if claim.control is None and claim.conditions:
+            if claim.control is None and claim.form not in ("rate", "rates"):
                 cell = self.root(claim.conditions[0].cells()[-1])
                 if self.words.arms[cell.arm].init is None:
                     found.append(replace(cell, again=True))
@@ -84,7 +92,11 @@ class Contrast:
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Every arm at every level, one network a seed."""
         builder = Builder(self.words.arms, self.words.factors, setting.budget, setting.rate)
-        return (yield from Questions(self.cells, self.words.looks, builder, self.every, self.words.tune).ask(setting))
+        questions = Questions(self.cells, self.words.looks, builder, self.every, self.words.tune)
+        findings = yield from questions.ask(setting)
+        if not setting.meets(self.HOME):
+            findings.arrays["away"] = np.ones(1)
+        return findings
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
         """Every claim whose arms fit these data, by the rule that its words name."""
@@ -99,8 +111,11 @@ class Contrast:
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Bars for arms, curves over what is swept, and learning curves."""
-        metric = {name: _words(table, name, look) for name, look in self.words.looks.items()}
-        yield from draw(self.cells, metric, self._seen(table, arrays))
+        words = {name: _words(table, name, look) for name, look in self.words.looks.items()}
+        published = {} if "away" in arrays else self.words.published
+        shown = [Shown(name, told, published=published.get(name)) for name, told in words.items() if name in self.means]
+        shown += [Shown(of, words[of], success, published.get(f"{of} {success}")) for of, success in self.successes]
+        yield from draw(self.words.drawn(), shown, self._seen(table, arrays))
 
 
 def _words(table: pl.DataFrame, name: str, look: Look) -> str:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from expzoo.analysis.studies.life import claims, curves, pictures, reach, verdicts
+from expzoo.analysis.studies.life import curves, pictures, reach, verdicts
 from expzoo.analysis.studies.life import networks as life
 from expzoo.analysis.studies.life.networks import Cell
 from expzoo.analysis.studies.life.settings import check, check_fit, refuse_lists
-from expzoo.study import Cohort, Count, Findings, Fraction, Positive, Request, Trained, register
+from expzoo.study import Cohort, Count, Findings, Request, Trained, register
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -29,7 +29,6 @@ SET_BY = {
     "dataset.steps": "analysis.life_success.steps",
     "model.steps": "analysis.life_success.steps",
     "model.m_factor": "analysis.life_success.widths",
-    "model.d_factor": "analysis.life_success.depths",
 }
 
 
@@ -47,32 +46,26 @@ class LifeSuccess:
     Args:
         steps: the numbers of game steps.
         widths: multiples m of the smallest width.
-        depths: multiples d of the smallest depth.
-        densities: how many cells of the training boards live, () for the dataset's own; the test boards stay.
-        arms: smooth is the configured network, normalized the same with the script's option
-            --normalize, plain the script's default with half as many batches, of 32.
+        arms: smooth is the configured network, plain the script's default with half as many batches, of 32.
     """
 
     NEEDS = ("dataset=life", "model=life_net")
     CACHE_VERSION = 2  # 2: two steps are enumerated too
+    RULES_VERSION = 2  # 2: claims about width, depth and density for one step are made elsewhere
 
     def __init__(
         self,
         *,
         steps: tuple[Count, ...] = (1,),
         widths: tuple[Count, ...] = (1,),
-        depths: tuple[Positive, ...] = (1.0,),
-        densities: tuple[Fraction, ...] = (),
-        arms: tuple[Literal["plain", "smooth", "normalized"], ...] = ("smooth",),
+        arms: tuple[Literal["plain", "smooth"], ...] = ("smooth",),
     ) -> None:
-        refuse_lists(steps=steps, widths=widths, depths=depths, arms=arms, densities=densities or (None,))
-        grid = itertools.product(arms, steps, widths, depths, densities or (None,))
-        self.cells = [Cell(arm, n, m, float(d), density) for arm, n, m, d, density in grid]
+        refuse_lists(steps=steps, widths=widths, arms=arms)
+        self.cells = [Cell(*place) for place in itertools.product(arms, steps, widths)]
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """All networks in one question, with the hand-set ones that the test itself is tested on."""
-        by_grid = {"dataset.density": "analysis.life_success.densities"} if self.cells[0].density is not None else {}
-        check(setting.base, SET_BY | by_grid)
+        check(setting.base, SET_BY)
         widest = max(cell.m for cell in self.cells)
         check_fit(cell.spec(setting.base) for cell in self.cells if cell.m == widest)
         plan = [(cell, cell.spec(spec)) for cell in self.cells for spec in setting.specs()]
@@ -98,8 +91,6 @@ class LifeSuccess:
 
     def out_of_reach(self, seeds: int) -> list[str]:
         """The claims that even a perfect result of so many seeds would not support."""
-        if self.cells[0].density is not None:
-            return reach.out_of_reach({claims.DENSITY: seeds})
         return reach.out_of_reach(reach.of_grid(self.cells, seeds))
 
     def judge(self, table: pl.DataFrame, arrays: dict[str, np.ndarray]) -> Sequence[Verdict]:

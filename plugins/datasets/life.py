@@ -43,6 +43,7 @@ class Life:
     """
 
     INPUTS, TARGETS, SCORES = "board", "cells", ("cell_accuracy", "board_success")
+    LOSS = "bce"
     CACHE_VERSION = 1
     NOT_IN_KEY = ("test_board", "test_size", "test_density", "seed")
 

@@ -39,7 +39,7 @@ class LifeNet(nn.Module):
             and a sigmoid. The shift by 0.5 that its text announces is never run there.
     """
 
-    SIZE, READS = "m_factor", ("board",)
+    SIZE, READS, LOSS = "m_factor", ("board",), "bce_of_probabilities"
     CACHE_VERSION = 1
 
     def __init__(

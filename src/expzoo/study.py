@@ -94,8 +94,8 @@ if TYPE_CHECKING:
     from expzoo.spec.component import Component as Component
     from expzoo.spec.measure import Measure as Measure
     from expzoo.spec.measure import probe as probe
+    from expzoo.spec.recipe import Event as Event
     from expzoo.spec.score import Score as Score
-    from expzoo.spec.spec import Event as Event
     from expzoo.spec.spec import Fresh as Fresh
     from expzoo.spec.spec import Known as Known
     from expzoo.spec.spec import Magnitude as Magnitude

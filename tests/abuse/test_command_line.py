@@ -205,6 +205,7 @@ LINES: dict[str, list[str]] = {
     "hydra/launcher=fusd": ["there is no hydra/launcher=fusd: did you mean fused?"],
     f"{CHOSEN} model._target_=os.system": ["model has no _target_: known: depth, residual, width, widths"],
     # words that are not key=value
+    "--config-dir /x list": ["--config-dir /x: there is no such folder"],
     "lsit": ["lsit is neither key=value nor a verb: did you mean list?"],
     "seed=1 list": ["list has to be the first word"],
     "=3": [f"=3 is neither key=value nor a verb: known: {VERBS}"],

@@ -20,7 +20,7 @@ LINES = {
     "+experiment=life_sign_flips model=mlp": NO_LIFE_NET,
     "+experiment=life_minimal dataset=digits": "model: life_net maps boards (1, height, width) to boards, not (1, 8",
     "+experiment=life_minimal loss=cross_entropy": NO_LABELS,
-    "dataset=life model=life_net dataset.batch_size=100": NO_LABELS,
+    "dataset=life model=life_net loss=cross_entropy dataset.batch_size=100": NO_LABELS,
     "+experiment=life_minimal dataset.board=2": "dataset: board 2 is smaller than the kernel of 3 x 3",
     "+experiment=life_minimal dataset.density=nan": "dataset.density must be a number from 0 to 1, not nan",
     "+experiment=life_minimal dataset.test_size=0": "dataset.test_size must be a whole number at least 1, not 0",
@@ -31,7 +31,7 @@ LINES = {
     "+experiment=life_exact analysis.life_exact.widths=[]": (
         "analysis.life_exact: widths must be a list of one or more different values, not []"
     ),
-    "+experiment=life_width analysis.life_success.widths=[1,1]": (
+    "+experiment=life_steps analysis.life_success.widths=[1,1]": (
         "analysis.life_success: widths must be a list of one or more different values, not [1, 1]"
     ),
     "+experiment=life_minimal analysis.life_success.arms=[]": "analysis.life_success: arms must be a list of one or ",
@@ -47,9 +47,6 @@ LINES = {
     ),
     "+experiment=life_exact dataset.steps=4": (
         "dataset.steps 4 would be ignored: this experiment takes it from analysis.life_exact.steps"
-    ),
-    "+experiment=life_density dataset.density=0.3": (
-        "dataset.density 0.3 would be ignored: this experiment takes it from analysis.life_success.densities"
     ),
     "+experiment=life_minimal model.edge=torus": "model.edge torus is not the edge of the boards: give dataset.edge=",
 }

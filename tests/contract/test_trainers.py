@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,10 +24,13 @@ from expzoo.lab.request import Request, expand
 from expzoo.lab.shared_trainer import solo_class
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Event, Spec
+from expzoo.spec.recipe import Event
 from expzoo.spec.when import every, log_spaced
 from expzoo.store.store import Store
 from expzoo.system.errors import BadInput
+
+if TYPE_CHECKING:
+    from expzoo.spec.spec import Spec
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from expzoo.lab.lab import Lab
 from expzoo.lab.request import Request
 from expzoo.science.numerics.lanczos import top_eigenvalues
 from expzoo.spec.component import Component
-from expzoo.spec.spec import FINAL, Event, Rewind, Spec
+from expzoo.spec.recipe import FINAL, Event
+from expzoo.spec.spec import Rewind, Spec
 from expzoo.store.store import Store
 from expzoo.system.machine import machine_class
 from expzoo.system.randomness import member_seed

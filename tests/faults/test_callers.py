@@ -13,7 +13,8 @@ from expzoo.lab.request import Request
 from expzoo.spec.component import Component
 from expzoo.spec.layout import Layout
 from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Event, Rewind
+from expzoo.spec.recipe import Event
+from expzoo.spec.spec import Rewind
 from expzoo.system.errors import BadInput
 
 part = Component.of

@@ -168,8 +168,17 @@ def test_the_baseline_from_other_starts_must_show_no_difference() -> None:
     off = lambda arm, levels, seed: seen(arm, levels, seed) + 20 * levels["again"]  # noqa: E731
     for claim in FORMS[:4]:
         assert verdict(off, claim, arms=ARMS).verdict == "withheld"
-    rate = {"rate_of": "b", "success": "score/test >= 1", "greater": 1}
-    assert verdict(lambda *of: -seen(*of) if of[1]["again"] else seen(*of), rate, arms=ARMS).verdict == "withheld"
+
+
+@pytest.mark.parametrize("claim", [{"rate_of": "b", "greater": 1}, {"greater": ["a", "b"]}])
+def test_every_second_seed_must_succeed_as_often_as_the_others(claim: dict[str, Any]) -> None:
+    uneven = lambda arm, levels, seed: 1.0 if arm == "b" and seed % 2 else 0.0  # noqa: E731
+    even = lambda arm, levels, seed: 1.0 if arm == "b" and seed % 3 else 0.0  # noqa: E731
+    rate = {**claim, "success": "score/test >= 1"}
+    assert verdict(uneven, rate, arms=ARMS).verdict == "withheld"
+    found = verdict(even, rate, arms=ARMS)
+    assert found.verdict != "withheld"
+    assert found.control.startswith("every second seed of b succeeds as often as the others: passed")
 
 
 def test_the_control_of_an_arm_made_from_another_is_that_one_again() -> None:

@@ -32,7 +32,7 @@ NAMES = [*sorted({world.name for world in WORLDS} | named_in_files()), *(world.n
 FEW = 10  # draws of the quick test
 POWER_DRAWS = 24
 PAGE = HOME / "docs" / "rules.md"
-OUT_OF_REACH = {"life_depth at laptop": {"life.depth_does_not_help"}}  # unless depth hurts at every width
+OUT_OF_REACH: dict[str, set[str]] = {}
 """Claims that even a perfect result would not support, by `experiment at budget`; at smoke hardly any would be."""
 
 

@@ -92,34 +92,6 @@ def test_nothing_is_said_if_the_hand_set_weights_fail():
     assert "0 of 1" in found["life.minimal_net_never_learns"].self_test
 
 
-def test_width_depth_and_density_compare_cells():
-    wide = judged(rows(Cell("smooth"), 4, 40), rows(Cell("smooth", m=5), 40, 40), hand_set())
-    assert wide["life.width_rescues_one_step"].verdict == "supported"
-    assert wide["life.width_rescues_one_step"].effect == pytest.approx(90)
-    assert wide["life.five_times_wider_learns"].verdict == "supported"
-    deep = [rows(Cell("smooth", m=m, d=d), s, 40) for m, d, s in ((1, 1, 4), (1, 2, 0), (5, 1, 40), (5, 2, 14))]
-    deeper = judged(*deep, hand_set())
-    assert deeper["life.depth_hurts_narrow_networks"].verdict == "supported"
-    assert deeper["life.depth_does_not_help"].verdict == "supported"
-    dense = [rows(Cell("smooth", density=p), s, 100) for p, s in ((0.2, 10), (0.38, 60), (0.5, 20))]
-    assert judged(*dense, hand_set())["life.density_d0"].verdict == "supported"
-    level = [rows(Cell("smooth", density=p), 50, 100) for p in (0.2, 0.38, 0.5)]
-    assert judged(*level, hand_set())["life.density_d0"].verdict == "inconclusive"
-
-
-def test_depth_is_judged_in_the_recipe_of_the_published_curves():
-    both = {("smooth", 1, 1): 4, ("smooth", 1, 2): 4, ("smooth", 5, 1): 40, ("smooth", 5, 2): 38}
-    both |= {("normalized", 1, 1): 4, ("normalized", 1, 2): 0, ("normalized", 5, 1): 40, ("normalized", 5, 2): 14}
-    found = judged(*[rows(Cell(arm, 1, m, d), s, 40) for (arm, m, d), s in both.items()], hand_set())
-    hurts = found["life.depth_hurts_narrow_networks"]
-    assert (hurts.verdict, hurts.effect) == ("supported", pytest.approx(-65))
-    assert (
-        "normalized, twice the depth: 0 of 40 against 4 of 40 at m = 1, 14 of 40 against 40 of 40 at m = 5"
-        in hurts.note
-    )
-    assert "smooth, twice the depth: 4 of 40 against 4 of 40 at m = 1, 38 of 40 against 40 of 40 at m = 5" in hurts.note
-
-
 def test_width_needed_and_failed_cells_come_from_a_grid():
     sizes = {(1, 1): 2, (1, 5): 20, (1, 10): 20, (2, 1): 0, (2, 5): 2, (2, 10): 4}
     grid = [rows(Cell("smooth", n, m), count, 20, cells=80.0 + 2 * m) for (n, m), count in sizes.items()]

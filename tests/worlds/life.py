@@ -13,7 +13,7 @@ from expzoo.analysis.studies.life.networks import ALIVE, BOARDS, CELLS, KNOWN, S
 if TYPE_CHECKING:
     from expzoo.analysis.studies.life.claims import Claim
 
-CELL = {"arm": "smooth", "game_steps": 1, "m": 1, "d": 1.0}
+CELL = {"arm": "smooth", "game_steps": 1, "m": 1}
 NO_GROWTH = 3.0  # the width at which half succeed, for both numbers of steps
 
 
@@ -33,8 +33,7 @@ def success_world(draw: Draw) -> Made:
     base_rates = np.array([[n, 60.0, 10.0] for n in (1, 2, 3, 5, 10, 20)])
     rows = [_known()]
     for cell in draw.analysis.cells:
-        columns = {"arm": cell.arm, "game_steps": cell.steps, "m": cell.m, "d": float(cell.d)}
-        columns |= {} if cell.density is None else {"density": cell.density}
+        columns = {"arm": cell.arm, "game_steps": cell.steps, "m": cell.m}
         rows += _cell(draw, _rate(draw, **columns), **columns)
     if name == claims.CELLS_HIDE.name:
         rows += _failures(draw, [one for one in rows if one.get("game_steps") == 2], effect)
@@ -43,30 +42,15 @@ def success_world(draw: Draw) -> Made:
     return table(rows), {"base_rates": base_rates}
 
 
-def _rate(draw: Draw, *, arm: str, game_steps: int, m: int, d: float, density: float | None = None) -> float:
+def _rate(draw: Draw, *, arm: str, game_steps: int, m: int) -> float:
     """The success rate of a cell in per cent."""
-    name, effect, deep = draw.claim.name, draw.effect, d > 1
-    if name == claims.DENSITY.name:
-        other = 60.0 if draw.where in ("null", "bound") else 10.0
-        if draw.where == "perfect":
-            return {0.2: 0.0, 0.38: 100.0, 0.5: 0.0}[density or 0.38]
-        return {0.2: 10.0, 0.38: other + effect, 0.5: other}[density or 0.38]
+    name, effect = draw.claim.name, draw.effect
     if name == claims.WIDTH_GROWS.name:
         half = NO_GROWTH / effect**0.5 * effect ** (game_steps - 1)
         sharp = 40 if draw.where == "perfect" else 3
         return float(100 / (1 + np.exp(np.clip(-sharp * (np.log(m) - np.log(half)), -50, 50))))
-    if name in (claims.DEPTH.name, claims.DEPTH_HURTS.name):
-        start = 100.0 if draw.where == "perfect" else 60.0
-        lost = 100.0 if draw.where == "perfect" and name == claims.DEPTH_HURTS.name else -effect
-        if name == claims.DEPTH.name:
-            lost = {"null": -10.0, "bound": -10.0 if m == 5 else 40.0}.get(draw.where, 50.0)
-            lost = 0.0 if draw.where == "perfect" else lost
-        return start - lost if deep else start
-    if name == claims.WIDTH.name:
-        low = 0.0 if draw.where == "perfect" else 20.0
-        return min(100.0, low + effect) if m == 5 else low
-    at = {claims.MINIMAL.name: ("plain", 1), claims.SMOOTH.name: ("smooth", 1), claims.WIDE_LEARNS.name: ("smooth", 5)}
-    if at.get(name) == (arm, m) and game_steps == 1 and not deep:
+    at = {claims.MINIMAL.name: ("plain", 1), claims.SMOOTH.name: ("smooth", 1)}
+    if at.get(name) == (arm, m) and game_steps == 1:
         return max(0.0, min(100.0, effect))
     if name == claims.MANY_STEPS.name and game_steps >= 5:
         return max(0.0, effect)
@@ -86,7 +70,7 @@ def _failures(draw: Draw, networks: list[dict[str, Any]], cells: float) -> list[
 def plateau_world(draw: Draw) -> Made:
     rows, name = [_known()], draw.claim.name
     for cell in draw.analysis.cells:
-        columns = {"arm": "smooth", "game_steps": cell.steps, "m": cell.m, "d": 1.0}
+        columns = {"arm": "smooth", "game_steps": cell.steps, "m": cell.m}
         won = 100 * draw.succeeds(max(0.0, draw.effect) if name == claims.MANY_STEPS.name else 0.0, draw.seeds)
         dead = draw.succeeds(min(100.0, draw.effect) if name == claims.ANSWERS_DEAD.name else 100.0, draw.seeds)
         apart = draw.effect if name == claims.PLATEAU.name else 0.0
@@ -151,14 +135,9 @@ def _grid(claim: Claim, scale: float, seeds: int, **options: Any) -> World:
 WORLDS = [
     _grid(claims.MINIMAL, 4.0, 200, arms=("plain", "smooth")),
     _grid(claims.SMOOTH, 30.0, 40),
-    _grid(claims.WIDTH, 30.0, 40, widths=(1, 5)),
-    _grid(claims.WIDE_LEARNS, 20.0, 40, widths=(1, 5)),
     _grid(claims.WIDTH_GROWS, 3.0, 20, steps=(1, 2), widths=(1, 2, 5, 10)),
     _grid(claims.MANY_STEPS, 5.0, 20, steps=(5,), widths=(1, 2, 5, 10)),
     _grid(claims.CELLS_HIDE, 3.0, 20, steps=(2,), widths=(1, 2)),
-    _grid(claims.DEPTH, 50.0, 40, widths=(1, 5), depths=(1.0, 2.0), arms=("normalized",)),
-    _grid(claims.DEPTH_HURTS, 40.0, 20, widths=(1, 5), depths=(1.0, 2.0), arms=("normalized",)),
-    _grid(claims.DENSITY, 30.0, 100, densities=(0.2, 0.38, 0.5)),
     World("life_plateau", claims.PLATEAU, plateau_world, 4.0, seeds=20),
     World("life_plateau", claims.ANSWERS_DEAD, plateau_world, 10.0, seeds=40),
     World("life_plateau", claims.MANY_STEPS, plateau_world, 5.0, seeds=40),

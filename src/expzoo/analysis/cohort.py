@@ -23,7 +23,7 @@ from expzoo.science.numerics.hessians import Hessians
 from expzoo.science.numerics.lanczos import top_eigenvalues
 from expzoo.science.numerics.symmetry import hidden_units
 from expzoo.spec.measure import LOSS, Measure
-from expzoo.spec.spec import FINAL, Spec, Step
+from expzoo.spec.recipe import FINAL, Step
 from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from expzoo.lab.trained import Trained
     from expzoo.science.numerics.empirical import EmpiricalLoss
+    from expzoo.spec.spec import Spec
 
 
 class _Data(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from expzoo.lab.trained import Trained
-    from expzoo.spec.spec import Step
+    from expzoo.spec.recipe import Step
 
 
 def cohort_faults(networks: Sequence[Trained], step: Step | str, dtype: str | None) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +54,9 @@ _UNSAID = {"--info": "all"}
 _ANSWERED = {"--help", "--version", "--cfg", "--info", "--hydra-help", "--shell-completion"}
 """The flags with which nothing is run."""
 
+_OF_VERBS = ("--help", CONFIG_DIR)
+"""The flags that may stand before a verb, too."""
+
 _OF_PLACES = ("list", "show")
 """The verbs that --config-dir has a meaning for."""
 
@@ -76,9 +80,10 @@ class Words:
 
     @classmethod
     def of(cls, arguments: list[str]) -> Words:
-        """The words of `arguments`: a verb comes first, and the rest is its own."""
-        if arguments and arguments[0] in VERBS:
-            return cls._of_verb(*arguments)
+        """The words of `arguments`: a verb comes first, but for flags of all verbs, and the rest is its own."""
+        place = verb_place(arguments)
+        if place is not None:
+            return cls._of_verb(arguments[place], *arguments[:place], *arguments[place + 1 :])
         words, remaining = cls(), list(arguments)
         while remaining:
             word = remaining.pop(0)
@@ -142,6 +147,19 @@ class Words:
             hint = nearest(value.partition(".")[0], VALUES[flag])
             self.faults.append(f"{name} {value}: {hint}" if value else f"{name} needs a value: {hint}")
         self.flags.add(flag)
+
+
+def verb_place(arguments: Sequence[str]) -> int | None:
+    """Where the verb stands, which flags of all verbs may come before; None if there is none."""
+    place = 0
+    while place < len(arguments):
+        name, equals, _ = arguments[place].partition("=")
+        if arguments[place] in VERBS:
+            return place
+        if LONG.get(name, name) not in _OF_VERBS:
+            return None
+        place += 1 + (LONG.get(name, name) == CONFIG_DIR and not equals)
+    return None
 
 
 def _stray(word: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from expzoo.cli.arguments import CONFIG_DIR, FLAGS, LONG, VALUES, VERBS, Words
+from expzoo.cli.arguments import CONFIG_DIR, FLAGS, LONG, VALUES, VERBS, Words, verb_place
 from expzoo.cli.scaffold import THINGS
 from expzoo.config.presets import all_listed, groups
 from expzoo.config.registry import FOLDERS
@@ -26,22 +26,22 @@ def answer(line: str) -> tuple[list[str], str | None, str | None]:
     words = typed.split()
     word = words.pop() if words and not typed[-1].isspace() else ""
     before = Words.of(words)
-    offered, folder = _offered(words, word), before.config_dir
+    offered, folder = _offered(before, words, word), before.config_dir
     own = sorted(name for name in {*offered} if name.startswith(word))
-    for_hydra = not (words and words[0] in VERBS) and not word.startswith("-") and not _is_value(words)
+    for_hydra = not before.verb and not word.startswith("-") and not _is_value(words)
     rest = " ".join(["expzoo", *before.for_hydra, word])
     return own, rest if for_hydra else None, str(folder) if folder else None
 
 
-def _offered(words: list[str], word: str) -> Iterable[str]:
+def _offered(before: Words, words: list[str], word: str) -> Iterable[str]:
     """What may stand after these words, but for keys and options; flags only where one is begun."""
-    if words and words[0] in VERBS:
-        return ("--help",) if word.startswith("-") else _after(*words)
     if _is_value(words):
         return VALUES.get(_flag(words[-1]), ())
+    if before.verb:
+        return ("--help",) if word.startswith("-") else _after(before.verb, *before.rest)
     if word.startswith("-"):
         return FLAGS
-    return () if words else VERBS
+    return () if verb_place([*words, *VERBS]) is None else VERBS
 
 
 def _after(verb: str, *words: str) -> Iterable[str]:

@@ -19,6 +19,7 @@ _LABELS = {
     "HOME": ("published", ", "),
     "SIZE": ("size", ""),
     "READS": ("reads", ", "),
+    "LOSS": ("loss", ""),
     "UNIT": ("unit", ""),
     "BETTER": ("better", ""),
 }

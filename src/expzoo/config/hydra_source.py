@@ -85,6 +85,16 @@ def _leaf(option: Option) -> Leaf | DictConfig:
     return Leaf(option.kind, storable(option.default))
 
 
+def _with_loss(kind: str, name: str) -> dict[str, Any]:
+    """The defaults list of a dataset or model that says with which LOSS it is trained if no other is chosen.
+
+    The list of `config` has the loss before both, so that what they say comes first; an experiment
+    or a command line that names a loss comes before them.
+    """
+    loss = declared(kind, name).says.get("LOSS") if kind in ("dataset", "model") else None
+    return {"defaults": [{"override /loss@_global_.loss": loss}]} if loss else {}
+
+
 class PluginSource(ConfigSource):
     """The search path entry `plugins://`: one config a plugin, the two that frame them, and what experiments hold."""
 
@@ -117,7 +127,9 @@ class PluginSource(ConfigSource):
             open_nodes = {kind: _open({} if kind in MAY_BE_NONE else REQUIRED) for kind in KINDS}
             config = _closed(open_nodes | _leaves(SETTINGS))
         else:
-            config = _closed({"name": Leaf(one_of(name), name)} | _leaves(declared(kind, name).options))
+            config = _closed(
+                _with_loss(kind, name) | {"name": Leaf(one_of(name), name)} | _leaves(declared(kind, name).options)
+            )
             package = f"{kind}.{name}" if kind in SHARED else kind
         return ConfigResult(provider=self.provider, path="plugins://", config=config, header={"package": package})
 

@@ -73,7 +73,11 @@ def run_id(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) ->
     looks = ((kind, name) for kind in LOOKED_UP for name in available(kind))  # an analysis may use any of them
     plugins |= {f"{kind}={name}": found for kind, name in looks if (found := declared(kind, name).version) > 1}
     identity: dict[str, Any] = {
-        "config": {key: value for key, value in config.items() if key not in OF_NO_EFFECT and not _unsaid(key, value)},
+        "config": {
+            key: _said(value) if key == "analysis" else value
+            for key, value in config.items()
+            if key not in OF_NO_EFFECT and not _unsaid(key, value)
+        },
         "versions": plugins,
         "format": versions.RESULTS_FORMAT,
         "engine": versions.ENGINE_VERSION,
@@ -90,6 +94,20 @@ def run_id(config: Mapping[str, Any], rules: Mapping[str, int] | None = None) ->
 def _unsaid(key: str, value: Any) -> bool:
     """Whether a setting that was added later says nothing, as if it were not there: runs of before keep their names."""
     return key in ADDED and value == ADDED[key]
+
+
+def _said(analyses: Mapping[str, Mapping[str, Any]] | None) -> Any:
+    """The options of analyses, without those that a plugin gained and that say what was so before."""
+    found = {}
+    for name, options in (analyses or {}).items():
+        known = declared("analysis", name)
+        before = {key: known.options[key].default for key in known.added}
+        found[name] = {k: v for k, v in options.items() if k not in before or _listed(v) != _listed(before[k])}
+    return found if analyses is not None else None
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def rules_of(config: Mapping[str, Any]) -> dict[str, int]:

@@ -60,9 +60,9 @@ def _chance(metric: Any, targets: Any, outputs: int) -> float:
 
 
 OPTIONAL: dict[str, dict[str, Any]] = {
-    "dataset": {"redraws": False, "DOWNLOADS": False, "INPUTS": None, "TARGETS": None, "SCORES": None},
+    "dataset": {"redraws": False, "DOWNLOADS": False, "INPUTS": None, "TARGETS": None, "SCORES": None, "LOSS": None},
     "loss": {"worst": None, "of_probabilities": False},
-    "model": {"solve": None, "READS": (), "SIZE": None},
+    "model": {"solve": None, "READS": (), "SIZE": None, "LOSS": None},
     "optimizer": {"noisy": False},
     "parametrisation": {"prunes": False},
     "stop": {"best": None},

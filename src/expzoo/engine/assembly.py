@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from expzoo.spec.component import Component
     from expzoo.spec.contracts import Dataset
     from expzoo.spec.measure import Measure
-    from expzoo.spec.spec import Event, Spec
+    from expzoo.spec.recipe import Event
+    from expzoo.spec.spec import Spec
 
 CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
 MOST_MEMBERS = 64

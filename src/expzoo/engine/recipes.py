@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from expzoo.spec.recipe import Event
 from expzoo.spec.spec import (
-    Event,
+    Average,
     Fresh,
     Init,
     Known,
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from expzoo.engine.blueprints import Blueprints
     from expzoo.spec.contracts import Dataset
     from expzoo.spec.layout import Layout
-    from expzoo.spec.spec import Spec, Step
+    from expzoo.spec.recipe import Step
+    from expzoo.spec.spec import Spec
     from expzoo.store.network import Network
 
 
@@ -102,6 +104,8 @@ class Recipes:
                 )
             case SignFlip(of=source, step=step, k=k, seed=seed):
                 return flip_signs(row_at(networks[source.key], step), self.blueprints.layout(spec), k, seed)
+            case Average(of=sources, weights=weights, step=step):
+                return average([row_at(networks[source.key], step) for source in sources], weights)
 
 
 def row_at(network: Network, step: Step) -> Float[np.ndarray, " size"]:
@@ -109,6 +113,15 @@ def row_at(network: Network, step: Step) -> Float[np.ndarray, " size"]:
     if isinstance(step, Event):
         return network.rows[network.events.get(step.name, network.step)]
     return network.rows[min(step, network.step) if isinstance(step, int) else network.step]
+
+
+def average(rows: Sequence[Float[np.ndarray, " size"]], weights: Sequence[float]) -> Float[np.ndarray, " size"]:
+    """The weighted sum of rows, added up in order in double precision; a weight of 0 leaves its row out."""
+    total = np.zeros(len(rows[0]))
+    for row, weight in zip(rows, weights, strict=True):
+        if weight:
+            total += weight * row.astype(np.float64)
+    return total.astype(rows[0].dtype)
 
 
 def solve_known(module: nn.Module, name: str, dataset: Dataset, layers: tuple[int, ...]) -> nn.Module:

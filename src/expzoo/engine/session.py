@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from expzoo.engine.evaluation import Evaluator
     from expzoo.engine.program import Member, Program, Row, Snapshot
     from expzoo.spec.contracts import Stop
-    from expzoo.spec.spec import Event, Spec
+    from expzoo.spec.recipe import Event
+    from expzoo.spec.spec import Spec
 
 LONGEST = 50  # optimizer steps in one Lightning step at most: what a signal may have to wait for
 

@@ -9,7 +9,8 @@ from typing import Any, TypedDict
 from expzoo.lab.request import Want
 from expzoo.spec.component import Component
 from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Recipe, Spec
+from expzoo.spec.recipe import Recipe
+from expzoo.spec.spec import Spec
 from expzoo.spec.when import When
 from expzoo.system.canonical import JSON, freeze
 from expzoo.system.errors import BadInput

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from expzoo.spec.measure import Measure
-from expzoo.spec.spec import Event, Spec, Step
+from expzoo.spec.recipe import Event, Step
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
+    from expzoo.spec.spec import Spec
     from expzoo.store.network import Network
 
 

@@ -11,7 +11,7 @@ from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.spec.component import Component
 from expzoo.spec.measure import LOSS, Measure, component
-from expzoo.spec.spec import FINAL, Event, Spec, Step
+from expzoo.spec.recipe import FINAL, Event, Step
 from expzoo.system.arithmetic import exact_arithmetic
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from expzoo.spec.contracts import Dataset
+    from expzoo.spec.spec import Spec
     from expzoo.store.network import Network
     from expzoo.store.records import Cell, Row
 

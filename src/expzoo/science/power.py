@@ -52,15 +52,17 @@ def detectable(n: int, level: float, *, power: float = POWER) -> float:
     return high
 
 
-def detectable_difference(rate: float, trials: tuple[int, int], level: float, *, power: float = POWER) -> float:
-    """The difference of two rates around this one for which Newcombe's interval excludes 0 with this power, in 1/100.
+def detectable_difference(
+    rate: float, trials: tuple[int, int], level: float, *, limit: float = 0.0, power: float = POWER
+) -> float:
+    """The difference of two rates around this one whose Newcombe interval lies above `limit` with this power, in 1/100.
 
     NaN if not even 0 against 1 is found.
     """
-    for difference in np.arange(1, 101) / 100:
-        high = min(1.0, max(difference, rate + difference / 2))
+    for difference in np.arange(max(math.floor(100 * limit), -100) + 1, 101) / 100:
+        high = min(1.0 + min(difference, 0.0), max(difference, rate + difference / 2, 0.0))
         counts = ((high * trials[0], trials[0]), ((high - difference) * trials[1], trials[1]))
-        if _pairs(counts, level, 0.0, trials, above=True) >= power:
+        if _pairs(counts, level, limit, trials, above=True) >= power:
             return float(difference)
     return math.nan
 

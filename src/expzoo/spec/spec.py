@@ -7,16 +7,15 @@ rewinding has keys before it is trained.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, cast
 
 from expzoo.config import versions
 from expzoo.config.registry import NOTHING
 from expzoo.spec.component import Component
-from expzoo.system.canonical import JSON, Option, canonical_json
+from expzoo.spec.recipe import FINAL, Keyed, Recipe, Step
+from expzoo.system.canonical import JSON, Option
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,60 +30,6 @@ if TYPE_CHECKING:
         Schedule,
         Stop,
     )
-
-FINAL: Literal["final"] = "final"
-
-
-class Recipe:
-    """How something is made from other networks or from random numbers: frozen data, resolved when it is needed."""
-
-    def sources(self) -> Iterator[tuple[Spec, Step]]:
-        """The rows it needs: (spec, step) pairs."""
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if isinstance(value, Recipe):
-                yield from value.sources()
-
-    def kind(self) -> tuple[object, ...]:
-        """What it is but for the networks that it is made from."""
-        values = [value for value in vars(self).values() if not isinstance(value, Spec)]
-        return (type(self), *(value.kind() if isinstance(value, Recipe) else value for value in values))
-
-    def canonical(self) -> dict[str, JSON]:
-        """Plain data, in which other specs stand as their keys."""
-        content: dict[str, JSON] = {"recipe": type(self).__name__}
-        for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            match value:
-                case Spec():
-                    content[field.name] = value.key
-                case Recipe():
-                    content[field.name] = value.canonical()
-                case _:
-                    content[field.name] = value
-        return content
-
-
-@dataclass(frozen=True)
-class Event(Recipe):
-    """The first look, every `every` steps, at which a metric on a split is at most this: it names a row."""
-
-    metric: str = "loss"
-    split: str = "train"
-    at_most: float = 0.1
-    every: int = 10
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"an event looked for every {self.every} steps: it must be at least 1")
-        if self.split not in ("train", "validation"):
-            raise ValueError(f"an event on {self.split} data: only train and validation data may choose a row")
-        object.__setattr__(self, "at_most", float(self.at_most))
-
-    @property
-    def name(self) -> str:
-        """Under which the step is kept."""
-        return f"{self.metric}/{self.split}<={self.at_most!r}@{self.every}"
 
 
 @dataclass(frozen=True)
@@ -126,7 +71,29 @@ class SignFlip(Recipe):
         yield self.of, self.step
 
 
-Step = int | Literal["final"] | Event
+@dataclass(frozen=True)
+class Average(Recipe):
+    """The weighted mean of the weights that networks have at `step`, running statistics of layers among them.
+
+    Two networks at the weights (1 - s, s) are a point on the line between them.
+    """
+
+    of: tuple[Spec, ...]
+    weights: tuple[float, ...]
+    step: Step = FINAL
+
+    def __post_init__(self) -> None:
+        if not self.of or len(self.of) != len(self.weights):
+            raise ValueError(f"an average of {len(self.of)} networks has as many weights, not {len(self.weights)}")
+        object.__setattr__(self, "weights", tuple(float(weight) for weight in self.weights))
+
+    def sources(self) -> Iterator[tuple[Spec, Step]]:
+        yield from ((spec, self.step) for spec in self.of)
+
+    def kind(self) -> tuple[object, ...]:
+        return type(self), self.weights, self.step
+
+
 Scope = Literal["layer", "global"]
 
 
@@ -173,7 +140,7 @@ class Permuted(Recipe):
     draw: int = 0
 
 
-Init = Fresh | Rewind | Known | SignFlip
+Init = Fresh | Rewind | Known | SignFlip | Average
 DType = Literal["float32", "float64"]
 COMPONENTS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
 Mask = Magnitude | RandomMask | Permuted
@@ -213,7 +180,7 @@ class AllChanges(Changes, total=False):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec:
+class Spec(Keyed):
     """How one network is trained. Equal keys mean equal trajectories, bit for bit within a machine class.
 
     `fixed` are the rows that a parametrisation such as a curve is built on. What a spec does not
@@ -281,11 +248,6 @@ class Spec:
         if self.fixed:
             content["fixed"] = [recipe.canonical() for recipe in self.fixed]
         return content
-
-    @cached_property
-    def key(self) -> str:
-        """64 hexadecimal digits: the sha256 of the canonical JSON."""
-        return hashlib.sha256(canonical_json(self.canonical()).encode()).hexdigest()
 
     def __hash__(self) -> int:
         return hash(self.key)

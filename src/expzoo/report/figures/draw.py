@@ -109,28 +109,39 @@ def curve(
 
 
 def bars(
-    axes: Axes, groups: Sequence[str], values: np.ndarray, label: str, *, position: tuple[int, int] = (0, 1)
+    axes: Axes,
+    groups: Sequence[str],
+    values: np.ndarray,
+    label: str,
+    *,
+    position: tuple[int, int] = (0, 1),
+    low: np.ndarray | None = None,
+    high: np.ndarray | None = None,
 ) -> Series:
     """Draw the means of `values` (seeds, groups) as bars from zero, with 95 % intervals and, to the right, the seeds.
 
-    `position` = (i, k) puts this arm i-th of k beside the others of its group.
+    `position` = (i, k) puts this arm i-th of k beside the others of its group. Values of shape
+    (groups,) are means already, with `low` and `high` as the ends of their intervals.
 
     Raises:
-        ValueError: `values` is not (seeds, groups).
+        ValueError: the last axis of `values` is not that of the groups.
     """
     values = np.asarray(values, float)
-    if values.ndim != 2 or values.shape[1] != len(groups):
+    if values.shape[-1:] != (len(groups),) or values.ndim > 2:
         raise ValueError(f"{label}: values have shape {values.shape}, not (seeds, {len(groups)}) as there are groups")
     look, (index, count) = _look(axes, label), position
     width = 0.8 / count
     x = np.arange(len(groups)) + (index - (count - 1) / 2) * width
-    mean, low, high = interval(values)
+    mean = values
+    if values.ndim == 2:
+        mean, low, high = interval(values)
     axes.bar(x, mean, width * 0.92, color=look.colour, alpha=0.2, linewidth=0, zorder=2)
     jitter = ((np.arange(1, len(values) + 1) * _GOLDEN) % 1 * 0.35 + 0.02) * width
-    for centre, column in zip(x, values.T, strict=True):
+    for centre, column in zip(x, values.T, strict=True) if values.ndim == 2 else ():
         axes.plot(centre + jitter, column, ".", color=look.colour, markersize=4.5, alpha=0.5, zorder=3)
     x = x - width * 0.2
-    axes.vlines(x, low, high, color=look.colour, linewidth=2, zorder=4)
+    if low is not None and high is not None:
+        axes.vlines(x, low, high, color=look.colour, linewidth=2, zorder=4)
     line = Series(x, mean, low=low, high=high, names=groups, color=look.colour, linestyle="none", label=label)
     line.style = look
     line.set(marker=look.marker, markersize=5.5, markeredgecolor=PAPER, markeredgewidth=0.7, zorder=5)

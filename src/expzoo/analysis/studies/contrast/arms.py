@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from expzoo.analysis.studies.contrast.recipes import INITS, MASKS, SHARE, is_line, named, read_recipe
 from expzoo.config.registry import NOTHING
-from expzoo.spec.spec import COMPONENTS, FINAL
+from expzoo.spec.spec import COMPONENTS
 from expzoo.store.records import COLUMNS
 from expzoo.system.errors import nearest
 
@@ -23,8 +24,6 @@ BASE = "base"  # the one arm where none is named
 AGAIN = "again"  # the level of an arm trained from other starts, for the control that is made by itself
 PREVIOUS = "previous"
 CHANGED = (*COMPONENTS, *NOTHING)
-INITS = ("fresh", "rewind", "known", "sign_flip")
-MASKS = ("magnitude", "random", "permuted", "same")
 WORDS = ("init", "mask", "repeat", "learn", "dtype")
 LEARN = {"outer_steps": 100, "inner_networks": 4, "hidden": 100, "last_losses": 200}  # of a learned activation
 MOST_CELLS = 2000
@@ -63,7 +62,7 @@ class Arm:
 
     def named(self) -> set[str]:
         """The arms that its recipes name, `previous` among them."""
-        return {name for reader in (self.init, self.mask) if reader for name in _named(reader.node)}
+        return {name for reader in (self.init, self.mask) if reader for name in named(reader.node)}
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def _read_arm(name: str, node: Reader) -> Arm:
     settings = _settings(node, skip=("init", "mask", "repeat", "learn"))
     repeat = node.at("repeat")
     repeat.only(("from", "times"))
-    init, mask = (_read_recipe(node, word, known) for word, known in (("init", INITS), ("mask", MASKS)))
+    init, mask = (read_recipe(node, word, known) for word, known in (("init", INITS), ("mask", MASKS)))
     learn, inner = _read_learn(node.at("learn"))
     arm = Arm(name, settings, init, mask, repeat.at("times").whole(1, 1), repeat.at("from").text(), learn, inner)
     if arm.times > MOST_TIMES:
@@ -141,11 +140,22 @@ def read_factors(cross: Reader, sweep: Reader) -> dict[str, dict[Level, Mapping[
         if not factors[name]:
             node.fault("names no level")
     for key, node in sweep.mapping().items():
-        _check_key(node, key)
+        if key != SHARE:
+            _check_key(node, key)
         if key in factors:
             node.fault("is a factor of `cross`, too")
         factors[key] = {level: {key: level} for level in _swept(node)}
     return factors
+
+
+def check_share(sweep: Reader, arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Any]]) -> None:
+    """A fault where a line between two networks is swept that no arm lies on, or beyond its ends."""
+    if SHARE in factors:
+        node = sweep.at(SHARE)
+        if not any(is_line(arm.init) for arm in arms.values()):
+            node.fault("is swept for an arm with `init: {average: {of: [a, b]}}`, and there is none")
+        if any(isinstance(level, str | bool) or not 0 <= level <= 1 for level in factors[SHARE]):
+            node.fault("is swept over numbers from 0, the first of two networks, to 1, the second")
 
 
 def _swept(node: Reader) -> list[Level]:
@@ -186,58 +196,6 @@ def cells(arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Mapping[
     return (Cell(arm, levels) for arm in arms for levels in grid)
 
 
-def _read_recipe(node: Reader, word: str, known: tuple[str, ...]) -> Reader | None:
-    """The node of an init or a mask: one recipe with its options."""
-    reader = node.at(word)
-    if reader.node is None:
-        return None
-    names = reader.mapping()
-    reader.only(known)
-    if len(names) != 1:
-        reader.fault(f"is one of {', '.join(known)}, with its options")
-        return None
-    [(name, options)] = names.items()
-    if name not in known:
-        return None
-    _check_recipe(name, options)
-    return reader
-
-
-_RECIPES = {
-    "fresh": ("draw",),
-    "rewind": ("of", "step"),
-    "known": ("name", "layers"),
-    "sign_flip": ("of", "k", "seed"),
-    "magnitude": ("of", "sparsity", "keep", "scope", "biases", "step"),
-    "random": ("sparsity", "keep", "draw", "biases"),
-    "permuted": ("of", "draw"),
-    "same": ("of",),
-}
-
-
-def _check_recipe(name: str, options: Reader) -> None:
-    options.only(_RECIPES[name])
-    if "of" in _RECIPES[name] and not options.at("of").text():
-        options.fault("needs `of`: the arm it is made from")
-    if "sparsity" in _RECIPES[name] and options.has("sparsity") == options.has("keep"):
-        options.fault("needs either `sparsity` or `keep`, the fraction that each repetition keeps")
-    for word in ("sparsity", "keep"):
-        if not 0 <= options.at(word).number(0.5) < 1:
-            options.at(word).fault("must be at least 0 and below 1")
-    if options.has("scope"):
-        options.at("scope").one_of(("layer", "global"))
-    options.at("biases").truth(default=True)
-    if name == "known":
-        options.at("name").text() or options.fault("needs `name`: the problem whose solution is known")
-        for layer in options.at("layers").items() if options.has("layers") else []:
-            layer.whole(0)
-    for word in ("draw", "k", "seed"):
-        options.at(word).whole(0)
-    step = options.at("step").node
-    if step is not None and step != FINAL and (type(step) is not int or step < 0):
-        options.at("step").fault(f"must be a step or {FINAL}, not {step!r}")
-
-
 def _settings(node: Reader, skip: tuple[str, ...] = ()) -> dict[str, Any]:
     """The settings of a node by key: `model.width: 9`, or `model: {width: 9}`, which is what a command line makes."""
     found: dict[str, Any] = {}
@@ -256,16 +214,6 @@ def _check_key(node: Reader, key: str) -> None:
     kind, _, option = key.partition(".")
     if key != "dtype" and (kind not in CHANGED or "." in option or key.endswith(".")):
         node.fault(f"{key} is no setting of a network: {nearest(kind, [*CHANGED, *WORDS])}")
-
-
-def _named(node: Any) -> Iterator[str]:
-    """Every arm that a recipe names."""
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key == "of" and isinstance(value, str):
-                yield value
-            else:
-                yield from _named(value)
 
 
 def _circular(arms: Mapping[str, Arm]) -> list[str]:

@@ -6,34 +6,18 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
+from expzoo.analysis.studies.contrast import recipes
 from expzoo.analysis.studies.contrast.arms import PREVIOUS, Arm, Cell, Level
+from expzoo.analysis.studies.contrast.recipes import SHARE
 from expzoo.config import registry
 from expzoo.config.presets import options
 from expzoo.config.registry import NOTHING
 from expzoo.spec.component import Component
 from expzoo.spec.score import reads
-from expzoo.spec.spec import (
-    COMPONENTS,
-    FINAL,
-    DType,
-    Fresh,
-    Init,
-    Known,
-    Magnitude,
-    Mask,
-    Permuted,
-    RandomMask,
-    Rewind,
-    SignFlip,
-    Spec,
-    Step,
-)
+from expzoo.spec.spec import COMPONENTS, DType, Fresh, Spec
 from expzoo.system.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    from expzoo.analysis.studies.contrast.reading import Reader
 
 RATE = "optimizer.lr"
 
@@ -79,12 +63,12 @@ class Builder:
                     return previous
                 return self.spec(base, Cell(arm.chain_from if name == PREVIOUS else name, cell.levels))
 
-            recipes: dict[str, Any] = {}
+            changes: dict[str, Any] = {}
             if arm.init:
-                recipes["init"] = _init(arm.init, of)
+                changes["init"] = recipes.init(arm.init, of, _share(cell))
             if arm.mask:
-                recipes["mask"] = _mask(arm.mask, of, number)
-            made = plain.replace(**recipes)
+                changes["mask"] = recipes.mask(arm.mask, of, number)
+            made = plain.replace(**changes)
         self._made[base, cell] = made.replace(init=Fresh(draw=1)) if cell.again else made
         return self._made[base, cell]
 
@@ -123,6 +107,8 @@ class Builder:
             {key: Placed(value, f"arms.{cell.arm}.{key}") for key, value in self.arms[cell.arm].settings.items()}
         )
         for factor, level in cell.levels:
+            if factor == SHARE:
+                continue
             crossed = self.factors[factor][level].items()
             yield self._at_rate(
                 {
@@ -231,6 +217,12 @@ def _times(below: Any, factor: float, where: str) -> Any:
     return int(value) if isinstance(below, int) and value == int(value) else value
 
 
+def _share(cell: Cell) -> float | None:
+    """Where a cell lies on the line between two networks, if that is swept."""
+    share = dict(cell.levels).get(SHARE)
+    return None if share is None else float(share)
+
+
 @cache
 def preset(kind: str, name: str, budget: str) -> Component[Any]:
     """The component that `kind=name` chooses on a command line: a plugin at its defaults, or a preset."""
@@ -239,41 +231,3 @@ def preset(kind: str, name: str, budget: str) -> Component[Any]:
     from expzoo.config.check import resolved
 
     return Component.from_config(kind, resolved([f"{kind}={name}", f"budget={budget}"])[kind])
-
-
-def _init(reader: Reader, of: Callable[[str], Spec]) -> Init:
-    [(name, options)] = reader.mapping().items()
-    match name:
-        case "rewind":
-            return Rewind(of(options.at("of").text()), _step(options, 0))
-        case "known":
-            return Known(options.at("name").text(), tuple(options.at("layers").node or ()))
-        case "sign_flip":
-            source, k = of(options.at("of").text()), options.at("k").whole(1)
-            return SignFlip(source, k, options.at("seed").whole(0))
-    return Fresh(options.at("draw").whole(0))
-
-
-def _mask(reader: Reader, of: Callable[[str], Spec], number: int) -> Mask | None:
-    [(name, options)] = reader.mapping().items()
-    biases = options.at("biases").node is not False
-    sparsity = options.at("sparsity").number(0.0)
-    if options.has("keep"):
-        sparsity = round(1 - options.at("keep").number(0.8) ** number, 6)
-    match name:
-        case "magnitude":
-            scope = "global" if options.at("scope").text() == "global" else "layer"
-            return Magnitude(of(options.at("of").text()), sparsity, scope, biases, _step(options, FINAL))
-        case "random":
-            return RandomMask(sparsity, options.at("draw").whole(0), biases)
-        case "permuted":
-            like = of(options.at("of").text()).mask
-            if not isinstance(like, Magnitude):
-                raise BadInput(f"{reader.where}: the arm {options.at('of').text()} has no mask by magnitude")
-            return Permuted(like, options.at("draw").whole(0))
-    return of(options.at("of").text()).mask
-
-
-def _step(options: Reader, default: Step) -> Step:
-    step = options.at("step").node
-    return default if step is None else step

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.studies.contrast.looks import NUMBER, Look
+from expzoo.analysis.studies.contrast.looks import NUMBER, STEPS, Look
 from expzoo.analysis.studies.contrast.selecting import Selector, Terms, minus, words_of
 from expzoo.analysis.studies.contrast.words import (
     BOUNDS,
     CHANCE,
+    PEAKS,
     SHARED,
     SUBJECTS,
     TEXTS,
@@ -119,6 +120,7 @@ class ClaimReader:
     def _look(self, node: Reader, default: str) -> str:
         """The measure that a claim is of: one of those that have a name, or a text that says it."""
         text = node.text(default)
+        text = next((name for name, look in self.looks.items() if look.text == text), text)
         if text not in self.looks:
             try:
                 self.looks[text] = Look.parse(text)
@@ -128,6 +130,13 @@ class ClaimReader:
                 node.fault(why)
                 return default
         return text
+
+    def measure(self, node: Reader, text: str) -> str:
+        """A measure, or a success, in the words under which its picture is drawn."""
+        if not _SUCCESS.fullmatch(text) or text.startswith(STEPS):
+            return self._look(node.instead(text), "")
+        of, success = self._success(node.instead(text))
+        return f"{of} {success}"
 
     def _success(self, node: Reader) -> tuple[str, str]:
         """A measure, and what it must be for a network to be a success."""
@@ -140,7 +149,7 @@ class ClaimReader:
     def _bound(self, node: Reader, subject: str) -> tuple[Direction, Any]:
         """The direction and the number it is about; of a pair the number is 0."""
         given = [word for word in BOUNDS if node.has(word)]
-        if subject in ("monotone_of", "peak_of"):
+        if subject in ("monotone_of", *PEAKS):
             for word in given:
                 node.fault(f"{subject} says by itself what is claimed: it has no {word}")
             return ("greater" if node.at("rising").truth(default=True) else "less"), 0.0
@@ -184,37 +193,45 @@ class ClaimReader:
         if subject in ("value_of", "rate_of"):
             terms = self.select.terms(node.at(subject), levels)
             return [Condition(words_of(terms), terms)], "value" if subject == "value_of" else "rate"
+        if subject == "difference_of" and not any(
+            isinstance(item.node, list | tuple) for item in node.at(subject).items()
+        ):
+            return self._pair(node.at(subject), levels), "pairs"
         if subject == "difference_of":
             pairs = [self.select.pair(item, levels) for item in node.at(subject).items()]
             if len(pairs) != 2:
-                node.at(subject).fault("is of two pairs: [[a, b], [c, d]] is (a - b) - (c - d)")
+                node.at(subject).fault("is of two arms, or of two pairs: [[a, b], [c, d]] is (a - b) - (c - d)")
                 return [], "pairs"
             (a, b), (c, d) = pairs
             name = f"({words_of(a)} - {words_of(b)}) - ({words_of(c)} - {words_of(d)})"
             return [Condition(name, a + minus(b), c + minus(d))], "pairs"
         if not (word := subject or next((word for word in ("greater", "less", "equal") if node.has(word)), "")):
             return [], "pairs"
-        treatment, baseline = self.select.pair(node.at(word), levels)
-        condition = Condition(f"{words_of(treatment)} - {words_of(baseline)}", treatment, baseline)
-        return [condition], "ratio" if subject == "ratio" else "pairs"
+        return self._pair(node.at(word), levels), "ratio" if subject == "ratio" else "pairs"
+
+    def _pair(self, node: Reader, levels: Mapping[str, Level]) -> list[Condition]:
+        treatment, baseline = self.select.pair(node, levels)
+        return [Condition(f"{words_of(treatment)} - {words_of(baseline)}", treatment, baseline)]
 
     def _trend(self, node: Reader, subject: str, levels: Mapping[str, Level]) -> tuple[list[Condition], Form]:
         factor = node.at("over").one_of(self.factors)
         if not factor:
             return [], "value"
+        peak = subject.removesuffix("_of")
         if factor in levels:
             node.fault(f"is over {factor}, which `at`, for_all or for_each hold fixed")
         steps = [self.select.terms(node.at(subject), {**levels, factor: level}) for level in self.factors[factor]]
-        if subject == "peak_of" and len(steps) < FEWEST_OF_PEAK:
-            node.fault(f"a peak is of at least {FEWEST_OF_PEAK} levels, and {factor} has {len(steps)}")
+        if subject in PEAKS and len(steps) < FEWEST_OF_PEAK:
+            node.fault(f"a {peak} is of at least {FEWEST_OF_PEAK} levels, and {factor} has {len(steps)}")
         followed = zip(self.factors[factor], steps, strict=True)
         if any(dict(term.cell.levels)[factor] != level for level, terms in followed for term in terms):
             node.at(subject).fault(f"names a level of {factor}, over which it is followed")
-        if subject == "peak_of":
+        if subject in PEAKS:
             if any(len(terms) != 1 for terms in steps):
-                node.at(subject).fault("a peak is of one arm")
-            name = f"the peak of {_followed(steps, factor)} over {factor}"
-            return [Condition(name, tuple(term for terms in steps for term in terms))], "peak"
+                node.at(subject).fault(f"a {peak} is of one arm")
+            name = f"the {peak} of {_followed(steps, factor)} over {factor}"
+            levelled = tuple(term for terms in steps for term in terms)
+            return [Condition(name, levelled if peak == "peak" else minus(levelled))], "peak"
         if subject == "monotone_of":
             pairs = itertools.pairwise(steps)
             return [Condition(f"{words_of(b)} - {words_of(a)}", b, a) for a, b in pairs], "pairs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from expzoo.analysis.studies.contrast.arms import (
     Cell,
     Level,
     cells,
+    check_share,
     count,
     read_arms,
     read_factors,
@@ -21,9 +22,10 @@ from expzoo.analysis.studies.contrast.arms import (
 from expzoo.analysis.studies.contrast.claims import ClaimReader
 from expzoo.analysis.studies.contrast.looks import Look
 from expzoo.analysis.studies.contrast.pictures import CURVE, TUNING
+from expzoo.analysis.studies.contrast.published import Published, check_home, read_published
 from expzoo.analysis.studies.contrast.reading import Reader, settled
 from expzoo.analysis.studies.contrast.words import CHANCE, METHODS, check_needs
-from expzoo.science.power import POWER, detectable, detectable_rate
+from expzoo.science.power import POWER, detectable, detectable_difference, detectable_rate
 from expzoo.science.rules import in_reach as some_result_supports
 from expzoo.system.errors import BadInput
 
@@ -45,6 +47,26 @@ class Contrasted:
     looks: dict[str, Look]
     claims: dict[str, ClaimWords]
     tune: dict[str, list[Any]]
+    published: dict[str, Published]
+
+    def drawn(self) -> list[Cell]:
+        """The cells that pictures show: without the arms of which nothing but controls speaks."""
+        claimed = {cell.arm for claim in self.claims.values() for cell in claim.own_cells()}
+        controlled = {cell.arm for claim in self.claims.values() for cell in claim.cells()} - claimed
+        return [cell for cell in self.cells() if cell.arm not in controlled]
+
+    def shown(self, named: Collection[str]) -> tuple[list[tuple[str, str]], list[str]]:
+        """The successes, as (measure, success), and the measures whose means have pictures.
+
+        What was not named and is asked for by successes alone has none.
+        """
+        told = [own for claim in self.claims.values() for own in (claim, *[claim.control] * bool(claim.control)) if own]
+        counted = dict.fromkeys((claim.of, claim.success) for claim in told if claim.success)
+        other = {term.of for own in told if not own.success for c in own.conditions for term in c.terms()}
+        only = {of for of, _ in counted} - other - {*named}
+        means = [name for name in self.looks if name not in only]
+        claimed = dict.fromkeys((claim.of, claim.success) for claim in self.claims.values() if claim.success)
+        return [*claimed], means
 
     def cells(self) -> list[Cell]:
         """Every arm at every combination of levels."""
@@ -59,6 +81,7 @@ def read(options: Options) -> Contrasted:
         return Reader(settled(options.get(name) or default or {}), name, faults)
 
     arms, factors = read_arms(node("arms")), read_factors(node("cross"), node("sweep"))
+    check_share(node("sweep"), arms, factors)
     looks: dict[str, Look] = {}
     for name, part in node("measure", {"score": "score/test"}).mapping().items():
         if name in RESERVED:
@@ -75,9 +98,11 @@ def read(options: Options) -> Contrasted:
     reader = ClaimReader(arms, factors, looks)
     claims = {name: reader.read(name, part) for name, part in node("claims").mapping().items()}
     tune = read_tune(node("tune"))
+    published = read_published(node("published"), reader)
+    check_home(Reader(options.get("home", ()), "home", faults))
     if faults:
         raise ValueError("\n".join(faults))
-    return Contrasted(arms, factors, looks, {name: claim for name, claim in claims.items() if claim}, tune)
+    return Contrasted(arms, factors, looks, {name: claim for name, claim in claims.items() if claim}, tune, published)
 
 
 def rules(words: Contrasted, seeds: int) -> Iterator[tuple[str, str]]:
@@ -144,7 +169,19 @@ def _power(claim: ClaimWords, seeds: int) -> str:
         if math.isnan(rate):
             return ""
         return f"{POWER:.0%} power at a true rate of {100 * rate:.3g} %"
-    if claim.form in ("rate", "rates"):
+    if claim.form == "rates":
+        return _power_of_rates(claim, seeds, level)
+    if claim.form == "rate":
         return ""
     beyond = detectable(seeds, level)
     return f"{POWER:.0%} power at {beyond:.2g} standard deviations {'inside' if level < 0.95 else 'beyond'} the bound"
+
+
+def _power_of_rates(claim: ClaimWords, seeds: int, level: float) -> str:
+    """From which difference of two rates on, around one half, where power is least."""
+    if claim.direction == "equivalent":
+        return ""
+    sign = 1 if claim.direction == "greater" else -1
+    limit = (sign * float(claim.reference) + claim.by) / 100
+    found = detectable_difference(0.5, (seeds, seeds), level, limit=limit)
+    return "" if math.isnan(found) else f"{POWER:.0%} power at a true difference of {sign * 100 * found:.0f} points"

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from expzoo.analysis.studies.contrast.arms import AGAIN, Cell
+from expzoo.analysis.studies.contrast.arms import AGAIN
 from expzoo.analysis.studies.contrast.pictures import TUNING
 from expzoo.analysis.studies.contrast.selecting import Term
 from expzoo.analysis.studies.contrast.words import CHANCE, METHODS, ClaimWords, Condition
 from expzoo.science.claims import Claim, Pairs, decide_all, decide_each
-from expzoo.science.controls import Control, known_answer, no_difference
+from expzoo.science.controls import Control, known_answer, no_difference, same_rate
 from expzoo.science.statistics import (
     Estimate,
     Method,
@@ -51,6 +51,7 @@ def _judge(words: ClaimWords, seen: Seen, missing: int) -> Iterator[Verdict]:
     measures = {name: measure for name, (measure, _) in found.items()}
     dropped = {name: count for name, (_, count) in found.items()}
     facts = [
+        *_won(words, seen),
         *_lost(words, seen),
         *_tuned(words, seen),
         *["each compared with its own chance level"] * _above_chance(words, seen),
@@ -159,22 +160,13 @@ def _ratio(pairs: Pairs, *, level: float) -> Estimate:
 
 def _rates(words: ClaimWords, condition: Condition, seen: Seen) -> tuple[Estimator, int]:
     """The share of seeds that succeed, or the difference of two, in percent."""
-    counted = [_successes(words, cell, seen) for cell in condition.cells()]
+    counted = [seen.successes(cell, words.of, words.success) for cell in condition.cells()]
     dropped = sum(lost for _, _, lost in counted)
     (won, of, _), *others = counted
     if not others:
         return lambda *, level: clopper_pearson(won, of, level=level).scaled(100), dropped
     [(less, than, _)] = others
     return lambda *, level: newcombe((won, less), (of, than), level=level).scaled(100), dropped
-
-
-def _successes(words: ClaimWords, cell: Cell, seen: Seen) -> tuple[int, int, int]:
-    """How many networks succeed, of how many; NaN, of one that diverged, is no success. And how many are left out."""
-    sign, _, bound = words.success.partition(" ")
-    values = [*seen.raw(cell, words.of).values()]
-    kept = [value for value in values if not (seen.drop and math.isnan(value))]
-    won = sum(value <= float(bound) if sign == "<=" else value >= float(bound) for value in kept)
-    return won, len(kept), len(values) - len(kept)
 
 
 def _peak(condition: Condition, seen: Seen, scale: str) -> tuple[Estimator, int]:
@@ -220,19 +212,31 @@ def _control(words: ClaimWords, seen: Seen) -> Control | None:
 
 
 def _again(words: ClaimWords, seen: Seen) -> Control | None:
-    """The control that the baseline of a claim, trained from other starts, shows no difference."""
+    """The control that the baseline of a claim, trained from other starts, shows no difference.
+
+    Of a rate every second seed is compared with the others, which have other starts, too.
+    """
     condition = words.conditions[0]
     last = condition.terms()[-1]
+    if words.form in ("rate", "rates"):
+        outcomes = seen.outcomes(last.cell, words.of, words.success)
+        if len(outcomes) < 2:
+            return None
+        return same_rate(f"every second seed of {last.cell.words} succeeds as often as the others", outcomes)
     cell = seen.root(last.cell)
     again = replace(cell, again=True)
     if again not in seen.cells or not seen.has(again):
         return None
     name = f"{cell.words} from other starts ({AGAIN})"
-    if words.form in ("rate", "rates"):
-        pair = Condition(name, (Term(1.0, again),), (Term(1.0, cell),), condition.of)
-        return known_answer(name, _rates(words, pair, seen)[0])
     one, other = (seen.sum((Term(1.0, which),), last.of, words.scale) for which in (again, cell))
     return no_difference(name, one, other)
+
+
+def _won(words: ClaimWords, seen: Seen) -> Iterator[str]:
+    """Of a rate, the counts."""
+    if words.success:
+        counted = {c: seen.successes(c, words.of, words.success) for own in words.conditions for c in own.cells()}
+        yield "; ".join(f"{cell.words}: {won} of {of}" for cell, (won, of, _) in counted.items())
 
 
 def _lost(words: ClaimWords, seen: Seen) -> Iterator[str]:

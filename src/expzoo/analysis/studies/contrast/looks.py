@@ -3,6 +3,7 @@
     METRIC/SPLIT                                    the mean over the last tenth of the training
     METRIC/SPLIT at start | at end | at step 100 | at 30 %
     METRIC/SPLIT at best METRIC/SPLIT               where the second is best; test data may not choose
+    METRIC/SPLIT at first METRIC/SPLIT <= 0.1       at the first look at which the second is reached; likewise
     steps to METRIC/SPLIT <= 0.1                    the first look at which it is reached
     METRIC/SPLIT of ensemble(8)                     of networks that differ in their start, averaged
     calibrated METRIC/SPLIT [of ensemble(8)]        after a temperature fitted on validation data
@@ -38,12 +39,13 @@ _SEEN = rf"(?P<metric>{_NAME})(?:/(?P<split>[a-z]+))?"
 _TEXT = re.compile(
     rf"(?P<calibrated>calibrated )?{_SEEN}"
     r"(?: at (?:(?P<start>start)|(?P<end>end)|step (?P<step>\d+)|(?P<percent>\d+(?:\.\d+)?) ?%"
-    rf"|best (?P<best>{_NAME})/(?P<of>[a-z]+)))?"
+    rf"|best (?P<best>{_NAME})/(?P<of>[a-z]+)"
+    rf"|first (?P<first>{_NAME})/(?P<on>[a-z]+) *(?P<sign><=|>=) *(?P<bound>{NUMBER})))?"
     r"(?: of ensemble\((?P<members>\d+)\))?"
 )
 _STEPS = re.compile(rf"steps to {_SEEN} *(?P<sign><=|>=) *(?P<bound>{NUMBER})")
 
-Place = Literal["late", "start", "end", "step", "percent", "best", "steps"]
+Place = Literal["late", "start", "end", "step", "percent", "best", "first", "steps"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ class Look:
         whole = replace(whole, calibrated=bool(found["calibrated"]))
         if found["best"]:
             whole = replace(whole, when="best", chooses=(found["best"], found["of"]))
+        if found["first"]:
+            place, below = float(found["bound"]), found["sign"] == "<="
+            whole = replace(whole, when="first", chooses=(found["first"], found["on"]), place=place, below=below)
         for when in ("step", "percent"):
             if found[when]:
                 whole = replace(whole, when=when, place=float(found[when]))
@@ -123,7 +128,7 @@ class Look:
                 return at(0)
             case "step" | "percent":
                 return at(self.step(total))
-            case "steps" | "best":
+            case "steps" | "best" | "first":
                 return every(max(total // LOOKS, 1))
         return END
 
@@ -132,7 +137,7 @@ class Look:
         if self.predicted:
             return (Measure(LOSS, "train"),)
         when = self.when_seen(total)
-        chooses = (Measure(*self.chooses, when),) if self.when == "best" else ()
+        chooses = (Measure(*self.chooses, when),) if self.chooses[0] else ()
         return (Measure(self.metric, self.split, when), *chooses)
 
     def step(self, total: int) -> int:
@@ -140,16 +145,19 @@ class Look:
         return round(total * self.place / 100) if self.when == "percent" else int(self.place)
 
     def value(self, network: Trained) -> float:
-        """What is seen of a trained network; NaN if it diverged or never got there, inf for what steps never led to.
+        """What is seen of a trained network; NaN if it diverged before, inf where what is waited for never came.
 
         Only its own looks count: what else was looked at, by whomever, changes nothing.
         """
         total = network.spec.stop.shared.at_most
         due = self.when_seen(total).steps(total) | {network.step}
         curve = {step: seen for step, seen in network.curve(self.metric, self.split).items() if step in due}
+        never = float("nan") if network.diverged else float("inf")
         if self.when == "steps":
-            never = float("nan") if network.diverged else float("inf")
             return next((float(step) for step, seen in curve.items() if self._reached(seen)), never)
+        if self.when == "first":
+            waited = network.curve(*self.chooses)
+            return next((seen for step, seen in curve.items() if self._reached(waited[step])), never)
         if self.when in ("start", "step", "percent"):
             return curve.get(0 if self.when == "start" else self.step(total), float("nan"))
         if network.diverged:

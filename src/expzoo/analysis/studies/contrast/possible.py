@@ -9,8 +9,9 @@ from expzoo.components.feasibility import loss_faults, model_faults
 from expzoo.config import registry
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.recipes import Recipes
+from expzoo.spec.recipe import FINAL
 from expzoo.spec.score import nature, reads
-from expzoo.spec.spec import COMPONENTS, FINAL, Known, Spec
+from expzoo.spec.spec import COMPONENTS, Known, Spec
 from expzoo.system.errors import BadInput, Unfit
 
 if TYPE_CHECKING:

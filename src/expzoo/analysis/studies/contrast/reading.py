@@ -11,6 +11,17 @@ from expzoo.system.errors import nearest
 
 MISSING = object()
 
+INSTEAD = {
+    "path": "a path is {average: {of: [a, b]}} with sweep: {init.share: [0, 0.5, 1]}",
+    "match": "arms are matched by stop.steps, or by a measure such as score/test at first loss/train <= 0.1",
+    "minimum_at": "say dip_of: ARM, over: SETTING",
+    "against": "say over: SETTING",
+    "needs": "needs: [...] stands beside claims and is of all of them",
+    "level": "the level follows from the words of a claim",
+    "rule": "the rule follows from the words of a claim",
+}
+"""What one may look for, and how it is said."""
+
 
 class Reader:
     """One node of nested options and where it stands; the faults of a whole tree are in one list."""
@@ -52,7 +63,7 @@ class Reader:
         known = tuple(known)
         for name in self.mapping():
             if name not in known:
-                self.fault(f"has no {name}: {nearest(name, known)}")
+                self.fault(f"has no {name}: {INSTEAD.get(name) or nearest(name, known)}")
 
     def items(self) -> list[Reader]:
         """The nodes of a list; a fault if this is none."""

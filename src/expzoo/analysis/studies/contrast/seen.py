@@ -48,6 +48,20 @@ class Seen:
         lost = math.nan if self.drop else worst
         return {s: v if math.isfinite(v) else lost if math.isnan(v) else worst for s, v in self.raw(cell, of).items()}
 
+    def successes(self, cell: Cell, of: str, success: str) -> tuple[int, int, int]:
+        """How many networks succeed, of how many, and how many are left out.
+
+        NaN, of one that diverged, is no success.
+        """
+        outcomes = self.outcomes(cell, of, success)
+        return int(sum(outcomes.values())), len(outcomes), len(self.raw(cell, of)) - len(outcomes)
+
+    def outcomes(self, cell: Cell, of: str, success: str) -> dict[int, float]:
+        """Seed -> 1 for success, else 0."""
+        sign, _, bound = success.partition(" ")
+        kept = {s: v for s, v in self.raw(cell, of).items() if not (self.drop and math.isnan(v))}
+        return {s: float(v <= float(bound) if sign == "<=" else v >= float(bound)) for s, v in kept.items()}
+
     def chance(self, cell: Cell, of: str) -> float:
         """The chance level of a measure on the cell's data, NaN if it has none."""
         return self._fact("chance", cell, of)

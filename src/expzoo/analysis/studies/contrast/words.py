@@ -31,8 +31,10 @@ METHODS: Mapping[Form, Method] = MappingProxyType(
 )
 """How the effect of each form is estimated; equality within something is TOST of what else is a t interval."""
 CHANCE = "chance"
-TRENDS = ("slope_of", "exponent_of", "monotone_of", "peak_of")
+PEAKS = ("peak_of", "dip_of")
+TRENDS = ("slope_of", "exponent_of", "monotone_of", *PEAKS)
 SUBJECTS = ("value_of", "ratio", "rate_of", "difference_of", *TRENDS, "all")
+RATED = ("", "rate_of", "difference_of")  # subjects that may be of rates
 BOUNDS = ("greater", "less", "equal", "between")
 TEXTS = ("statement", "source", "published", "note", "unit")
 SHARED = ("by", "within", "of", "at", "scale", "success", "for_all")  # what the parts of `all` may have together
@@ -83,10 +85,13 @@ class ClaimWords:
     unit: str = ""
     control: ClaimWords | None = field(default=None, repr=False)
 
+    def own_cells(self) -> list[Cell]:
+        """Every cell that it is about, in order."""
+        return list(dict.fromkeys(cell for condition in self.conditions for cell in condition.cells()))
+
     def cells(self) -> list[Cell]:
         """Every cell that it or its control needs, in order."""
-        own = [cell for condition in self.conditions for cell in condition.cells()]
-        return list(dict.fromkeys(own + (self.control.cells() if self.control else [])))
+        return list(dict.fromkeys(self.own_cells() + (self.control.cells() if self.control else [])))
 
 
 def texts(node: Reader) -> dict[str, Any]:
@@ -114,7 +119,7 @@ def check_words(node: Reader, subject: str, form: str, *, exact: bool) -> None:
         ("rising", subject == "monotone_of", "`rising` goes with monotone_of"),
         ("for_each", not node.has("for_all"), "says for_all or for_each, not both"),
         ("of", not node.has("success"), "`success` says what is measured: leave out `of`"),
-        ("success", form in ("rate", "rates") and subject in ("", "rate_of"), "only a rate has `success`"),
+        ("success", form in ("rate", "rates") and subject in RATED, "only a rate has `success`"),
         ("scale", form in ("pairs", "peak") or subject == "slope_of", f"{subject or 'a rate'} has no scale of its own"),
     ]
     for word, sense, why in pairs:

@@ -8,7 +8,6 @@ from expzoo.science.claims import Claim
 
 FIRNER = "Firner, Large DNNs look good, but they may be fooling us (2023-08-28), figures 4 to 7 and their text"
 FOLLOW_UP = "Firner, Large DNNs and bad local minima (2023-08-29), figures 3 and 4"
-DROPOUT = "published of networks that have dropout where they are deep, and none where they are not"
 ONE_RATE = "all are trained at the one rate of the published script, which may suit some better than others"
 SPRINGER = "Springer & Kenyon, It's hard for neural networks to learn the Game of Life (2020), arXiv 2009.01398"
 
@@ -45,23 +44,6 @@ SMOOTH = _rate(
     "2 of 20",
     50.0,
 )
-WIDTH = _rate(
-    "life.width_rescues_one_step",
-    "Five times the width raises the success rate of one step by at least 50 points.",
-    "20 of 20 against 2 of 20",
-    50.0,
-    direction="greater",
-    rule="Newcombe",
-    unit="percentage points",
-    note=ONE_RATE,
-)
-WIDE_LEARNS = _rate(
-    "life.five_times_wider_learns",
-    "Networks of five times the width learn one step in at least 80 % of the runs.",
-    "20 of 20",
-    80.0,
-    direction="greater",
-)
 WIDTH_GROWS = Claim(
     name="life.width_needed_grows_with_steps",
     statement="The width at which half of the networks succeed grows with each further step that was tried.",
@@ -91,35 +73,6 @@ CELLS_HIDE = Claim(
     reference=90.0,
     direction="greater",
     rule="one-sample t",
-)
-DEPTH = _rate(
-    "life.depth_does_not_help",
-    "Twice the depth does not raise the success rate of one step by 10 points at any width.",
-    "at most 0 points (0 against .10, .35 against 1, .85 against 1, 1 against 1 at m = 1, 5, 10, 20)",
-    10.0,
-    rule="Newcombe",
-    unit="percentage points",
-    note=f"{DROPOUT}; {ONE_RATE}",
-)
-DEPTH_HURTS = _rate(
-    "life.depth_hurts_narrow_networks",
-    "At five times the smallest width, twice the depth lowers the success rate of one step.",
-    "from 1 to .35",
-    0.0,
-    rule="Newcombe",
-    unit="percentage points",
-    note=f"{DROPOUT}; {ONE_RATE}",
-)
-DENSITY = _rate(
-    "life.density_d0",
-    "Boards with 38 % living cells teach the smallest network better than ones with 50 % and with 20 %.",
-    "best density about 0.38; a replication 1, 6 and 2 of 10 at 0.20, 0.38 and 0.50",
-    0.0,
-    direction="greater",
-    rule="Newcombe",
-    unit="percentage points",
-    source=SPRINGER,
-    note=ONE_RATE,
 )
 PLATEAU = Claim(
     name="life.plateau_is_all_dead",
@@ -173,21 +126,20 @@ BARRIER_ALIGNED = Claim(
     rule="Clopper-Pearson",
 )
 PUBLISHED = {
-    (1, 1.0): {1: 0.10, 5: 1.0, 10: 1.0, 20: 1.0, 30: 1.0, 40: 1.0},
-    (2, 1.0): {1: 0.0, 5: 0.10, 10: 0.20, 20: 0.45, 30: 0.65, 40: 0.75, 50: 0.75},
-    (3, 1.0): {1: 0.0, 5: 0.0, 10: 0.05, 20: 0.0, 30: 0.10, 40: 0.25, 50: 0.50, 100: 0.50},
-    (5, 1.0): dict.fromkeys((1, 5, 10, 20, 30, 40, 50, 75, 100), 0.0),
-    (10, 1.0): dict.fromkeys((1, 5, 10, 20, 30, 40, 50, 75, 100), 0.0),
-    (20, 1.0): dict.fromkeys((1, 5, 10, 20, 30, 40, 50, 75, 100), 0.0),
-    (1, 2.0): {1: 0.0, 5: 0.35, 10: 0.85, 20: 1.0, 30: 0.95, 40: 0.95},
+    1: {1: 0.10, 5: 1.0, 10: 1.0, 20: 1.0, 30: 1.0, 40: 1.0},
+    2: {1: 0.0, 5: 0.10, 10: 0.20, 20: 0.45, 30: 0.65, 40: 0.75, 50: 0.75},
+    3: {1: 0.0, 5: 0.0, 10: 0.05, 20: 0.0, 30: 0.10, 40: 0.25, 50: 0.50, 100: 0.50},
+    5: dict.fromkeys((1, 5, 10, 20, 30, 40, 50, 75, 100), 0.0),
+    10: dict.fromkeys((1, 5, 10, 20, 30, 40, 50, 75, 100), 0.0),
+    20: dict.fromkeys((1, 5, 10, 20, 30, 40, 50, 75, 100), 0.0),
 }
-"""Success rates by (game steps, depth factor) and width, of 20 networks each, read off the figures to within .02."""
+"""Success rates by game steps and width, of 20 networks each, read off the figures to within .02."""
 PUBLISHED_BOARDS = {
     1: {1: 0.63, 5: 1.0, 10: 1.0, 20: 1.0},
     2: {1: 0.14, 5: 0.51, 10: 0.75, 20: 0.94, 30: 0.98, 40: 0.99, 50: 0.99},
     3: {1: 0.25, 5: 0.45, 10: 0.53, 20: 0.60, 30: 0.77, 40: 0.83, 50: 0.91, 100: 0.97},
     5: {1: 0.44, 5: 0.43, 50: 0.74, 75: 0.74, 100: 0.69},
 }
-"""Mean shares of boards that are right in every cell, by game steps and width, at depth factor 1, read off likewise."""
+"""Mean shares of boards that are right in every cell, by game steps and width, read off likewise."""
 PUBLISHED_PLAIN = 0.0
 """The success rate of the plain configuration's smallest network, of 20, as the text has it."""

@@ -22,17 +22,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Interval = tuple[np.ndarray, np.ndarray, np.ndarray]
-AXES = {"m": "width m (times the smallest network)", "density": "living cells in the training boards"}
+AXIS = "width m (times the smallest network)"
 _COLUMNS = ("curve", "x", "successes", "networks", "percent", "low", "high")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Networks that differ in the column `along` only, at `x`, in order; `cell` holds their other columns."""
+    """Networks that differ in their width only, at `x`, in order; `cell` holds their other columns."""
 
     label: str
     cell: dict[str, Any]
-    along: str
     x: list[float]
 
 
@@ -44,7 +43,7 @@ def success(table: pl.DataFrame, *, essay: bool = True) -> Figure:
     picture, (axes,) = figures.canvas(height=3.8)
     drawn, intervals, rows = curves(table), [], []
     for curve in drawn:
-        points = [counts(table, **curve.cell, **{curve.along: x}) for x in curve.x]
+        points = [counts(table, **curve.cell, m=x) for x in curve.x]
         estimates = [clopper_pearson(*point).scaled(100) for point in points]
         effect, low, high = (np.array([getattr(e, part) for e in estimates]) for part in ("effect", "low", "high"))
         intervals.append((effect, low, high))
@@ -68,7 +67,7 @@ def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]], *, ess
     for axes, metric in zip(panels, words, strict=True):
         intervals = []
         for curve in drawn:
-            _, values = records.pivot(table, curve.along, metric=metric, end=True, **curve.cell)
+            _, values = records.pivot(table, "m", metric=metric, end=True, **curve.cell)
             intervals.append(figures.interval(values))
         lines = _draw(axes, drawn, intervals)
         rings = []
@@ -91,19 +90,17 @@ def correct(table: pl.DataFrame, base: Mapping[int, tuple[float, float]], *, ess
 
 
 def curves(table: pl.DataFrame) -> list[Curve]:
-    """The curves of a grid: over the densities if there are any, else over the widths."""
+    """The curves of a grid over the widths."""
     trained = table.filter(table["arm"] != KNOWN)
-    along = "density" if "density" in trained.columns and trained["density"].drop_nulls().len() else "m"
-    columns = [name for name in ("arm", "game_steps", "d", "m") if name != along]
+    columns = ["arm", "game_steps"]
     found = []
     for values in trained.select(columns).unique().sort(columns).iter_rows():
         cell = dict(zip(columns, values, strict=True))
         steps = f"{cell['game_steps']} step" + "s" * (cell["game_steps"] > 1)
         words = [steps] * (trained["game_steps"].n_unique() > 1)
         words += [cell["arm"]] * (trained["arm"].n_unique() > 1)
-        words += [f"{cell['d']:g}x deep"] * (trained["d"].n_unique() > 1)
-        x = sorted({*records.select(trained, **cell)[along].to_list()})
-        found.append(Curve(", ".join(words) or steps, cell, along, x))
+        x = sorted({*records.select(trained, **cell)["m"].to_list()})
+        found.append(Curve(", ".join(words) or steps, cell, x))
     return found
 
 
@@ -128,11 +125,10 @@ def _draw(axes: Axes, drawn: Sequence[Curve], intervals: Sequence[Interval]) -> 
     for curve, (effect, low, high) in zip(drawn, intervals, strict=True):
         lines.append(figures.curve(axes, np.array(curve.x), effect, curve.label, low=low, high=high))
     ticks = sorted({x for curve in drawn for x in curve.x})
-    if drawn[0].along == "m":
-        axes.set_xscale("log")
+    axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlabel(AXES[drawn[0].along])
+    axes.set_xlabel(AXIS)
     return lines
 
 
@@ -146,17 +142,12 @@ def _rings(axes: Axes, line: figures.Series, curve: Curve, published: Mapping[fl
 
 def _published(curve: Curve) -> dict[float, float]:
     """The success rates that were published of this curve, by width, where it is the same setting."""
-    steps, d = curve.cell["game_steps"], curve.cell["d"]
-    if curve.along != "m":
-        return {}
+    steps = curve.cell["game_steps"]
     if curve.cell["arm"] == "plain":
-        return {1: claims.PUBLISHED_PLAIN} if (steps, d) == (1, 1.0) else {}
-    if (curve.cell["arm"] == "normalized") != (d != 1):
-        return {}  # the script's loop over depths is the one that has --normalize
-    return {**claims.PUBLISHED.get((steps, d), {})}
+        return {1: claims.PUBLISHED_PLAIN} if steps == 1 else {}
+    return {**claims.PUBLISHED.get(steps, {})}
 
 
 def _published_boards(curve: Curve) -> dict[float, float]:
     """The shares of boards that were published of this curve, by width, where it is the same setting."""
-    is_published = curve.along == "m" and (curve.cell["arm"], curve.cell["d"]) == ("smooth", 1.0)
-    return {**claims.PUBLISHED_BOARDS.get(curve.cell["game_steps"], {})} if is_published else {}
+    return {**claims.PUBLISHED_BOARDS.get(curve.cell["game_steps"], {})} if curve.cell["arm"] == "smooth" else {}

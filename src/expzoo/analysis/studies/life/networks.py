@@ -36,33 +36,25 @@ KNOWN = "known"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a grid of settings: so many game steps, m times as wide, d times as deep, in one configuration.
+    """One cell of a grid of settings: so many game steps, m times as wide, in one configuration.
 
     `plain` is the script's default: ReLU throughout, the output clamped, batches of 32 and half as
-    many of them as the base has; `smooth` is the base itself, `normalized` the base with the
-    script's option of that name. `density` is that of the training boards, None for the base's own.
+    many of them as the base has; `smooth` is the base itself.
     """
 
     arm: str
     steps: int = 1
     m: int = 1
-    d: float = 1.0
-    density: float | None = None
 
     def spec(self, base: Spec) -> Spec:
         """The spec of this cell with the base's seed."""
-        sizes = {"steps": self.steps, "m_factor": self.m, "d_factor": self.d, "edge": base.dataset["edge"]}
+        sizes = {"steps": self.steps, "m_factor": self.m, "edge": base.dataset["edge"]}
         spec = base.replace(dataset={"steps": self.steps}, model=sizes)
-        if self.density is not None:
-            spec = spec.replace(dataset={"density": self.density})
-        if self.arm == "normalized":
-            return spec.replace(model={"output": "sigmoid", "normalize": True})
         return plain(spec) if self.arm == "plain" else spec
 
     def columns(self) -> dict[str, Any]:
         """What identifies the cell in records."""
-        own = {"arm": self.arm, "game_steps": self.steps, "m": self.m, "d": float(self.d)}
-        return own if self.density is None else own | {"density": float(self.density)}
+        return {"arm": self.arm, "game_steps": self.steps, "m": self.m}
 
 
 def plain(spec: Spec) -> Spec:
@@ -110,7 +102,8 @@ def is_essays(base: Spec) -> bool:
 
 def can_be_enumerated(cell: Cell, spec: Spec) -> bool:
     """Whether every state of what decides a cell can be tried: a block for each step, and few enough steps."""
-    return cell.steps == math.floor(cell.steps * cell.d) <= MOST_ENUMERATED[spec.dataset.option("neighbourhood", str)]
+    blocks = math.floor(cell.steps * spec.model.option("d_factor", float))
+    return cell.steps == blocks <= MOST_ENUMERATED[spec.dataset.option("neighbourhood", str)]
 
 
 def hand_set_test(table: pl.DataFrame) -> SelfTest | None:

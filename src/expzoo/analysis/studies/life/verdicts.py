@@ -14,7 +14,7 @@ from expzoo.analysis.studies.life.fits import growth, half_width
 from expzoo.analysis.studies.life.networks import BOARDS, CELLS, KNOWN, SUCCESS, counts, hand_set_test, outcomes
 from expzoo.science.claims import Claim, Control, decide, decide_all, known_answer
 from expzoo.science.controls import same_rate
-from expzoo.science.statistics import Estimate, clopper_pearson, mean_t, newcombe
+from expzoo.science.statistics import Estimate, clopper_pearson, mean_t
 from expzoo.store import records
 
 if TYPE_CHECKING:
@@ -23,14 +23,12 @@ if TYPE_CHECKING:
     import polars as pl
     from jaxtyping import Float, Real
 
-    from expzoo.science.claims import Estimator
     from expzoo.science.verdicts import Verdict
 
 LEAST_WIDTHS = 3
 MANY = 5  # steps from which the essay speaks of no success
 LEAST_HALF = 8  # seeds, for the bootstrap of the control that compares two halves of them
 FALLING = 5  # percent in the last tenth of the training: a loss that has not settled
-LOWEST, BEST, HIGHEST = 0.2, 0.38, 0.5  # the densities that are compared
 
 
 class Grid:
@@ -39,20 +37,15 @@ class Grid:
     def __init__(self, table: pl.DataFrame) -> None:
         self.table = table
         trained = table.filter(table["arm"] != KNOWN)
-        self.cells = {tuple(row) for row in trained.select("arm", "game_steps", "m", "d").unique().iter_rows()}
-        self.densities = sorted({*trained["density"].drop_nulls()}) if "density" in trained.columns else []
+        self.cells = {tuple(row) for row in trained.select("arm", "game_steps", "m").unique().iter_rows()}
 
-    def has(self, *cells: tuple[str, int, int, float]) -> bool:
-        """Whether all these cells were trained: (arm, steps, m, d)."""
-        return {*cells} <= self.cells
-
-    def of(self, arm: str, steps: int, m: int, d: float, **more: Any) -> dict[str, Any]:
+    def of(self, arm: str, steps: int, m: int) -> dict[str, Any]:
         """The columns of a cell."""
-        return {"arm": arm, "game_steps": steps, "m": m, "d": d} | more
+        return {"arm": arm, "game_steps": steps, "m": m}
 
-    def widths(self, steps: int, d: float = 1.0, arm: str = "smooth") -> list[int]:
-        """The widths of an arm's networks for so many steps."""
-        return sorted(m for own, n, m, depth in self.cells if (own, n, depth) == (arm, steps, d))
+    def widths(self, steps: int) -> list[int]:
+        """The widths of the smooth networks for so many steps."""
+        return sorted(m for own, n, m in self.cells if (own, n) == ("smooth", steps))
 
     def controls(self, **cell: Any) -> list[Control]:
         """That seeds of one cell differ by chance alone, and that the test finds the hand-set weights right."""
@@ -90,14 +83,9 @@ class Grid:
             if values:
                 yield f"{sum(values) / len(values):.0f} % {words} before training"
 
-    def difference(self, first: dict[str, Any], second: dict[str, Any]) -> Estimator:
-        """The estimator of the first cell's success rate minus the second's."""
-        (a, n), (b, k) = counts(self.table, **first), counts(self.table, **second)
-        return lambda *, level: newcombe((a, b), (n, k), level=level).scaled(100)
-
     def matrix(self, steps: tuple[int, int], widths: list[int]) -> Float[np.ndarray, "seeds 2 widths"]:
         """Success of each seed; a network that diverged did not succeed."""
-        columns = [[outcomes(self.table, **self.of("smooth", n, m, 1.0)) for m in widths] for n in steps]
+        columns = [[outcomes(self.table, **self.of("smooth", n, m)) for m in widths] for n in steps]
         seeds = sorted(columns[0][0])
         values = np.array([[[by_seed[seed] for by_seed in row] for row in columns] for seed in seeds])
         return np.nan_to_num(values)
@@ -109,28 +97,18 @@ def judge(table: pl.DataFrame, base_rates: Real[np.ndarray, "rows 3"]) -> Iterat
     `base_rates` are numbers of game steps, each with the percentages of cells and of boards that are dead.
     """
     grid = Grid(table)
-    if grid.densities:
-        yield from _density(grid)
-        return
-    narrow = ("smooth", 1, 1, 1.0)
-    if grid.has(("plain", 1, 1, 1.0)):
-        yield grid.rate(claims.MINIMAL, "plain", 1, 1, 1.0)
-    if grid.has(narrow):
-        yield grid.rate(claims.SMOOTH, *narrow)
-    if grid.has(narrow, ("smooth", 1, 5, 1.0)):
-        gain = grid.difference(grid.of("smooth", 1, 5, 1.0), grid.of(*narrow))
-        yield decide(claims.WIDTH, gain(level=claims.WIDTH.level), control=grid.controls(**grid.of(*narrow)))
-        yield grid.rate(claims.WIDE_LEARNS, "smooth", 1, 5, 1.0)
+    for claim, cell in ((claims.MINIMAL, ("plain", 1, 1)), (claims.SMOOTH, ("smooth", 1, 1))):
+        if cell in grid.cells:
+            yield grid.rate(claim, *cell)
     yield from _growth(grid)
     yield from _cells(grid, {int(steps): float(cells) for steps, cells, _ in base_rates})
-    yield from _depth(grid)
     yield from many_steps(table)
 
 
 def many_steps(table: pl.DataFrame) -> Iterator[Verdict]:
     """The verdict on the success rate of all networks for five steps and more, pooled, if there are any."""
     rows = records.select(table, arm="smooth", metric=SUCCESS, split="test", end=True)
-    rows = rows.filter(rows["game_steps"] >= MANY).sort("game_steps", "m", "d", "seed")
+    rows = rows.filter(rows["game_steps"] >= MANY).sort("game_steps", "m", "seed")
     if len(rows):
         succeeded = dict(enumerate(rows["value"] == 100))
         hand_set, halves = (
@@ -148,7 +126,7 @@ def many_steps(table: pl.DataFrame) -> Iterator[Verdict]:
 
 
 def _growth(grid: Grid) -> Iterator[Verdict]:
-    steps = sorted({n for arm, n, _, d in grid.cells if (arm, d) == ("smooth", 1.0)})
+    steps = sorted({n for arm, n, _ in grid.cells if arm == "smooth"})
     pairs = [pair for pair in itertools.pairwise(steps) if pair[1] <= 3 and len(_shared(grid, pair)) >= LEAST_WIDTHS]
     if not pairs:
         return
@@ -163,7 +141,7 @@ def _growth(grid: Grid) -> Iterator[Verdict]:
 
 def _half(grid: Grid, steps: int, widths: list[int]) -> str:
     """At which width half of the networks for so many steps succeed, as far as the widths that were tried tell."""
-    counted = [counts(grid.table, **grid.of("smooth", steps, m, 1.0)) for m in widths]
+    counted = [counts(grid.table, **grid.of("smooth", steps, m)) for m in widths]
     (successes, trials), tried = np.array(counted, float).T, np.array(widths, float)
     half = half_width(successes, trials, tried)
     side = "at most at" if half <= tried.min() else "at least at" if half >= tried.max() else "at"
@@ -173,7 +151,7 @@ def _half(grid: Grid, steps: int, widths: list[int]) -> str:
 def _halves(grid: Grid, pair: tuple[int, int]) -> list[Control]:
     """That two halves of the seeds, at the smaller number of steps, need one width, if there are enough."""
     widths = _shared(grid, pair)
-    seeds, controls = grid.matrix(pair, widths)[:, 0], grid.controls(**grid.of("smooth", pair[0], widths[0], 1.0))
+    seeds, controls = grid.matrix(pair, widths)[:, 0], grid.controls(**grid.of("smooth", pair[0], widths[0]))
     if (half := len(seeds) // 2) < LEAST_HALF:
         return controls
     halves = np.stack([seeds[:half], seeds[half : 2 * half]], 1)
@@ -190,7 +168,7 @@ def _cells(grid: Grid, dead_cells: dict[int, float]) -> Iterator[Verdict]:
     """Cell accuracy of the networks that failed at two steps: the mean of each seed's."""
     if not grid.widths(2):
         return
-    chosen = records.select(grid.table, arm="smooth", game_steps=2, d=1.0, end=True)
+    chosen = records.select(grid.table, arm="smooth", game_steps=2, end=True)
     chosen = chosen.filter(chosen["split"] == "test")
     ended = chosen.filter(chosen["metric"] == SUCCESS).select("key", "value")
     failed = {key for key, value in ended.iter_rows() if value == 0}
@@ -200,7 +178,7 @@ def _cells(grid: Grid, dead_cells: dict[int, float]) -> Iterator[Verdict]:
         by_seed.setdefault(seed, []).append(value)
     estimate: Estimate = mean_t([float(np.mean(values)) for _, values in sorted(by_seed.items())])
     boards = chosen.filter((chosen["metric"] == BOARDS) & chosen["key"].is_in(sorted(failed)))["value"].mean()
-    control = grid.controls(**grid.of("smooth", 2, grid.widths(2)[-1], 1.0))
+    control = grid.controls(**grid.of("smooth", 2, grid.widths(2)[-1]))
     verdict = decide(claims.CELLS_HIDE, estimate, control=control)
     facts = f"{len(failed)} failed networks, right in {boards:.1f} % of the boards" if failed else "no network failed"
     facts += f"; all dead would be right in {dead_cells[2]:.1f} % of the cells"
@@ -209,51 +187,7 @@ def _cells(grid: Grid, dead_cells: dict[int, float]) -> Iterator[Verdict]:
 
 def _diamonds(grid: Grid, failed: set[str]) -> str:
     """How many of the networks that succeed at two steps are right on every diamond, where that was tried."""
-    tried = records.select(grid.table, arm="smooth", game_steps=2, d=1.0, metric=SUCCESS, split="all")
+    tried = records.select(grid.table, arm="smooth", game_steps=2, metric=SUCCESS, split="all")
     values = tried.filter(~tried["key"].is_in(sorted(failed)))["value"]
     right = int((values == 100).sum())
     return f"; {right} of {len(values)} that succeed are right on all 8192 diamonds" if len(values) else ""
-
-
-def _depth(grid: Grid) -> Iterator[Verdict]:
-    """Decided in the recipe of the essay's curves, which has dropout between blocks; the others stand beside it."""
-    found = {arm: _deeper(grid, arm) for arm in ("normalized", "smooth")}
-    arms = [arm for arm, pairs in found.items() if pairs]
-    if not arms:
-        return
-    pairs = found[arms[0]]
-    control = grid.controls(**grid.of(arms[0], 1, max(pairs), 1.0))
-    beside = "; ".join(_gains(grid, arm) for arm in arms)
-    verdict = decide_all(claims.DEPTH, {f"m = {m}": pair for m, pair in pairs.items()}, control=control)
-    yield replace(verdict, note=f"{verdict.note}; {beside}")
-    if 5 in pairs:
-        verdict = decide(claims.DEPTH_HURTS, pairs[5](level=claims.DEPTH_HURTS.level), control=control)
-        yield replace(verdict, note=f"{verdict.note}; {beside}".lstrip("; "))
-
-
-def _deeper(grid: Grid, arm: str) -> dict[int, Estimator]:
-    """Width -> the estimator of what twice the depth adds to the success rate of one step."""
-    widths = [m for m in grid.widths(1, arm=arm) if m in grid.widths(1, 2.0, arm)]
-    return {m: grid.difference(grid.of(arm, 1, m, 2.0), grid.of(arm, 1, m, 1.0)) for m in widths}
-
-
-def _gains(grid: Grid, arm: str) -> str:
-    """An arm's successes at both depths, by width."""
-    words = [
-        " against ".join("{} of {}".format(*counts(grid.table, **grid.of(arm, 1, m, d))) for d in (2.0, 1.0))
-        + f" at m = {m}"
-        for m in _deeper(grid, arm)
-    ]
-    return f"{arm}, twice the depth: {', '.join(words)}"
-
-
-def _density(grid: Grid) -> Iterator[Verdict]:
-    [cell] = {cell for cell in grid.cells if cell[0] == "smooth"} or [None]
-    wanted = {LOWEST, BEST, HIGHEST}
-    if cell is None or not all(any(abs(one - other) < 1e-9 for other in grid.densities) for one in wanted):
-        return
-    best = grid.of(*cell, density=BEST)
-    measures = {
-        f"{BEST} against {other}": grid.difference(best, grid.of(*cell, density=other)) for other in (LOWEST, HIGHEST)
-    }
-    yield decide_all(claims.DENSITY, measures, control=grid.controls(**best))
