@@ -112,6 +112,7 @@ class _Look:
         modules = [construct(make, seed, torch.float64).eval() for seed in range(3)]
         self.module, self.loss = hold_statistics(modules[0]), loss
         self.layout = Layout.of(self.module)
+        self.losses: dict[Layout, EmpiricalLoss] = {}
         self.rows = [self.layout.row(module) for module in modules]
 
     def run(self) -> None:
@@ -137,18 +138,24 @@ class _Look:
         layout = layout or self.layout
         row, start = (self._row(place, layout) for place in (index, 2))
         x, y = (part.clone() for part in self.batch)
-        of = objective(self.module, self.loss)
-
-        def loss(weights: Tensor, x: Tensor, y: Tensor) -> Tensor:
-            with DifferentiableFunctions():
-                return of(layout.view(weights), x, y)
-
-        point = Few(row.clone(), layout, EmpiricalLoss(loss), lambda: (x, y), start.clone, lambda: None)
+        point = Few(row.clone(), layout, self._empirical(layout), lambda: (x, y), start.clone, lambda: None)
         found = float(probe(point))
         seen = ((point.row, row), (point.first, start), (x, self.batch[0]), (y, self.batch[1]))
         if not all(same(one, other) for one, other in seen):
             raise Refused(self.component, f"it changes {SEEN}")
         return found
+
+    def _empirical(self, layout: Layout) -> EmpiricalLoss:
+        """The loss of rows, with what was traced of it for networks before."""
+        if layout not in self.losses:
+            of = objective(self.module, self.loss)
+
+            def loss(weights: Tensor, x: Tensor, y: Tensor) -> Tensor:
+                with DifferentiableFunctions():
+                    return of(layout.view(weights), x, y)
+
+            self.losses[layout] = EmpiricalLoss(loss)
+        return self.losses[layout]
 
     def _row(self, index: int, layout: Layout) -> Float[Tensor, " size"]:
         row = torch.zeros(layout.size, dtype=torch.float64)
