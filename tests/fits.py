@@ -46,6 +46,7 @@ BOARDS = ("loss=mse", "dataset.board=8", "dataset.test_board=8", "dataset.test_s
 TINY = ("budget=smoke", "population.size=2", "stop.steps=6")
 BUDGETS = "[60000,70000,80000,90000,100000]"  # the smallest lenet has 19,600 parameters
 TICKETS = {"levels": "2", "decide_at": "0.36"}
+CURVES = {"steps": "4", "points": "3"}
 OPTIONS = {
     "activation_transfer": {
         "rates": "[0.01]",
@@ -59,10 +60,12 @@ OPTIONS = {
         "inner_steps": "6",
         "inner_samples": "200",
     },
+    "barriers_by_width": CURVES | {"widths": "[2,3]"},
     "calibration_and_double_descent": {"widths": "[2,3,4,5,6,8]"},
     "deep_ensembles": {"sizes": "[1]", "fit_up_to": "1", "draws": "1", "most": "2", "resamples": "19"},
     "double_descent": {"widths": "[2,3,4,5,6]", "filters": "[2,3,4,5,6]", "null_width": "3"},
     "double_descent_rff": {"train_size": "20", "test_points": "20"},
+    "instability": {"splits": "[0,0.2]", "points": "3"},
     "interpolation_threshold": {"sizes": "[20,40]", "classes": "[2,10]", "widths": "[1,2,4]", "rounds": "0"},
     "iterative_pruning": TICKETS | {"every": "3"},
     "life_exact": {"steps": "[1]", "widths": "[1]", "training": "2"},
@@ -77,6 +80,9 @@ OPTIONS = {
         "tune_seeds": "1",
         "evaluation_seeds": "1",
     },
+    "mode_connectivity": CURVES,
+    "no_crossing": {"epochs": "1", "points": "3"},
+    "permuted_minima": CURVES,
     "metalearn_learning_rate": {"outer_steps": "2", "grid": "3"},
     "metalearn_weight_decay": {"outer_steps": "2", "grid_rates": "2", "grid_decays": "2"},
     "periodic_behaviour": {"looks": "3"},

@@ -100,6 +100,7 @@ if TYPE_CHECKING:
     from expzoo.spec.spec import Magnitude as Magnitude
     from expzoo.spec.spec import Permuted as Permuted
     from expzoo.spec.spec import RandomMask as RandomMask
+    from expzoo.spec.spec import Reordered as Reordered
     from expzoo.spec.spec import Rewind as Rewind
     from expzoo.spec.spec import SignFlip as SignFlip
     from expzoo.spec.spec import Spec as Spec

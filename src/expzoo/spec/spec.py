@@ -39,11 +39,13 @@ class Recipe:
     """How something is made from other networks or from random numbers: frozen data, resolved when it is needed."""
 
     def sources(self) -> Iterator[tuple[Spec, Step]]:
-        """The rows it needs: (spec, step) pairs."""
+        """The rows it needs: (spec, step) pairs, those of a spec at the recipe's `step`."""
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
             if isinstance(value, Recipe):
                 yield from value.sources()
+            elif isinstance(value, Spec):
+                yield value, vars(self)["step"]
 
     def kind(self) -> tuple[object, ...]:
         """What it is but for the networks that it is made from."""
@@ -101,9 +103,6 @@ class Rewind(Recipe):
     of: Spec
     step: Step = 0
 
-    def sources(self) -> Iterator[tuple[Spec, Step]]:
-        yield self.of, self.step
-
 
 @dataclass(frozen=True)
 class Known(Recipe):
@@ -122,8 +121,14 @@ class SignFlip(Recipe):
     seed: int = 0
     step: Step = 0
 
-    def sources(self) -> Iterator[tuple[Spec, Step]]:
-        yield self.of, self.step
+
+@dataclass(frozen=True)
+class Reordered(Recipe):
+    """The weights of `of` at `step` with its hidden units in an order drawn by `seed`: the same function."""
+
+    of: Spec
+    seed: int = 0
+    step: Step = FINAL
 
 
 Step = int | Literal["final"] | Event
@@ -145,9 +150,6 @@ class Magnitude(Recipe):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sparsity", checked_sparsity(self.sparsity))
-
-    def sources(self) -> Iterator[tuple[Spec, Step]]:
-        yield self.of, self.step
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class Permuted(Recipe):
     draw: int = 0
 
 
-Init = Fresh | Rewind | Known | SignFlip
+Init = Fresh | Rewind | Known | SignFlip | Reordered
 DType = Literal["float32", "float64"]
 COMPONENTS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
 Mask = Magnitude | RandomMask | Permuted

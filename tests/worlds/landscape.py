@@ -1,0 +1,121 @@
+"""Worlds of claims about the landscape: what rises on lines and curves between networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from expzoo.plugins.analyses import barriers_by_width, instability, mode_connectivity, no_crossing, permuted_minima
+from tests.worlds.making import Draw, Made, World, filled, row, table
+
+from expzoo.analysis.studies import connectivity
+
+
+def instability_world(draw: Draw) -> Made:
+    """Points of test error: other starts lie far apart, copies as far as the claim's effect says."""
+    late, arms = draw.analysis.decide_at, instability
+    longer = draw.claim.name == arms.NOT_BY_TIME.name
+    from_start = draw.claim.name == arms.UNSTABLE.name
+    means = {
+        (arms.APART, 0.0): 30.0,
+        (arms.COPIES, 0.0): draw.effect if from_start else 10.0,
+        (arms.COPIES, late): 1.0 if longer or from_start else draw.effect,
+        (arms.LONGER, late): draw.effect if longer else 1.0,
+    }
+    means[arms.OTHERS, late] = means[arms.COPIES, late]
+    cells = [
+        ({"arm": arm, "parted": at, "metric": "error", "split": "test"}, mean) for (arm, at), mean in means.items()
+    ]
+    return table(filled(draw, cells, 0.3, 0.3)), {}
+
+
+def _paths(draw: Draw, metric: str, line: str, curves: dict[str, float], deviation: float) -> list[dict[str, Any]]:
+    """What the line and the curves rise by, the curves' in excess of a tenth of the line's."""
+    split = dict(connectivity.SEEN)[metric]
+    height = 10 * connectivity.LEAST[metric]
+    lines = height * np.exp(draw.normal(0.1, draw.seeds))
+    rows = []
+    for seed in range(draw.seeds):
+        rows.append(row(seed, arm=line, metric=metric, split=split, value=lines[seed]))
+        for arm, over in curves.items():
+            value = connectivity.SHARE * lines[seed] + over + draw.normal(deviation, 1)[0]
+            rows.append(row(seed, arm=arm, metric=metric, split=split, value=value))
+    return rows
+
+
+def connectivity_world(draw: Draw) -> Made:
+    arms, name = mode_connectivity, draw.claim.name
+    decided = {
+        arms.CURVE.name: arms.BEZIER,
+        arms.CORNER.name: arms.CHAIN,
+        arms.MORE_TRAINING.name: arms.BEZIER + arms.TRAINED_ON,
+    }
+    curves = dict.fromkeys((*decided.values(), arms.AGAIN), -0.05)
+    if name in decided:
+        curves[decided[name]] = draw.effect
+    curves[arms.AGAIN] = curves[arms.BEZIER]
+    rows = _paths(draw, "loss", arms.LINE, curves, 0.02)
+    on_test = draw.effect if name == arms.ON_TEST.name else -0.5
+    return table(rows + _paths(draw, "error", arms.LINE, {arms.BEZIER: on_test}, 0.2)), {}
+
+
+def permuted_world(draw: Draw) -> Made:
+    arms, rows = permuted_minima, []
+    for metric, claim, deviation in (("loss", arms.PERMUTED, 0.02), ("error", arms.PERMUTED_TEST, 0.2)):
+        over = draw.effect if draw.claim.name == claim.name else -0.5 * connectivity.LEAST[metric]
+        rows += _paths(draw, metric, arms.LINE, {arms.CURVE: over}, deviation)
+    for seed in range(draw.seeds):
+        line = next(r["value"] for r in rows if r["seed"] == seed and r["arm"] == arms.LINE and r["metric"] == "loss")
+        other = line * np.exp(draw.normal(0.05, 1)[0])
+        rows.append(row(seed, arm=arms.OTHER, metric="loss", split="train", value=other))
+        rows.append(row(seed, arm="ends", metric="apart", split="train", value=1e-15))
+    return table(rows), {}
+
+
+def width_world(draw: Draw) -> Made:
+    """Barriers that follow a power of the width, with a factor for each pair of networks."""
+    arms, widths = barriers_by_width, draw.analysis.widths
+    rows = []
+    for seed in range(draw.seeds):
+        for width in widths:
+            for arm in (arms.BEST, arms.AGAIN):
+                rise = (width / widths[0]) ** draw.effect * np.exp(draw.normal(0.3, 1)[0])
+                rows.append(row(seed, arm=arm, width=width, metric="loss", split="train", value=rise))
+    return table(rows), {}
+
+
+def crossing_world(draw: Draw) -> Made:
+    """Lines for each seed, on so many per cent of which the loss rises."""
+    arms = no_crossing
+    risen = draw.succeeds(draw.effect, draw.seeds, draw.analysis.epochs)
+    rows = []
+    for seed in range(draw.seeds):
+        own = {"metric": "rise", "split": "train"}
+        rows += [
+            row(seed, arm=arms.OWN, step=10 * (epoch + 1), value=float(up), **own)
+            for epoch, up in enumerate(risen[seed])
+        ]
+        rows.append(row(seed, arm=arms.APART, step=10, value=1.0, **own))
+    return table(rows), {}
+
+
+NARROW = {"widths": (4, 16, 64)}
+WORLDS = [
+    *(
+        World("instability", claim, instability_world, 1.5, seeds=6)
+        for claim in (instability.STABLE, instability.UNSTABLE, instability.NOT_BY_TIME)
+    ),
+    *(
+        World("mode_connectivity", claim, connectivity_world, scale)
+        for claim, scale in (
+            (mode_connectivity.CURVE, 0.08),
+            (mode_connectivity.CORNER, 0.08),
+            (mode_connectivity.ON_TEST, 0.8),
+            (mode_connectivity.MORE_TRAINING, 0.08),
+        )
+    ),
+    World("permuted_minima", permuted_minima.PERMUTED, permuted_world, 0.08),
+    World("permuted_minima", permuted_minima.PERMUTED_TEST, permuted_world, 0.8),
+    World("barriers_by_width", barriers_by_width.BY_WIDTH, width_world, 0.6, options=NARROW),
+    World("no_crossing", no_crossing.NO_CROSSING, crossing_world, 5.0, options={"epochs": 20}),
+]
