@@ -90,10 +90,12 @@ OPTIONS = {
     "reparametrisation": {"width": "3", "channels": "1", "examples": "20"},
     "ticket_adjacency": TICKETS | {"permutations": "99"},
     "ticket_transfer": TICKETS,
+    "wide_minima": {"rates": "[0.1,0.2,0.4]", "batches": "[10,20]"},
 }
 """Analysis -> options that make it small; what is asked stays the same."""
 
 OTHERWISE = {
+    "wide_minima": ("optimizer=sgd", "stop=fitted", "stop.loss=100", "stop.every=3", "stop.at_most=6"),
     "periodic_behaviour": (
         "optimizer=sgd",
         "optimizer.weight_decay=0.01",

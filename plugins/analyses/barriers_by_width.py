@@ -15,11 +15,13 @@ from expzoo.study import (
     Count,
     Figure,
     Findings,
+    Pairs,
     Range,
     Request,
     Rewind,
     complete,
     decide,
+    decide_all,
     ensemble,
     figures,
     mean_t,
@@ -38,17 +40,29 @@ if TYPE_CHECKING:
 LINE, ALIGNED, CURVE, BEST, AGAIN = "straight_line", "aligned_line", "bezier_curve", "best", "best_again"
 ARMS = (LINE, ALIGNED, CURVE)
 FLOOR = 1e-3  # nats: what lies below is no barrier, and would decide a logarithm
+FREEMAN = "Freeman & Bruna, Topology and geometry of half-rectified network optimization (2017), theorem 2.4"
 BY_WIDTH = Claim(
     name="barriers.freeman_bruna",
     statement="The lowest barrier of three paths between independent networks, the straight line, the line after "
-    "alignment and a trained curve, falls with the width.",
-    source="Freeman & Bruna, Topology and geometry of half-rectified network optimization (2017), theorem 2.4",
+    "alignment and a trained curve, falls with the width as a power of it.",
+    source=FREEMAN,
     published="of the order of 1/width at most for one hidden layer, a theorem",
     unit="exponent of the width",
     smallest_effect=0.0,
     direction="less",
     rule="one-sample t",
     note=f"barriers of training loss; below {FLOOR:g} nats they count as that",
+)
+EVERYWHERE = Claim(
+    name="barriers.fall_at_every_width",
+    statement="It falls from each of the widths to the next.",
+    source=FREEMAN,
+    published="",
+    unit="log ratio of barriers",
+    smallest_effect=0.0,
+    direction="less",
+    rule="paired t",
+    note="control of ours: a power may be fitted to what rises first and falls then",
 )
 
 
@@ -117,14 +131,19 @@ class BarriersByWidth:
         return findings
 
     def judge(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Sequence[Verdict]:
-        """The exponent of each seed's barriers, on average."""
+        """The exponent of each seed's barriers, on average; and the barriers of neighbouring widths."""
         widths, barriers = _logs(table, BEST)
         [whole], lost = complete(barriers)
         centred = widths - widths.mean()
         slopes = (whole - whole.mean(1, keepdims=True)) @ centred / (centred @ centred)
         one, other = (dict(enumerate(_at(table, arm, self._middle))) for arm in (AGAIN, BEST))
         control = no_difference(f"pairs of width {self._middle} from other starts (log barrier)", one, other)
-        return [decide(BY_WIDTH, mean_t(slopes), control=control, dropped=lost)]
+        logs = {width: dict(enumerate(_at(table, BEST, width))) for width in self.widths}
+        steps = {f"{a} to {b}": Pairs(EVERYWHERE, logs[b], logs[a]) for a, b in pairwise(self.widths)}
+        return [
+            decide(BY_WIDTH, mean_t(slopes), control=control, dropped=lost),
+            decide_all(EVERYWHERE, steps, control=control),
+        ]
 
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """The barrier of each path against the width."""

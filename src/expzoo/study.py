@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from expzoo.science.numerics import ensembles as ensembles
     from expzoo.science.numerics import power_law as power_law
     from expzoo.science.numerics import random_features as random_features
+    from expzoo.science.numerics import rank_correlation as rank_correlation
     from expzoo.science.resampling import bca as bca
     from expzoo.science.resampling import cluster_bootstrap as cluster_bootstrap
     from expzoo.science.resampling import row_permutation as row_permutation

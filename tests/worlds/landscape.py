@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from expzoo.plugins.analyses import barriers_by_width, instability, mode_connectivity, no_crossing, permuted_minima
+from expzoo.plugins.analyses import (
+    barriers_by_width,
+    instability,
+    mode_connectivity,
+    no_crossing,
+    permuted_minima,
+    wide_minima,
+)
 from tests.worlds.making import Draw, Made, World, filled, row, table
 
 from expzoo.analysis.studies import connectivity
@@ -73,13 +80,17 @@ def permuted_world(draw: Draw) -> Made:
 
 
 def width_world(draw: Draw) -> Made:
-    """Barriers that follow a power of the width, with a factor for each pair of networks."""
+    """Barriers that follow a power of the width, with a factor for each pair of networks, but for the last step."""
     arms, widths = barriers_by_width, draw.analysis.widths
+    everywhere = draw.claim.name == arms.EVERYWHERE.name
+    level = {width: -1.0 * index if everywhere else draw.effect * np.log(width) for index, width in enumerate(widths)}
+    if everywhere:
+        level[widths[-1]] = level[widths[-2]] + draw.effect
     rows = []
     for seed in range(draw.seeds):
         for width in widths:
             for arm in (arms.BEST, arms.AGAIN):
-                rise = (width / widths[0]) ** draw.effect * np.exp(draw.normal(0.3, 1)[0])
+                rise = np.exp(level[width] + draw.normal(0.3, 1)[0])
                 rows.append(row(seed, arm=arm, width=width, metric="loss", split="train", value=rise))
     return table(rows), {}
 
@@ -96,6 +107,25 @@ def crossing_world(draw: Draw) -> Made:
             for epoch, up in enumerate(risen[seed])
         ]
         rows.append(row(seed, arm=arms.APART, step=10, value=1.0, **own))
+    return table(rows), {}
+
+
+def wide_world(draw: Draw) -> Made:
+    """Sharpness and errors that share a part of their own, or, for Simpson's paradox, follow the setting alone."""
+    arms, analysis = wide_minima, draw.analysis
+    simpson = draw.claim.name == arms.BY_SETTING.name
+    pull, given = (2.0 * (draw.effect > 0), 0.0) if simpson else (0.0, draw.effect)
+    rows = []
+    for seed in range(draw.seeds):
+        for i, rate in enumerate(analysis.rates):
+            for j, batch in enumerate(analysis.batches):
+                shared, one, other, loss = draw.rng.standard_normal(4)
+                setting = pull * (i - j)
+                sharp = setting + np.sqrt(given) * shared + np.sqrt(1 - given) * one
+                wrong = setting + np.sqrt(given) * shared + np.sqrt(1 - given) * other
+                own = {"arm": arms.SOLUTION, "rate": rate, "batch": batch, "end": True}
+                values = {"sharpness": np.exp(sharp), "error": 30 + wrong, "loss": 0.1 + 0.001 * loss}
+                rows += [row(seed, **own, metric=name, split=split, value=values[name]) for name, split in arms.SEEN]
     return table(rows), {}
 
 
@@ -117,5 +147,10 @@ WORLDS = [
     World("permuted_minima", permuted_minima.PERMUTED, permuted_world, 0.08),
     World("permuted_minima", permuted_minima.PERMUTED_TEST, permuted_world, 0.8),
     World("barriers_by_width", barriers_by_width.BY_WIDTH, width_world, 0.6, options=NARROW),
+    World("barriers_by_width", barriers_by_width.EVERYWHERE, width_world, 1.0, options=NARROW),
+    *(
+        World("wide_minima", claim, wide_world, 0.6)
+        for claim in (wide_minima.GIVEN, wide_minima.OVERALL, wide_minima.BY_SETTING)
+    ),
     World("no_crossing", no_crossing.NO_CROSSING, crossing_world, 5.0, options={"epochs": 20}),
 ]
