@@ -69,6 +69,7 @@ OPTIONS = {
     "interpolation_threshold": {"sizes": "[20,40]", "classes": "[2,10]", "widths": "[1,2,4]", "rounds": "0"},
     "iterative_pruning": TICKETS | {"every": "3"},
     "life_exact": {"steps": "[1]", "widths": "[1]", "training": "2"},
+    "loss_surface": {"checkpoints": "4", "points": "3"},
     "memory_split": {"budgets": BUDGETS, "parts": "[1,2]"},
     "metalearn_activation": {
         "outer_steps": "2",

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from expzoo.science.numerics import alignment as alignment
     from expzoo.science.numerics import calibration as calibration
     from expzoo.science.numerics import ensembles as ensembles
+    from expzoo.science.numerics import planes as planes
     from expzoo.science.numerics import power_law as power_law
     from expzoo.science.numerics import random_features as random_features
     from expzoo.science.numerics import rank_correlation as rank_correlation

@@ -8,6 +8,7 @@ import numpy as np
 from expzoo.plugins.analyses import (
     barriers_by_width,
     instability,
+    loss_surface,
     mode_connectivity,
     no_crossing,
     permuted_minima,
@@ -129,6 +130,16 @@ def wide_world(draw: Draw) -> Made:
     return table(rows), {}
 
 
+def surface_world(draw: Draw) -> Made:
+    """Shares of variance of trajectories and of random walks."""
+    arms = loss_surface
+    flat = draw.claim.name == arms.FLAT.name
+    trained = draw.effect if flat else 70.0 + draw.effect
+    means = {arms.TRAINED: trained, arms.AGAIN: trained, arms.WALK: 70.0}
+    cells = [({"arm": arm, "metric": "share", "split": ""}, mean) for arm, mean in means.items()]
+    return table(filled(draw, cells, 2.0, 0.5)), {}
+
+
 NARROW = {"widths": (4, 16, 64)}
 WORLDS = [
     *(
@@ -148,6 +159,8 @@ WORLDS = [
     World("permuted_minima", permuted_minima.PERMUTED_TEST, permuted_world, 0.8),
     World("barriers_by_width", barriers_by_width.BY_WIDTH, width_world, 0.6, options=NARROW),
     World("barriers_by_width", barriers_by_width.EVERYWHERE, width_world, 1.0, options=NARROW),
+    World("loss_surface", loss_surface.FLAT, surface_world, 8.0),
+    World("loss_surface", loss_surface.FLATTER, surface_world, 8.0),
     *(
         World("wide_minima", claim, wide_world, 0.6)
         for claim in (wide_minima.GIVEN, wide_minima.OVERALL, wide_minima.BY_SETTING)
