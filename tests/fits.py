@@ -91,7 +91,7 @@ OPTIONS = {
     "reparametrisation": {"width": "3", "channels": "1", "examples": "20"},
     "ticket_adjacency": TICKETS | {"permutations": "99"},
     "ticket_transfer": TICKETS,
-    "wide_minima": {"rates": "[0.1,0.2,0.4]", "batches": "[10,20]"},
+    "wide_minima": {"learning_rates": "[0.1,0.2,0.4]", "batch_sizes": "[10,20]"},
 }
 """Analysis -> options that make it small; what is asked stays the same."""
 

@@ -94,7 +94,7 @@ class Instability:
 
     Args:
         splits: fractions of the training after which copies part, increasing, the first of them 0.
-        decide_at: the fraction at which claims are decided, one of those.
+        decide_at: the fraction at which claims are decided; the nearest of those beyond 0 is taken.
         points: places on a line at which networks are looked at, both ends included.
     """
 
@@ -111,9 +111,8 @@ class Instability:
     ) -> None:
         if splits[:1] != (0,) or splits[-1] >= 1 or any(a >= b for a, b in pairwise(splits)):
             raise ValueError(f"splits {list(splits)} must start with 0, increase and stay below 1")
-        if decide_at not in splits:
-            raise ValueError(f"decide_at {decide_at:g} is not among the splits {list(splits)}: add it or take another")
-        self.splits, self.decide_at, self.points = tuple(map(float, splits)), float(decide_at), points
+        self.splits, self.points = tuple(map(float, splits)), points
+        self.decide_at = min(self.splits[1:] or self.splits, key=lambda parted: abs(parted - decide_at))
 
     def _pairs(self, setting: Setting) -> Iterator[_Pair]:
         """Every pair of networks."""

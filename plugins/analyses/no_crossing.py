@@ -60,7 +60,7 @@ class NoCrossing:
     training to that of a network from another start, where there is a barrier to be found.
 
     Args:
-        epochs: how many, from the start of the training on.
+        epochs: how many, from the start of the training on; null for all of it.
         points: places on a line at which the loss is taken, both ends included.
     """
 
@@ -69,24 +69,25 @@ class NoCrossing:
     RULES_VERSION = 1
 
     def __init__(
-        self, *, epochs: Annotated[int, Range(1, 1000)] = 40, points: Annotated[int, Range(3, 1001)] = 11
+        self, *, epochs: Annotated[int, Range(1, 1000)] | None = None, points: Annotated[int, Range(3, 1001)] = 11
     ) -> None:
         self.epochs, self.points = epochs, points
 
     def out_of_reach(self, seeds: int) -> list[str]:
         """The claim, if even no rise on any line of so many seeds would not support it."""
-        return [] if NO_CROSSING.in_reach(seeds * self.epochs) else [NO_CROSSING.name]
+        return [] if self.epochs is None or NO_CROSSING.in_reach(seeds * self.epochs) else [NO_CROSSING.name]
 
     def _ends(self, setting: Setting) -> tuple[int, ...]:
         """The steps at which epochs end, the start included; Unfit if the training has fewer."""
         data, total = setting.base.dataset.build(), setting.base.stop.shared.at_most
         batches = max(len(data.split("train", setting.seeds[0])) // data.batch_size, 1)
-        if total < self.epochs * batches:
+        epochs = self.epochs or max(total // batches, 1)
+        if total < epochs * batches:
+            there = f"the training has {total // batches}"
             raise Unfit(
-                f"it looks at {self.epochs} epochs, and the training has {total // batches}: give "
-                "analysis.no_crossing.epochs=..."
+                f"it looks at {epochs} epochs, and {there}: give more steps, or analysis.no_crossing.epochs=..."
             )
-        return tuple(range(0, self.epochs * batches + 1, batches))
+        return tuple(range(0, epochs * batches + 1, batches))
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """Each network at the end of every epoch, and one from another start."""

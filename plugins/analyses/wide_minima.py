@@ -83,8 +83,8 @@ class WideMinima:
     is no solution.
 
     Args:
-        rates: learning rates.
-        batches: batch sizes.
+        learning_rates: of the solutions.
+        batch_sizes: likewise.
     """
 
     NEEDS = ("targets classes", "dataset.batch_size", "stop=fitted")
@@ -94,12 +94,14 @@ class WideMinima:
     def __init__(
         self,
         *,
-        rates: tuple[Positive, ...] = (0.1, 0.2, 0.4, 0.8),
-        batches: tuple[Count, ...] = (10, 30, 100, 300),
+        learning_rates: tuple[Positive, ...] = (0.1, 0.2, 0.4, 0.8),
+        batch_sizes: tuple[Count, ...] = (10, 20, 40),
     ) -> None:
-        if len(set(rates)) * len(set(batches)) < FEWEST or min(len(set(rates)), len(set(batches))) < 2:
-            raise ValueError(f"rates {list(rates)} and batches {list(batches)} must make {FEWEST} settings or more")
-        self.rates, self.batches = tuple(map(float, rates)), tuple(batches)
+        self.rates, self.batches = tuple(map(float, learning_rates)), tuple(batch_sizes)
+        counts = len(set(self.rates)), len(set(self.batches))
+        if min(counts) < 2 or counts[0] * counts[1] < FEWEST:
+            given = f"learning_rates {list(learning_rates)} and batch_sizes {list(batch_sizes)}"
+            raise ValueError(f"{given} must be two of each or more, and make {FEWEST} settings or more")
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """All settings for all seeds."""
