@@ -112,7 +112,10 @@ def words(analysis: str, dataset: str, model: str) -> list[str]:
     name, *size = model.split()
     chosen = [f"dataset={dataset}", f"model={name}", *size, *(BOARDS if dataset == "life" else LABELLED), *TINY]
     options = [f"analysis.{analysis}.{key}={value}" for key, value in OPTIONS.get(analysis, {}).items()]
-    return [*chosen, *OTHERWISE.get(analysis, ()), f"analysis=[{analysis}]", *options]
+    otherwise = OTHERWISE.get(analysis, ())
+    if any(word.startswith("stop=") for word in otherwise):
+        chosen = [word for word in chosen if not word.startswith("stop.")]  # of the stop that is chosen otherwise
+    return [*chosen, *otherwise, f"analysis=[{analysis}]", *options]
 
 
 @cache
