@@ -151,8 +151,9 @@ class BarriersByWidth:
         for arm in ARMS:
             widths, barriers = records.pivot(table, "width", arm=arm)
             figures.curve(axes, widths, np.maximum(barriers, FLOOR), arm.replace("_", " "))
-        axes.set(xscale="log", yscale="log", xlabel="width", ylabel="rise of the training loss")
         axes.axhline(FLOOR, color="0.6", linewidth=0.8, linestyle=":")
+        axes.set_xlim(self.widths[0] / 1.2, self.widths[-1] * 1.2)
+        axes.set(xscale="log", yscale="log", xlabel="width", ylabel="rise of the training loss")
         figures.legend(axes)
         caption = (
             "The rise of the training loss above the higher end on three paths between two independent networks; mean "

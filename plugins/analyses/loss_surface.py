@@ -64,7 +64,7 @@ FLATTER = Claim(
 class LossSurface:
     """The two pictures: the plane of a trajectory, by principal components, and a random plane.
 
-    Li et al. 2018. The pictures are of the first seed's network; the share of variance of the
+    Li et al. 2018. The pictures are of the first network; the share of variance of the
     plane is said of all. The random walk is isotropic in as many dimensions as there are parameters.
 
     Args:
@@ -93,16 +93,20 @@ class LossSurface:
         networks = yield Request(tuple(plan), (), steps=steps)
         findings, count = Findings(), len(setting.seeds)
         for index, network in enumerate(networks):
-            rows, seed = surfaces.checkpoints(network, steps), setting.seeds[index % count]
-            share = 100 * planes.principal_plane(rows).share
-            findings.rows += paths.rows_of([network], seed, TRAINED if index < count else AGAIN, {SHARE: share})
+            seed, arm = setting.seeds[index % count], TRAINED if index < count else AGAIN
+            rows = None if network.diverged else surfaces.checkpoints(network, steps)
+            findings.rows += paths.rows_of([network], seed, arm, {SHARE: _share(rows)})
             if index < count:
-                walk = 100 * planes.principal_plane(_walk(network, rows, seed)).share
-                findings.rows += paths.rows_of([network], seed, WALK, {SHARE: walk})
-        first = networks[0]
+                walk = None if rows is None else _walk(network, rows, seed)
+                findings.rows += paths.rows_of([network], seed, WALK, {SHARE: _share(walk)})
+        whole = [network for network in networks if not network.diverged]
+        if not whole:
+            return findings
         slices = {
-            surfaces.TRAJECTORY: surfaces.along_trajectory(first, surfaces.checkpoints(first, steps), self.points),
-            surfaces.RANDOM: surfaces.at_random(first, self.points, self.reach),
+            surfaces.TRAJECTORY: surfaces.along_trajectory(
+                whole[0], surfaces.checkpoints(whole[0], steps), self.points
+            ),
+            surfaces.RANDOM: surfaces.at_random(whole[0], self.points, self.reach),
         }
         for name, surface in slices.items():
             findings.arrays |= {f"{name}/{part}": np.asarray(value) for part, value in vars(surface).items()}
@@ -124,10 +128,15 @@ class LossSurface:
     def draw(self, table: pl.DataFrame, arrays: Mapping[str, np.ndarray]) -> Iterator[Figure]:
         """Both surfaces."""
         titles = {surfaces.TRAJECTORY: "The loss along the way", surfaces.RANDOM: "The loss in random directions"}
-        for name, title in titles.items():
+        for name, title in titles.items() if arrays else ():
             parts = {part: arrays[f"{name}/{part}"] for part in ("x", "y", "loss", "path")}
             first, second = map(float, arrays[f"{name}/shares"])
             yield surfaces.picture(surfaces.Surface(**parts, shares=(first, second)), name, title)
+
+
+def _share(rows: Tensor | None) -> float:
+    """Of the variance of rows in their plane, in per cent; NaN if there are none, of a network that diverged."""
+    return float("nan") if rows is None else 100 * planes.principal_plane(rows).share
 
 
 def _walk(network: Trained, rows: Tensor, seed: int) -> Tensor:

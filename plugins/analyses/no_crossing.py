@@ -96,14 +96,13 @@ class NoCrossing:
         networks = yield Request(tuple(spec for pair in pairs for spec in pair), (), steps=steps)
         findings, every = Findings(), []
         for seed, network, other in zip(setting.seeds, networks[::2], networks[1::2], strict=True):
-            kept = [step for step in steps if network.has_row(step)]
             cohort = Cohort([network, other])
-            rows = [torch.from_numpy(network.row(step)) for step in kept]
-            lines = [paths.line(start, end, self.points) for start, end in pairwise(rows)]
-            walks = [paths.walk(cohort, line, *studies.TRAINED) for line in lines]
-            for step, walk in zip(kept[1:], walks, strict=True):
-                rise = {RISES: paths.barrier(walk)}
-                findings.rows += paths.rows_of([network], seed, OWN, rise, step)
+            for start, end in pairwise(steps):
+                rise = float("nan")  # of a network that diverged before
+                if network.has_row(start) and network.has_row(end):
+                    ends = (torch.from_numpy(network.row(step)) for step in (start, end))
+                    rise = paths.barrier(paths.walk(cohort, paths.line(*ends, points=self.points), *studies.TRAINED))
+                findings.rows += paths.rows_of([network], seed, OWN, {RISES: rise}, end)
             apart = paths.walk(cohort, paths.line(cohort.rows[0], cohort.rows[1], self.points), *studies.TRAINED)
             findings.rows += paths.rows_of([network, other], seed, APART, {RISES: paths.barrier(apart)})
             every.append(apart)
