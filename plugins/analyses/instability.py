@@ -177,7 +177,7 @@ class Instability:
         apart = records.pivot(table, "parted", arm=APART, metric="error")[1]
         figures.curve(axes, 100 * x, np.repeat(apart, len(x), 1), "other starts", markers=0)
         longer = records.pivot(table, "parted", arm=LONGER, metric="error")[1]
-        star = 100 * self.decide_at, float(np.nanmean(longer))
+        star = 100 * self.decide_at, float(figures.interval(longer)[0][0])
         axes.plot(*star, "*", color="0.2", markersize=10, zorder=5)
         axes.annotate("trained as long again", star, (4, 12), textcoords="offset points", fontsize=9)
         axes.axhline(RISE, color="0.6", linewidth=0.8, linestyle=":")

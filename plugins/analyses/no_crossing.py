@@ -121,7 +121,7 @@ class NoCrossing:
         picture, (axes,) = figures.canvas(height=4.0)
         steps, rises = records.pivot(table, "step", arm=OWN, metric="rise")
         axes.plot(steps, np.maximum(rises, 1e-5).T, ".", color="0.6", markersize=3)
-        figures.curve(axes, steps, np.maximum(np.nanmedian(rises, 0), 1e-5), "from epoch to epoch (median)", markers=0)
+        figures.curve(axes, steps, np.maximum(_medians(rises), 1e-5), "from epoch to epoch (median)", markers=0)
         apart = np.median(list(records.by_seed(table, arm=APART, metric="rise").values()))
         figures.curve(axes, steps, np.full(len(steps), max(apart, 1e-5)), "between other starts (median)", markers=0)
         axes.axhline(RISE, color="0.6", linewidth=0.8, linestyle=":")
@@ -132,6 +132,12 @@ class NoCrossing:
             f"dot for each seed; less than 1e-5 is drawn as that. Above the dotted line, {RISE:g}, it is a barrier."
         )
         yield Figure("rises", "Barriers on the way", caption, picture, records.select(table, metric="rise"))
+
+
+def _medians(values: np.ndarray) -> np.ndarray:
+    """Of each column's values that are numbers; NaN where none is."""
+    columns = (column[np.isfinite(column)] for column in values.T)
+    return np.array([np.median(column) if len(column) else np.nan for column in columns])
 
 
 def _share(table: pl.DataFrame, arm: str) -> Estimate:
