@@ -46,6 +46,7 @@ BOARDS = ("loss=mse", "dataset.board=8", "dataset.test_board=8", "dataset.test_s
 TINY = ("budget=smoke", "population.size=2", "stop.steps=6")
 BUDGETS = "[60000,70000,80000,90000,100000]"  # the smallest lenet has 19,600 parameters
 TICKETS = {"levels": "2", "decide_at": "0.36"}
+CURVES = {"steps": "4", "points": "3"}
 OPTIONS = {
     "activation_transfer": {
         "rates": "[0.01]",
@@ -58,6 +59,7 @@ OPTIONS = {
         "inner_steps": "6",
         "inner_samples": "200",
     },
+    "barriers_by_width": CURVES | {"widths": "[2,3]"},
     "calibration_and_double_descent": {"widths": "[2,3,4,5,6,8]"},
     "contrast": {
         "arms": "{slow:{},fast:{optimizer.lr:x3}}",
@@ -66,9 +68,11 @@ OPTIONS = {
     "deep_ensembles": {"sizes": "[1]", "fit_up_to": "1", "draws": "1", "most": "2", "resamples": "19"},
     "double_descent": {"widths": "[2,3,4,5,6]", "filters": "[2,3,4,5,6]", "null_width": "3"},
     "double_descent_rff": {"train_size": "20", "test_points": "20"},
+    "instability": {"splits": "[0,0.2]", "points": "3"},
     "interpolation_threshold": {"sizes": "[20,40]", "classes": "[2,10]", "widths": "[1,2,4]", "rounds": "0"},
     "iterative_pruning": TICKETS | {"every": "3"},
     "life_exact": {"steps": "[1]", "widths": "[1]", "training": "2"},
+    "loss_surface": {"checkpoints": "4", "points": "3"},
     "memory_split": {"budgets": BUDGETS, "parts": "[1,2]"},
     "metalearn_activation": {
         "outer_steps": "2",
@@ -79,6 +83,9 @@ OPTIONS = {
         "rates": "[0.01]",
         "evaluation_seeds": "1",
     },
+    "mode_connectivity": CURVES,
+    "no_crossing": {"epochs": "1", "points": "3"},
+    "permuted_minima": CURVES,
     "metalearn_learning_rate": {"outer_steps": "2", "grid": "3"},
     "metalearn_weight_decay": {"outer_steps": "2", "grid_rates": "2", "grid_decays": "2"},
     "periodic_behaviour": {"looks": "3"},
@@ -86,10 +93,12 @@ OPTIONS = {
     "reparametrisation": {"width": "3", "channels": "1", "examples": "20"},
     "ticket_adjacency": TICKETS | {"permutations": "99"},
     "ticket_transfer": TICKETS,
+    "wide_minima": {"learning_rates": "[0.1,0.2,0.4]", "batch_sizes": "[10,20]"},
 }
 """Analysis -> options that make it small; what is asked stays the same."""
 
 OTHERWISE = {
+    "wide_minima": ("optimizer=sgd", "stop=fitted", "stop.loss=100", "stop.every=3", "stop.at_most=6"),
     "periodic_behaviour": (
         "optimizer=sgd",
         "optimizer.weight_decay=0.01",
@@ -105,7 +114,10 @@ def words(analysis: str, dataset: str, model: str) -> list[str]:
     name, *size = model.split()
     chosen = [f"dataset={dataset}", f"model={name}", *size, *(BOARDS if dataset == "life" else LABELLED), *TINY]
     options = [f"analysis.{analysis}.{key}={value}" for key, value in OPTIONS.get(analysis, {}).items()]
-    return [*chosen, *OTHERWISE.get(analysis, ()), f"analysis=[{analysis}]", *options]
+    otherwise = OTHERWISE.get(analysis, ())
+    if any(word.startswith("stop=") for word in otherwise):
+        chosen = [word for word in chosen if not word.startswith("stop.")]  # of the stop that is chosen otherwise
+    return [*chosen, *otherwise, f"analysis=[{analysis}]", *options]
 
 
 @cache

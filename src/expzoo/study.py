@@ -72,8 +72,10 @@ if TYPE_CHECKING:
     from expzoo.science.numerics import alignment as alignment
     from expzoo.science.numerics import calibration as calibration
     from expzoo.science.numerics import ensembles as ensembles
+    from expzoo.science.numerics import planes as planes
     from expzoo.science.numerics import power_law as power_law
     from expzoo.science.numerics import random_features as random_features
+    from expzoo.science.numerics import rank_correlation as rank_correlation
     from expzoo.science.resampling import bca as bca
     from expzoo.science.resampling import cluster_bootstrap as cluster_bootstrap
     from expzoo.science.resampling import row_permutation as row_permutation
@@ -101,6 +103,7 @@ if TYPE_CHECKING:
     from expzoo.spec.spec import Magnitude as Magnitude
     from expzoo.spec.spec import Permuted as Permuted
     from expzoo.spec.spec import RandomMask as RandomMask
+    from expzoo.spec.spec import Reordered as Reordered
     from expzoo.spec.spec import Rewind as Rewind
     from expzoo.spec.spec import SignFlip as SignFlip
     from expzoo.spec.spec import Spec as Spec

@@ -20,6 +20,9 @@ DIVERGE = {
         "analysis.contrast.arms.large.optimizer.lr=1e30",
         "analysis.contrast.arms.annealed.optimizer.lr=1e30",
     ),
+    "instability": (TOO_LARGE,),
+    "loss_surface": (TOO_LARGE,),
+    "mode_connectivity": (TOO_LARGE, "analysis.no_crossing.epochs=2"),
     "two_patterns": ("analysis.two_patterns.large=1e30",),
     "periodic_behaviour": ("optimizer.lr=1e38", "optimizer.weight_decay=10"),
 }

@@ -1,4 +1,4 @@
-"""The verbs that read what runs have left: report, verify, rerun, compare, store."""
+"""The verbs that read what runs have left: report, verify, rerun, compare, surface, store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from expzoo.store import run_directory
 from expzoo.system.canonical import leaves
 from expzoo.system.console import say
 from expzoo.system.errors import BadInput
-from expzoo.system.exit_codes import DONE, FAILED
+from expzoo.system.exit_codes import DONE, FAILED, INTERRUPTED
 from expzoo.system.untrusted import quoted
 
 MAX_FAULTS = 10  # that are told of files which a stranger may have made
@@ -182,10 +182,28 @@ def _learned(path: Path, arrays: dict[str, Any], about: dict[str, str]) -> set[s
     return {f"{PREFIX}{key}  after {quoted(steps, 20)} outer steps, inner training loss {losses[-1]:.3g}"}
 
 
+def surface(arguments: list[str]) -> int:
+    """Draw the loss along the way of a network of a run, and around it, and say where the pictures are."""
+    if not 1 <= len(arguments) <= 2 or any(argument.startswith("-") for argument in arguments):
+        raise BadInput("usage: expzoo surface DIRECTORY [KEY]")
+    directory, key = _typed(arguments[0]), "".join(arguments[1:])
+    run_directory.require(directory)  # before what takes seconds to import
+
+    from expzoo.runs import surface as surfaces
+    from expzoo.system.signals import Interrupted
+
+    try:
+        say(*surfaces.draw(directory, typed_again(run_directory.config_of(directory)), key), sep="\n")
+    except Interrupted:
+        return INTERRUPTED
+    return DONE
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "report": report,
     "verify": verify,
     "rerun": rerun,
     "compare": compare,
+    "surface": surface,
     "store": store,
 }

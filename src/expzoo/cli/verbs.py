@@ -64,6 +64,18 @@ PAGES = {
         {f"compare {_ONE} {_OTHER}": "the settings in which they differ, and each claim's verdicts"},
         f"0 done, {_BAD}: one of them is no run",
     ),
+    "surface": Page(
+        ("surface DIRECTORY [KEY]",),
+        {
+            "DIRECTORY": _RUN,
+            "KEY": "the start of a network's key, of those that the run asks for first; else the first of them",
+        },
+        {
+            f"surface {_ONE}": "two pictures, and how much of the way's variance the first one shows",
+            f"surface {_ONE} 5d0c9e": "those of another network, whose key stands in the records",
+        },
+        f"0 done, {_BAD}: that is no run, or has no such network, 75 interrupted",
+    ),
     "store": Page(
         ("store [DIRECTORY]",),
         {"DIRECTORY": "the store; outputs/store if none is given"},

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from expzoo.science.numerics.alignment import permuted
+from expzoo.science.numerics.symmetry import hidden_units
 from expzoo.spec.recipe import Event
 from expzoo.spec.spec import (
     Average,
@@ -18,6 +20,7 @@ from expzoo.spec.spec import (
     Mask,
     Permuted,
     RandomMask,
+    Reordered,
     Rewind,
     Scope,
     SignFlip,
@@ -106,6 +109,9 @@ class Recipes:
                 return flip_signs(row_at(networks[source.key], step), self.blueprints.layout(spec), k, seed)
             case Average(of=sources, weights=weights, step=step):
                 return average([row_at(networks[source.key], step) for source in sources], weights)
+            case Reordered(of=source, step=step, seed=seed):
+                row = row_at(networks[source.key], step)
+                return reorder_units(row, self.blueprints.module(spec, spec.seed), self.blueprints.layout(spec), seed)
 
 
 def row_at(network: Network, step: Step) -> Float[np.ndarray, " size"]:
@@ -144,6 +150,25 @@ def flip_signs(row: Float[np.ndarray, " size"], layout: Layout, k: int, seed: in
     changed = row.copy()
     changed[entries[randomness.permutation(seed, "sign flips", 0, len(entries))[:k]]] *= -1
     return changed
+
+
+def reorder_units(
+    row: Float[np.ndarray, " size"], module: nn.Module, layout: Layout, seed: int
+) -> Float[np.ndarray, " size"]:
+    """The row with each group of hidden units in an order of its own; BadInput if the module's cannot be permuted."""
+    try:
+        units = hidden_units(module)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    reordered = torch.from_numpy(row.copy())
+    orders = [
+        torch.from_numpy(randomness.permutation(seed, "hidden units", index, group.width))
+        for index, group in enumerate(units)
+    ]
+    parameters = layout.view(reordered)
+    for name, value in permuted(parameters, units, orders).items():
+        parameters[name].copy_(value)
+    return reordered.numpy()
 
 
 def num_removed(size: int, sparsity: float) -> int:

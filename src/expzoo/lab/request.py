@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from expzoo.engine.blueprints import Blueprints
 from expzoo.spec.measure import Measure
 from expzoo.spec.recipe import Event, Step
 from expzoo.system.errors import BadInput
@@ -88,15 +89,29 @@ def _refuse_beyond_end(source: Spec, step: Step) -> None:
         raise BadInput(f"the weights after step {step} are wanted of a network that is trained for {last} steps")
 
 
+def _refuse_other_shapes(spec: Spec, source: Spec, blueprints: Blueprints) -> None:
+    """BadInput if a row is wanted of a network whose parameters have other names or shapes than the spec's own."""
+    if source.model == spec.model:
+        return
+    own, others = (blueprints.layout(each) for each in (spec, source))
+    if own != others:
+        told = f"{own.num_parameters} parameters and {others.num_parameters} of model={source.model.name}"
+        raise BadInput(
+            f"model={spec.model.name}: weights of another shape cannot be taken over, {told}: give one model"
+        )
+
+
 def expand(requests: Iterable[Request]) -> dict[str, Want]:
     """Every network that the requests need, by key, the sources of their recipes included."""
     wants: dict[str, Want] = {}
+    blueprints = Blueprints()
 
     def add(spec: Spec, steps: Iterable[Step], measures: Iterable[Measure] = ()) -> None:
         if spec.key not in wants:
             wants[spec.key] = Want(spec)
             for source, step in spec.sources():
                 _refuse_beyond_end(source, step)
+                _refuse_other_shapes(spec, source, blueprints)
                 add(source, [step])
         wants[spec.key].steps.update(step for step in steps if isinstance(step, int))
         wants[spec.key].events.update(step for step in steps if isinstance(step, Event))

@@ -33,11 +33,15 @@ class Recipe:
     """How something is made from other networks or from random numbers: frozen data, resolved when it is needed."""
 
     def sources(self) -> Iterator[tuple[Any, Step]]:
-        """The rows it needs: (spec, step) pairs."""
+        """The rows it needs: (spec, step) pairs, those of specs at the recipe's `step`."""
         for field in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, field.name)
-            if isinstance(value, Recipe):
-                yield from value.sources()
+            match value := getattr(self, field.name):
+                case Recipe():
+                    yield from value.sources()
+                case Keyed():
+                    yield value, vars(self)["step"]
+                case (Keyed(), *_):
+                    yield from ((spec, vars(self)["step"]) for spec in value)
 
     def kind(self) -> tuple[object, ...]:
         """What it is but for the networks that it is made from."""

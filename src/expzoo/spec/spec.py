@@ -7,7 +7,7 @@ rewinding has keys before it is trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, cast
 
@@ -46,9 +46,6 @@ class Rewind(Recipe):
     of: Spec
     step: Step = 0
 
-    def sources(self) -> Iterator[tuple[Spec, Step]]:
-        yield self.of, self.step
-
 
 @dataclass(frozen=True)
 class Known(Recipe):
@@ -67,8 +64,14 @@ class SignFlip(Recipe):
     seed: int = 0
     step: Step = 0
 
-    def sources(self) -> Iterator[tuple[Spec, Step]]:
-        yield self.of, self.step
+
+@dataclass(frozen=True)
+class Reordered(Recipe):
+    """The weights of `of` at `step` with its hidden units in an order drawn by `seed`: the same function."""
+
+    of: Spec
+    seed: int = 0
+    step: Step = FINAL
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,6 @@ class Average(Recipe):
         if not self.of or len(self.of) != len(self.weights):
             raise ValueError(f"an average of {len(self.of)} networks has as many weights, not {len(self.weights)}")
         object.__setattr__(self, "weights", tuple(float(weight) for weight in self.weights))
-
-    def sources(self) -> Iterator[tuple[Spec, Step]]:
-        yield from ((spec, self.step) for spec in self.of)
 
     def kind(self) -> tuple[object, ...]:
         return type(self), self.weights, self.step
@@ -112,9 +112,6 @@ class Magnitude(Recipe):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sparsity", checked_sparsity(self.sparsity))
-
-    def sources(self) -> Iterator[tuple[Spec, Step]]:
-        yield self.of, self.step
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ class Permuted(Recipe):
     draw: int = 0
 
 
-Init = Fresh | Rewind | Known | SignFlip | Average
+Init = Fresh | Rewind | Known | SignFlip | Average | Reordered
 DType = Literal["float32", "float64"]
 COMPONENTS = ("dataset", "model", "optimizer", "schedule", "loss", "stop")  # of which every spec has one
 Mask = Magnitude | RandomMask | Permuted
