@@ -101,17 +101,19 @@ class _Plan:
 
     def draw(self, rng: np.random.Generator) -> dict[Variable, np.ndarray]:
         """The values of each cell's networks, by seed."""
-        means, spread = self.means(), self.spread() * (1e-3 if self.where == "perfect" else 1.0)
+        means, loud = self.means(), 1e-3 if self.where == "perfect" else 1.0
         own = {(term.cell, term.of) for c in self.words.conditions for term in c.terms()}
         differences = all(abs(sum(term.weight for term in _signed(c))) < 1e-9 for c in self.words.conditions)
-        shared = SHARED * spread * rng.standard_normal(self.seeds) * differences
+        shared = SHARED * loud * self.spread(self.words) * rng.standard_normal(self.seeds) * differences
         found = {}
         for variable, mean in means.items():
             words = self.words if variable in own or not self.words.control else self.words.control
             if words.success:
                 found[variable] = _succeeding(words.success, self._succeeds(mean, rng))
             else:
-                noise = spread * rng.standard_normal(self.seeds) + (shared if words is self.words else 0.0)
+                noise = loud * self.spread(words) * rng.standard_normal(self.seeds) + (
+                    shared if words is self.words else 0.0
+                )
                 found[variable] = _unscaled(mean + noise, words.scale)
         return found
 
@@ -173,12 +175,11 @@ class _Plan:
         if words.success:
             best = _all_or_none(words)
             return best if where == "perfect" else bound + NEARLY * (best - bound)
-        return bound + sign * FAR * detectable(max(self.seeds, 2), 0.95) * self.spread() * _norm(condition)
+        return bound + sign * FAR * detectable(max(self.seeds, 2), 0.95) * self.spread(words) * _norm(condition)
 
-    def spread(self) -> float:
-        """How far networks of one cell lie apart: by as much as lets a claim of equality be found."""
-        words = self.words
-        if words.direction != "equivalent":
+    def spread(self, words: ClaimWords) -> float:
+        """How far networks of a claim's or a control's cells lie apart: by as much as lets an equality be found."""
+        if words.direction != "equivalent" or not words.by:
             return 1.0 if words.scale == "plain" else 0.1
         lower, upper = _edges(words)
         widest = max(_norm(condition) for condition in words.conditions)
