@@ -18,6 +18,7 @@ VERBS = {
     "verify": "check the results of a run against their checksums",
     "rerun": "run the config of a finished run again",
     "compare": "the verdicts of several runs side by side",
+    "audit": "train a sample of stored networks again in other ways, and compare every bit",
     "store": "what the store of trained networks holds, with the names of learned activations",
     "new": "write a plugin, or an experiment with a claim of two arms, that works and can be changed",
 }
