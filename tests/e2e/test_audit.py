@@ -23,7 +23,7 @@ UNSEEDED = SOUND.replace("1.0", "1 + 1e-3 * float(default_rng().random())").repl
     "from expzoo", "from numpy.random import default_rng\n\nfrom expzoo", 1
 )
 SET_ORDER = SOUND.replace(
-    "return 1.0", 'return float(sum(0.1 * ord(name[1]) ** 3.7 for name in {f"x{c}" for c in "abcdefghij"})) / 1e8'
+    "1.0", '1 + 1e-4 * sum(at * ord(name[1]) for at, name in enumerate({f"x{c}" for c in "abcdefghij"}))'
 )
 THE_TIME = SOUND.replace("1.0", "1 + time.time_ns() % 1000 / 1e6").replace(
     "from expzoo", "import time\n\nfrom expzoo", 1
@@ -80,8 +80,8 @@ def test_planted_nondeterminism_is_found(source: str, tmp_path: Path) -> None:
     assert (difference["same"], difference["other"]) == (0, 1)
     assert f"DIFFERENT: network {difference['key'][:12]}" in text
     assert "schedule=mine" in text
-    assert "PYTHONHASHSEED=1" in text
-    assert "  alone      0/1 equal" in text
+    assert "PYTHONHASHSEED=" in text
+    assert " 0/1 equal" in text
 
 
 @pytest.mark.slow
