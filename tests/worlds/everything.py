@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.worlds import arms, curves, life, metalearning
+from tests.worlds import arms, curves, life, metalearning, reproducibility
 from tests.worlds.contrasts import ContrastWorld
 
 from expzoo.analysis.studies.life import claims as life_claims
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 EXPERIMENTS = HOME / "conf" / "experiment"
-WORLDS = [*arms.WORLDS, *life.WORLDS, *curves.WORLDS, *metalearning.WORLDS]
+WORLDS = [*arms.WORLDS, *life.WORLDS, *curves.WORLDS, *metalearning.WORLDS, *reproducibility.WORLDS]
 
 
 def claims() -> set[str]:
