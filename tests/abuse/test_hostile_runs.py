@@ -168,6 +168,7 @@ def test_a_genuine_run_has_no_fault(expzoo: Expzoo, forged: Path, verb: str) -> 
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("verb", [*VERBS, "audit"])
+@pytest.mark.check("S2")
 def test_a_config_that_was_read_is_only_data(expzoo: Expzoo, forged: Path, name: str, verb: str) -> None:
     CONFIGS[name](forged)
     reseal(forged)

@@ -56,6 +56,7 @@ def audited(run: Run, *options: str) -> tuple[int, str, dict[str, object]]:
 
 
 @pytest.mark.slow
+@pytest.mark.check("D14", "D1")
 def test_a_sound_run_its_sweep_and_its_store_pass_in_every_way(tmp_path: Path) -> None:
     run = run_with(SOUND, tmp_path)
     code, text, found = audited(run, "--fraction", "1")
@@ -72,6 +73,7 @@ def test_a_sound_run_its_sweep_and_its_store_pass_in_every_way(tmp_path: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", [UNSEEDED, SET_ORDER, THE_TIME], ids=["generator", "set order", "time"])
+@pytest.mark.check("D14")
 def test_planted_nondeterminism_is_found(source: str, tmp_path: Path) -> None:
     """Three of three: each changes the rate of the first step, so that bits part after it."""
     code, text, found = audited(run_with(source, tmp_path))
