@@ -86,6 +86,8 @@ def _asked(root: Path, runs: Runs, scratch: Path) -> tuple[str, str, replay.Aske
     accelerators = dict.fromkeys(("cpu", find_accelerator("auto")))
     classes = {machine_class(accelerator): accelerator for accelerator in accelerators}
     asked = replay.ask_again(runs, root, scratch, next(iter(classes)))
+    if not asked.wants and not asked.lacking:
+        raise BadInput(f"no run there asks for a network first, of {len(runs)}: there is nothing to train again")
     counts = {machine: sum(Store(root, machine, "same").has(key) for key in asked.wants) for machine in classes}
     machine = max(counts, key=lambda one: counts[one])
     if not counts[machine]:

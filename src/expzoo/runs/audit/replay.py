@@ -69,7 +69,10 @@ def copy(keys: Iterable[str], root: Path, scratch: Path) -> None:
 
 
 def _ask(directory: Path, config: Config, root: Path, lab: Lab, asked: Asked) -> None:
-    """Let the analyses of one run ask until they are done, or until they ask for what is not there."""
+    """Let the analyses of one run ask until they are done, or until they ask for what is not there.
+
+    Those that ask for no network at first, such as those that measure times, are not measured again.
+    """
     known = run_directory.require(directory).get("learned")
     config = typed_again(config)
     config = resolved(config, wholes(config, Store(root, ""), known))
@@ -86,10 +89,15 @@ def _ask(directory: Path, config: Config, root: Path, lab: Lab, asked: Asked) ->
             if not records.equal(again, records.read(directory / run_directory.RECORDS)):
                 asked.other.append(directory)
             return
-        if not _is_there(requests, root, lab, asked):
+        if (reply is None and not _asks(requests)) or not _is_there(requests, root, lab, asked):
             asking.close()
             return
         reply = lab.answer(requests)
+
+
+def _asks(requests: list[Request | Lessons]) -> bool:
+    """Whether anything is asked for that a store can have."""
+    return any(isinstance(own, Lessons) or any(part.specs for part in own.parts()) for own in requests)
 
 
 def _is_there(requests: list[Request | Lessons], root: Path, lab: Lab, asked: Asked) -> bool:
