@@ -124,10 +124,14 @@ class Mnist1d:
         sizes = training_faults(share, train_size, validation_size, order, batch_size)
         refuse(self._faults(train_split, share, sizes))
         self._set_sizes(share, train_size, validation_size, test_size)
-        refuse(memory_faults(max(num_samples, sum(self._sizes.values())), final_seq_length))
-        drawn = memory_faults(num_samples // CLASSES, self.recipe.drawn)
-        refuse(f"template_len {template_len}, padding {list(padding)}: {fault}" for fault in drawn)
+        refuse(self._memory_faults())
         self.batch_size = self.train_size if order == "full" else batch_size
+
+    def _memory_faults(self) -> Iterator[str]:
+        recipe = self.recipe
+        yield from memory_faults(max(recipe.num_samples, sum(self._sizes.values())), recipe.final_seq_length)
+        for fault in memory_faults(recipe.num_samples // CLASSES, recipe.drawn):
+            yield f"template_len {recipe.template_len}, padding {list(recipe.padding)}: {fault}"
 
     def _faults(self, train_split: float, share: int, sizes: Iterator[str]) -> Iterator[str]:
         if self.draw == "frozen" and self.seed >= SEEDS:

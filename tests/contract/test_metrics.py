@@ -177,7 +177,7 @@ def test_a_name_and_its_options() -> None:
         ("los", "test", "there is no metric or probe called los: did you mean loss?"),
         ("sharpnes", "train", "there is no metric or probe called sharpnes: did you mean sharpness?"),
         ("calibration_error(bin=3)", "test", "calibration_error has no bin: did you mean bins?"),
-        ("calibration_error(bins=0)", "test", "calibration_error.bins must be a whole number at least 1, not 0"),
+        ("calibration_error(bins=0)", "test", "calibration_error.bins must be a whole number from 1 to 10000, not 0"),
         ("accuracy(3)", "test", "'accuracy(3)' is no name of a metric or probe"),
         ("accuracy test", "test", "'accuracy test' is no name"),
         ("calibration_error(bins=open('x'))", "test", "is no name of a metric or probe"),

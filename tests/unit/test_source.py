@@ -237,7 +237,7 @@ def test_the_result_of_an_interpolation_is_checked(home: Path) -> None:
     assert str(caught.value).splitlines() == [
         "seed: ${oc.env:NO_SUCH_VARIABLE} is not read: only ${budget:...} and other keys of the config are",
         "model.width: interpolation key 'nowhere' not found",
-        "population.size must be a whole number from 1 to 1000000, not 0, which ${budget:1,0,3} gives",
+        "population.size must be a whole number from 1 to 100000, not 0, which ${budget:1,0,3} gives",
     ]
 
 
