@@ -177,7 +177,8 @@ class RerunTraining:
                 x, values = records.pivot(table, "step", arm=arm, metric=metric)
                 shown = np.log10(np.maximum(values, FLOOR)) if metric == "distance" else values
                 figures.curve(panel, np.log10(x), shown, arm)
-            panel.set(xlabel="log10 of the step", ylabel=said)
+            limits = (np.log10(FLOOR) - 0.5, 1) if metric == "distance" else (0, None)
+            panel.set(xlabel="log10 of the step", ylabel=said, ylim=limits)
         figures.legend(axes[0])
         caption = (
             f"Pairs of trainings of one seed in two processes. Weights that are equal in every byte stand at "

@@ -50,9 +50,9 @@ class Assembler:
         self,
         blueprints: Blueprints | None = None,
         device: torch.device | None = None,
-        most_members: int = MOST_MEMBERS,
+        most_members: int | None = None,
     ) -> None:
-        self.blueprints, self.most_members = blueprints or Blueprints(), most_members
+        self.blueprints, self._allowed = blueprints or Blueprints(), most_members
         self.recipes = Recipes(self.blueprints)
         self.device = device or torch.device("cpu")
         self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
@@ -60,6 +60,11 @@ class Assembler:
         self._most: dict[Signature, int] = {}
         self._large: dict[Signature, bool] = {}
         self._kinds: dict[tuple[Component[Dataset], int], tuple[str, str, tuple[int, ...]]] = {}
+
+    @property
+    def most_members(self) -> int:
+        """How many networks are fused at most."""
+        return self._allowed or MOST_MEMBERS
 
     def trainee(
         self,

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from expzoo.engine.assembly import MOST_MEMBERS
 from expzoo.lab.lesson import Learned, Lesson, Lessons
 from expzoo.lab.lockstep import Analysing, Asking, Result, lockstep
 from expzoo.lab.lookup import Lookup
@@ -41,11 +40,11 @@ class Lab:
         partial_seconds: float = PARTIAL_SECONDS,
         share: tuple[int, int] = (0, 1),
         workers: Workers | None = None,
-        most_members: int = MOST_MEMBERS,
+        most_members: int | None = None,
     ) -> None:
         """`share` = (i, n) begins with the i-th of n parts of the work; `workers` are the processes of the others.
 
-        At most `most_members` networks are fused, which changes none of them.
+        At most `most_members` networks are fused, if fewer than usual, which changes none of them.
         """
         self.resources = Resources(
             store,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from expzoo.engine.assembly import MOST_MEMBERS, Assembler
+from expzoo.engine.assembly import Assembler
 from expzoo.engine.blueprints import Blueprints
 from expzoo.engine.evaluation import Evaluator
 from expzoo.lab.accounting import Account
@@ -34,11 +34,11 @@ class Resources:
         progress: Progress = SILENT,
         partial_seconds: float = PARTIAL_SECONDS,
         device: torch.device | None = None,
-        most_members: int = MOST_MEMBERS,
+        most_members: int | None = None,
     ) -> None:
         """`accelerator` is the kind of device, cpu or cuda; `device` is which one, if not the first.
 
-        `most_members` is how many networks are fused at most.
+        `most_members` is how many networks are fused at most, if fewer than usual.
         """
         self.store, self.accelerator, self.progress = store, accelerator, progress
         self.partial_seconds = partial_seconds
