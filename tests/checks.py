@@ -125,7 +125,7 @@ def _checks(node: ast.FunctionDef) -> Iterator[str]:
             yield from (ast.literal_eval(argument) for argument in decorator.args)
 
 
-@dataclass
+@dataclass(eq=False)  # pytest keeps plugins in sets
 class Counts:
     """What pytest tells of the cases of each test: how many passed, of how many, what was not run, what was counted."""
 
