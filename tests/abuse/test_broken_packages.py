@@ -107,6 +107,7 @@ def assert_others_work(site: Site) -> None:
         assert (ended.code, ended.err) == (0, "")
 
 
+@pytest.mark.check("S11")
 def test_a_whole_package_is_chosen_and_listed(site: Site) -> None:
     files = {"plugins/stops/given.py": STOP, "conf/experiment/theirs.yaml": EXPERIMENT}
     site.install(PACKAGE, {"__init__.py": "raise RuntimeError('imported')", **files})
@@ -126,6 +127,7 @@ def test_an_entry_point_that_leads_nowhere_is_said_with_its_package(site: Site, 
     assert PACKAGE in ended.err
 
 
+@pytest.mark.check("S11")
 def test_a_plugin_that_raises_at_import_fails_when_it_is_chosen_with_its_own_traceback(site: Site) -> None:
     site.install(PACKAGE, {"plugins/stops/given.py": RAISES})
     assert_others_work(site)

@@ -73,7 +73,7 @@ CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"
 """Makes a line independent of what the package ships."""
 
 HYDRA = "hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir, hydra.verbose, hydra/launcher, hydra/sweeper"
-VERBS = "compare, list, new, report, rerun, show, store, verify"
+VERBS = "audit, compare, list, new, report, rerun, show, store, verify"
 
 # What is typed, words separated by blanks -> the lines of the answer; {model} stands for the names of all models.
 LINES: dict[str, list[str]] = {

@@ -105,6 +105,7 @@ def test_a_server_without_ranges_begins_again(server: Server, data: Path) -> Non
 
 
 @pytest.mark.parametrize("what", ["a page", "cut short", "another file", "compressed again", "not found"])
+@pytest.mark.check("S8")
 def test_what_is_not_the_file_is_refused_and_not_kept(what: str, server: Server, data: Path) -> None:
     sent = {
         "a page": b"<!DOCTYPE html><html>sign in",
@@ -185,6 +186,7 @@ def test_a_wrong_file_put_there_by_hand_is_named_and_left_alone(server: Server, 
     assert server.asked == []
 
 
+@pytest.mark.check("S8")
 def test_an_endless_body_is_cut(server: Server, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expzoo.components.downloads.MAX_BYTES", 500_000)
     with pytest.raises(BadInput, match="more than 500,000 bytes"):
@@ -247,6 +249,7 @@ def _labelled(source: Archive, label: int) -> bytes:
 
 
 @pytest.mark.parametrize("name", hostile())
+@pytest.mark.check("S7")
 def test_a_hostile_archive_is_refused(name: str, data: Path, tmp_path: Path) -> None:
     make, why = hostile()[name]
     small, table, _ = small_archive(plugin("cifar10").SOURCE)
@@ -289,6 +292,7 @@ def test_a_hostile_idx_file_is_refused(name: str, tmp_path: Path, monkeypatch: p
     assert list(tmp_path.glob("*.records")) == []
 
 
+@pytest.mark.check("S8")
 def test_swapped_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in("fashion_mnist", tmp_path, monkeypatch)
     (images, labels), _ = plugin("fashion_mnist").SOURCE.files

@@ -70,6 +70,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("name", HEADERS)
+@pytest.mark.check("S6")
 def test_a_forged_header_is_refused(name: str) -> None:
     begin = time.process_time()
     with pytest.raises(Corrupt, match=r"^some file is ") as caught:
@@ -93,6 +94,7 @@ print(time.process_time() - begin, (resource.getrusage(resource.RUSAGE_SELF).ru_
 
 
 @pytest.mark.parametrize("number", [10**5, 10**6])
+@pytest.mark.check("S6")
 def test_a_hundred_thousand_tensors_are_refused_at_little_cost(tmp_path: Path, number: int) -> None:
     path = tmp_path / "bomb"
     entry = b',"%d":' + json.dumps(tensor("U8", [0], 0, 0)).encode()
@@ -106,6 +108,7 @@ def test_a_hundred_thousand_tensors_are_refused_at_little_cost(tmp_path: Path, n
     assert mebibytes < 200
 
 
+@pytest.mark.check("S6")
 def test_a_file_that_claims_to_be_huge_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     with path.open("wb") as file:
@@ -116,6 +119,7 @@ def test_a_file_that_claims_to_be_huge_is_not_read(tmp_path: Path) -> None:
     assert time.process_time() - begin < 1
 
 
+@pytest.mark.check("S6")
 def test_random_files_are_refused() -> None:
     rng, whole = random.Random(0), bytearray(pack({"a": np.arange(9.0)}, {"format": "1"}))
     for _ in range(2000):

@@ -92,6 +92,7 @@ def test_a_run_is_in_the_home_directory(command_line: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("subdir", ["same", "x/same", "${hydra.job.name}", "${model.width}"])
+@pytest.mark.check("R13")
 def test_jobs_that_differ_never_share_a_directory(expzoo: Any, tmp_path: Path, subdir: str) -> None:
     ended = expzoo("-m", "seed=0,1,2", f"hydra.sweep.subdir={subdir}", *SMALL)
     assert ended.code == 2
@@ -117,6 +118,7 @@ def test_a_rerun_takes_one_directory(expzoo: Any) -> None:
     assert ended.err == ["expzoo rerun takes nothing but one directory, not store=x: usage: expzoo rerun DIRECTORY"]
 
 
+@pytest.mark.check("S9")
 def test_what_steers_a_terminal_is_printed_as_its_number() -> None:
     assert printable("a\x1b[31mb\u202ec\u2066d\x9be\x00\x7f\rf\u200bg\ufeff") == (
         r"a\x1b[31mb\u202ec\u2066d\x9be\x00\x7f\rf\u200bg\ufeff"
@@ -124,6 +126,7 @@ def test_what_steers_a_terminal_is_printed_as_its_number() -> None:
     assert printable("a\tb\nä 漢 🙂 \ud800") == "a\tb\nä 漢 🙂 \\ud800"
 
 
+@pytest.mark.check("S9")
 def test_a_name_that_is_put_together_may_be_too_long_too(expzoo: Any, home: Path, tmp_path: Path) -> None:
     names = [f"{letter}{'x' * 150}" for letter in "pq"]
     for name in names:

@@ -80,6 +80,7 @@ SHAPES = [(100, 37), (33, 25), (5, 7), (25, 3), (100, 10), (100, 100), (101, 221
 
 @pytest.mark.usefixtures("blas")
 @pytest.mark.parametrize(("batch", "width"), SHAPES)
+@pytest.mark.check("D2")
 def test_a_member_has_the_same_bits_alone_and_in_any_crowd(base, batch, width):
     base = base.replace(dataset={"batch_size": batch}, model={"width": width}, stop={"steps": STEPS})
     members, assembler = crowd(base, 33), Assembler()
@@ -118,6 +119,7 @@ def assert_combination_is_exact(base, *names):
 
 
 @pytest.mark.parametrize(CHOSEN, list(covering()))
+@pytest.mark.check("D2")
 def test_plugins_give_the_same_bits_in_a_crowd(base, model, loss, optimizer, stop):
     assert_combination_is_exact(base, model, loss, optimizer, stop)
 
@@ -160,6 +162,7 @@ def looked_at(members, lab):
     }
 
 
+@pytest.mark.check("D3")
 def test_any_packing_and_order_of_members_gives_the_same_of_everything(base, open_lab, monkeypatch):
     base = base.replace(stop={"steps": STEPS})
     members = [member.replace(dataset={"batch_size": 25 if i % 4 else 33}) for i, member in enumerate(crowd(base, 16))]
@@ -170,6 +173,7 @@ def test_any_packing_and_order_of_members_gives_the_same_of_everything(base, ope
         assert looked_at([members[index] for index in order], open_lab(f"packed {most}")) == whole
 
 
+@pytest.mark.check("D5")
 def test_the_callers_threads_change_nothing_that_is_kept(base, open_lab, threads):
     base = base.replace(
         stop={"steps": STEPS}, dataset={"test_size": 5000}, model={"width": 100}, loss=Component.of("loss", "mse")
@@ -195,6 +199,7 @@ def test_the_callers_denormals_change_nothing_and_are_restored(base, open_lab):
     assert found[0] == found[1]
 
 
+@pytest.mark.check("D15")
 def test_memory_that_was_not_written_is_never_read(base, open_lab):
     members = crowd(base.replace(stop={"steps": STEPS}, dataset={"batch_size": 33}), 5)
     plain = looked_at(members, open_lab("plain"))
@@ -223,6 +228,7 @@ def test_the_callers_arithmetic_is_restored_after_an_error(threads):
     assert [(pool["filepath"], pool["num_threads"]) for pool in threadpool_info()] == before
 
 
+@pytest.mark.check("D1", "D5")
 def test_another_process_with_other_threads_and_hashes_gives_the_same_bits(base, open_lab, tmp_path):
     members = crowd(base.replace(stop={"steps": STEPS}), 4)
     here = [digest(trained.row()) for trained in open_lab("here").train(members)]

@@ -41,6 +41,7 @@ def shapes_only():
 
 @pytest.mark.parametrize("model", ["mlp", "cnn1d", "gru", "logistic"])
 @pytest.mark.parametrize("setting", list(SETTINGS))
+@pytest.mark.check("D11")
 def test_two_steps_of_a_population_mix_no_devices(base, model, setting):
     spec = base.replace(model=part("model", model), optimizer=part("optimizer", "sgd")).replace(**SETTINGS[setting])
     assembler = Assembler(device=torch.device("meta"))

@@ -34,7 +34,7 @@ SUBROOMS = {
     "engine": ("members", "layers", "tape", "", "adoption"),
     "science": ("numerics", ""),
     "report": ("figures", ""),
-    "runs": ("", "contract"),
+    "runs": ("", "audit", "contract"),
     "analysis": ("", "studies"),
 }
 """Folders within a room, the lower first; "" are the room's own files."""

@@ -38,8 +38,8 @@ SMALL_OF = {
 """The same for one of them, where an option's name means something else."""
 
 
-SLOW = {("model", "resnet"), ("model", "wide_resnet")}
-"""Of many layers, each of which is traced."""
+SLOW = {("model", "resnet"), ("model", "wide_resnet"), ("analysis", "rerun_training")}
+"""Of many layers, each of which is traced; in many processes, each of which imports torch."""
 CASES = [pytest.param(*case, marks=[pytest.mark.slow] if case in SLOW else []) for case in plugin_cases()]
 
 

@@ -85,6 +85,7 @@ def test_members_that_were_stopped_at_different_steps_go_on_together(base, open_
     assert all(lab.store.load_partial(member.key) is None for member in members)
 
 
+@pytest.mark.check("D4")
 def test_forty_members_stopped_after_each_of_forty_steps(base, open_lab, monkeypatch):
     monkeypatch.setattr("expzoo.engine.session.LONGEST", 1)
     members = crowd(base.replace(stop={"steps": 40}, dataset={"batch_size": 33}), 40)
@@ -100,6 +101,7 @@ def test_forty_members_stopped_after_each_of_forty_steps(base, open_lab, monkeyp
     assert lab.account.member_steps == 40 + sum(range(1, 40))
 
 
+@pytest.mark.check("D4")
 def test_a_training_that_is_stopped_again_and_again_ends_the_same(base, open_lab):
     asked = request(crowd(base, 3))
     undisturbed = everything(open_lab("undisturbed").train(asked))
@@ -234,6 +236,7 @@ def test_a_stored_network_with_other_bits_is_said_and_kept(base, open_lab):
     ],
     ids=["cut short", "empty", "a flipped bit in both"],
 )
+@pytest.mark.check("R22")
 def test_a_damaged_partial_file_costs_only_the_steps_after_the_one_before(base, open_lab, caplog, damage, both):
     undisturbed = everything(open_lab("undisturbed").train(request([base])))
     for step in (20, 40):

@@ -64,6 +64,7 @@ def contents(lab: Lab, request: Request) -> list[tuple[bytes, ...]]:
     ]
 
 
+@pytest.mark.check("D6")
 def test_two_processes_train_the_bits_of_one(tmp_path: Path, chain: Request) -> None:
     one = open_populations(tmp_path / "one", "cpu", 1)
     two = open_populations(tmp_path / "two", "cpu", 2)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tests.places import Place, run_in
 
+from expzoo.store import records
+
 MODEL = """
 from torch import nn
 
@@ -62,3 +64,48 @@ def test_a_version_that_stays_while_its_source_changes_is_said_once(tmp_path: Pa
     model.write_text(text.replace("ReLU", "Tanh"))
     told = [place.type(*WORDS).err.count("raise CACHE_VERSION to train again") for _ in range(2)]
     assert told == [1, 0]
+
+
+ANALYSIS = """
+from expzoo.study import Findings, Measure, Request, register
+
+
+@register
+class Looking:
+    NEEDS = ()
+
+    def measure(self, setting):
+        networks = yield Request(tuple(setting.specs()), (Measure("accuracy", "test"), Measure("loss", "test")))
+        return Findings([row for network in networks for row in network.rows(("accuracy", "test"), arm="base")])
+
+    def judge(self, table, arrays):
+        return []
+
+    def draw(self, table, arrays):
+        return []
+"""
+
+
+def test_an_edited_analysis_is_measured_again_from_stored_networks(tmp_path: Path) -> None:
+    """Another run, nothing trained; the run of the earlier source stays as it is, and a comment changes nothing."""
+    place = Place(tmp_path / "user")
+    analysis = place.folder / "plugins/analyses/looking.py"
+    analysis.parent.mkdir(parents=True)
+    analysis.write_text(ANALYSIS)
+    words = ("analysis=[looking]", "dataset.test_size=100", "population.size=2", "stop.steps=5", "model.width=8")
+    first = run_in(place, *words)
+    kept = {path: sum for path, (_, sum) in place.files().items() if path.is_relative_to(first.directory)}
+
+    analysis.write_text(ANALYSIS.replace('("accuracy", "test"), arm', '("loss", "test"), arm'))
+    second = run_in(place, *words)  # which is a new run
+    assert (first.manifest["networks"]["trained"], second.manifest["networks"]["trained"]) == (2, 0)
+    assert second.manifest["networks"]["cached"] == 2
+    assert networks(place) == 2
+    tables = [records.read(run.directory / "records.parquet") for run in (first, second)]
+    assert [set(table["metric"]) for table in tables] == [{"accuracy"}, {"loss"}]
+    assert {path: sum for path, (_, sum) in place.files().items() if path in kept} == kept
+
+    analysis.write_text(analysis.read_text().replace("NEEDS = ()", "NEEDS = ()  # anything"))
+    before = place.files()
+    assert place.type(*words).code == 0
+    assert place.files() == before

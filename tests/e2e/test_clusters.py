@@ -41,6 +41,7 @@ def trained(folder: Path) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("launcher", "package"), [("joblib", "hydra_plugins.hydra_joblib_launcher"), ("ray", "ray")])
+@pytest.mark.check("D6")
 def test_jobs_in_other_processes_share_a_store(tmp_path: Path, not_run: NotRun, launcher: str, package: str) -> None:
     if not find_spec(package.partition(".")[0]) or not find_spec(package):
         not_run(f"needs the extra {launcher}")

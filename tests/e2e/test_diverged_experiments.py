@@ -29,6 +29,7 @@ DIVERGE = {
 
 
 @pytest.mark.parametrize("name", DIVERGE)
+@pytest.mark.check("R17")
 def test_where_all_networks_diverge_nothing_is_supported(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,7 @@ def test_a_run_leaves_everything(run_of: Callable[[str], Run], experiment: str) 
 
 
 @each_experiment
+@pytest.mark.check("S5", "S10", "S13")
 def test_a_run_fetches_nothing_unpickles_nothing_and_keeps_secrets(
     run_of: Callable[[str], Run], experiment: str
 ) -> None:
@@ -150,6 +151,7 @@ def test_its_report_is_one_file(run_of: Callable[[str], Run], experiment: str) -
 
 
 @each_experiment
+@pytest.mark.check("R10", "R21")
 def test_typed_again_it_is_finished(run_of: Callable[[str], Run], experiment: str) -> None:
     run = run_of(experiment)
     for path in run.place.files():
@@ -160,6 +162,7 @@ def test_typed_again_it_is_finished(run_of: Callable[[str], Run], experiment: st
     assert run.place.files() == before
 
 
+@pytest.mark.check("D1", "R21")
 def test_elsewhere_it_ends_with_the_same_bytes(run_of: Callable[[str], Run], tmp_path: Path) -> None:
     first = run_of(FIRST)
     folder = tmp_path / ("f\N{LATIN SMALL LETTER U WITH DIAERESIS}r \N{CJK UNIFIED IDEOGRAPH-7A7A}'s " + "x" * 180)

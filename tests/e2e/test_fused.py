@@ -69,6 +69,7 @@ def fused(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
+@pytest.mark.check("D6")
 def test_each_job_has_the_bits_that_it_has_alone(fused: Place, tmp_path: Path) -> None:
     alone = Place(tmp_path / "alone", warm=True)
     assert alone.type(*SMALL, "model.width=16", "seed=1", "optimizer.lr=0.01").code == 0
@@ -114,6 +115,7 @@ def test_a_sweep_is_compared_over_what_was_swept(fused: Place) -> None:
     assert "8 runs compared" in (fused.folder / "outputs/custom/report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.check("R15")
 def test_a_job_that_fails_fails_alone(tmp_path: Path) -> None:
     home = tmp_path / "home" / "analyses"
     home.mkdir(parents=True)

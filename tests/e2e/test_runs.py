@@ -124,6 +124,7 @@ def test_one_command_typed_twice_at_once(small: Run, tmp_path: Path) -> None:
     assert not [path for path in place.files() if path.name.startswith(".")]
 
 
+@pytest.mark.check("D13")
 def test_a_run_is_made_again_by_its_verb(small: Run) -> None:
     before = small.place.files()
     again = small.place.type("rerun", str(small.directory), warm=True)

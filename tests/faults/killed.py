@@ -1,8 +1,8 @@
 """Trains a few networks in forked processes that are killed at random moments and started again until they are done.
 
-    python killed.py FOLDER SEED KILLS
+    python killed.py FOLDER SEED KILLS CHAINS
 
-prints as JSON what was kept when nothing was killed, after each single kill, and after a chain of kills.
+prints as JSON what was kept when nothing was killed, after each single kill, and after each chain of kills.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def kill_after_progress(folder: Path, after: float) -> None:
     os.waitpid(child, 0)
 
 
-def main(folder: Path, seed: int, kills: int) -> None:
+def main(folder: Path, seed: int, kills: int, chains: int) -> None:
     chance, begin = random.Random(seed), time.monotonic()
     undisturbed = finish(folder / "undisturbed")
     duration = time.monotonic() - begin
@@ -116,13 +116,15 @@ def main(folder: Path, seed: int, kills: int) -> None:
     for number in range(kills):
         hits += kill(folder / f"once {number}", chance.uniform(0, 0.8 * duration))
         once.append(finish(folder / f"once {number}"))
-    for _ in range(LINKS):
-        kill_after_progress(folder / "chain", chance.uniform(0, 0.05))
-    chain = finish(folder / "chain")
+    chain = []
+    for number in range(chains):
+        for _ in range(LINKS):
+            kill_after_progress(folder / f"chain {number}", chance.uniform(0, 0.05))
+        chain.append(finish(folder / f"chain {number}"))
     debris = [path.name for path in folder.rglob("*") if path.is_file() and path.name != "network.safetensors"]
     found = {"undisturbed": undisturbed, "once": once, "hits": hits, "chain": chain, "debris": debris}
     sys.stdout.write(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -109,6 +109,7 @@ def break_write(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int, int], No
     return broken
 
 
+@pytest.mark.check("R9")
 def test_a_run_survives_a_failure_of_each_of_its_writes(
     expzoo: Expzoo, break_write: Callable[[str, int, int], None], tmp_path: Path
 ) -> None:
@@ -135,6 +136,7 @@ def test_a_run_survives_a_failure_of_each_of_its_writes(
     assert checksums(run_directory(tmp_path)) == survived
 
 
+@pytest.mark.check("R18")
 def test_a_logger_that_cannot_write_loses_no_result(
     expzoo: Expzoo, break_write: Callable[[str, int, int], None], tmp_path: Path
 ) -> None:
@@ -158,6 +160,7 @@ def limit() -> Iterator[Callable[[int], None]]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.check("R8")
 def test_files_that_may_not_grow(expzoo: Expzoo, limit: Callable[[int], None], tmp_path: Path) -> None:
     for size, stored in ((1000, 0), (4500, 3), (20_000, 3), (50_000, 3)):
         limit(size)
@@ -186,6 +189,7 @@ def small_disk(tmp_path: Path, not_run: Callable[[str], NoReturn]) -> Iterator[P
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.check("R8")
 def test_a_full_disk_keeps_what_was_done(expzoo: Expzoo, small_disk: Path) -> None:
     wide = ("population.size=20", "model.width=100", "store=disk/store")
     code, said = expzoo(*wide)
@@ -216,6 +220,7 @@ def test_a_complete_store_may_be_read_only(expzoo: Expzoo, small_disk: Path, tmp
 
 
 @pytest.mark.parametrize("store", ["file/store", "/proc/store", "file"])
+@pytest.mark.check("R9")
 def test_a_store_that_cannot_be_written_is_refused_before_training(
     expzoo: Expzoo, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +239,7 @@ def test_a_store_that_cannot_be_written_is_refused_before_training(
 
 
 @pytest.mark.parametrize("place", ["file/run", "/proc/run"])
+@pytest.mark.check("R9")
 def test_a_run_directory_that_cannot_be_made(expzoo: Expzoo, place: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("something else")
     code, said = expzoo(f"hydra.run.dir={place}")
@@ -245,6 +251,7 @@ def test_a_run_directory_that_cannot_be_made(expzoo: Expzoo, place: str, tmp_pat
 
 @pytest.mark.parametrize("old", [b"old", None])
 @pytest.mark.parametrize("broken", ["open", "write", "fsync", "replace"])
+@pytest.mark.check("R3")
 def test_a_file_is_whole_or_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, old: bytes | None
 ) -> None:

@@ -59,6 +59,7 @@ def bits(trained):
 
 @pytest.mark.usefixtures("blas")
 @pytest.mark.parametrize("optimizer", [{"name": "sgd", "lr": 1e6}, {"name": "adam", "lr": 1e30}])
+@pytest.mark.check("R16")
 def test_an_absurd_rate_freezes_its_member_and_nobody_else_notices(sane, open_lab, optimizer):
     absurd = sane[0].replace(optimizer=Component.from_config("optimizer", optimizer))
     kind = type(absurd.optimizer).of("optimizer", optimizer["name"])
@@ -85,6 +86,7 @@ BOMBS = (0, 1, 6, 7, 13, 38, 39)  # the updates that throw a member out
 
 
 @pytest.mark.parametrize("longest", [1, 7, 50])
+@pytest.mark.check("R16")
 def test_a_bomb_at_any_step_in_any_member_freezes_the_row_before_it(sane, open_lab, bomb, monkeypatch, longest):
     monkeypatch.setattr("expzoo.engine.session.LONGEST", longest)
     known = open_lab("without").train(Request(tuple(sane), steps=BOMBS))
@@ -143,6 +145,7 @@ def test_a_member_that_was_stopped_on_the_brink_freezes_at_the_same_row(sane, op
     assert bits(open_lab().train(members)) == undisturbed
 
 
+@pytest.mark.check("R17")
 def test_when_all_members_diverge_training_ends_early(sane, open_lab, bomb):
     members = [member.replace(schedule=bomb(step), stop={"steps": 5000}) for step, member in enumerate(sane)]
     lab = open_lab()

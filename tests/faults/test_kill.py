@@ -18,27 +18,38 @@ from expzoo.system.checksummed import read_packed
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
-def killed(tmp_path, seed, kills):
+def killed(tmp_path, seed, kills, chains):
     """What `killed.py` found."""
-    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path), str(seed), str(kills)]
+    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path)]
+    command += [str(number) for number in (seed, kills, chains)]
     return json.loads(subprocess.run(command, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE).stdout)
 
 
-def assert_nothing_was_lost(found, kills):
+def assert_nothing_was_lost(found, kills, chains):
     assert len(set(found["undisturbed"])) == 6
     assert found["once"] == [found["undisturbed"]] * kills
     assert found["hits"] >= kills / 3
-    assert found["chain"] == found["undisturbed"]
+    assert found["chain"] == [found["undisturbed"]] * chains
     assert found["debris"] == []
 
 
 def test_networks_killed_at_random_moments_end_with_the_same_bits(tmp_path):
-    assert_nothing_was_lost(killed(tmp_path, seed=1, kills=3), 3)
+    assert_nothing_was_lost(killed(tmp_path, seed=1, kills=3, chains=1), 3, 1)
 
 
 @pytest.mark.slow
-def test_networks_killed_at_twenty_random_moments_end_with_the_same_bits(tmp_path):
-    assert_nothing_was_lost(killed(tmp_path, seed=2, kills=20), 20)
+@pytest.mark.check("R1")
+def test_networks_killed_at_fifty_random_moments_end_with_the_same_bits(tmp_path, record_property):
+    found = killed(tmp_path, seed=2, kills=50, chains=0)
+    assert_nothing_was_lost(found, 50, 0)
+    record_property("counted", f"50/50 kills, {found['hits']} of them before the end")
+
+
+@pytest.mark.slow
+@pytest.mark.check("R2")
+def test_twenty_chains_of_kills_end_with_the_same_bits(tmp_path, record_property):
+    assert_nothing_was_lost(killed(tmp_path, seed=3, kills=0, chains=20), 0, 20)
+    record_property("counted", "20/20 chains of 5 kills")
 
 
 ANNOUNCED = '''
@@ -133,6 +144,7 @@ def signalled(command, tmp_path, name, number, chance):
         pytest.param([signal.SIGINT, signal.SIGTERM, signal.SIGKILL], marks=pytest.mark.slow, id="all"),
     ],
 )
+@pytest.mark.check("R5")
 def test_a_command_that_is_stopped_by_signals_goes_on_when_it_is_typed_again(command, tmp_path, signals):
     chance = random.Random(0)
     assert ended(command("undisturbed")) == (0, "")

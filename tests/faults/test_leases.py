@@ -75,6 +75,7 @@ def stranger(tmp_path: Path, key: str = "a", pid: int = 1, host: str = "elsewher
     return path
 
 
+@pytest.mark.check("R14")
 def test_a_lease_is_one_holders_until_it_is_given_back(tmp_path: Path, leases: Leases) -> None:
     other = Leases(tmp_path.joinpath)
     assert leases.take(["a", "b"]) == {"a", "b"}
@@ -85,6 +86,7 @@ def test_a_lease_is_one_holders_until_it_is_given_back(tmp_path: Path, leases: L
     assert other.take(["a"]) == {"a"}
 
 
+@pytest.mark.check("R14")
 def test_a_lease_of_a_process_that_is_no_more_is_taken_over_at_once(tmp_path: Path, leases: Leases) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
@@ -98,6 +100,7 @@ def test_a_lease_of_a_process_that_is_no_more_is_taken_over_at_once(tmp_path: Pa
 
 
 @pytest.mark.parametrize("found", ["", "x" * 1000, f"{here()} {10**30} 00"], ids=["empty", "long", "no process"])
+@pytest.mark.check("R14")
 def test_a_lease_that_says_no_holder_is_taken_over_at_once(tmp_path: Path, found: str) -> None:
     stranger(tmp_path).write_text(found)
     waiting = Leases(tmp_path.joinpath)
@@ -106,6 +109,7 @@ def test_a_lease_that_says_no_holder_is_taken_over_at_once(tmp_path: Path, found
     waiting.release(["a"])
 
 
+@pytest.mark.check("R14")
 def test_a_lease_that_is_no_file_is_not_waited_for(tmp_path: Path, leases: Leases) -> None:
     pipe, device, folder = stranger(tmp_path, "a"), stranger(tmp_path, "b"), stranger(tmp_path, "c")
     for path in (pipe, device, folder):
@@ -162,6 +166,7 @@ def test_of_many_that_find_an_empty_lease_one_has_it(tmp_path: Path) -> None:
         assert [path.name for path in (tmp_path / str(turn)).iterdir()] == [NAME]
 
 
+@pytest.mark.check("R14")
 def test_a_lease_from_elsewhere_is_taken_over_when_nobody_touches_it(
     tmp_path: Path, leases: Leases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +181,7 @@ def test_a_lease_from_elsewhere_is_taken_over_when_nobody_touches_it(
     assert leases.take(["a"]) == {"a"}
 
 
+@pytest.mark.check("R14")
 def test_of_many_who_take_one_over_one_gets_it(tmp_path: Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()

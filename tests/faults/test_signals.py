@@ -148,6 +148,7 @@ def rows(folder: Path) -> dict[str, bytes]:
         pytest.param([signal.SIGINT] * 20, marks=pytest.mark.slow, id="in anger"),
     ],
 )
+@pytest.mark.check("R5")
 def test_a_second_signal_within_a_block_loses_nothing(start: Start, tmp_path: Path, signals: list[int]) -> None:
     process = start(seconds=0.2)  # the block takes ten seconds
     training(tmp_path, process)
@@ -164,6 +165,7 @@ def test_a_second_signal_within_a_block_loses_nothing(start: Start, tmp_path: Pa
     assert len(rows(tmp_path / "it")) == 3
 
 
+@pytest.mark.check("R5")
 def test_a_signal_outside_of_training_ends_with_the_same_code(start: Start, tmp_path: Path) -> None:
     (tmp_path / "hold").touch()
     process = start(seconds=0)

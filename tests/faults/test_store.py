@@ -107,6 +107,7 @@ def test_a_member_in_training_comes_back_as_it_was(store: Store) -> None:
     assert store.load_partial(KEY) is None
 
 
+@pytest.mark.check("R6")
 def test_every_flipped_bit_is_noticed(file: Path) -> None:
     whole, rng = file.read_bytes(), random.Random(1)
     for offset in range(len(whole)):
@@ -117,6 +118,7 @@ def test_every_flipped_bit_is_noticed(file: Path) -> None:
     unpack(whole, file)
 
 
+@pytest.mark.check("R7")
 def test_what_is_no_longer_whole_is_said_and_set_aside(
     store: Store, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -139,6 +141,7 @@ def test_what_is_no_longer_whole_is_said_and_set_aside(
     assert len(broken) == 50
 
 
+@pytest.mark.check("R7", "R19")
 def test_a_file_of_another_format_is_left_alone_and_said(store: Store, file: Path, tmp_path: Path) -> None:
     arrays, about = unpack(file.read_bytes(), file)
     other = pack(arrays, about | {"format": "2"})
@@ -171,6 +174,7 @@ def test_a_partial_file_of_another_format_is_left_alone_and_said(store: Store) -
     assert path.read_bytes() == before
 
 
+@pytest.mark.check("R7")
 def test_what_is_no_file_is_no_network(store: Store, file: Path, caplog: pytest.LogCaptureFixture) -> None:
     makers: list[Callable[[Path], object]] = [Path.mkdir, os.mkfifo, lambda p: p.symlink_to("/dev/zero")]
     for make in makers:
@@ -189,6 +193,7 @@ def train_many(spec: Spec, lab: Lab) -> dict[Path, bytes]:
 
 
 @pytest.mark.usefixtures("quick_disk")
+@pytest.mark.check("R6")
 def test_rotten_networks_are_trained_again_to_the_same_bits(
     base: Spec, open_lab: Callable[..., Lab], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -227,6 +232,7 @@ class PowerCut:
 
 
 @pytest.mark.usefixtures("quick_disk")
+@pytest.mark.check("R6")
 def test_rotten_partial_files_cost_steps_and_no_bits(
     base: Spec, open_lab: Callable[..., Lab], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

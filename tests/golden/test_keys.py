@@ -43,6 +43,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("name", KEYS)
+@pytest.mark.check("R19")
 def test_keys_that_stores_hold(name: str) -> None:
     spec, key = KEYS[name]
     assert spec.key == key, f"the key of {spec.canonical()}"

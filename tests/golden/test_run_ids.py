@@ -21,6 +21,7 @@ IDS = json.loads(Path(__file__).with_suffix("").with_name("run_ids.json").read_t
 
 
 @pytest.mark.parametrize("experiment", IDS)
+@pytest.mark.check("R19")
 def test_ids_that_outputs_hold(experiment: str) -> None:
     found = {budget: run_id(resolved([f"+experiment={experiment}", f"budget={budget}"])) for budget in BUDGETS}
     assert found == IDS[experiment]

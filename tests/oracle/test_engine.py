@@ -102,6 +102,7 @@ def short(base, request):
 
 
 @pytest.mark.parametrize(("name", "options"), SETTINGS)
+@pytest.mark.check("D9")
 def test_training_is_that_of_a_plain_loop(short, open_lab, name, options):
     spec = short.replace(optimizer=Component.of("optimizer", name, **options))
     members = [spec, spec.replace(seed=1), spec.replace(seed=2, mask=RandomMask(0.5))]
@@ -111,6 +112,7 @@ def test_training_is_that_of_a_plain_loop(short, open_lab, name, options):
 
 @pytest.mark.parametrize("loss", PLAIN_LOSSES)
 @pytest.mark.parametrize("model", [{"depth": 1}, {"depth": 3}, {"residual": False}, {"width": 37}, {"width": 1}])
+@pytest.mark.check("D9")
 def test_training_is_that_of_a_plain_loop_for_other_shapes_and_losses(base, open_lab, loss, model):
     spec = base.replace(
         stop={"steps": STEPS},

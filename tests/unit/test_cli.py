@@ -223,7 +223,7 @@ def test_a_finished_run_runs_nothing_and_writes_nothing(expzoo: Callable[..., An
 
 
 def test_verbs_get_their_words(expzoo: Callable[..., Any]) -> None:
-    for verb in ("report", "verify", "rerun", "compare", "store"):
+    for verb in ("report", "verify", "rerun", "compare", "audit", "store"):
         ended = expzoo(verb, "outputs/x", "-y")
         assert (ended.code, ended.out) == (3, [f"verb {verb} ['outputs/x', '-y']"])
 

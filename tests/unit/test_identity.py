@@ -86,12 +86,14 @@ DOES_NOT = {
 }
 
 
+@pytest.mark.check("R11")
 def test_every_change_that_matters_gives_a_name_of_its_own() -> None:
     names = {run_id(CONFIG), *(run_id(changed(path, value)) for path, value in MATTERS.items())}
     assert len(names) == 1 + len(MATTERS)
 
 
 @pytest.mark.parametrize("path", DOES_NOT)
+@pytest.mark.check("R11")
 def test_what_does_not_change_results_keeps_the_name(path: str) -> None:
     assert run_id(changed(path, DOES_NOT[path])) == run_id(CONFIG)
 

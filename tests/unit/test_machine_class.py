@@ -61,6 +61,7 @@ def computed(*variables: str) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "variable", [pytest.param(one, marks=[] if "COMPATIBLE" in one else [pytest.mark.slow]) for one in VARIABLES]
 )
+@pytest.mark.check("D7")
 def test_within_a_class_bits_are_equal_whatever_the_environment_says(variable: str) -> None:
     (name, bits), (other, others) = computed(), computed(variable)
     assert name != other or bits == others

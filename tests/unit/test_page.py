@@ -103,6 +103,7 @@ def test_a_directory_becomes_a_report(run):
     assert "records.parquet" in report.files
 
 
+@pytest.mark.check("S9")
 def test_no_text_of_a_run_becomes_markup(run):
     text = page.render(Report.from_directory(run))
     whole = Page(text)

@@ -43,6 +43,7 @@ def obvious_words(seed, purpose, counters, count):
         ),
     ],
 )
+@pytest.mark.check("D8")
 def test_the_oracle_gives_the_known_answers_of_random123(counter, key, answer):
     assert [f"{word:016x}" for word in obvious_philox(counter, key)] == answer.split()
 
@@ -75,6 +76,7 @@ def test_numbers_depend_on_the_counter_only_and_not_on_what_was_drawn_before_or_
     assert np.array_equal(uniforms(5, "noise", [3], 1000), first)
 
 
+@pytest.mark.check("D8")
 def test_a_hundred_thousand_keys_have_as_many_streams():
     keys = itertools.product(range(100), ("order", "init", "mask/w", "mask/b", "label noise"), range(200))
     assert len({int(words(*key, 1)[0]) for key in keys}) == 100_000
@@ -131,6 +133,7 @@ def correlations(streams):
     return [np.corrcoef(one, other)[0, 1] for one, other in itertools.pairwise(streams)]
 
 
+@pytest.mark.check("D8")
 def test_neighbours_are_independent():
     count = 10_000
     by_seed = [uniforms(seed, "init", 0, count) for seed in range(50)]

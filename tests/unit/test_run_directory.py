@@ -23,6 +23,7 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.check("R6")
 def test_every_byte_of_a_manifest_counts(run: Path) -> None:
     path = run / run_directory.MANIFEST
     content = path.read_bytes()
@@ -55,6 +56,7 @@ def test_a_change_of_what_is_said_launders_no_file(run: Path) -> None:
     assert "verdicts.json is not as it was written" in fault
 
 
+@pytest.mark.check("R19")
 def test_a_manifest_of_the_first_format_is_read_and_its_page_looked_at(run: Path) -> None:
     sealed = json.loads((run / run_directory.MANIFEST).read_bytes())
     del sealed["sha256"], sealed["files"]["report.html"]

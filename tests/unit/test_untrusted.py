@@ -35,6 +35,7 @@ def test_a_file_of_the_folder_is_read_whole(tmp_path: Path) -> None:
         untrusted.read(path, 2_999_999, tmp_path)
 
 
+@pytest.mark.check("S14")
 def test_what_is_no_file_of_the_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     folder, outside = tmp_path / "folder", tmp_path / "outside"
     folder.mkdir()

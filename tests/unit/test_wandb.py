@@ -46,6 +46,7 @@ def inspected(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
+@pytest.mark.check("R18")
 def test_without_a_login_a_run_is_kept_with_verdicts_records_and_figures(tmp_path: Path, about: dict[str, Any]) -> None:
     summary = pl.DataFrame({"step": [5], "series": ["dense/accuracy"], "mean": [50.0], "low": [40.0], "high": [60.0]})
     said = registry.build("logger", "wandb").log(tmp_path / "run", about, summary)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.worlds import arms, curves, landscape, life, metalearning
+from tests.worlds import arms, curves, landscape, life, metalearning, reproducibility
 from tests.worlds.contrasts import ContrastWorld
 
 from expzoo.analysis.studies.life import claims as life_claims
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 EXPERIMENTS = HOME / "conf" / "experiment"
-WORLDS = [*arms.WORLDS, *life.WORLDS, *curves.WORLDS, *metalearning.WORLDS, *landscape.WORLDS]
+WORLDS = [
+    *arms.WORLDS,
+    *life.WORLDS,
+    *curves.WORLDS,
+    *metalearning.WORLDS,
+    *landscape.WORLDS,
+    *reproducibility.WORLDS,
+]
 
 
 def claims() -> set[str]:

@@ -20,6 +20,7 @@ VERBS = {
     "rerun": "run the config of a finished run again",
     "compare": "the verdicts of several runs side by side",
     "surface": "the loss along the way of a network of a run, and around it in random directions",
+    "audit": "train a sample of stored networks again in other ways, and compare every bit",
     "store": "what the store of trained networks holds, with the names of learned activations",
     "new": "write a plugin, or an experiment with a claim of two arms, that works and can be changed",
 }

@@ -1,4 +1,4 @@
-"""The verbs that read what runs have left: report, verify, rerun, compare, surface, store."""
+"""The verbs that read what runs have left: report, verify, rerun, compare, surface, audit, store."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from expzoo.cli import auditing
 from expzoo.config.check import typed_again
 from expzoo.config.paths import path_fault, place
 from expzoo.store import run_directory
@@ -111,8 +112,12 @@ def rerun(arguments: list[str]) -> int:
             code = experiment.run(config | {"store": f"{scratch}/store", "dry_run": False}, again)
         if code != DONE:
             return code
-        equal = records.read(again / run_directory.RECORDS).equals(records.read(directory / run_directory.RECORDS))
-    say("equal records" if equal else "other records: see the machine classes in environment.json")
+        found, before = (records.read(folder / run_directory.RECORDS) for folder in (again, directory))
+    equal, once = records.equal(found, before), len(before) - len(records.repeated(before))
+    but = (
+        f"; {once:,} of {len(before):,} rows are of that run alone, such as times, and are not compared" if once else ""
+    )
+    say(f"equal records{but}" if equal else "other records: see the machine classes in environment.json")
     return DONE if equal else FAILED
 
 
@@ -205,5 +210,6 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "rerun": rerun,
     "compare": compare,
     "surface": surface,
+    "audit": auditing.audit,
     "store": store,
 }

@@ -76,6 +76,21 @@ PAGES = {
         },
         f"0 done, {_BAD}: that is no run, or has no such network, 75 interrupted",
     ),
+    "audit": Page(
+        ("audit DIRECTORY [--fraction F] [--seed N]",),
+        {
+            "DIRECTORY": f"{_RUN}; of a sweep: outputs/EXPERIMENT/sweeps/ID; or a store: outputs/store",
+            "--fraction F": "how many of its networks are trained again: above 0 and at most 1, if not given 0.1",
+            "--seed N": "which of them: a whole number, if not given 0",
+            "in every way": "alone, among strangers, in small populations, in reverse order, by 2 processes, "
+            "killed and resumed, with other variables of threads",
+        },
+        {
+            f"audit {_ONE}": "n/N equal for each way; the report and .json lie in outputs/audits",
+            "audit outputs/store --fraction 0.02": "of every run beside the store; nothing is written into it",
+        },
+        f"0 every bit is equal, 1 one is not: the network, the step and what differs are said, {_BAD}, 75 interrupted",
+    ),
     "store": Page(
         ("store [DIRECTORY]",),
         {"DIRECTORY": "the store; outputs/store if none is given"},

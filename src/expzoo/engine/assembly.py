@@ -47,8 +47,13 @@ Signature = tuple[Hashable, ...]
 class Assembler:
     """Builds the parts of populations, and keeps those that the next population may share."""
 
-    def __init__(self, blueprints: Blueprints | None = None, device: torch.device | None = None) -> None:
-        self.blueprints = blueprints or Blueprints()
+    def __init__(
+        self,
+        blueprints: Blueprints | None = None,
+        device: torch.device | None = None,
+        most_members: int | None = None,
+    ) -> None:
+        self.blueprints, self._allowed = blueprints or Blueprints(), most_members
         self.recipes = Recipes(self.blueprints)
         self.device = device or torch.device("cpu")
         self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
@@ -56,6 +61,11 @@ class Assembler:
         self._most: dict[Signature, int] = {}
         self._large: dict[Signature, bool] = {}
         self._kinds: dict[tuple[Component[Dataset], int], tuple[str, str, tuple[int, ...]]] = {}
+
+    @property
+    def most_members(self) -> int:
+        """How many networks are fused at most."""
+        return self._allowed or MOST_MEMBERS
 
     def trainee(
         self,
@@ -123,7 +133,7 @@ class Assembler:
     def chunks(self, specs: Sequence[Spec], processes: int = 1) -> list[list[Spec]]:
         """Cut specs of one signature into populations of nearly equal size, as many for each of several processes."""
         ordered = sorted(specs, key=lambda s: canonical_json([s.optimizer.canonical(), s.schedule.canonical()]))
-        if len(ordered) <= min(MINIMUM, MOST_MEMBERS):
+        if len(ordered) <= min(MINIMUM, self.most_members):
             return [ordered]  # and no program is made only to be measured
         most = self._most_members(specs[0])
         processes = max(min(processes, len(ordered) // 2), 1)
@@ -140,7 +150,7 @@ class Assembler:
             tensors = [program.theta, program.grad, *program.state.values()]
             own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
             least = LEAST_INTERLEAVED if program.tape.is_interleaved else MINIMUM
-            self._most[signature] = min(max(CHUNK_BYTES * len(program.theta) // max(own, 1), least), MOST_MEMBERS)
+            self._most[signature] = min(max(CHUNK_BYTES * len(program.theta) // max(own, 1), least), self.most_members)
         return self._most[signature]
 
     # Programs.

@@ -40,9 +40,19 @@ class Lab:
         partial_seconds: float = PARTIAL_SECONDS,
         share: tuple[int, int] = (0, 1),
         workers: Workers | None = None,
+        most_members: int | None = None,
     ) -> None:
-        """`share` = (i, n) begins with the i-th of n parts of the work; `workers` are the processes of the others."""
-        self.resources = Resources(store, accelerator=accelerator, progress=progress, partial_seconds=partial_seconds)
+        """`share` = (i, n) begins with the i-th of n parts of the work; `workers` are the processes of the others.
+
+        At most `most_members` networks are fused, if fewer than usual, which changes none of them.
+        """
+        self.resources = Resources(
+            store,
+            accelerator=accelerator,
+            progress=progress,
+            partial_seconds=partial_seconds,
+            most_members=most_members,
+        )
         self.store, self.account = store, self.resources.account
         self.assembler, self.interruption = self.resources.assembler, self.resources.interruption
         self.workers = workers

@@ -34,13 +34,17 @@ class Resources:
         progress: Progress = SILENT,
         partial_seconds: float = PARTIAL_SECONDS,
         device: torch.device | None = None,
+        most_members: int | None = None,
     ) -> None:
-        """`accelerator` is the kind of device, cpu or cuda; `device` is which one, if not the first."""
+        """`accelerator` is the kind of device, cpu or cuda; `device` is which one, if not the first.
+
+        `most_members` is how many networks are fused at most, if fewer than usual.
+        """
         self.store, self.accelerator, self.progress = store, accelerator, progress
         self.partial_seconds = partial_seconds
         self.leases = Leases(store.folder)
         self.blueprints = Blueprints()
-        self.assembler = Assembler(self.blueprints, device or torch.device(accelerator))
+        self.assembler = Assembler(self.blueprints, device or torch.device(accelerator), most_members)
         self.adoption = Adoption(store.root, self.blueprints)
         self.evaluator = Evaluator(self.blueprints)
         self.account = Account()

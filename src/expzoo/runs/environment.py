@@ -1,8 +1,12 @@
-"""What a result was computed with: versions, sources and machine. Never environment variables: they hold secrets."""
+"""What a result was computed with: versions, sources and machine.
+
+Of environment variables, which hold secrets, those alone that choose threads and kernels.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 from collections.abc import Iterable
@@ -15,6 +19,22 @@ from expzoo.config import registry, sources
 from expzoo.config.homes import HOME
 
 PACKAGES = ("expzoo", "torch", "pytorch-lightning", "hydra-core", "numpy", "scipy", "statsmodels", "polars")
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OMP_DYNAMIC",
+    "MKL_NUM_THREADS",
+    "MKL_DYNAMIC",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "OPENBLAS_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
+    "NPY_DISABLE_CPU_FEATURES",
+    "PYTHONHASHSEED",
+)
+"""What chooses threads, kernels and the order of sets."""
+_SETTING = "[A-Za-z0-9_, ]{1,60}"  # what such a variable says; anything else is nobody's business
 _CPUINFO = Path("/proc/cpuinfo")
 _COMMIT = "^([0-9a-f]{40,64})$"
 _LONGEST = 2**24  # bytes of a file of git
@@ -35,6 +55,7 @@ def describe(machines: set[str], plugins: Iterable[tuple[str, str]]) -> dict[str
         "sources": {"expzoo": _package()}
         | {f"{registry.chosen_by(kind)}={name}": sources.fingerprint(kind, name) for kind, name in plugins},
         "threads": "1 intra-op thread while training",
+        "variables": {name: os.environ[name] for name in VARIABLES if re.fullmatch(_SETTING, os.environ.get(name, ""))},
     }
 
 

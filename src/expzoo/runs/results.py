@@ -18,6 +18,8 @@ from expzoo.science.verdicts import Verdict, dump_verdicts
 from expzoo.store import run_directory
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from expzoo.analysis.contract import Analysis, Findings
     from expzoo.lab.accounting import Account
     from expzoo.report.figures.figure import Figure
@@ -39,10 +41,17 @@ def write_records(
     write_atomically(directory / run_directory.CONFIG, yaml.safe_dump(config, sort_keys=False).encode())
     if text := experiment_text(config["about"]["experiment"]):
         write_atomically(directory / run_directory.EXPERIMENT, text.encode())
-    rows = [{**row, "analysis": name} for name, own in zip(analyses, findings, strict=True) for row in own.rows]
-    records.write(records.frame(rows), directory / run_directory.RECORDS)
+    records.write(table(analyses, findings), directory / run_directory.RECORDS)
     arrays = {f"{name}/{k}": v for name, own in zip(analyses, findings, strict=True) for k, v in own.arrays.items()}
     write_atomically(directory / run_directory.ARRAYS, pack(arrays, {}))
+
+
+def table(analyses: Mapping[str, Analysis], findings: Sequence[Findings]) -> pl.DataFrame:
+    """The records of a run: the rows of all of its analyses."""
+    from expzoo.store import records
+
+    rows = [{**row, "analysis": name} for name, own in zip(analyses, findings, strict=True) for row in own.rows]
+    return records.frame(rows)
 
 
 def judge(

@@ -39,6 +39,9 @@ Wanted = Cell | Collection[Cell]
 DIVERGED = "diverged"
 """The column that is true where a network diverged and its value is the worst of the metric; else null."""
 
+THIS_RUN = "this run"
+"""The split of a row that no other run repeats: a time, or what was trained without a seed; see `equal`."""
+
 _ALLOWED: Mapping[type[pl.DataType], set[type]] = MappingProxyType(
     {pl.String: {str}, pl.Int64: {int}, pl.Float64: {int, float}}
 )
@@ -93,6 +96,16 @@ def read(path: Path | str) -> pl.DataFrame:
     except ValueError as error:
         raise ValueError(f"{quoted(path)} holds no records: {quoted(error, 300)}") from error
     return table
+
+
+def equal(one: pl.DataFrame, other: pl.DataFrame) -> bool:
+    """Whether two frames hold the same measurements, those of `THIS_RUN` left out."""
+    return repeated(one).equals(repeated(other))
+
+
+def repeated(table: pl.DataFrame) -> pl.DataFrame:
+    """The rows that every run of the same config has, value for value."""
+    return table.filter(pl.col("split") != THIS_RUN)
 
 
 def select(table: pl.DataFrame, /, **equals: Wanted) -> pl.DataFrame:

@@ -110,6 +110,7 @@ def refused(ended: Any) -> None:
 
 
 @pytest.mark.parametrize("number", every_tenth(WORDS))
+@pytest.mark.check("S1", "S3")
 def test_a_hostile_command_line_is_refused(answered: Any, place: Path, number: int) -> None:
     words = WORDS[number].replace(OUTSIDE, str(place / "outside"))
     refused(answered(*words.split(" ")))
@@ -117,6 +118,7 @@ def test_a_hostile_command_line_is_refused(answered: Any, place: Path, number: i
 
 
 @pytest.mark.parametrize("number", every_tenth(FILES))
+@pytest.mark.check("S1", "S3")
 def test_a_hostile_experiment_is_refused(answered: Any, place: Path, number: int) -> None:
     ended = answered(f"+experiment=h{number:03}")
     refused(ended)

@@ -100,6 +100,7 @@ def test_genuine_runs_have_no_fault(server: Watched, place: Place, verb: str) ->
 
 
 @pytest.mark.parametrize("name", cases(FILES))
+@pytest.mark.check("S2")
 def test_a_run_that_a_stranger_made(server: Watched, place: Place, name: str) -> None:
     FILES[name](place)
     own, damaged = name.partition(" ")[0], ":" not in name
@@ -123,6 +124,7 @@ def test_a_run_that_a_stranger_made(server: Watched, place: Place, name: str) ->
 
 
 @pytest.mark.parametrize("name", cases(STORES))
+@pytest.mark.check("S2", "S14")
 def test_a_store_that_a_stranger_made(server: Watched, place: Place, name: str) -> None:
     STORES[name](place)
     said = answered(place, server.type(place.root, "store", str(place.store)))
@@ -136,6 +138,7 @@ def test_a_store_that_a_stranger_made(server: Watched, place: Place, name: str) 
 
 
 @pytest.mark.parametrize("name", cases(SWEEPS))
+@pytest.mark.check("S2")
 def test_a_sweep_that_a_stranger_recorded(server: Watched, place: Place, name: str) -> None:
     path, content = place.root / "outputs" / "custom" / "sweeps" / "0123" / "sweep.json", SWEEPS[name]
     put(path, b"")
@@ -151,6 +154,7 @@ def test_a_sweep_that_a_stranger_recorded(server: Watched, place: Place, name: s
 
 
 @pytest.mark.parametrize("verb", ["show", "list", "store", "report", "verify", "compare", "rerun"])
+@pytest.mark.check("S9")
 def test_words_that_steer_are_shown_by_their_numbers(server: Watched, place: Place, verb: str) -> None:
     words = ("\x1b[2J\u202ename",) * (2 if verb == "compare" else 1)
     assert answered(place, server.type(place.root, verb, *words)).code == 2

@@ -1,0 +1,60 @@
+"""The words of `expzoo audit`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from expzoo.config.paths import path_fault, place
+from expzoo.system.errors import BadInput, nearest
+from expzoo.system.exit_codes import DONE, FAILED
+from expzoo.system.untrusted import quoted
+
+USAGE = "usage: expzoo audit DIRECTORY [--fraction F] [--seed N]"
+OPTIONS = {"--fraction": "0.1", "--seed": "0"}
+"""The options with what they are if they are not given."""
+
+
+def audit(arguments: list[str]) -> int:
+    """Train a sample of stored networks again in other ways and compare their bits; exit code 1 if any differ."""
+    words, faults = list(arguments), list[str]()
+    given, directories = dict(OPTIONS), list[str]()
+    while words:
+        word = words.pop(0)
+        name, equals, value = word.partition("=")
+        if not word.startswith("-"):
+            directories.append(word)
+        elif name not in OPTIONS:
+            faults.append(f"{quoted(name)} is no option of expzoo audit: {nearest(name, OPTIONS)}")
+        elif equals or words:
+            given[name] = value if equals else words.pop(0)
+        else:
+            faults.append(f"{name} needs a value, such as {OPTIONS[name]}")
+    if len(directories) != 1:
+        faults.append(f"expzoo audit takes one directory, not {len(directories)}: {USAGE}")
+    fraction, seed = _fraction(given["--fraction"], faults), _seed(given["--seed"], faults)
+    if directories and (fault := path_fault(directories[0])):
+        faults.append(f"{directories[0][:60]}...: {fault}")
+    if faults:
+        raise BadInput("\n".join(faults))
+    from expzoo.runs.audit.audit import audit as conduct
+
+    directory = place(directories[0]) if directories[0].startswith("~") else Path(directories[0])
+    return DONE if conduct(directory, fraction, seed) else FAILED
+
+
+def _fraction(text: str, faults: list[str]) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1:
+        faults.append(f"--fraction {quoted(text, 40)}: it must be a number above 0 and at most 1, such as 0.1")
+    return value
+
+
+def _seed(text: str, faults: list[str]) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        faults.append(f"--seed {quoted(text, 40)}: it must be a whole number, such as 0")
+        return 0
+    return int(text)
