@@ -65,15 +65,13 @@ FILES = {
     "conf/model/thin.yaml": "defaults: [perceptron, _self_]\nwidht: 1\n",
 }
 
-TOP = sorted(
-    {*KINDS, "about", "budget", "dry_run", "experiment", "population", "robustness", "robustness_size", "seed", "store"}
-)
+REST = ("about", "budget", "dry_run", "experiment", "population", "robustness", "robustness_size", "seed", "store")
+TOP = sorted({*KINDS, *REST})
 
-CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"
-"""Makes a line independent of what the package ships."""
+CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"  # independent of what the package ships
 
 HYDRA = "hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir, hydra.verbose, hydra/launcher, hydra/sweeper"
-VERBS = "audit, compare, list, new, report, rerun, show, store, verify"
+VERBS = "audit, compare, list, new, report, rerun, show, store, surface, verify"
 
 # What is typed, words separated by blanks -> the lines of the answer; {model} stands for the names of all models.
 LINES: dict[str, list[str]] = {

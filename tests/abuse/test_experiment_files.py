@@ -63,7 +63,8 @@ LINES = {
     "+experiment=good model=mpl presets.dataset.draw=frozen": [
         "there is no model=mpl: did you mean mlp?",
         "the config has no presets: known: about, analysis, budget, constraint, dataset, dry_run, experiment, logger, "
-        "loss, model, optimizer, parametrisation, population, robustness, schedule, seed, stop, store, trainer",
+        "loss, model, optimizer, parametrisation, population, robustness, robustness_size, schedule, seed, stop, "
+        "store, trainer",
     ],
 }
 

@@ -120,7 +120,10 @@ def test_a_rate_of_zero_leaves_the_weights_alone(optimizer):
     state = blank(optimizer, theta)
     for step in range(1, STEPS + 1):
         move(optimizer, theta, drawn(100 + step), state, 0.0, step)
-    assert torch.equal(theta, drawn(0))
+    if "shift" in state:  # rows are places near the weights, whose sums are rounded
+        torch.testing.assert_close(theta - state["shift"], drawn(0), rtol=0, atol=1e-5)
+    else:
+        assert torch.equal(theta, drawn(0))
 
 
 def test_what_is_not_finite_stays_in_its_row(optimizer):

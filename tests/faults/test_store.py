@@ -38,11 +38,8 @@ def partial(step: int = 5, **changes: Any) -> Partial:
     """A member between two steps."""
     unfinished = network(step=0, rows={0: np.zeros(64, np.float32)}, losses=np.ones(step, np.float32))
     state = {"exp_avg": np.full(64, 0.5, np.float32), "exp_avg_sq": np.full(64, 2.0, np.float32)}
-    return Partial(
-        **({"key": KEY, "step": step, "theta": np.arange(64, dtype=np.float32)} | changes),
-        state=state,
-        network=unfinished,
-    )
+    parts = {"key": KEY, "step": step, "theta": np.arange(64, dtype=np.float32)} | changes
+    return Partial(**parts, state=state, network=unfinished)
 
 
 def equal(one: Network, other: Network) -> bool:
@@ -97,10 +94,8 @@ def test_a_member_in_training_comes_back_as_it_was(store: Store) -> None:
     assert found is not None
     assert found.step == 7
     assert np.array_equal(found.theta, partial(7).theta)
-    assert {name: value.tolist() for name, value in found.state.items()} == {
-        "exp_avg": [0.5] * 64,
-        "exp_avg_sq": [2.0] * 64,
-    }
+    state = {name: value.tolist() for name, value in found.state.items()}
+    assert state == {"exp_avg": [0.5] * 64, "exp_avg_sq": [2.0] * 64}
     assert equal(found.network, partial(7).network)
     assert store.load(KEY) is None
     store.save(network())

@@ -187,6 +187,7 @@ MODELS = {
     "local1d": (SIGNALS, {"channels": 3}),
     "mlp": (SIGNALS, {"width": 5}),
     "pooled_cnn1d": (SIGNALS, {}),
+    "pooled_cnn2d": (IMAGES, {"channels": 2}),
     "resnet": (IMAGES, {"width": 2}),
     "wide_resnet": (IMAGES, {"depth": 10, "width": 2}),
 }

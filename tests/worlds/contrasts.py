@@ -150,8 +150,10 @@ class _Plan:
 
     def _peak(self, variables: list[Variable]) -> np.ndarray:
         """Levels that rise to the end (no peak), are all alike (the bound), or have one inside that is higher."""
-        levels = [(term.cell, self.words.of) for term in self.words.conditions[0].plus]
+        terms = self.words.conditions[0].plus
+        levels = [(term.cell, self.words.of) for term in terms]
         inside = 0.0 if self.where in ("null", "bound") else FAR * detectable(self.seeds, 0.95) * math.sqrt(2)
+        inside *= terms[0].weight  # a dip is a peak of what is negative
         at = {level: MIDDLE + inside * (index == len(levels) // 2) for index, level in enumerate(levels)}
         if self.where == "null":
             at = {level: MIDDLE + index for index, level in enumerate(levels)}

@@ -32,6 +32,7 @@ TRENDS = {
     "exponent_of": {"exponent_of": "a", "over": "model.depth", "of": "loss", "less": -0.2},
     "monotone_of": {"monotone_of": "a", "over": "model.depth"},
     "peak_of": {"peak_of": "a", "over": "model.depth"},
+    "dip_of": {"dip_of": "a", "over": "model.depth"},
     "for_all": {"greater": ["a", "b"], "for_all": "model.depth"},
     "for_each": {"greater": ["a", "b"], "for_each": "model.depth"},
 }

@@ -85,10 +85,8 @@ class Cohort:
         self._evaluator = Evaluator(self._blueprints)
         self._outputs: dict[str, Tensor] = {}
         self._splits: dict[str, _Data] = {}
-        shapes = {
-            (tuple(data.inputs), data.outputs)
-            for data in (self._blueprints.dataset(spec.dataset) for spec in self.specs)
-        }
+        seen = (self._blueprints.dataset(spec.dataset) for spec in self.specs)
+        shapes = {(tuple(data.inputs), data.outputs) for data in seen}
         if len(shapes) > 1:
             raise ValueError(f"a cohort has one shape of data (inputs, outputs), not {sorted(shapes)}")
         self.dtype: torch.dtype = getattr(torch, dtype or self.specs[0].dtype)

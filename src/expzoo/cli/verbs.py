@@ -89,7 +89,7 @@ PAGES = {
             f"audit {_ONE}": "n/N equal for each way; the report and .json lie in outputs/audits",
             "audit outputs/store --fraction 0.02": "of every run beside the store; nothing is written into it",
         },
-        f"0 every bit is equal, 1 one is not: the network, the step and what differs are said, {_BAD}, 75 interrupted",
+        f"0 every bit is equal, 1 one is not: the network and the step are said, {_BAD}, 75 interrupted",
     ),
     "store": Page(
         ("store [DIRECTORY]",),

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from expzoo.system.canonical import canonical_json
 
@@ -32,7 +32,7 @@ class Keyed:
 class Recipe:
     """How something is made from other networks or from random numbers: frozen data, resolved when it is needed."""
 
-    def sources(self) -> Iterator[tuple[Any, Step]]:
+    def sources(self) -> Iterator[tuple[Keyed, Step]]:
         """The rows it needs: (spec, step) pairs, those of specs at the recipe's `step`."""
         for field in fields(self):  # type: ignore[arg-type]
             match value := getattr(self, field.name):

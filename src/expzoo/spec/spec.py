@@ -221,7 +221,7 @@ class Spec(Keyed):
 
     def sources(self) -> list[tuple[Spec, Step]]:
         """The rows of other networks that must exist before this one can start."""
-        return [source for recipe in self._recipes() for source in recipe.sources()]
+        return [(cast("Spec", of), step) for recipe in self._recipes() for of, step in recipe.sources()]
 
     def _recipes(self) -> list[Recipe]:
         return [self.init, *([self.mask] if self.mask else []), *self.fixed]
