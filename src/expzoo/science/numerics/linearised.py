@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor, fx
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -28,7 +30,8 @@ class Linearised:
 
     def __init__(self, function: Callable[..., Tensor], *example: Tensor) -> None:
         """Traces `function` at these arguments, the vector last."""
-        with torch.no_grad():
+        # It notes the shape of each value as a fake tensor, of a mode that it would else make anew for each of them.
+        with torch.no_grad(), tracing(TracingContext(FakeTensorMode())):
             plain = make_fx(function)(*example)  # functionalize has no rule for an autograd.Function, so it comes after
             traced = make_fx(functionalize(plain))(*example)
         traced.graph.eliminate_dead_code()
