@@ -153,7 +153,7 @@ def test_a_sweep_that_a_stranger_recorded(server: Watched, place: Place, name: s
     plain_page(path.parent / "report.html")
 
 
-@pytest.mark.parametrize("verb", ["show", "list", "store", "report", "verify", "compare", "rerun"])
+@pytest.mark.parametrize("verb", ["show", "list", "store", "report", "verify", "compare", "rerun", "audit", "surface"])
 @pytest.mark.check("S9")
 def test_words_that_steer_are_shown_by_their_numbers(server: Watched, place: Place, verb: str) -> None:
     words = ("\x1b[2J\u202ename",) * (2 if verb == "compare" else 1)
