@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 FINAL: Literal["final"] = "final"
 
 
-class Keyed:
+class Keyed(ABC):
     """What recipes refer to by its key: a spec."""
 
+    @abstractmethod
     def canonical(self) -> dict[str, JSON]:
         """What is hashed."""
-        raise NotImplementedError
 
     @cached_property
     def key(self) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
     from expzoo.spec.component import Component
@@ -32,6 +34,21 @@ class Refused(Exception):
 
 class Unseen(Exception):
     """Ends a proof in which nothing could be seen: the plugin raised by itself, which is said where it is used."""
+
+
+def first_seen(*looks: Callable[[], None]) -> Fault | None:
+    """What the first look finds that does not raise by itself; Unseen if all do."""
+    last: Exception | None = None
+    for look in looks:
+        try:
+            look()
+        except Refused as refused:
+            return refused.fault
+        except Exception as error:  # noqa: BLE001 - the evaluation meets the same, and knows whose it is
+            last = error
+        else:
+            return None
+    raise Unseen from last
 
 
 def same(one: Tensor, other: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from expzoo.components.metrics import outputs_are_probabilities
 from expzoo.components.soundness import are_labels, num_classes
-from expzoo.engine.adoption.fault import Fault, Refused, Unseen, same
+from expzoo.engine.adoption.fault import Fault, Refused, first_seen, same
 from expzoo.engine.adoption.plain import CountedDropout
 from expzoo.engine.adoption.state import moved, remembered
 from expzoo.spec.contracts import Stream
@@ -163,18 +163,11 @@ def look_at_metric(component: Component[Any], spec: Spec, blueprints: Blueprints
     dataset = blueprints.dataset(spec.dataset)
     split = dataset.split("train", spec.seed)
     x, y = (torch.tensor(part[:EXAMPLES]) for part in (split.x, split.y))
-    last: Exception | None = None
     with exact_arithmetic(), outputs_are_probabilities(blueprints.plugin(spec.loss).of_probabilities):
-        for make in (_drawn_outputs, _outputs_at_start):
-            try:
-                _look_at_number(component, make(spec, blueprints, x), y)
-            except Refused as refused:
-                return refused.fault
-            except Exception as error:  # noqa: BLE001 - the evaluation meets the same, and knows whose it is
-                last = error
-            else:
-                return None
-    raise Unseen from last
+        return first_seen(
+            lambda: _look_at_number(component, _drawn_outputs(spec, blueprints, x), y),
+            lambda: _look_at_number(component, _outputs_at_start(spec, blueprints, x), y),
+        )
 
 
 def _drawn_outputs(spec: Spec, blueprints: Blueprints, x: Tensor) -> Float[Tensor, "n outputs"]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from expzoo.components.probes import Point
 from expzoo.engine.adoption import looks
-from expzoo.engine.adoption.fault import Fault, Refused, Unseen, same
+from expzoo.engine.adoption.fault import Fault, Refused, first_seen, same
 from expzoo.engine.adoption.state import moved, remembered
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
 from expzoo.engine.layers.normalisation import hold_statistics
@@ -84,7 +84,7 @@ def look_at_probe(component: Component[Probe], spec: Spec, blueprints: Blueprint
     """
     dataset = blueprints.dataset(spec.dataset)
     [(x, y)] = looks.batches(dataset, spec.seed, 1, EXAMPLES)
-    batch, last = (_double(x), _double(y)), None
+    batch = _double(x), _double(y)
 
     def small() -> nn.Module:
         module = Small(dataset.outputs)
@@ -92,16 +92,10 @@ def look_at_probe(component: Component[Probe], spec: Spec, blueprints: Blueprint
         return module
 
     with exact_arithmetic(), torch.random.fork_rng(devices=[]):
-        for make in (small, lambda: blueprints.module(spec, 0)):
-            try:
-                _Look(component, make, blueprints.plugin(spec.loss), batch).run()
-            except Refused as refused:
-                return refused.fault
-            except Exception as error:  # noqa: BLE001 - the evaluation meets the same, and knows whose it is
-                last = error
-            else:
-                return None
-    raise Unseen from last
+        return first_seen(
+            lambda: _Look(component, small, blueprints.plugin(spec.loss), batch).run(),
+            lambda: _Look(component, lambda: blueprints.module(spec, 0), blueprints.plugin(spec.loss), batch).run(),
+        )
 
 
 class _Look:
