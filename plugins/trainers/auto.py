@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from expzoo.plugin import register
+from expzoo.plugin import Natural, register
 
 if TYPE_CHECKING:
     from expzoo.plugin import Lab
@@ -13,19 +13,24 @@ if TYPE_CHECKING:
 
 @register
 class Auto:
-    """One process, on the best device there is; where there are several CUDA devices, one process for each.
+    """A process for each CUDA device or processor; on processors, more than one once training turns out to be long.
+
+    Equal bits, however many they are. Further processes start after two seconds of training if a quarter of a minute
+    or more is left.
 
     Args:
         accelerator: the kind of device; auto is CUDA where there is any.
+        spare: processors that are left to others.
     """
 
     CACHE_VERSION = 1
+    ADDED = ("spare",)
 
-    def __init__(self, *, accelerator: Literal["auto", "cpu", "cuda"] = "auto") -> None:
-        self.accelerator = accelerator
+    def __init__(self, *, accelerator: Literal["auto", "cpu", "cuda"] = "auto", spare: Natural = 0) -> None:
+        self.accelerator, self.spare = accelerator, spare
 
     def open(self, root: Path) -> Lab:
         """A lab on the store at `root`; BadInput if there is no such device."""
-        from expzoo.plugin import find_accelerator, open_populations
+        from expzoo.plugin import open_as_needed
 
-        return open_populations(root, self.accelerator, None if find_accelerator(self.accelerator) == "cuda" else 1)
+        return open_as_needed(root, self.accelerator, self.spare)

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from expzoo.lab.lab import Lab as Lab
     from expzoo.lab.open import Trainer as Trainer
     from expzoo.lab.open import find_accelerator as find_accelerator
+    from expzoo.lab.open import open_as_needed as open_as_needed
     from expzoo.lab.open import open_populations as open_populations
     from expzoo.lab.open import open_shared as open_shared
     from expzoo.runs import fused_jobs as fused_jobs

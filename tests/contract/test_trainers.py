@@ -17,9 +17,10 @@ import pytest
 
 from expzoo.analysis.pruning import Pruning
 from expzoo.config.registry import build
-from expzoo.lab import messages, workers
+from expzoo.lab import messages, populations, recruiting, workers
+from expzoo.lab import open as opening
 from expzoo.lab.lab import Lab
-from expzoo.lab.open import open_populations, open_shared
+from expzoo.lab.open import open_lab, open_populations, open_shared
 from expzoo.lab.request import Request, expand
 from expzoo.lab.shared_trainer import solo_class
 from expzoo.spec.component import Component
@@ -71,6 +72,33 @@ def test_two_processes_train_the_bits_of_one(tmp_path: Path, chain: Request) -> 
     assert contents(two, chain) == contents(one, chain)
     two.close()
     assert not list(tmp_path.rglob("lease"))
+
+
+def test_further_processes_start_when_enough_is_left_and_change_no_bits(
+    tmp_path: Path, chain: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recruiting, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(populations, "FEWEST_STEPS", 0)
+    config = {"trainer": {"name": "auto", "accelerator": "cpu", "spare": 0}, "store": str(tmp_path / "few")}
+    monkeypatch.setattr(opening, "devices", lambda _: 2)
+    short = open_lab(config)
+    few = contents(short, chain)
+    assert short.workers
+    assert not short.workers.are_there
+    monkeypatch.setattr(recruiting, "WORTH_SECONDS", 0.0)
+    long = open_lab(config | {"store": str(tmp_path / "many")})
+    assert contents(long, chain) == few
+    assert long.workers
+    assert long.workers.are_there
+    long.close()
+    assert not list(tmp_path.rglob("lease"))
+
+
+def test_processors_may_be_spared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "devices", lambda _: 4)
+    for spare, processes in ((0, 4), (1, 3), (3, 1), (9, 1)):
+        lab = opening.open_as_needed(tmp_path, "cpu", spare)
+        assert (lab.workers.total if lab.workers else 1) == processes
 
 
 def test_a_worker_that_is_lost_is_said_and_costs_nothing_else(

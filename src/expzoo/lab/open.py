@@ -12,6 +12,7 @@ from expzoo.config import registry
 from expzoo.config.paths import place
 from expzoo.config.plugin_errors import plugins_are_blamed
 from expzoo.lab.progress import terminal_progress
+from expzoo.lab.recruiting import Recruiter
 from expzoo.lab.workers import Workers, WorkerSettings
 from expzoo.system.errors import BadInput
 
@@ -35,7 +36,9 @@ def open_lab(config: Mapping[str, JSON]) -> Lab:
     assert isinstance(node, Mapping)
     trainer: Trainer = registry.build_node("trainer", node)
     lab = trainer.open(place(str(config["store"])))
-    lab.resources.progress = terminal_progress()
+    progress = terminal_progress()
+    on_demand = lab.workers is not None and lab.workers.on_demand
+    lab.resources.progress = Recruiter(lab.workers, progress) if lab.workers and on_demand else progress
     return lab
 
 
@@ -60,14 +63,16 @@ def devices(accelerator: str) -> int:
     return torch.cuda.device_count()
 
 
-def open_populations(root: Path, wanted: str, processes: int | None) -> Lab:
+def open_populations(root: Path, wanted: str, processes: int | None, *, on_demand: bool = False) -> Lab:
     """A lab with so many processes, itself among them, that share the rows; None is as many as there is room for.
 
-    BadInput if there is no such accelerator, or not so many devices.
+    Those `on_demand` are started once it is seen that there is enough to do. BadInput if there is
+    no such accelerator, or not so many devices.
     """
     processes = processes or devices(find_accelerator(wanted))
-    workers = Workers(WorkerSettings(str(root), wanted), processes - 1, processes, first=1) if processes > 1 else None
-    with _started(workers):
+    settings = WorkerSettings(str(root), wanted)
+    workers = Workers(settings, processes - 1, processes, first=1, on_demand=on_demand) if processes > 1 else None
+    with _started(None if on_demand else workers):
         accelerator = _room(wanted, processes)
         from expzoo.lab.lab import Lab
         from expzoo.store.store import Store
@@ -75,6 +80,13 @@ def open_populations(root: Path, wanted: str, processes: int | None) -> Lab:
 
         store = Store(root, machine_class(accelerator))
         return Lab(store, accelerator=accelerator, share=(0, processes), workers=workers)
+
+
+def open_as_needed(root: Path, wanted: str, spare: int) -> Lab:
+    """A lab with a process for each CUDA device, or for each processor but `spare` ones, once there is enough to do."""
+    if find_accelerator(wanted) == "cuda":
+        return open_populations(root, wanted, None)
+    return open_populations(root, wanted, max(devices("cpu") - spare, 1), on_demand=True)
 
 
 def open_shared(root: Path, wanted: str, strategy: str, processes: int | None) -> Lab:

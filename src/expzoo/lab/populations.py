@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS = 0.2  # between two looks at what others train
+FEWEST_STEPS = 20_000  # of all members of a group together: fewer are not divided among processes
 
 Networks = dict[str, Network]
 
@@ -54,7 +55,7 @@ class Populations:
     def train(self, missing: Mapping[str, Want], networks: Networks) -> None:
         """Add what is missing to `networks`: trained, or waited for where others train it. Interrupted by signals."""
         if self.workers and not self._is_shared:
-            self.workers.send(missing.values())
+            self.workers.offer(missing.values())
         while missing:
             before = len(networks)
             with exact_arithmetic():
@@ -125,6 +126,8 @@ class Populations:
         index, count = self.share
         if self._is_shared:
             return [[spec] for spec in specs]
+        if sum(spec.stop.shared.at_most for spec in specs) < FEWEST_STEPS:
+            count = 1
         chunks = self.resources.assembler.chunks(specs, count)
         first = len(chunks) * index // count
         return chunks[first:] + chunks[:first]

@@ -44,6 +44,7 @@ class Workers:
     """`count` processes, started by `start` or when they are first needed. `first` is the number of the first one.
 
     `strategy` is empty for workers that train rows of their own, else Lightning's name of how they share one network.
+    Those `on_demand` do nothing of what is offered to them until they are told to begin.
     """
 
     settings: WorkerSettings
@@ -51,8 +52,27 @@ class Workers:
     total: int
     first: int = 0
     strategy: str = ""
+    on_demand: bool = False
+    _offered: list[Want] = field(default_factory=list)
     _workers: list[subprocess.Popen[str]] = field(default_factory=list)
     _is_needed: bool = False
+
+    @property
+    def are_there(self) -> bool:
+        """Whether they were started."""
+        return bool(self._workers)
+
+    def offer(self, wants: Iterable[Want]) -> None:
+        """These networks are to be trained now: sent, or kept for `begin` by workers `on_demand` that are not there."""
+        self._offered = list(wants)
+        if self.are_there or not self.on_demand:
+            self.begin()
+
+    def begin(self) -> None:
+        """Let them train what was offered last, once."""
+        offered, self._offered = self._offered, []
+        if offered:
+            self.send(offered)
 
     def send(self, wants: Iterable[Want]) -> None:
         """Let every worker that is alive train these networks."""

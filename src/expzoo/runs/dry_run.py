@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from expzoo.lab.lesson import Lessons, crowds
+from expzoo.lab.recruiting import WORTH_SECONDS
 from expzoo.lab.request import expand
 from expzoo.system.console import say
 
@@ -46,7 +47,16 @@ def show_plan(lab: Lab, begun: Sequence[Analysing[Findings]]) -> None:
         total += seconds
         model = f"{specs[0].model.name} {dict(specs[0].model.options)}"
         say(f"  {len(specs):5} x {specs[0].stop.shared.at_most} steps of {model}: about {_words(seconds)}")
-    say(f"estimated time of training: about {_words(total)} on this machine as busy as it is now")
+    say(f"estimated time of training: about {_words(total)} on this machine as busy as it is now{_shared(lab, total)}")
+
+
+def _shared(lab: Lab, seconds: float) -> str:
+    """By how many processes it is shared, and how fewer are had."""
+    if lab.workers is None or (lab.workers.on_demand and seconds < WORTH_SECONDS):
+        return ""
+    total = lab.workers.total
+    rest = ": trainer.spare=1 leaves one processor to others" if lab.workers.on_demand else ""
+    return f", shared by {total} processes{rest}"
 
 
 def _seconds(lab: Lab, specs: list[Spec]) -> float:
