@@ -234,6 +234,15 @@ def test_what_no_result_could_support_is_said_beforehand() -> None:
     assert line.startswith("analysis=iterative_pruning: even a perfect result of population.size=4 would not support")
     assert "mnist1d.lottery_ticket_beats_dense" in line
     assert planned("+experiment=lottery_ticket", "population.size=5").beforehand() == []
+    elsewhere = planned(
+        "+experiment=lottery_ticket",
+        "analysis=[iterative_pruning]",
+        "population.size=4",
+        "dataset=digits",
+        "model=lenet",
+    )
+    assert "digits.lottery_ticket_beats_dense" in elsewhere.beforehand()[0]
+    assert "mnist1d" not in elsewhere.beforehand()[0]
     in_words = planned("+experiment=large_learning_rate", "population.size=3")
     assert in_words.beforehand()[0].endswith(
         "population.size=3 would not support li.large_lr_generalises_after_annealing, li.annealing_helps_large_lr"

@@ -158,6 +158,15 @@ def away(home: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
     return [f"{kind}={chosen[kind]}" for kind, _, names in words if chosen[kind] not in names.split("|")]
 
 
+def called_here(claim: str, home: Sequence[str], elsewhere: Sequence[str]) -> str:
+    """The name of a claim away from its home: one that is called after its home's dataset is called after this one."""
+    first, _, rest = claim.partition(".")
+    words = [word.partition("=") for word in home]
+    at_home = {name for kind, _, names in words if kind == "dataset" for name in names.split("|")}
+    here = next((word.removeprefix("dataset=") for word in elsewhere if word.startswith("dataset=")), first)
+    return f"{here}.{rest}" if first in at_home else claim
+
+
 def choices(component: Component[object], option: str) -> tuple[object, ...]:
     """What an option of a component can be if it is one of a few values; empty if there is no such option."""
     declared = registry.declared(component.kind, component.name).options.get(option)

@@ -91,9 +91,15 @@ class Plan:
     def beforehand(self) -> list[str]:
         """What even a perfect result could not support, one line for each analysis with such claims."""
         seeds = len(self.setting.seeds)
-        missed = {name: out_of_reach(analysis, seeds) for name, analysis in self.analyses.items()}
+        missed = {name: self._out_of_reach(analysis, seeds) for name, analysis in self.analyses.items()}
         told = f"even a perfect result of population.size={seeds} would not support"
         return [f"analysis={name}: {told} {', '.join(claims)}" for name, claims in missed.items() if claims]
+
+    def _out_of_reach(self, analysis: Analysis, seeds: int) -> list[str]:
+        """As the verdicts will be called on these data."""
+        base = self.setting.base
+        elsewhere = needs.away(analysis.HOME, {"dataset": base.dataset.name, "model": base.model.name})
+        return [needs.called_here(claim, analysis.HOME, elsewhere) for claim in out_of_reach(analysis, seeds)]
 
     def say_notes(self, *, beforehand: bool) -> list[str]:
         """The notes, said on standard error too; and what no result could support, which is no fault."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from expzoo.analysis.needs import away
+from expzoo.analysis.needs import away, called_here
 from expzoo.config.identity import chosen, raised_rules, run_id
 from expzoo.config.places import experiment_text
 from expzoo.runs import robustness
@@ -108,11 +108,7 @@ def abroad(verdict: Verdict, home: Sequence[str], elsewhere: Sequence[str]) -> V
     A claim that is called after its home's dataset is called after this one.
     """
     said = f"{verdict.statement.removesuffix('.')} (the same question on {', '.join(elsewhere)})."
-    first, _, rest = verdict.claim.partition(".")
-    words = [word.partition("=") for word in home]
-    at_home = {name for kind, _, names in words if kind == "dataset" for name in names.split("|")}
-    here = next((word.removeprefix("dataset=") for word in elsewhere if word.startswith("dataset=")), first)
-    return replace(verdict, statement=said, published="", claim=f"{here if first in at_home else first}.{rest}")
+    return replace(verdict, statement=said, published="", claim=called_here(verdict.claim, home, elsewhere))
 
 
 def write_environment(directory: Path, config: dict[str, Any], account: Account) -> None:
