@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from expzoo.spec.contracts import Split
+from expzoo.system.cache import Recent
 from expzoo.system.errors import first_line, nearest
 from expzoo.system.machine import memory
 from expzoo.system.randomness import integers, permutation, uniforms
@@ -94,8 +95,19 @@ def batches(order: str, seed: int, start: int, stop: int, batch_size: int, size:
 def shuffled_epochs(seed: int, start: int, stop: int, size: int) -> np.ndarray:
     """Positions start..stop-1 of the endless stream of permutations of range(size): shape (stop - start,), int64."""
     first, last = start // size, -(-stop // size)
-    epochs = [permutation(seed, "order", epoch, size) for epoch in range(first, last)]
+    epochs = [_epoch(seed, epoch, size) for epoch in range(first, last)]
     return np.concatenate([np.empty(0, np.int64), *epochs])[start - first * size : stop - first * size]
+
+
+_EPOCHS: Recent[tuple[int, int, int], np.ndarray] = Recent(128)  # two for each member of the largest population
+LARGEST_KEPT = 2**15  # examples of an epoch: 32 MiB for all that are kept
+
+
+def _epoch(seed: int, epoch: int, size: int) -> np.ndarray:
+    """One permutation. Blocks of steps end within epochs, and members of one seed see the same: small ones are kept."""
+    if size > LARGEST_KEPT:
+        return permutation(seed, "order", epoch, size)
+    return _EPOCHS.get((seed, epoch, size), lambda: permutation(seed, "order", epoch, size))
 
 
 class Arrays:
