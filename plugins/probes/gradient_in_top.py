@@ -25,6 +25,7 @@ class GradientInTop:
         examples: how many of the split, from its start; null for all.
     """
 
+    UNIT = "%"
     CACHE_VERSION = 1
 
     on_split = True

@@ -23,6 +23,7 @@ class HessianBulk:
         examples: how many of the split, from its start; null for all.
     """
 
+    UNIT = "%"
     CACHE_VERSION = 1
 
     on_split = True

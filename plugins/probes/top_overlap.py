@@ -26,6 +26,7 @@ class TopOverlap:
         examples: how many of the split, from its start; null for all.
     """
 
+    UNIT = "%"
     CACHE_VERSION = 1
 
     on_split = True

@@ -67,6 +67,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
     "parametrisation": {"prunes": False},
     "stop": {"best": None},
     "metric": {"UNIT": "", "BETTER": None, "worst": None, "chance": _chance},
+    "probe": {"UNIT": ""},
     "analysis": {"NEEDS": (), "HOME": ()},
 }
 """What a class of a kind may say (see `spec.contracts`), and what it has said if it does not."""

@@ -201,8 +201,9 @@ def component_kind(metric: str) -> str:
 
 
 def unit_of(metric: str) -> str:
-    """The unit of a metric; "" for what names none."""
-    return registry.load("metric", component(metric).name).UNIT if component_kind(metric) == "metric" else ""
+    """The unit of a metric or probe; "" for what names none."""
+    kind = component_kind(metric)
+    return registry.load(kind, component(metric).name).UNIT if kind else ""
 
 
 def higher_is_better(metric: str) -> bool:
