@@ -12,7 +12,7 @@ from typing import Any
 
 from expzoo.cli import claimed, natures
 from expzoo.cli.arguments import FLAGS, VERBS
-from expzoo.config.homes import looked_at_once, typed_folder
+from expzoo.config.homes import homes, looked_at_once, typed_folder
 from expzoo.config.options import REQUIRED, Option, describe, show
 from expzoo.config.presets import all_listed, content, groups, listed, options, source_text, variants, yaml_file
 from expzoo.config.registry import (
@@ -32,6 +32,7 @@ from expzoo.system.errors import BadInput, nearest
 
 LINE = 120  # the longest line of the help
 MAX_TITLE = 200  # characters that a list shows of one
+TIMED_ON = "(timed on an AMD EPYC with AVX-512, beside other work; processors share it)"
 
 _USAGE = """\
 Tests empirical claims about deep learning: statistics, figures and a verdict for each.
@@ -239,6 +240,8 @@ def _combination(group: str, name: str) -> Iterator[str]:
     about = composed[BUDGETS.index("laptop")]["about"]
     if group == "experiment":
         yield from (f"{key:<10}{text}" for key, text in about.items() if text and key != "experiment")
+        if about["cost"] and homes()[0].conf in yaml_file(group, name).parents:
+            yield f"{'':<10}{TIMED_ON}"
         program = shlex.join(["expzoo", *typed_folder()])
         yield f"{'command':<10}{program} {override}"
         yield from (f"{'':<10}{words}" for words in _commands(yaml_file(group, name), f"expzoo {override}"))
