@@ -71,6 +71,7 @@ def render(report: Report) -> str:
             report=report,
             mark=ranges.mark,
             tally=wording.tally(report.verdicts),
+            preview=_preview(report),
             claims=list(_claims(report)),
             guide=ranges.guide(),
             figures=[figure(number, picture) for number, picture in enumerate(report.pictures)],
@@ -118,6 +119,12 @@ def write(directory: Path | str, manifest: Mapping[str, object] | None = None) -
     path = Path(directory) / run_directory.REPORT
     write_atomically(path, render(Report.from_directory(directory, manifest)).encode())
     return path
+
+
+def _preview(report: Report) -> str:
+    """What a link to the page says beside its title."""
+    told = ", ".join(f"{count} {outcome}" for outcome, count in wording.tally(report.verdicts))
+    return " ".join(filter(None, [report.question, f"{told}." if told else ""]))
 
 
 def _claims(report: Report) -> Iterator[_Claim]:
