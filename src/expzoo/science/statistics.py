@@ -214,8 +214,10 @@ def mean_interval(
 
 
 def _within(
-    bounds: tuple[float, float], mean: Float[np.ndarray, "*points"], half: Float[np.ndarray, "*points"]
-) -> Float[np.ndarray, "*points"]:
+    bounds: tuple[float, float],
+    mean: Float[np.ndarray | np.float64, "*points"],
+    half: Float[np.ndarray | np.float64, "*points"],
+) -> Float[np.ndarray | np.float64, "*points"]:
     """The mean moved by `half` to first order, on the scale of the logit; the mean itself where it is a bound."""
     from scipy.special import expit, logit
 
