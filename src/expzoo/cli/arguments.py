@@ -21,6 +21,7 @@ VERBS = {
     "compare": "the verdicts of several runs side by side",
     "surface": "the loss along the way of a network of a run, and around it in random directions",
     "audit": "train a sample of stored networks again in other ways, and compare every bit",
+    "gallery": "run every experiment that is not yet finished, and write one site of all claims",
     "store": "what the store of trained networks holds, with the names of learned activations",
     "new": "write a plugin, or an experiment with a claim of two arms, that works and can be changed",
 }

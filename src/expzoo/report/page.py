@@ -61,14 +61,15 @@ class _Figure:
     downloads: list[tuple[str, str]]
 
 
-def render(report: Report) -> str:
-    """The whole page; equal reports give equal text."""
+def render(report: Report, home: str = "") -> str:
+    """The whole page; equal reports give equal text. `home` is where the page of all claims is, if there is one."""
     return (
         environment()
         .get_template("page.html.jinja")
         .render(
             **shell(),
             report=report,
+            home=home,
             mark=ranges.mark,
             tally=wording.tally(report.verdicts),
             preview=_preview(report),
@@ -195,12 +196,13 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("trained", f"{networks.trained:,}"),
         ("from the store", f"{networks.cached:,}"),
         ("diverged", f"{networks.diverged:,}"),
-        ("time of training", _duration(networks.seconds)),
-        ("time of looking at networks", _duration(networks.looking_seconds)),
+        ("time of training", duration(networks.seconds)),
+        ("time of looking at networks", duration(networks.looking_seconds)),
     ]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as it is read: 3.2 s, 4 min 5 s, 2 h 10 min."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
