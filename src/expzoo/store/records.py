@@ -238,7 +238,8 @@ def _matches(name: str, wanted: Wanted) -> pl.Expr:
 def summary(table: pl.DataFrame) -> pl.DataFrame:
     """Mean and 95 % interval over seeds, of a percentage within its bounds: columns series, step, mean, low, high, n.
 
-    A series is everything but the seed and the step: arm, varied settings, split and metric, as one path.
+    A series is everything but the seed and the step: arm, varied settings, split and metric, as one path
+    and, behind the numbers, each in a column of its own.
     """
     from expzoo.science.statistics import mean_interval
     from expzoo.spec.score import Score
@@ -250,7 +251,8 @@ def summary(table: pl.DataFrame) -> pl.DataFrame:
     for (series, step), group in named.sort("series", "step").group_by("series", "step", maintain_order=True):
         mean, low, high = map(float, mean_interval(group["value"].to_numpy(), bounds=limits[group["metric"][0]]))
         rows.append((series, step, mean, low, high, len(group)))
-    return pl.DataFrame(rows, ["series", "step", "mean", "low", "high", "n"], orient="row")
+    found = pl.DataFrame(rows, ["series", "step", "mean", "low", "high", "n"], orient="row")
+    return found.join(named.select("series", *parts).unique(), on="series", how="left", maintain_order="left")
 
 
 def _choose(table: pl.DataFrame, equals: Mapping[str, Wanted]) -> pl.DataFrame:
