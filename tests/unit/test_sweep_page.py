@@ -32,7 +32,7 @@ def comparison(widths: range) -> Comparison:
 
 
 def test_the_summary_has_a_row_for_each_claim() -> None:
-    table = sweep_page._summary(comparison(range(2, 5)))
+    table = sweep_page.summary(comparison(range(2, 5)))
     assert table.columns == ["claim", "verdicts", "effects"]
     assert table.rows == [
         ["a.wide", "2 supported, 1 inconclusive", "+2.0 pp to +4.0 pp"],
@@ -41,10 +41,10 @@ def test_the_summary_has_a_row_for_each_claim() -> None:
 
 
 def test_claims_are_rows_and_settings_columns_until_these_are_many() -> None:
-    table = sweep_page._claims(comparison(range(2, 4)))
+    table = sweep_page.claims(comparison(range(2, 4)))
     assert table.columns == ["claim", "model.width=2", "model.width=3"]
     assert table.rows[0] == ["a.wide", "inconclusive +2.0 pp [+1.0, +3.0]", "supported +3.0 pp [+2.0, +4.0]"]
-    table = sweep_page._claims(comparison(range(1, 21)))
+    table = sweep_page.claims(comparison(range(1, 21)))
     assert table.columns == ["claim", "setting", "verdict"]
     assert len(table.rows) == 40
     assert table.rows[19][:2] == ["a.wide", "model.width=20"]

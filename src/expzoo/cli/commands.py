@@ -215,5 +215,6 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "surface": surface,
     "audit": auditing.audit,
     "gallery": publishing.gallery,
+    "wandb-report": publishing.wandb_report,
     "store": store,
 }

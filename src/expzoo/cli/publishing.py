@@ -1,8 +1,9 @@
-"""The verbs that show results to others: gallery, and verify --published."""
+"""The verbs that show results to others: gallery, wandb-report, and verify --published."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from expzoo.cli.verb_options import FLAG, sort_words
@@ -38,6 +39,33 @@ def gallery(arguments: list[str]) -> int:
     processes = cores if text == "all" else int(text)
     folder = place(given["--to"]) if given["--to"].startswith("~") else Path(given["--to"])
     return make(given["--budget"], given["--only"], folder, pages=not given["--small"], processes=processes)
+
+
+REPORT = {"--project": "expzoo", "--entity": "the login's own", "--publish": FLAG}
+"""The options of expzoo wandb-report, with what they are if they are not given."""
+
+
+def wandb_report(arguments: list[str]) -> int:
+    """Save a report of a run, a sweep or a gallery at W&B; exit code 1, and why, if W&B does not take it."""
+    given, rest, faults = sort_words("wandb-report", arguments, REPORT)
+    if len(rest) != 1:
+        usage = "usage: expzoo wandb-report DIRECTORY [--project P] [--entity E] [--publish]"
+        faults.append(f"expzoo wandb-report takes one directory, not {len(rest)}: {usage}")
+    if rest and (fault := path_fault(rest[0])):
+        faults.append(f"{rest[0][:60]}...: {fault}")
+    faults += [f"{name} needs a value" for name in ("--project", "--entity") if not given[name]]
+    if faults:
+        raise BadInput("\n".join(faults))
+    from expzoo.runs import wandb_report as reports
+
+    entity = None if given["--entity"] == REPORT["--entity"] else given["--entity"]
+    directory = place(rest[0]) if rest[0].startswith("~") else Path(rest[0])
+    try:
+        say(reports.publish(directory, given["--project"], entity, draft=not given["--publish"]))
+    except reports.Refused as error:
+        say(f"expzoo wandb-report: {error}", file=sys.stderr)
+        return FAILED
+    return DONE
 
 
 def published(directories: list[Path]) -> int:

@@ -112,6 +112,20 @@ PAGES = {
         },
         f"0 done, {_BAD}, 3 some experiments have no result: the site says why, 75 interrupted: type it again",
     ),
+    "wandb-report": Page(
+        ("wandb-report DIRECTORY [--project P] [--entity E] [--publish]",),
+        {
+            "DIRECTORY": f"{_RUN}; of a sweep: outputs/EXPERIMENT/sweeps/ID; or of a gallery: outputs/gallery",
+            "--project P": "the project that has the runs, by logger=wandb or wandb sync; expzoo if not given",
+            "--entity E": "the user or team; the login's own if not given",
+            "--publish": "not a draft, which only you see",
+        },
+        {
+            f"wandb-report {_ONE}": "its address; typed again, the same report is made anew",
+            "wandb-report outputs/gallery --publish": "all claims, for the project's readers",
+        },
+        f"0 done, 1 W&B did not take it, and why, {_BAD}: that is no such directory, or wandb-workspaces is not here",
+    ),
     "store": Page(
         ("store [DIRECTORY]",),
         {"DIRECTORY": "the store; outputs/store if none is given"},

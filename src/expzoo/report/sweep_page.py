@@ -66,8 +66,8 @@ def render(comparison: Comparison) -> str:
             trail=comparison.folder.name,
             keys=comparison.keys,
             warnings=sweep_record.warnings(comparison.folder),
-            summary=_summary(comparison),
-            claims=_claims(comparison),
+            summary=summary(comparison),
+            claims=claims(comparison),
             jobs=_jobs(comparison),
             figures=[page.figure(number, picture) for number, picture in enumerate(shown)],
             measured=_Table(
@@ -120,7 +120,7 @@ def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Itera
             yield setting, SurfacePoint(mean, low, high, len(own))
 
 
-def _summary(comparison: Comparison) -> _Table:
+def summary(comparison: Comparison) -> _Table:
     """One row a claim: how it came out over all runs, and between which effects."""
     rows = []
     for name, judged in comparison.claims().items():
@@ -132,7 +132,7 @@ def _summary(comparison: Comparison) -> _Table:
     return _Table(["claim", "verdicts", "effects"], rows[:MAX_ROWS], len(rows))
 
 
-def _claims(comparison: Comparison) -> _Table:
+def claims(comparison: Comparison) -> _Table:
     """Claims in rows and settings in columns; where these are many, one row a claim and setting."""
     names = [
         ", ".join(f"{key}={_short(v)}" for key, v in zip(comparison.axes, setting, strict=True)) or "all"
