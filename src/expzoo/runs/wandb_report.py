@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from expzoo.components.trackers import LINE, scalars
+from expzoo.config.check import typed_again
 from expzoo.report import gallery, sweep_page
 from expzoo.report.model import Report
 from expzoo.report.sweep_model import Comparison
+from expzoo.runs.drawing import draw
 from expzoo.science import wording
 from expzoo.store import records, run_directory, sweep_record
 from expzoo.system import untrusted
@@ -65,7 +67,11 @@ def told(directory: Path) -> Told:
 
 
 def _of_run(directory: Path) -> Told:
-    report = Report.from_directory(directory, run_directory.whole(directory))
+    sealed = run_directory.whole(directory)
+    if not run_directory.is_rendered(sealed):
+        draw(directory, typed_again(run_directory.config_of(directory)))
+        sealed = run_directory.require(directory)
+    report = Report.from_directory(directory, sealed)
     summary = records.summary(records.read(directory / run_directory.RECORDS))
     panels: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for _, values in scalars(summary) for name in values):
