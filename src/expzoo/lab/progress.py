@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from expzoo.system.console import say
 from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class LineProgress(Counted):
         self.count(networks, steps, spared)
         if self.clock() - self.told >= self.seconds:
             self.told = self.clock()
-            print(self.words(), file=sys.stderr, flush=True)  # noqa: T201 - that is what it is for
+            say(self.words(), file=sys.stderr)
 
     def stopping(self) -> None:
         """Nothing is said from inside the handler of a signal."""
