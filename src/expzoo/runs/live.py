@@ -84,7 +84,8 @@ class Live:
             if sink:
                 sink.close()
         except Exception as error:  # noqa: BLE001 - whatever happens to a tracker
-            say(f"logger={self.name} shows no live values: {' '.join(str(error).split())}", file=sys.stderr)
+            why = " ".join(str(error).split()) or type(error).__name__
+            say(f"logger={self.name} shows no live values: {why}", file=sys.stderr)
 
 
 def watchers(config: Mapping[str, Any], directory: Path) -> list[Live]:
