@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from expzoo.system.console import say
 from expzoo.system.errors import BadInput
@@ -188,13 +188,22 @@ class LineProgress(Counted):
         """Nothing is left to take away."""
 
 
+class Handle(Protocol):
+    """What is displayed in a notebook and can be replaced."""
+
+    def update(self, shown: object) -> object:
+        """Show this instead."""
+        ...
+
+
 class NotebookProgress(Counted):
     """A bar below the cell of a notebook, gone when everything is trained."""
 
-    def __init__(self, show: Callable[[object], Any], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, show: Callable[[object], Handle | None], clock: Callable[[], float] = time.monotonic) -> None:
         """`show` displays what is HTML and returns a handle with `update`, as `IPython.display.display` does."""
         super().__init__(clock)
-        self.show, self.handle = show, None
+        self.show = show
+        self.handle: Handle | None = None
 
     def start(self, networks: int, steps: int) -> None:
         """Show a bar."""
