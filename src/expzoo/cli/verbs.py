@@ -56,7 +56,7 @@ PAGES = {
             f"verify {_ONE}": "how many files it has, and how many are damaged",
             "verify --published": "ours and theirs: agree, differ for a known reason, outside, or open",
         },
-        f"0 every file is as it was written, no claim lies outside; 1 one is not, one does; {_BAD}: that is no run",
+        f"0 every file is as it was, no claim lies outside; 1 one is not, or does; {_BAD}: that is no run",
     ),
     "rerun": Page(
         ("rerun DIRECTORY",),
@@ -124,7 +124,7 @@ PAGES = {
             f"wandb-report {_ONE}": "its address; typed again, the same report is made anew",
             "wandb-report outputs/gallery --publish": "all claims, for the project's readers",
         },
-        f"0 done, 1 W&B did not take it, and why, {_BAD}: that is no such directory, or wandb-workspaces is not here",
+        f"0 done, 1 W&B did not take it, {_BAD}: that is no such directory, or wandb-workspaces is missing",
     ),
     "store": Page(
         ("store [DIRECTORY]",),
