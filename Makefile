@@ -6,7 +6,7 @@ export OMP_NUM_THREADS ?= 1
 # Tests start many processes, each of which would else compile every file anew where the environment forbids to keep that.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-all lint bench lock clean system-deps
+.PHONY: demo test test-all lint bench site lock clean system-deps
 
 demo: $(VENV)/.installed
 	$(PYTHON) -m expzoo +experiment=lottery_ticket
@@ -25,6 +25,11 @@ lint: $(VENV)/.installed-dev
 # Without OPENBLAS_CORETYPE, which forces other matrix kernels than the machine's own.
 bench: $(VENV)/.installed-dev
 	set -e; unset OPENBLAS_CORETYPE; for file in benchmarks/[!_]*.py; do echo "== $$file"; $(PYTHON) $$file; done
+
+# The documentation, with the gallery if there is one: open outputs/site/index.html.
+site: $(VENV)/.installed
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[site]'
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --quiet --strict --config-file site/mkdocs.yml
 
 $(VENV)/.installed: constraints.txt pyproject.toml
 	test -x $(PYTHON) || $(PYTHON3) -m venv $(VENV)

@@ -6,6 +6,7 @@ One process answers every command of a module, which saves each the start of Hyd
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from expzoo.spec.spec import Spec
 
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
+
+os.environ["EXPZOO_PROGRESS"] = "0"  # how long a test takes is no part of what it prints
 
 pytest_plugins = ["tests.not_run", "tests.shapes", "tests.times"]
 

@@ -207,10 +207,10 @@ class IterativePruning:
             dense = list(records.by_seed(table, arm="dense", metric=metric, end=True).values())
             sparsities = np.array([0.0, *self.pruning.sparsities])
             level = np.repeat(np.array(dense)[:, None], len(sparsities), 1)
-            figures.curve(axes, 100 * sparsities, level, "dense", markers=0)
+            figures.curve(axes, 100 * sparsities, level, "dense", markers=0, bounds=Score.bounds(metric))
             for arm in ("ticket", *self.controls):
                 x, values = records.pivot(table, arm=arm, metric=metric, end=True)
-                figures.curve(axes, 100 * x, values, arm)
+                figures.curve(axes, 100 * x, values, arm, bounds=Score.bounds(metric))
             axes.axvline(100 * self.sparsity, color="0.6", linewidth=0.8, linestyle=":")
             axes.set(xlabel="sparsity (% of weights removed)", ylabel=unit)
             figures.name_curves(axes)
@@ -229,7 +229,7 @@ class IterativePruning:
         for panel, (metric, unit) in zip(panels, _units(table).items(), strict=True):
             for arm, sparsity in arms.items():
                 steps, values = records.pivot(table, "step", arm=arm, sparsity=sparsity, metric=metric)
-                figures.curve(panel, steps, values, arm, markers=6)
+                figures.curve(panel, steps, values, arm, markers=6, bounds=Score.bounds(metric))
             panel.set_ylabel(unit)
         panels[1].set_xlabel("step")
         figures.legend(panels[0])

@@ -63,7 +63,7 @@ class LearningCurves:
         for panel, (metric, unit) in zip(axes, ((score.metric, words), ("loss", "loss")), strict=True):
             for split in splits:
                 steps, values = records.pivot(table, "step", metric=metric, split=split)
-                figures.curve(panel, steps, values, "dense" if where else split)
+                figures.curve(panel, steps, values, "dense" if where else split, bounds=Score.bounds(metric))
             panel.set(xlabel="step", ylabel=f"{where}{unit}")
         if not where:
             figures.legend(axes[0])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from expzoo.system.lazy import lazy
 
 if TYPE_CHECKING:
+    from expzoo.components import trackers as trackers
     from expzoo.components.activations import activation as activation
     from expzoo.components.datasets import SPLITS as SPLITS
     from expzoo.components.datasets import Arrays as Arrays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,8 +13,10 @@ import torch
 
 import expzoo
 from expzoo import lab
+from expzoo.api import Figures, Result
 from expzoo.config import homes
 from expzoo.config.identity import plain
+from expzoo.science.verdicts import Verdict, dump_verdicts
 from expzoo.spec.spec import Spec
 from expzoo.system.errors import BadInput
 from expzoo.system.randomness import member_seed
@@ -84,3 +87,58 @@ def test_plugins_and_experiments_that_are_written_in_the_session_are_found(
     assert "written" in expzoo.available("stop")
     assert expzoo.build("stop", "written", steps=3).at_most == 3
     assert expzoo.compose("+experiment=of_mine").stop.name == "written"
+
+
+MISTAKES = [
+    (lab.train, "train takes a list of specs, not one: write train([spec])"),
+    (lambda spec: lab.train("+experiment=life"), "train takes a list of specs, not str: write train([Spec.from_con"),
+    (lambda spec: lab.train([spec, 3]), "train takes a list of specs, not int: write train([Spec.from_config(cfg, s"),
+    (lambda spec: expzoo.build("model", "mlp"), "build: a model is given inputs (the shape of one example) and outpu"),
+    (lambda spec: expzoo.build("dataset", "mnist1d", 5), "build: a dataset is given options by name alone, not 1 val"),
+    (lambda spec: expzoo.run("+experiment=life"), 'run takes a composed config, not str: write run(compose("+experi'),
+    (lambda spec: expzoo.compose(["budget=smoke"]), 'compose takes overrides as text, not list: write compose("+exp'),
+]
+
+
+@pytest.mark.parametrize(("ask", "said"), MISTAKES)
+def test_a_mistake_is_told_on_one_line_with_what_to_write(ask: Callable[[Any], Any], said: str, base: Spec) -> None:
+    with pytest.raises(BadInput) as raised:
+        ask(base)
+    assert str(raised.value).startswith(said)
+    assert str(raised.value).count("\n") == 0
+
+
+def test_what_there_is_shows_itself_on_a_line(base: Spec, tmp_path: Path) -> None:
+    data = expzoo.build("dataset", "mnist1d", num_samples=500)
+    [network] = lab.train([base], tmp_path / "store")
+    said = [repr(one) for one in (base, data, data.train, network, verdict())]
+    assert [len(text) < 120 and "\n" not in text for text in said] == [True] * len(said), said
+    assert said[1] == "<Data Mnist1d: inputs (40,), 10 outputs, train, test>"
+    assert said[2] == "<Split of 400 examples: x (400, 40) float32, y (400,) int64>"
+    assert said[3] == f"<Trained {base.key[:12]}: mlp on mnist1d, 60 steps>"
+
+
+def verdict() -> Verdict:
+    return Verdict(
+        *("a.claim", "It is <so>.", 3.0, "points", (2.0, 4.0), 0.95, 5, "supported"),
+        *("", "a paper", 1.0, "greater", "paired t"),
+    )
+
+
+def test_a_notebook_shows_verdicts_and_figures(tmp_path: Path) -> None:
+    (tmp_path / "verdicts.json").write_text(dump_verdicts([verdict()]))
+    result = Result(tmp_path)
+    assert repr(result) == f"<Result {tmp_path}: 1 supported>"
+    assert "<td>a.claim</td><td>supported</td><td>+3.0 points</td>" in result.verdicts._repr_html_()
+    (tmp_path / "a.png").write_bytes(b"picture")
+    assert 'alt="a"' in Figures({"a": tmp_path / "a.png"})._repr_html_()
+    assert "base64,cGljdHVyZQ==" in Figures({"a": tmp_path / "a.png"})._repr_html_()
+
+
+def test_every_example_of_a_public_docstring_can_be_typed() -> None:
+    """Each names only what there is: every line that is indented as code compiles, and its names are expzoo's."""
+    offered = {name: getattr(expzoo, name) for name in dir(expzoo) if not name.startswith("_")}
+    told = [thing.__doc__ for thing in offered.values() if callable(thing)] + [expzoo.__doc__]
+    used = {name for text in told for name in re.findall(r"expzoo\.(\w+)\(", text or "")}
+    assert used <= offered.keys()
+    assert used >= {"compose", "run", "build", "train", "open_run", "available"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -168,6 +169,31 @@ def test_curve_intervals_are_those_of_every_point() -> None:
     one_seed, *ends = mean_interval(np.array([[1.0, 2.0]]))
     assert np.array_equal(one_seed, [1, 2])
     assert np.isnan(ends).all()
+
+
+EDGES = [[0, 5e-324], [100, 99.99999999999999], [98.5, 98.5, 98.50000000000001], [0, 100], [0, 0], [100.0] * 5]
+
+
+@pytest.mark.parametrize("values", [*EDGES, *(100 * np.random.default_rng(4).beta(0.2, 0.2, (40, 3)))])
+def test_an_interval_of_a_percentage_stays_within_its_bounds_around_the_mean(values: Any) -> None:
+    mean, low, high = mean_interval(values, bounds=(0, 100))
+    assert 0 <= low <= mean + 1e-9 <= high + 2e-9 <= 100 + 3e-9
+
+
+def test_within_bounds_that_are_far_an_interval_is_students() -> None:
+    values = np.random.default_rng(1).normal(50, 0.1, (6, 3))
+    for free, bounded in zip(mean_interval(values), mean_interval(values, bounds=(0, 100)), strict=True):
+        assert bounded == pytest.approx(free, abs=1e-3)
+    beyond = [-1.0, 4.0]  # so these are no bounds
+    assert mean_interval(beyond, bounds=(0, 100)) == mean_interval(beyond)
+
+
+def test_near_a_bound_an_interval_covers_the_mean_as_often_as_its_level() -> None:
+    draws = 100 * np.random.default_rng(2).beta(18, 2, (8, 4000))  # a mean of 90 %
+    plain, bounded = mean_interval(draws), mean_interval(draws, bounds=(0, 100))
+    covered = [float(((low <= 90) & (high >= 90)).mean()) for _, low, high in (plain, bounded)]
+    assert plain[2].max() > 100 >= bounded[2].max()
+    assert covered[1] >= max(0.93, covered[0] - 0.01)
 
 
 @pytest.mark.parametrize("sample", [[], [1.5]])

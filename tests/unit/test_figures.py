@@ -19,6 +19,7 @@ from expzoo.report import figures
 from expzoo.report.figures.draw import _spread
 from expzoo.report.figures.figure import Figure
 from expzoo.report.figures.files import readings
+from expzoo.report.figures.sweep import Surface, SurfacePoint, _range
 from expzoo.science.verdicts import Verdict
 
 X = np.array([0.0, 20.0, 36.0, 48.8])
@@ -235,3 +236,38 @@ def test_networks_that_all_diverged_still_give_a_figure(tmp_path):
     figures.legend(right)
     assert len(figures.save(Figure("lost", "", "", figure, pl.DataFrame({"a": [1]})), tmp_path)) == 3
     assert [series["points"] for panel in readings(figure) for series in panel["series"]] == [[], []]
+
+
+def test_a_logarithmic_axis_says_that_it_is(tmp_path):
+    figure, (left, right) = figures.canvas(1, 2)
+    left.set(xscale="log", xlabel="width", yscale="log", ylabel="log10 of the loss")
+    right.set(xscale="log", ylabel="loss")
+    figures.save(Figure("a", "A", "", figure, pl.DataFrame({"value": [1.0]})), tmp_path)
+    labels = [axis.get_label_text() for axes in (left, right) for axis in (axes.xaxis, axes.yaxis)]
+    assert labels == ["width (log scale)", "log10 of the loss", "", "loss"]
+
+
+def test_a_shared_picture_carries_its_title_and_its_caption(tmp_path):
+    plain, told = (
+        Figure("a", title, caption, curves().figure, pl.DataFrame({"value": [1.0]}))
+        for title, caption in (("A", "B"), ("A", "Letters $of$ a long caption. " * 20))
+    )
+    heights = []
+    for one in (plain, told):
+        figures.save(one, tmp_path)
+        picture = mpl.image.imread(tmp_path / "a.png")
+        heights.append(picture.shape[0])
+        margins = picture[: int(0.25 * 200)], picture[-int(0.2 * 200) :]
+        assert [(edge[..., :3].min() < 0.6) for edge in margins] == [True, True]
+    assert heights[1] > heights[0] + 5 * 0.16 * 200 - 1
+    assert int(curves().figure.get_figheight() * 200) < heights[0]
+    assert "long caption" not in (tmp_path / "a.svg").read_text()  # the page says it beside the picture
+
+
+def test_colours_do_not_stretch_what_intervals_allow():
+    def ends(width):
+        points = {(1, i): SurfacePoint(48.0 + 2 * i, 48 + 2 * i - width, 48 + 2 * i + width, 5) for i in (1, 2)}
+        return _range(Surface("a", "A", "%", ("x", "y"), {"arm": points}), [50.0, 52.0])
+
+    assert ends(0.1) == (50.0, 52.0)
+    assert ends(10.0) == (41.0, 61.0)

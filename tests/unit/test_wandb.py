@@ -16,6 +16,7 @@ import wandb
 from expzoo.config import registry
 
 VERDICT = {"claim": "own.claim", "verdict": "supported", "effect": 1.5, "interval": [1.25, 1.75], "n": 8}
+CONFIG = {"seed": 3, "budget": "smoke", "dataset": {"name": "mnist1d"}}
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
     "0000000c4944415408d763f8ffff3f0005fe02fea735817d0000000049454e44ae426082"
@@ -30,8 +31,16 @@ def about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run" / "figures").mkdir(parents=True)
     (tmp_path / "run" / "figures" / "curve.png").write_bytes(PIXEL)
+    told = [{"name": "curve", "title": "Curve", "caption": "How it went."}]
+    (tmp_path / "run" / "figures" / "figures.json").write_text(json.dumps(told))
     pl.DataFrame({"value": [1.0]}).write_parquet(tmp_path / "run" / "records.parquet")
-    return {"run": "0123456789ab", "experiment": "own", "config": {"seed": 3}, "verdicts": [VERDICT]}
+    return {
+        "run": "0123456789ab",
+        "experiment": "own",
+        "config": CONFIG,
+        "verdicts": [VERDICT],
+        "sweep": "a0a0a0a0a0a0",
+    }
 
 
 def inspected(folder: Path) -> list[dict[str, Any]]:
@@ -48,20 +57,48 @@ def inspected(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.check("R18")
 def test_without_a_login_a_run_is_kept_with_verdicts_records_and_figures(tmp_path: Path, about: dict[str, Any]) -> None:
-    summary = pl.DataFrame({"step": [5], "series": ["dense/accuracy"], "mean": [50.0], "low": [40.0], "high": [60.0]})
+    summary = pl.DataFrame(
+        {
+            "series": ["dense/-/accuracy", "ticket/0.5/accuracy", "ticket/0.9/accuracy"],
+            "step": [5, 5, 5],
+            "mean": [50.0, 60.0, 70.0],
+            "low": [40.0, 50.0, 60.0],
+            "high": [60.0, 70.0, 80.0],
+            "arm": ["dense", "ticket", "ticket"],
+            "metric": ["accuracy"] * 3,
+            "split": ["test"] * 3,
+            "sparsity": [None, 0.5, 0.9],
+        }
+    )
     said = registry.build("logger", "wandb").log(tmp_path / "run", about, summary)
     assert said.startswith("W&B: kept offline, to be sent with: wandb sync run/wandb/offline-run-")
     assert (tmp_path / said.split()[-1]).is_dir()
-    text = json.dumps(inspected(tmp_path / "run"))
+    records = inspected(tmp_path / "run")
+    text = json.dumps(records)
     for part in (
         "own.claim/effect",
         "own.claim/high",
         "supported",
-        "dense/accuracy/low",
+        "dense/accuracy/test/low",
+        "media/table/verdicts",
+        "media/table/summary",
+        "media/table/records",
+        "Curve. How it went.",
+        "a0a0a0a0a0a0",
         "records-0123456789ab",
         "figures/curve",
     ):
         assert part in text, part
+    assert "ticket/accuracy" not in text  # at two sparsities: these are rows of the table
+    metrics = {record["metric"]["glob_name"]: record["metric"] for record in of_kind(records, "metric", "glob_name")}
+    assert metrics["*"]["step_metric"] == "step"
+    run = of_kind(records, "run", "run_group")[0]["run"]
+    assert (run["run_group"], run["job_type"], run["tags"]) == ("a0a0a0a0a0a0", "own", ["smoke", "mnist1d"])
+
+
+def of_kind(records: list[dict[str, Any]], kind: str, key: str) -> list[dict[str, Any]]:
+    """The records of a kind that have a key."""
+    return [record for record in records if key in (record.get(kind) or {})]
 
 
 def test_what_the_environment_says_of_the_mode_counts(

@@ -108,6 +108,7 @@ def _complete(words: Words) -> int:
 @looked_at_once()
 def _run(words: Words) -> int:
     """Compose and run every job; BadInput with all faults at once."""
+    import hashlib
     import logging
 
     import hydra
@@ -116,6 +117,7 @@ def _run(words: Words) -> int:
     from expzoo.config.explanations import REFUSALS
     from expzoo.config.homes import HOME
     from expzoo.runs.jobs import Task, combined_exit_code
+    from expzoo.runs.trackers import SWEEP
     from expzoo.system.logs import say_what_is_logged
 
     sys.argv[1:] = words.for_hydra  # which is where Hydra reads them
@@ -132,7 +134,9 @@ def _run(words: Words) -> int:
             raise BadInput("\n".join(found))
     task = Task()
     try:
-        with environment(HYDRA_FULL_ERROR="1"):  # Hydra then raises what it would have printed
+        sweep = hashlib.sha256("\n".join(words.overrides).encode()).hexdigest()[:12]
+        shared = {SWEEP: sweep} if multirun else {}
+        with environment(HYDRA_FULL_ERROR="1", **shared):  # Hydra then raises what it would have printed
             hydra.main(version_base="1.3", config_path=str(HOME / "conf"), config_name="config")(task)()
     except REFUSALS as error:
         cause = error.__cause__

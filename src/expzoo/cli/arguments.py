@@ -21,6 +21,8 @@ VERBS = {
     "compare": "the verdicts of several runs side by side",
     "surface": "the loss along the way of a network of a run, and around it in random directions",
     "audit": "train a sample of stored networks again in other ways, and compare every bit",
+    "gallery": "run every experiment that is not yet finished, and write one site of all claims",
+    "wandb-report": "a W&B Report of a run, a sweep or a gallery, as a draft; made again, it is the same one",
     "store": "what the store of trained networks holds, with the names of learned activations",
     "new": "write a plugin, or an experiment with a claim of two arms, that works and can be changed",
 }

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from expzoo.cli.verb_options import sort_words
 from expzoo.config.paths import path_fault, place
-from expzoo.system.errors import BadInput, nearest
+from expzoo.system.errors import BadInput
 from expzoo.system.exit_codes import DONE, FAILED
 from expzoo.system.untrusted import quoted
 
@@ -17,19 +18,7 @@ OPTIONS = {"--fraction": "0.1", "--seed": "0"}
 
 def audit(arguments: list[str]) -> int:
     """Train a sample of stored networks again in other ways and compare their bits; exit code 1 if any differ."""
-    words, faults = list(arguments), list[str]()
-    given, directories = dict(OPTIONS), list[str]()
-    while words:
-        word = words.pop(0)
-        name, equals, value = word.partition("=")
-        if not word.startswith("-"):
-            directories.append(word)
-        elif name not in OPTIONS:
-            faults.append(f"{quoted(name)} is no option of expzoo audit: {nearest(name, OPTIONS)}")
-        elif equals or words:
-            given[name] = value if equals else words.pop(0)
-        else:
-            faults.append(f"{name} needs a value, such as {OPTIONS[name]}")
+    given, directories, faults = sort_words("audit", arguments, OPTIONS)
     if len(directories) != 1:
         faults.append(f"expzoo audit takes one directory, not {len(directories)}: {USAGE}")
     fraction, seed = _fraction(given["--fraction"], faults), _seed(given["--seed"], faults)

@@ -32,7 +32,7 @@ from expzoo.system.errors import BadInput, nearest
 
 LINE = 120  # the longest line of the help
 MAX_TITLE = 200  # characters that a list shows of one
-TIMED_ON = "(timed on an AMD EPYC with AVX-512, beside other work; processors share it)"
+TIMED_ON = "(on an AMD EPYC with AVX-512)"
 
 _USAGE = """\
 Tests empirical claims about deep learning: statistics, figures and a verdict for each.
@@ -239,9 +239,9 @@ def _combination(group: str, name: str) -> Iterator[str]:
     yield f"{group}={name}  ({yaml_file(group, name)})\n"
     about = composed[BUDGETS.index("laptop")]["about"]
     if group == "experiment":
-        yield from (f"{key:<10}{text}" for key, text in about.items() if text and key != "experiment")
-        if about["cost"] and homes()[0].conf in yaml_file(group, name).parents:
-            yield f"{'':<10}{TIMED_ON}"
+        timed = f" {TIMED_ON}" if homes()[0].conf in yaml_file(group, name).parents else ""
+        told = {key: text + timed * (key == "cost") for key, text in about.items() if text and key != "experiment"}
+        yield from (f"{key:<10}{text}" for key, text in told.items())
         program = shlex.join(["expzoo", *typed_folder()])
         yield f"{'command':<10}{program} {override}"
         yield from (f"{'':<10}{words}" for words in _commands(yaml_file(group, name), f"expzoo {override}"))

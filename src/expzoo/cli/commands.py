@@ -1,4 +1,4 @@
-"""The verbs that read what runs have left: report, verify, rerun, compare, surface, audit, store."""
+"""The verbs that read what runs have left, such as report, verify, rerun, compare and store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from expzoo.cli import auditing
+from expzoo.cli import auditing, publishing
 from expzoo.config.check import typed_again
 from expzoo.config.paths import path_fault, place
 from expzoo.store import run_directory
@@ -76,7 +76,10 @@ def report(arguments: list[str]) -> int:
 
 
 def verify(arguments: list[str]) -> int:
-    """Compare every file of runs with its size and checksum; exit code 1 if one is not as it was written."""
+    """Compare files of runs with their checksums, or by --published claims with papers; exit code 1 if one differs."""
+    if "--published" in arguments:
+        rest = [word for word in arguments if word != "--published"]
+        return publishing.published(_directories("verify", rest, least=0) if rest else [])
     faults = []
     for directory in _directories("verify", arguments):
         sealed = run_directory.require(directory)
@@ -211,5 +214,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "compare": compare,
     "surface": surface,
     "audit": auditing.audit,
+    "gallery": publishing.gallery,
+    "wandb-report": publishing.wandb_report,
     "store": store,
 }

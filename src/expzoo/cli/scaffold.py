@@ -53,10 +53,16 @@ def _name_faults(kind: str, name: str, file: Path) -> list[str]:
 def _write(file: Path, scaffold: str, name: str, faults: list[str]) -> None:
     if faults:
         raise BadInput("\n".join(faults))
-    text = (_SCAFFOLDS / f"{scaffold}.txt").read_text(encoding="utf-8")
-    camel = "".join(part.capitalize() for part in name.split("_"))
-    if re.search(rf"\b{camel}\b", text):  # it would hide what the file imports under this name
-        camel += scaffold.capitalize()
+    content = text(scaffold, name)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("x", encoding="utf-8") as made:  # never over a file that has come about since
-        made.write(text.replace("CamelName", camel).replace("snake_name", name))
+        made.write(content)
+
+
+def text(scaffold: str, name: str) -> str:
+    """The file of a plugin of this kind, or of a claim, that is called `name`."""
+    plain = (_SCAFFOLDS / f"{scaffold}.txt").read_text(encoding="utf-8")
+    camel = "".join(part.capitalize() for part in name.split("_"))
+    if re.search(rf"\b{camel}\b", plain):  # it would hide what the file imports under this name
+        camel += scaffold.capitalize()
+    return plain.replace("CamelName", camel).replace("snake_name", name)

@@ -47,10 +47,16 @@ PAGES = {
         f"0 done, 1 failed, {_BAD}: that is no run or sweep",
     ),
     "verify": Page(
-        ("verify DIRECTORY [DIRECTORY ...]",),
-        {"DIRECTORY": _RUN},
-        {f"verify {_ONE}": "how many files it has, and how many are damaged"},
-        f"0 every file is as it was written, 1 one is not, {_BAD}: that is no run",
+        ("verify DIRECTORY [DIRECTORY ...]", "verify --published [DIRECTORY ...]"),
+        {
+            "DIRECTORY": _RUN,
+            "--published": "claims beside what was published of them; of all runs in outputs, if none is given",
+        },
+        {
+            f"verify {_ONE}": "how many files it has, and how many are damaged",
+            "verify --published": "ours and theirs: agree, differ for a known reason, outside, or open",
+        },
+        f"0 every file is as it was, no claim lies outside; 1 one is not, or does; {_BAD}: that is no run",
     ),
     "rerun": Page(
         ("rerun DIRECTORY",),
@@ -90,6 +96,35 @@ PAGES = {
             "audit outputs/store --fraction 0.02": "of every run beside the store; nothing is written into it",
         },
         f"0 every bit is equal, 1 one is not: the network and the step are said, {_BAD}, 75 interrupted",
+    ),
+    "gallery": Page(
+        ("gallery [--budget B] [--only PATTERN] [--to DIRECTORY] [--processes N] [--small]",),
+        {
+            "--budget B": "smoke, laptop or paper; laptop if not given",
+            "--only PATTERN": "the experiments that are called so, such as 'life_*'",
+            "--to DIRECTORY": "where the site is written; outputs/gallery if not given",
+            "--processes N": "how many experiments run at a time; one for each processor if not given",
+            "--small": "no page for each experiment: the index, and of each verdicts and one picture of 60 kB at most",
+        },
+        {
+            "gallery --budget smoke --only 'double_*'": "a few in a minute: open outputs/gallery/index.html",
+            "gallery --small --to docs/gallery": "small enough to be committed",
+        },
+        f"0 done, {_BAD}, 3 some experiments have no result: the site says why, 75 interrupted: type it again",
+    ),
+    "wandb-report": Page(
+        ("wandb-report DIRECTORY [--project P] [--entity E] [--publish]",),
+        {
+            "DIRECTORY": f"{_RUN}; of a sweep: outputs/EXPERIMENT/sweeps/ID; or of a gallery: outputs/gallery",
+            "--project P": "the project that has the runs, by logger=wandb or wandb sync; expzoo if not given",
+            "--entity E": "the user or team; the login's own if not given",
+            "--publish": "not a draft, which only you see",
+        },
+        {
+            f"wandb-report {_ONE}": "its address; typed again, the same report is made anew",
+            "wandb-report outputs/gallery --publish": "all claims, for the project's readers",
+        },
+        f"0 done, 1 W&B did not take it, {_BAD}: that is no such directory, or wandb-workspaces is missing",
     ),
     "store": Page(
         ("store [DIRECTORY]",),

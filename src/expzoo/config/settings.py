@@ -15,8 +15,11 @@ BUDGETS = ("smoke", "laptop", "paper")
 MOST_NETWORKS = 100_000
 """Of one population: so many are planned in seconds, and trained in days."""
 
-ABOUT = ("experiment", "title", "question", "source", "cost", "cut", "one_setting")
-"""`cut` says how an experiment is smaller than what was published, `one_setting` why robustness asks nothing of it."""
+ABOUT = ("experiment", "title", "question", "source", "cost", "cut", "one_setting", "differences")
+"""`cut` says how an experiment is smaller than what was published, `one_setting` why robustness asks nothing of it.
+
+`differences` says why its values may lie outside of published ones.
+"""
 
 SETTINGS: dict[str, Any] = {
     "seed": Option(Natural, default=0),

@@ -6,7 +6,7 @@ questions that are open at one time are answered together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +14,18 @@ from expzoo.lab.lesson import Learned, Lesson, Lessons
 from expzoo.lab.lockstep import Analysing, Asking, Result, lockstep
 from expzoo.lab.lookup import Lookup
 from expzoo.lab.populations import Populations
-from expzoo.lab.progress import SILENT, Progress
+from expzoo.lab.progress import SILENT, Progress, notebook_progress
 from expzoo.lab.request import Request, Want, expand
 from expzoo.lab.resources import PARTIAL_SECONDS, Resources
 from expzoo.lab.trained import Trained
+from expzoo.spec.spec import Spec
 from expzoo.store.store import Store
+from expzoo.system.errors import BadInput
 from expzoo.system.machine import machine_class
 from expzoo.system.signals import Interrupted
 
 if TYPE_CHECKING:
     from expzoo.lab.workers import Workers
-    from expzoo.spec.spec import Spec
     from expzoo.store.network import Network
 
 
@@ -123,5 +124,27 @@ class Lab:
 
 
 def train(specs: Request | Sequence[Spec], store: str | Path = "outputs/store") -> list[Trained]:
-    """The trained networks of these specs, from the store or trained now: the one-line form for notebooks."""
-    return Lab(Store(Path(store).absolute(), machine_class())).train(specs)
+    """The trained networks of these specs, from the store or trained now: the one-line form for notebooks.
+
+        cfg = expzoo.compose("model.width=50", "stop.steps=500")
+        networks = expzoo.train([expzoo.Spec.from_config(cfg, seed) for seed in range(8)])
+        networks[0].row()                    # the weights, (size,)
+
+    Raises:
+        BadInput: that are no specs, or some that cannot be trained.
+    """
+    if not isinstance(specs, Request):
+        specs = _listed(specs)
+    return Lab(Store(Path(store).absolute(), machine_class()), progress=notebook_progress()).train(specs)
+
+
+def _listed(specs: object) -> list[Spec]:
+    """The specs as a list; BadInput, with what to write instead, if they are none."""
+    if isinstance(specs, Spec):
+        raise BadInput("train takes a list of specs, not one: write train([spec])")
+    given = [*specs] if isinstance(specs, Iterable) and not isinstance(specs, str | Mapping) else [specs]
+    for one in given:
+        if not isinstance(one, Spec):
+            told = "write train([Spec.from_config(cfg, seed) for seed in range(8)]), with cfg = compose(...)"
+            raise BadInput(f"train takes a list of specs, not {type(one).__name__}: {told}")
+    return given

@@ -167,6 +167,7 @@ class Populations:
             KeepPartials(self._keep, own.partial_seconds),
             AfterBlock(own.interruption.after_block),
             AfterBlock(reporter(own.progress, session)),
+            *map(AfterBlock, own.watchers),
         ]
         try:
             fit(session, callbacks, own.accelerator)

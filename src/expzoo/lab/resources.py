@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from expzoo.store.leases import Leases
 from expzoo.system.signals import Interrupted, Interruption, Stopped
 
 if TYPE_CHECKING:
+    from expzoo.engine.session import Session
     from expzoo.store.store import Store
 
 PARTIAL_SECONDS = 5.0  # between two times that running members are kept
@@ -49,6 +50,7 @@ class Resources:
         self.evaluator = Evaluator(self.blueprints)
         self.account = Account()
         self.interruption = Interruption()
+        self.watchers: list[Callable[[object, Session], None]] = []  # called after each block of a session
 
     @contextmanager
     def training(self, count: int, steps: int) -> Iterator[None]:

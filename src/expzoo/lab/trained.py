@@ -35,6 +35,10 @@ class Trained:
         default_factory=lambda: cache(Component.build), repr=False, compare=False
     )
 
+    def __repr__(self) -> str:
+        ended = f"diverged after {self.step} steps" if self.diverged else f"{self.step} steps"
+        return f"<Trained {self.key[:12]}: {self.spec.model.name} on {self.spec.dataset.name}, {ended}>"
+
     @property
     def key(self) -> str:
         """The spec's key, 64 hexadecimal digits."""

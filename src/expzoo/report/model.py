@@ -81,12 +81,26 @@ class Report:
     command: str
     verdicts: tuple[Verdict, ...]
     one_setting: str = ""
+    cost: str = ""
+    cut: str = ""
+    differences: str = ""
     pictures: tuple[Picture, ...] = ()
     config: Mapping[str, object] = field(default_factory=dict)
     environment: Mapping[str, object] = field(default_factory=dict)
     networks: Networks = field(default_factory=Networks)
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+
+    @property
+    def traps(self) -> tuple[str, ...]:
+        """What may mislead a reader of the verdicts: how it is cut, where nobody looked, what failed or lies out."""
+        own = [f"Smaller than what was published: {self.cut}."] if self.cut else []
+        own += (
+            [f"Known differences from what was published: {self.differences.rstrip('.')}."] if self.differences else []
+        )
+        own += [f"Looked at in one setting: {self.one_setting.rstrip('.')}."] if self.one_setting else []
+        noted = [f"{v.claim}: {v.note}." for v in self.verdicts if v.note]
+        return (*own, *self.notes, *noted)
 
     @classmethod
     def from_directory(cls, directory: Path | str, manifest: Mapping[str, object] | None = None) -> Report:
@@ -116,6 +130,9 @@ class Report:
             command=_command(manifest.get("command")) or f"python -m expzoo +experiment={shlex.quote(experiment)}",
             verdicts=tuple(read_verdicts(directory / run_directory.VERDICTS)),
             one_setting=_text(said.get("one_setting")),
+            cost=_text(said.get("cost")),
+            cut=_text(said.get("cut")),
+            differences=_text(said.get("differences")),
             pictures=tuple(pictures(directory, own.names)),
             config=config,
             environment=own.json(run_directory.ENVIRONMENT),

@@ -61,16 +61,18 @@ class _Figure:
     downloads: list[tuple[str, str]]
 
 
-def render(report: Report) -> str:
-    """The whole page; equal reports give equal text."""
+def render(report: Report, home: str = "") -> str:
+    """The whole page; equal reports give equal text. `home` is where the page of all claims is, if there is one."""
     return (
         environment()
         .get_template("page.html.jinja")
         .render(
             **shell(),
             report=report,
+            home=home,
             mark=ranges.mark,
             tally=wording.tally(report.verdicts),
+            preview=_preview(report),
             claims=list(_claims(report)),
             guide=ranges.guide(),
             figures=[figure(number, picture) for number, picture in enumerate(report.pictures)],
@@ -118,6 +120,12 @@ def write(directory: Path | str, manifest: Mapping[str, object] | None = None) -
     path = Path(directory) / run_directory.REPORT
     write_atomically(path, render(Report.from_directory(directory, manifest)).encode())
     return path
+
+
+def _preview(report: Report) -> str:
+    """What a link to the page says beside its title."""
+    told = ", ".join(f"{count} {outcome}" for outcome, count in wording.tally(report.verdicts))
+    return " ".join(filter(None, [report.question, f"{told}." if told else ""]))
 
 
 def _claims(report: Report) -> Iterator[_Claim]:
@@ -188,12 +196,13 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("trained", f"{networks.trained:,}"),
         ("from the store", f"{networks.cached:,}"),
         ("diverged", f"{networks.diverged:,}"),
-        ("time of training", _duration(networks.seconds)),
-        ("time of looking at networks", _duration(networks.looking_seconds)),
+        ("time of training", duration(networks.seconds)),
+        ("time of looking at networks", duration(networks.looking_seconds)),
     ]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as it is read: 3.2 s, 4 min 5 s, 2 h 10 min."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -117,18 +117,21 @@ class Comparison:
     def measured(self) -> pl.DataFrame:
         """Mean and 95 % interval over seeds of everything measured at the end: one row a setting and series.
 
+        Intervals of percentages stay within their bounds.
+
         Columns: setting (its index in `settings`), analysis, metric, split, series, mean, low, high, n.
         """
         import polars as pl
 
         from expzoo.science.statistics import mean_interval
+        from expzoo.spec.score import Score
 
         parts = [self._ends(run) for run in self.runs]
         table = pl.concat(parts).unique().filter(pl.col("value").is_finite())
-        rows = []
+        rows, limits = [], {metric: Score.bounds(metric) for metric in table["metric"].unique()}
         names = ["setting", "analysis", "metric", "split", "series"]
         for group, own in table.sort(*names, "seed").group_by(names, maintain_order=True):
-            mean, low, high = (float(number) for number in mean_interval(own["value"].to_numpy()))
+            mean, low, high = map(float, mean_interval(own["value"].to_numpy(), bounds=limits[own["metric"][0]]))
             rows.append((*group, mean, low, high, len(own)))
         return pl.DataFrame(rows, [*names, "mean", "low", "high", "n"], orient="row")
 

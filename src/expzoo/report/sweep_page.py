@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TABLE = "comparison.csv"
 MAX_ROWS = 500
+MAX_ACROSS = 12  # settings that stand beside each other
 UNITS = {"accuracy": " (%)"}
 
 
@@ -65,6 +66,8 @@ def render(comparison: Comparison) -> str:
             trail=comparison.folder.name,
             keys=comparison.keys,
             warnings=sweep_record.warnings(comparison.folder),
+            summary=summary(comparison),
+            claims=claims(comparison),
             jobs=_jobs(comparison),
             figures=[page.figure(number, picture) for number, picture in enumerate(shown)],
             measured=_Table(
@@ -117,18 +120,45 @@ def _effects(comparison: Comparison, judged: list[tuple[Run, Verdict]]) -> Itera
             yield setting, SurfacePoint(mean, low, high, len(own))
 
 
+def summary(comparison: Comparison) -> _Table:
+    """One row a claim: how it came out over all runs, and between which effects."""
+    rows = []
+    for name, judged in comparison.claims().items():
+        verdicts = [verdict for _, verdict in judged]
+        by_effect = sorted((v for v in verdicts if np.isfinite(v.effect)), key=lambda verdict: verdict.effect)
+        ends = dict.fromkeys(wording.effect(verdict) for verdict in (by_effect[:1] + by_effect[-1:]))
+        tally = ", ".join(f"{count} {outcome}" for outcome, count in wording.tally(verdicts))
+        rows.append([name, tally, " to ".join(ends) or "none"])
+    return _Table(["claim", "verdicts", "effects"], rows[:MAX_ROWS], len(rows))
+
+
+def claims(comparison: Comparison) -> _Table:
+    """Claims in rows and settings in columns; where these are many, one row a claim and setting."""
+    names = [
+        ", ".join(f"{key}={_short(v)}" for key, v in zip(comparison.axes, setting, strict=True)) or "all"
+        for setting in comparison.settings
+    ]
+    told: dict[str, list[str]] = {}
+    for name, judged in comparison.claims().items():
+        cells: list[list[str]] = [[] for _ in names]
+        for run, v in judged:
+            place = comparison.places[comparison.setting(run)]
+            cells[place].append(f"{v.verdict} {wording.effect(v)} {wording.interval(v)}")
+        told[name] = ["; ".join(cell) or "-" for cell in cells]
+    if len(names) <= MAX_ACROSS:
+        rows = [[name, *cells] for name, cells in told.items()]
+        return _Table(["claim", *names], rows[:MAX_ROWS], len(rows))
+    rows = [[name, *pair] for name, cells in told.items() for pair in zip(names, cells, strict=True)]
+    return _Table(["claim", "setting", "verdict"], rows[:MAX_ROWS], len(rows))
+
+
 def _jobs(comparison: Comparison) -> _Table:
-    """One row a run: what it varied, and its verdicts."""
-    claims = list(comparison.claims())
+    """One row a run: what it varied, and where it is."""
     rows = []
     for run in sorted(comparison.runs, key=lambda run: comparison.places[comparison.setting(run)]):
-        own = {verdict.claim: verdict for verdict in run.verdicts}
-        cells = [
-            f"{wording.effect(own[c])} {wording.interval(own[c])} {own[c].verdict}" if c in own else "-" for c in claims
-        ]
         path = os.path.relpath(run.directory, comparison.folder.resolve())
-        rows.append([*(_short(run.values.get(key)) for key in comparison.keys), *cells, path])
-    return _Table([*comparison.keys, *claims, "run"], rows[:MAX_ROWS], len(rows))
+        rows.append([*(_short(run.values.get(key)) for key in comparison.keys), path])
+    return _Table([*comparison.keys, "run"], rows[:MAX_ROWS], len(rows))
 
 
 def _spelled(comparison: Comparison) -> pl.DataFrame:

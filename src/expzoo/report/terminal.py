@@ -1,18 +1,15 @@
-"""The table of verdicts with which every run ends in the terminal. Quick to import: it is all a finished run needs."""
+"""Verdicts or scores, with which every run ends in the terminal. Quick to import: all that a finished run needs."""
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from expzoo.science import wording
@@ -24,9 +21,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"supported": "green", "not supported": "red", "inconclusive": "yellow", "withheld": "magenta"}
 NARROW = 72
-LINES = 2  # of what was published
-_WIDEST = {"effect": 11, "published": 13}
-_RIGHT = ("effect", "n")
+_SHORTEST = 9  # letters of a unit that is cut
+_OUTCOME = 15  # columns of the longest outcome and what keeps it apart
 
 
 class _Console(Console):
@@ -38,22 +34,28 @@ class _Console(Console):
 
 
 def print_verdicts(
-    verdicts: Iterable[Verdict | Mapping[str, object]], directory: Path | str, console: Console | None = None
+    verdicts: Iterable[Verdict | Mapping[str, object]],
+    directory: Path | str,
+    console: Console | None = None,
+    scores: Iterable[str] = (),
 ) -> None:
-    """Print the verdicts as a table (on a narrow terminal one below the other) and where the report of the run is.
+    """Print each verdict on two lines, or without verdicts the final `scores`, and where the report of the run is.
+
+    A terminal of fewer than `NARROW` columns wraps the second line; from there on what is too long for it is cut.
 
     Raises:
         ValueError: a verdict has a field at fault.
     """
     console = console or _Console()
     claims = wording.as_verdicts(verdicts)
+    for claim in claims:
+        _print(console, _first(claim))
+        for line in _second(claim, console.width):
+            _print(console, Text(line))
     if not claims:
-        _print(console, Text("no verdicts: no analysis of this run judges a claim"))
-    elif console.width < NARROW:
-        for claim in claims:
-            _print(console, _block(claim))
-    else:
-        console.print(_table(claims, console))
+        _print(console, Text("no claim is judged" + (": the final scores" if (lines := [*scores]) else "")))
+        for line in lines:
+            _print(console, Text(f"  {line}"))
     for claim in claims:
         if stands := wording.robustness(claim):
             _print(console, Text(f"{claim.claim}: {stands}"))
@@ -63,60 +65,28 @@ def print_verdicts(
     _print(console, Text(f"report: {report if report.exists() else directory}"), wrap=False)
 
 
-def _table(claims: Sequence[Verdict], console: Console) -> Table:
-    headings = ["claim", "effect", "interval", "n", "verdict", "published"]
-    rows = [_cells(claim) for claim in claims]
-    for row in rows:
-        row[1] = re.sub("% .*", "%", row[1])  # the page has the whole unit
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    spare = max(0, console.width - 100)
-    widths = [min(width, _WIDEST.get(name, width) + spare) for name, width in zip(headings, widths, strict=True)]
-    widths[0] = max(16, min(widths[0], console.width - sum(widths[1:]) - 2 * len(widths)))
-    headings[0], names = _shortened([row[0] for row in rows], widths[0])
-    for claim, row in zip(claims, rows, strict=True):
-        row[2] += f"\n{wording.level(claim)}"
-        row[-1] = textwrap.shorten(row[-1], LINES * (widths[-1] - 2), placeholder=" ...")
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    for heading, width in zip(headings, widths, strict=True):
-        table.add_column(heading, max_width=width, overflow="fold", justify="right" if heading in _RIGHT else "left")
-    for claim, name, row in zip(claims, names, rows, strict=True):
-        cells = [Text(_encodable(cell, console)) for cell in [_broken(name, widths[0]), *row[1:]]]
-        cells[4].stylize(COLOURS[claim.verdict])
-        table.add_row(*cells)
-    return table
+def _first(claim: Verdict) -> Text:
+    """The verdict, in its colour, and the claim's name."""
+    line = Text()
+    line.append(f"{claim.verdict:<{_OUTCOME}}", COLOURS[claim.verdict])
+    return line.append(claim.claim)
 
 
-def _shortened(names: list[str], width: int) -> tuple[str, list[str]]:
-    """The heading and the names; where they are too long, what all have before the first dot is said only once."""
-    family = {name.partition(".")[0] for name in names}
-    if len(family) > 1 or max(map(len, names)) <= width or any("." not in name for name in names):
-        return "claim", names
-    return f"claim {family.pop()}.", [name.partition(".")[2] for name in names]
-
-
-def _cells(claim: Verdict) -> list[str]:
-    effect, interval = wording.effect(claim).replace("percentage points", "pp"), wording.interval(claim)
-    published = wording.brief(claim.published) or "-"
-    return [claim.claim, effect, interval, str(claim.n), claim.verdict, published]
-
-
-def _block(claim: Verdict) -> Text:
-    name, effect, interval, n, outcome, published = _cells(claim)
-    block = Text(name + "\n  ")
-    block.append(outcome, COLOURS[outcome])
-    measured = f": {effect} {interval}, n = {n}\n  interval: {wording.level(claim)}\n"
-    block.append(measured if effect != "none" else f": no effect measured, n = {n}\n")
-    return block.append(f"  published: {published}\n") if claim.published else block
-
-
-def _broken(name: str, width: int) -> str:
-    """The name on lines of at most `width`, broken after a dot or an underscore where it has one."""
-    lines = [""]
-    for part in re.findall(r"[^._]*[._]|[^._]+", name):
-        if lines[-1] and len(lines[-1]) + len(part) > width:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
+def _second(claim: Verdict, width: int) -> list[str]:
+    """Effect, interval and n, then why nothing is decided or else what was published; a long unit is cut first."""
+    effect, why = wording.effect(claim).replace("percentage points", "pp"), wording.reason(claim)
+    number, _, unit = effect.partition(" ")
+    numbers = f"{wording.interval(claim)} at {wording.level(claim)}, n = {claim.n}"
+    if effect == "none":
+        number, unit, numbers = "no", "effect measured,", f"n = {claim.n}"
+    if width >= NARROW:
+        room = width - len(f"  {number}  {numbers}; {why}")
+        unit = textwrap.shorten(unit, max(room, _SHORTEST), placeholder="...") if len(unit) > room else unit
+    told = why or (f"published: {wording.brief(claim.published)}" if claim.published else "")
+    line = "; ".join(filter(None, [" ".join(filter(None, [number, unit, numbers])), told]))
+    if width < NARROW:
+        return textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="  ")
+    return [f"  {textwrap.shorten(line, width - 2, placeholder=' ...')}"]
 
 
 def _print(console: Console, text: Text, *, wrap: bool = True) -> None:

@@ -18,6 +18,7 @@ from expzoo.lab.populations import Irreproducible
 from expzoo.lab.progress import shown
 from expzoo.runs import results, robustness
 from expzoo.runs.finished import show
+from expzoo.runs.live import watchers
 from expzoo.runs.plan import plan
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
@@ -40,6 +41,8 @@ def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None
     runs now. `lab` is the config's, if it was opened already; it is closed.
     """
     lab = lab or open_lab(config)
+    watching = [] if config["dry_run"] else watchers(config, directory)
+    lab.resources.watchers += [live.note for live in watching]
     try:
         return lab.drive(conduct(config, directory, lab, overrides=overrides))
     except Interrupted:
@@ -49,6 +52,8 @@ def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None
         say(error, file=sys.stderr)
         return FAILED
     finally:
+        for live in watching:
+            live.close()
         lab.close()
 
 

@@ -36,10 +36,34 @@ def comparable(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(directory: Path) -> None:
-    """Print the verdicts of a run and where its report is."""
+    """Print the verdicts of a run, or its final scores if it judges no claim, and where its report is."""
     from expzoo.report.terminal import print_verdicts
 
-    print_verdicts(verdicts(directory), directory)
+    judged = verdicts(directory)
+    print_verdicts(judged, directory, scores=() if judged else final_scores(directory))
+
+
+def final_scores(directory: Path) -> list[str]:
+    """What a run measured at the end: a line for each arm, setting and measure, a mean with its 95 % interval."""
+    import polars as pl
+
+    from expzoo.science.statistics import mean_interval
+    from expzoo.science.wording import measured
+    from expzoo.spec.score import Score
+    from expzoo.store import records
+
+    table = records.read(directory / run_directory.RECORDS)
+    ends = table.filter(pl.col("end")) if "end" in table.columns else table
+    varied = [name for name in ends.columns if name not in {*records.COLUMNS, "analysis", "end", records.DIVERGED}]
+    lines = []
+    for group, own in ends.group_by(["metric", "split", "arm", *varied], maintain_order=True):
+        metric, split, arm, *settings = group
+        name = ", ".join([str(arm), *(f"{k}={v}" for k, v in zip(varied, settings, strict=True) if v is not None)])
+        unit = "%" if Score.bounds(str(metric)) else ""
+        values = own.filter(pl.col("value").is_finite())["value"].to_numpy()
+        mean, *ends = map(float, mean_interval(values, bounds=Score.bounds(str(metric))))
+        lines.append(f"{metric}/{split} of {name}: {measured(mean, (ends[0], ends[1]), len(values), unit)}")
+    return lines
 
 
 def verdicts(directory: Path) -> list[Verdict]:

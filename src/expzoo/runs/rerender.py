@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from expzoo.config.identity import chosen, earlier_ids, raised_rules, run_id
 from expzoo.config.paths import place
 from expzoo.lab.pinned import say_changes
 from expzoo.runs import finished
+from expzoo.runs.drawing import built_again, draw
 from expzoo.runs.trackers import mirror
 from expzoo.store import run_directory
 from expzoo.system.console import say
-
-if TYPE_CHECKING:
-    from expzoo.analysis.contract import Analysis
 
 FILES = (
     run_directory.CONFIG,
@@ -61,7 +59,7 @@ def judge_again(directory: Path, config: dict[str, Any]) -> bool:
     from expzoo.system.files import write_atomically
 
     sealed = run_directory.require(earlier)
-    analyses = _analyses(config, sealed)
+    analyses = built_again(config, sealed)
     findings = [results.read_findings(earlier, name) for name in analyses]
     analyses, findings = robustness.that_differ(analyses, findings)
     for name in FILES if earlier != directory else ():
@@ -84,33 +82,3 @@ def _judged_before(directory: Path, config: dict[str, Any]) -> Path | None:
             if sealed and sealed.get("id") == earlier and not run_directory.damaged(folder, sealed):
                 return folder
     return None
-
-
-def draw(directory: Path, config: dict[str, Any]) -> None:
-    """Draw what a finished run found, from its records and arrays, and write its page; nothing is trained.
-
-    BadInput if its config names a plugin that is not here, ValueError if one of its files cannot be read.
-    """
-    from expzoo.runs import results
-
-    sealed = run_directory.require(directory)
-    if not run_directory.is_rendered(sealed):
-        facts = {**run_directory.told(sealed), "rendered": True}
-        analyses = _analyses(config, sealed)
-        findings = [results.read_findings(directory, name) for name in analyses]
-        results.write_figures(directory, analyses, findings, finished.verdicts(directory))
-        results.write_page(directory, facts)
-        run_directory.seal(directory, facts)
-
-
-def _analyses(config: dict[str, Any], sealed: run_directory.Manifest) -> dict[str, Analysis]:
-    """The analyses of a finished run, built again."""
-    from expzoo.lab.learned import resolved, wholes
-    from expzoo.runs.plan import plan
-    from expzoo.store.store import Store
-
-    store = Store(place(config["store"]), "")  # of which names of learned components are looked up
-    left_out: Any = sealed.get("left_out", {})
-    fitting = {name: options for name, options in config["analysis"].items() if name not in left_out}
-    names = wholes(config, store, sealed.get("learned"))
-    return plan(resolved(config | {"analysis": fitting}, names)).asked()

@@ -191,7 +191,7 @@ def holm(p_values: ArrayLike) -> Float[np.ndarray, " m"]:
 
 
 def mean_interval(
-    values: ArrayLike, *, level: float = 0.95
+    values: ArrayLike, *, level: float = 0.95, bounds: tuple[float, float] | None = None
 ) -> tuple[
     Float[np.ndarray | np.float64, "*points"],
     Float[np.ndarray | np.float64, "*points"],
@@ -200,6 +200,7 @@ def mean_interval(
     """Mean, low and high of a curve: Student's interval over the first axis of values (seeds, points).
 
     For pictures: pointwise, and of width zero where all seeds agree. Low and high are NaN for fewer than two seeds.
+    Of a measure that lies within `bounds`, the interval of the mean's logit (delta method), which stays within them.
     """
     sample = finite_values(values)
     if len(sample) < 2:
@@ -207,7 +208,25 @@ def mean_interval(
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
     mean = sample.mean(axis=0)
     half = t_quantile(level, len(sample) - 1) * sample.std(axis=0, ddof=1) / math.sqrt(len(sample))
-    return mean, mean - half, mean + half
+    if bounds is None or sample.size == 0 or sample.min() < bounds[0] or sample.max() > bounds[1]:
+        return mean, mean - half, mean + half
+    return mean, _within(bounds, mean, -half), _within(bounds, mean, half)
+
+
+def _within(
+    bounds: tuple[float, float],
+    mean: Float[np.ndarray | np.float64, "*points"],
+    half: Float[np.ndarray | np.float64, "*points"],
+) -> Float[np.ndarray | np.float64, "*points"]:
+    """The mean moved by `half` to first order, on the scale of the logit; the mean itself where it is a bound."""
+    from scipy.special import expit, logit
+
+    size = bounds[1] - bounds[0]
+    part = (mean - bounds[0]) / size
+    inside = (part > 0) & (part < 1)
+    safe = np.where(inside, part, 0.5)
+    moved = expit(logit(safe) + half / size / (safe * (1 - safe)))
+    return np.where(inside, bounds[0] + size * moved, mean)
 
 
 def finite_values(values: ArrayLike) -> Float[np.ndarray, "n ..."]:

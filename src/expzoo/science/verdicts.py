@@ -67,6 +67,10 @@ class Verdict:
         if faults:
             raise ValueError("; ".join(faults))
 
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return f"<Verdict {self.claim}: {self.verdict}, {self.effect:+.3g} [{low:+.3g}, {high:+.3g}], n = {self.n}>"
+
     def to_json(self) -> dict[str, object]:
         """Plain numbers, text and lists; NaN is None."""
         return {name: _plain(value) for name, value in asdict(self).items()}

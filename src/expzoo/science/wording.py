@@ -72,6 +72,31 @@ def decision(verdict: Verdict) -> str:
     return f"supported if the whole {level(verdict)} interval ({verdict.rule}) lies {where.format(*ends)}"
 
 
+def measured(mean: float, interval: tuple[float, float], n: int, unit: str = "") -> str:
+    """A mean over n seeds with its interval, to the digits that this gives meaning; NaN where there is no interval."""
+    if not n:
+        return "no value"
+    low, high = interval
+    decimals = _digits(high / 2 - low / 2, mean)
+    ends = "no interval" if math.isnan(low) else f"[{low:.{decimals}f}, {high:.{decimals}f}]"
+    return f"{mean:.{decimals}f}{' ' * bool(unit)}{unit} {ends}, n = {n}"
+
+
+def reason(verdict: Verdict) -> str:
+    """Why a claim is inconclusive or withheld, with the number of seeds that would settle it; "" if it is decided."""
+    last = verdict.note.rpartition("; ")[2]
+    if verdict.verdict == "withheld":
+        failed = [part for part in verdict.note.split("; ") if part.startswith("withheld: ")]
+        return failed[0].removeprefix("withheld: ") if failed else last
+    if verdict.verdict != "inconclusive":
+        return ""
+    low, high = verdict.interval
+    held = [f"{end:{_sign(verdict)}g}" for end in thresholds(verdict) if low <= end <= high]
+    told = f"holds {' and '.join(held)}" if held else last
+    settling = f"n = {verdict.n_needed:,} would settle it" if verdict.n_needed else ""
+    return "; ".join(filter(None, [told, settling])) or "these seeds cannot tell"
+
+
 def brief(published: str) -> str:
     """What was published in few words, for a table: the first value, without what is said about it in brackets."""
     first = re.sub(r"\s*\([^()]*(\)|$)", "", published.split(";")[0]).strip() or published
@@ -108,8 +133,13 @@ def _sign(verdict: Verdict) -> str:
 
 def _decimals(verdict: Verdict) -> int:
     """One or two digits of the half-width (tenths for 0.5 to 5); three digits of an effect without interval."""
-    half = min(verdict.interval[1] / 2 - verdict.interval[0] / 2, 1e300)  # which overflows nowhere
+    return _digits(verdict.interval[1] / 2 - verdict.interval[0] / 2, verdict.effect)
+
+
+def _digits(half: float, value: float) -> int:
+    """Decimals of a value whose interval reaches `half` to either side, NaN if it has none."""
+    half = min(half, 1e300)  # which overflows nowhere
     if half > SPECK:
         return min(max(1 - math.floor(math.log10(half / 0.5)), 0), 6)
-    size = abs(verdict.effect)
+    size = abs(value)
     return min(max(2 - math.floor(math.log10(size)), 0), 6) if size > SPECK else 1

@@ -25,6 +25,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __repr__(self) -> str:
+        parts = (f"{name} {values.shape} {values.dtype}" for name, values in (("x", self.x), ("y", self.y)))
+        return f"<Split of {len(self)} examples: {', '.join(parts)}>"
+
 
 class Dataset(Protocol):
     """A finite dataset, a function of counters: nothing of order or noise is ever stored.

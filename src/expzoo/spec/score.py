@@ -68,6 +68,11 @@ class Score:
                 return cls.of(metric)
         raise ValueError("no metric of these records says whether higher or lower is better")
 
+    @classmethod
+    def bounds(cls, metric: str) -> tuple[float, float] | None:
+        """Between which values a metric lies, where that is known: a percentage; None for any other name."""
+        return (0.0, 100.0) if _is_score(metric) and cls.of(metric).unit == "%" else None
+
     @property
     def words(self) -> str:
         """Its name in words: "board success"."""

@@ -246,6 +246,11 @@ class Spec(Keyed):
             content["fixed"] = [recipe.canonical() for recipe in self.fixed]
         return content
 
+    def __repr__(self) -> str:
+        return (
+            f"<Spec {self.key[:12]}: {self.model.name} on {self.dataset.name}, {self.optimizer.name}, seed {self.seed}>"
+        )
+
     def __hash__(self) -> int:
         return hash(self.key)
 

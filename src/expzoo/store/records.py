@@ -236,20 +236,23 @@ def _matches(name: str, wanted: Wanted) -> pl.Expr:
 
 
 def summary(table: pl.DataFrame) -> pl.DataFrame:
-    """Mean and 95 % Student interval over seeds: columns series, step, mean, low, high, n.
+    """Mean and 95 % interval over seeds, of a percentage within its bounds: columns series, step, mean, low, high, n.
 
-    A series is everything but the seed and the step: arm, varied settings, split and metric, as one path.
+    A series is everything but the seed and the step: arm, varied settings, split and metric, as one path
+    and, behind the numbers, each in a column of its own.
     """
     from expzoo.science.statistics import mean_interval
+    from expzoo.spec.score import Score
 
     parts = [name for name in table.columns if name not in ("key", "seed", "step", "value", "end", DIVERGED)]
     path = pl.concat_str([pl.col(name).cast(pl.String).fill_null("-") for name in parts], separator="/")
     named = table.with_columns(path.alias("series")).filter(pl.col("value").is_finite())
-    rows = []
+    rows, limits = [], {metric: Score.bounds(metric) for metric in table["metric"].unique()}
     for (series, step), group in named.sort("series", "step").group_by("series", "step", maintain_order=True):
-        mean, low, high = (float(number) for number in mean_interval(group["value"].to_numpy()))
+        mean, low, high = map(float, mean_interval(group["value"].to_numpy(), bounds=limits[group["metric"][0]]))
         rows.append((series, step, mean, low, high, len(group)))
-    return pl.DataFrame(rows, ["series", "step", "mean", "low", "high", "n"], orient="row")
+    found = pl.DataFrame(rows, ["series", "step", "mean", "low", "high", "n"], orient="row")
+    return found.join(named.select("series", *parts).unique(), on="series", how="left", maintain_order="left")
 
 
 def _choose(table: pl.DataFrame, equals: Mapping[str, Wanted]) -> pl.DataFrame:

@@ -59,14 +59,18 @@ def _look(axes: Axes, label: str) -> Style:
     return looks.get(label) or style(label, list(looks.values()))
 
 
-def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+Bounds = tuple[float, float] | None
+"""Between which values a measure lies, such as a percentage, and so its interval; None where there are none."""
+
+
+def interval(values: np.ndarray, bounds: Bounds = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and Student's 95 % interval over seeds of `values` (seeds, points): mean, low and high, each (points,).
 
     NaN entries (diverged networks) are left out; fewer than two values at a point give no interval there (NaN).
     """
     from expzoo.science.statistics import mean_interval
 
-    columns = [mean_interval(column[np.isfinite(column)]) for column in np.asarray(values, float).T]
+    columns = [mean_interval(column[np.isfinite(column)], bounds=bounds) for column in np.asarray(values, float).T]
     mean, low, high = np.array(columns, float).reshape(-1, 3).T
     return mean, low, high
 
@@ -80,10 +84,12 @@ def curve(
     low: np.ndarray | None = None,
     high: np.ndarray | None = None,
     markers: int = 16,
+    bounds: Bounds = None,
 ) -> Series:
     """Draw the mean of `values` (seeds, points) over x (points,) with its 95 % interval as a band.
 
     Values of shape (points,) are a mean already, with `low` and `high` as its band. `markers` is how many at most.
+    The band stays within `bounds`.
 
     Raises:
         ValueError: the last axis of `values` is not that of x.
@@ -93,7 +99,7 @@ def curve(
         raise ValueError(f"{label}: values have shape {values.shape}, not (seeds, {len(x)}) or ({len(x)},) as x has")
     mean = values
     if values.ndim == 2:
-        mean, low, high = interval(values)
+        mean, low, high = interval(values, bounds)
     look = _look(axes, label)
     if low is not None and high is not None:
         axes.fill_between(x, low, high, color=look.colour, alpha=0.16, linewidth=0)
@@ -117,11 +123,13 @@ def bars(
     position: tuple[int, int] = (0, 1),
     low: np.ndarray | None = None,
     high: np.ndarray | None = None,
+    bounds: Bounds = None,
 ) -> Series:
     """Draw the means of `values` (seeds, groups) as bars from zero, with 95 % intervals and, to the right, the seeds.
 
     `position` = (i, k) puts this arm i-th of k beside the others of its group. Values of shape
-    (groups,) are means already, with `low` and `high` as the ends of their intervals.
+    (groups,) are means already, with `low` and `high` as the ends of their intervals, which else
+    stay within `bounds`.
 
     Raises:
         ValueError: the last axis of `values` is not that of the groups.
@@ -134,7 +142,7 @@ def bars(
     x = np.arange(len(groups)) + (index - (count - 1) / 2) * width
     mean = values
     if values.ndim == 2:
-        mean, low, high = interval(values)
+        mean, low, high = interval(values, bounds)
     axes.bar(x, mean, width * 0.92, color=look.colour, alpha=0.2, linewidth=0, zorder=2)
     jitter = ((np.arange(1, len(values) + 1) * _GOLDEN) % 1 * 0.35 + 0.02) * width
     for centre, column in zip(x, values.T, strict=True) if values.ndim == 2 else ():

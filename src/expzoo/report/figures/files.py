@@ -1,4 +1,4 @@
-"""Figures as files: a picture for print (png), one for the page that carries its values (svg), the numbers (csv)."""
+"""Figures as files: a picture with title and caption (png), one for the page with its values (svg), the numbers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import io
 import json
 import math
 import re
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+import numpy as np
 import polars as pl
 from matplotlib import rc_context
+from matplotlib.figure import Figure as MatplotlibFigure
 
+from expzoo.report.figures.colours import INK, MUTED, PAPER
 from expzoo.report.figures.draw import Series
 from expzoo.system.errors import BadInput
 from expzoo.system.files import write_atomically
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
 INDEX = "figures.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
 _SVG = {"svg.hashsalt": "expzoo", "svg.fonttype": "none", "svg.image_inline": True}
+_DPI = 200
+_PER_INCH = 15  # letters of a caption
+_LINE = 0.16  # inches between its lines
 _FORMULA = r"^([=+\-@\t\r])"
 
 
@@ -39,7 +46,8 @@ def save(figure: Figure, folder: Path | str) -> list[Path]:
     """
     if not NAME.fullmatch(figure.name):
         raise ValueError(f"figure name {figure.name!r} must be lower-case letters, digits, _ and -, at most 80")
-    contents = {"png": _png(figure.figure), "svg": _svg(figure.figure), "csv": _csv(figure.data)}
+    _say_logarithms(figure.figure)
+    contents = {"png": _png(figure), "svg": _svg(figure.figure), "csv": _csv(figure.data)}
     contents |= {"gif": figure.animation} if figure.animation else {}
     paths = []
     for ending, content in contents.items():
@@ -111,9 +119,30 @@ def _points(axes: Axes, line: Series) -> list[list[Any]]:
     return points
 
 
-def _png(figure: Drawing) -> bytes:
+def _say_logarithms(figure: Drawing) -> None:
+    """Say of each labelled axis whose scale is logarithmic that it is."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        label = axis.get_label_text()
+        if axis.get_scale() == "log" and label and "log" not in label:
+            axis.set_label_text(f"{label} (log scale)")
+
+
+def _png(figure: Figure) -> bytes:
+    """The picture between its title and its caption, so that it can be understood wherever it is shared."""
+    width, height = figure.figure.get_size_inches()
+    drawn = io.BytesIO()
+    figure.figure.savefig(drawn, format="rgba", dpi=_DPI)
+    pixels = np.frombuffer(drawn.getvalue(), np.uint8).reshape(-1, int(width * _DPI), 4)
+    columns = int(width * _PER_INCH)
+    title, caption = textwrap.fill(figure.title, columns * 9 // 12), textwrap.fill(figure.caption, columns)
+    above, below = (_LINE * (text.count("\n") + 1) * size + 0.1 for text, size in ((title, 1.3), (caption, 1)))
+    page = MatplotlibFigure(figsize=(width, height + above + below), dpi=_DPI, facecolor=PAPER)
+    page.figimage(pixels, 0, round(below * _DPI))
+    edge, high = 0.1 / width, page.get_figheight()
+    page.text(edge, 1 - 0.08 / high, title, fontsize=12, fontweight="bold", color=INK, va="top", parse_math=False)
+    page.text(edge, (below - 0.02) / high, caption, fontsize=9, color=MUTED, va="top", parse_math=False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    page.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 

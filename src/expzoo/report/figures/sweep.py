@@ -134,7 +134,7 @@ def _maps(surface: Surface) -> Any:
     rows = -(-len(labels) // columns)
     figure, panels = canvas(rows, columns, width=7.2, height=rows * (1.1 + 0.42 * len(down)))
     means = [point.mean for points in surface.series.values() for point in points.values()]
-    scale = Normalize(min(means), max(means))
+    scale = Normalize(*_range(surface, means))
     colours = LinearSegmentedColormap.from_list("expzoo", [_LIGHT, _DARK])
     for axes in panels[len(labels) :]:
         axes.set_visible(False)
@@ -155,6 +155,14 @@ def _maps(surface: Surface) -> Any:
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
     return figure
+
+
+def _range(surface: Surface, means: Sequence[float]) -> tuple[float, float]:
+    """The ends of the colours, one scale for all maps: differences within the usual interval are not stretched."""
+    widths = [p.high - p.low for points in surface.series.values() for p in points.values()]
+    noise = float(np.median([width for width in widths if np.isfinite(width)] or [0.0]))
+    middle, half = (min(means) + max(means)) / 2, max(max(means) - min(means), noise) / 2
+    return middle - half, middle + half
 
 
 def _words(point: SurfacePoint) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from expzoo.report import figures
 from expzoo.report.figures.figure import Figure
 from expzoo.science.statistics import clopper_pearson
+from expzoo.spec.score import Score
 from expzoo.store import records
 
 if TYPE_CHECKING:
@@ -156,11 +157,11 @@ def _told(shown: Shown, marks: str) -> str:
 
 def _learning(cells: list[Cell], curves: pl.DataFrame) -> Figure:
     picture, (axes,) = figures.canvas(height=4.2)
+    [metric], [split] = curves["metric"].unique().to_list(), curves["split"].unique().to_list()
     for cell in cells:
         columns = {name: value for name, value in cell.columns().items() if name in curves.columns}
         steps, values = records.pivot(curves, "step", arm=cell.arm, **columns)
-        figures.curve(axes, steps, values, _series(cell), markers=8)
-    [metric], [split] = curves["metric"].unique().to_list(), curves["split"].unique().to_list()
+        figures.curve(axes, steps, values, _series(cell), markers=8, bounds=Score.bounds(metric))
     axes.set(xlabel="step", ylabel=f"{metric.replace('_', ' ')} on {split} data")
     figures.name_curves(axes)
     return Figure(LEARNING, "Learning curves", f"{_MEANS}.", picture, curves)
