@@ -71,6 +71,7 @@ OPTIONS = {
     "instability": {"splits": "[0,0.2]", "points": "3"},
     "interpolation_threshold": {"sizes": "[20,40]", "classes": "[2,10]", "widths": "[1,2,4]", "rounds": "0"},
     "iterative_pruning": TICKETS | {"every": "3"},
+    "jamming": {"points": "[20,40]", "widths": "[1,2,4]", "rounds": "0", "around": "[1.0]"},
     "life_exact": {"steps": "[1]", "widths": "[1]", "training": "2"},
     "loss_surface": {"checkpoints": "4", "points": "3"},
     "memory_split": {"budgets": BUDGETS, "parts": "[1,2]"},

@@ -112,6 +112,9 @@ ORACLES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "nll": lambda f, y: -np.mean([log_softmax(row)[label] for row, label in zip(f, y, strict=True)]),
     "brier": lambda f, y: np.mean(((softmax(f, 1) - np.eye(f.shape[1])[y]) ** 2).sum(1)),
     "margin": lambda f, y: min(row[label] - max(np.delete(row, label)) for row, label in zip(f, y, strict=True)),
+    "violations": lambda f, y: (
+        100 * np.mean([row[label] - max(np.delete(row, label)) < 1 for row, label in zip(f, y, strict=True)])
+    ),
     "entropy": lambda f, y: -np.mean((softmax(f, 1) * log_softmax(f, 1)).sum(1)),
     "calibration_error": lambda f, y: calibration(softmax(f, 1), y, 15),
     "calibration_error(bins=4)": lambda f, y: calibration(softmax(f, 1), y, 4),
@@ -156,6 +159,7 @@ def test_known_values() -> None:
     assert values["nll"] == values["entropy"] == pytest.approx(math.log(4))
     assert values["brier"] == pytest.approx(0.75)
     assert values["margin"] == 0.0
+    assert values["violations"] == 100.0
     assert values["calibration_error"] == pytest.approx(0.0)
 
 

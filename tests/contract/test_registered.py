@@ -34,6 +34,7 @@ SMALL_OF = {
     "double_descent": {"widths": (2, 3, 4, 5, 6)},
     "double_descent_rff": {"widths": (2, 3, 4, 5, 6)},
     "interpolation_threshold": {"sizes": (30, 60), "widths": (2, 3, 4, 5, 6)},
+    "jamming": {"points": (20, 40), "widths": (2, 4, 6), "around": (1.0,)},
 }
 """The same for one of them, where an option's name means something else."""
 

@@ -21,7 +21,7 @@ from expzoo.store import records, run_directory
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
 DOWNLOADED = re.compile(r"_cifar\d+$")  # a variant on files that no test fetches is only composed
 SISTERS = [
-    *("life_density", "life_depth", "life_minimal", "life_pruning", "life_width"),
+    *("life_density", "life_depth", "life_many_steps", "life_minimal", "life_pruning", "life_width"),
     *("local_and_attention", "pooling", "random_labels"),
 ]
 """Those of which another experiment has all analyses (life_steps, spatial_priors, large_learning_rate).

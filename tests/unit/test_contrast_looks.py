@@ -45,6 +45,14 @@ FORMS: dict[str, dict[str, Any]] = {
     "steps to loss/train <= 0.1": {"when": "steps", "place": 0.1, "below": True, "metric": "loss"},
     "steps to score/validation>=90": {"when": "steps", "place": 90.0, "below": False},
     "steps to loss/train <= 1e-3": {"when": "steps", "place": 0.001},
+    "error/test at peak": {"when": "peak", "metric": "error", "split": "test"},
+    "loss/train at valley": {"when": "valley", "peaked": False},
+    "steps to peak calibration_error(bins=30)/test": {
+        "when": "steps",
+        "peaked": True,
+        "metric": "calibration_error(bins=30)",
+        "split": "test",
+    },
     "score/test of ensemble(8)": {"members": 8, "when": "late"},
     "score/test at end of ensemble(8)": {"members": 8, "when": "end"},
     "calibrated nll/test": {"calibrated": True, "metric": "nll", "members": 1},
@@ -84,6 +92,9 @@ REFUSED = {
     "score/test of ensemble(0)": "an ensemble has from 1 to 100 members",
     "score/test of ensemble(1000000000)": "an ensemble has from 1 to 100 members",
     "steps to loss/train < 0.1": "is no measure",
+    "steps to peak error": "is no measure",
+    "steps to peak acuracy/test": "there is no metric or probe called acuracy",
+    "error/test at peak of ensemble(3)": "an ensemble or a temperature is of metrics at the end of the training",
     "steps to loss/train <= 1e999": "is no measure",
     "steps to loss/train <= nan": "is no measure",
     "steps to acuracy/train >= 1": "there is no metric or probe called acuracy",
@@ -124,7 +135,14 @@ def test_values_are_those_of_the_curve(trained: Any) -> None:
     best = max(range(TOTAL + 1), key=lambda step: (validation[step], -step))
     least = min(range(TOTAL + 1), key=lambda step: (loss[step], step))
     reached = next(step for step in range(TOTAL + 1) if loss[step] <= 2.0)
+    rises = [(test[b] - test[a], b, a) for b in range(TOTAL + 1) for a in range(b + 1)]
+    highest = max(rise for rise, _, _ in rises)
+    peak, valley = next((b, a) for rise, b, a in sorted(rises, key=lambda one: one[1:]) if rise == highest)
     expected = {
+        "score/test at peak": test[peak],
+        "score/test at valley": test[valley],
+        "steps to peak score/test": peak,
+        "norm at start": norm[0],
         "score/test": np.mean([test[step] for step in late]),
         "score/test at start": test[0],
         "score/test at end": test[TOTAL],
@@ -160,6 +178,7 @@ def test_what_others_looked_at_changes_nothing(trained: Any, validated: Spec, op
 
 def test_a_network_that_diverged_has_no_value(validated: Spec, open_lab: Callable[..., Any]) -> None:
     texts = ["score/test", "score/test at end", "score/test at best score/validation", "steps to loss/train <= 0.01"]
+    texts += ["error/test at peak", "error/test at valley", "steps to peak error/test"]
     looks = [Look.parse(text).on(SCORE) for text in texts]
     wild = validated.replace(optimizer={"lr": 1e30})
     [network] = open_lab().train(Request((wild,), tuple(m for look in looks for m in look.measures(TOTAL))))

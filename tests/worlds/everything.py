@@ -11,6 +11,7 @@ import yaml
 from tests.worlds import arms, curves, landscape, life, metalearning, reproducibility
 from tests.worlds.contrasts import ContrastWorld
 
+from expzoo.analysis.studies import jamming
 from expzoo.analysis.studies.life import claims as life_claims
 from expzoo.config import registry
 from expzoo.config.check import composed
@@ -38,7 +39,8 @@ def claims() -> set[str]:
     """The names of all claims that analyses of the package hold, found in their modules."""
     analyses = [importlib.import_module(f"expzoo.plugins.analyses.{name}") for name in registry.available("analysis")]
     made = {claim.name for claim in curves.THRESHOLDS}  # by a function, one for each loss and criterion
-    return made | {claim.name for module in (*analyses, life_claims) for claim in _of(module)}
+    made |= {claim.name for claim in jamming.CLAIMS}
+    return made | {claim.name for module in (*analyses, life_claims, jamming) for claim in _of(module)}
 
 
 def _of(module: ModuleType) -> Iterator[Claim]:

@@ -5,6 +5,8 @@
     METRIC/SPLIT at best METRIC/SPLIT               where the second is best; test data may not choose
     METRIC/SPLIT at first METRIC/SPLIT <= 0.1       at the first look at which the second is reached; likewise
     steps to METRIC/SPLIT <= 0.1                    the first look at which it is reached
+    METRIC/SPLIT at peak | at valley                the look highest above the lowest before it; that lowest one
+    steps to peak METRIC/SPLIT                      where that peak is
     METRIC/SPLIT of ensemble(8)                     of networks that differ in their start, averaged
     calibrated METRIC/SPLIT [of ensemble(8)]        after a temperature fitted on validation data
 
@@ -14,7 +16,9 @@ a person would read on these data; a probe that sees the weights alone has no SP
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -38,14 +42,15 @@ _NAME = r"[a-z_]\w*(?:\([^()/]*\))?"
 _SEEN = rf"(?P<metric>{_NAME})(?:/(?P<split>[a-z]+))?"
 _TEXT = re.compile(
     rf"(?P<calibrated>calibrated )?{_SEEN}"
-    r"(?: at (?:(?P<start>start)|(?P<end>end)|step (?P<step>\d+)|(?P<percent>\d+(?:\.\d+)?) ?%"
+    r"(?: at (?:(?P<start>start)|(?P<end>end)|(?P<peak>peak)|(?P<valley>valley)|step (?P<step>\d+)"
+    r"|(?P<percent>\d+(?:\.\d+)?) ?%"
     rf"|best (?P<best>{_NAME})/(?P<of>[a-z]+)"
     rf"|first (?P<first>{_NAME})/(?P<on>[a-z]+) *(?P<sign><=|>=) *(?P<bound>{NUMBER})))?"
     r"(?: of ensemble\((?P<members>\d+)\))?"
 )
-_STEPS = re.compile(rf"steps to {_SEEN} *(?P<sign><=|>=) *(?P<bound>{NUMBER})")
+_STEPS = re.compile(rf"steps to (?:{_SEEN} *(?P<sign><=|>=) *(?P<bound>{NUMBER})|peak (?P<highest>{_NAME}/[a-z]+))")
 
-Place = Literal["late", "start", "end", "step", "percent", "best", "first", "steps"]
+Place = Literal["late", "start", "end", "peak", "valley", "step", "percent", "best", "first", "steps"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Look:
     place: float = 0.0
     chooses: tuple[str, str] = ("", "")
     below: bool = True
+    peaked: bool = False
     members: int = 1
     calibrated: bool = False
 
@@ -66,6 +72,9 @@ class Look:
     def parse(cls, text: str) -> Look:
         """The look that a text asks for; BadInput if it asks for none."""
         if found := _STEPS.fullmatch(text.strip()):
+            if found["highest"]:
+                metric, _, split = found["highest"].rpartition("/")
+                return cls(text, metric, split, "steps", peaked=True)._checked()
             below, place = found["sign"] == "<=", float(found["bound"])
             return cls(text, found["metric"], found["split"] or "", "steps", place, below=below)._checked()
         if not (found := _TEXT.fullmatch(text.strip())):
@@ -80,7 +89,7 @@ class Look:
         for when in ("step", "percent"):
             if found[when]:
                 whole = replace(whole, when=when, place=float(found[when]))
-        for when in ("start", "end"):
+        for when in ("start", "end", "peak", "valley"):
             if found[when]:
                 whole = replace(whole, when=when)
         return whole._checked()
@@ -128,7 +137,7 @@ class Look:
                 return at(0)
             case "step" | "percent":
                 return at(self.step(total))
-            case "steps" | "best" | "first":
+            case "steps" | "best" | "first" | "peak" | "valley":
                 return every(max(total // LOOKS, 1))
         return END
 
@@ -153,6 +162,8 @@ class Look:
         due = self.when_seen(total).steps(total) | {network.step}
         curve = {step: seen for step, seen in network.curve(self.metric, self.split).items() if step in due}
         never = float("nan") if network.diverged else float("inf")
+        if self.peaked or self.when in ("peak", "valley"):
+            return never if network.diverged else self._of_peak(curve)
         if self.when == "steps":
             return next((float(step) for step, seen in curve.items() if self._reached(seen)), never)
         if self.when == "first":
@@ -169,6 +180,12 @@ class Look:
             sign = 1 if higher_is_better(self.chooses[0]) else -1
             return curve[max(curve, key=lambda step: (sign * chosen[step], -step))]
         return curve[network.step]
+
+    def _of_peak(self, curve: Mapping[int, float]) -> float:
+        """Of the look that lies highest above the lowest before it: its value, its step, or that lowest value."""
+        lowest = dict(zip(curve, itertools.accumulate(curve.values(), min), strict=True))
+        step = max(curve, key=lambda at: (curve[at] - lowest[at], -at))
+        return float(step) if self.peaked else curve[step] if self.when == "peak" else lowest[step]
 
     def _reached(self, seen: float) -> bool:
         return seen <= self.place if self.below else seen >= self.place
@@ -189,7 +206,7 @@ class Look:
         beside = self.text.partition(" at ")[2] or self.text.partition(" of ")[2]
         told = f"{'calibrated ' * self.calibrated}{where}{self.metric.replace('_', ' ')}"
         if self.when == "steps":
-            told = f"{STEPS}a {told} of {self.place:g}"
+            told = f"{STEPS}the peak of {told}" if self.peaked else f"{STEPS}a {told} of {self.place:g}"
         elif beside:
             told += f" at {beside}" if " at " in self.text else f" of {beside}"
         return told + (f" ({self.unit})" if self.unit else "")
