@@ -19,6 +19,7 @@ from expzoo.study import (
     Measure,
     Positive,
     Request,
+    Unfit,
     complete,
     decide,
     every,
@@ -152,6 +153,9 @@ class NoiseScale:
 
     def measure(self, setting: Setting) -> Generator[Request, list[Trained], Findings]:
         """First what rate suits each batch size, then all sizes for all seeds, at their own and at one rate."""
+        size = len(setting.base.dataset.build().split("train", setting.seeds[0]))
+        if self.batches[-1] > size:
+            raise Unfit(f"batch_sizes: {self.batches[-1]} is more than the {size} training examples")
         findings = Findings()
         best = yield from self._tune(setting, findings)
         plan = [(TUNED, batch, best[batch], seed) for batch in self.batches for seed in setting.seeds]
@@ -243,8 +247,8 @@ class NoiseScale:
         steps = self._steps(table, TUNED)
         for arm in (TUNED, FIXED):
             figures.curve(left, batches, self._steps(table, arm), arm.replace("_", " "))
-        means = np.exp(np.nanmean(np.log(steps), 0))
-        words = "no size of batch has reached the loss for all seeds"
+        means = np.exp(np.log(steps).mean(0))
+        words = "not every network has reached the loss"
         if np.isfinite(means).all():
             updates, examples = noise_scale.fit_hyperbola(batches, means)
             left.plot(fine, updates + examples / fine, color="0.5", linestyle=":", label="hyperbola")
@@ -274,6 +278,7 @@ def _reached(network: Trained, arm: str, batch: int, rate: float) -> dict[str, A
 
 def _noise(table: pl.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The noise scale of each seed at the start, on average over a training, and at its end."""
-    parts = [part.sort("step")["value"].to_numpy() for _, part in records.select(table, arm=NOISE).group_by("seed")]
+    looks = records.select(table, arm=NOISE).sort("seed", "step")
+    parts = [part["value"].to_numpy() for _, part in looks.group_by("seed", maintain_order=True)]
     start, mean, end = np.array([(part[0], part.mean(), part[-1]) for part in parts]).T
     return start, mean, end
