@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -159,7 +159,8 @@ def test_noise_goes_to_the_gradient_of_any_optimizer(name: str) -> None:
 
 def test_a_network_with_noisy_gradients_is_that_of_a_plain_loop(growing: Spec) -> None:
     spec = growing.replace(dtype="float64", optimizer=part("optimizer", "noisy_gradients", lr=0.1, eta=0.01))
-    spec = spec.replace(optimizer={"options": {"momentum": 0.9}})
+    options: Any = {"momentum": 0.9}
+    spec = spec.replace(optimizer={"options": options})
     (row,), _ = rows([spec])
     wanted, _ = plain(
         spec, lambda step, size: math.sqrt(0.01 / (step + 1) ** 0.55) * normals(spec.seed, "noise", step, size)
