@@ -85,6 +85,12 @@ OPTIONS = {
         "evaluation_seeds": "1",
     },
     "mode_connectivity": CURVES,
+    "noise_scale": {
+        "batch_sizes": "[5,10,20,40]",
+        "learning_rates": "[0.1]",
+        "updates": "4",
+        "examples": "20",
+    },
     "no_crossing": {"epochs": "1", "points": "3"},
     "permuted_minima": CURVES,
     "metalearn_learning_rate": {"outer_steps": "2", "grid": "3"},
@@ -99,6 +105,7 @@ OPTIONS = {
 """Analysis -> options that make it small; what is asked stays the same."""
 
 OTHERWISE = {
+    "noise_scale": ("optimizer=sgd", "stop=fitted", "stop.loss=100"),
     "wide_minima": ("optimizer=sgd", "stop=fitted", "stop.loss=100", "stop.every=3", "stop.at_most=6"),
     "periodic_behaviour": (
         "optimizer=sgd",

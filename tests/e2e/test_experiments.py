@@ -23,8 +23,9 @@ DOWNLOADED = re.compile(r"_cifar\d+$")  # a variant on files that no test fetche
 SISTERS = [
     *("life_density", "life_depth", "life_many_steps", "life_minimal", "life_pruning", "life_width"),
     *("local_and_attention", "pooling", "random_labels"),
+    *("batch_growth", "batch_size", "batch_size_tuned", "gd_and_sgd", "lr_over_batch"),
 ]
-"""Those of which another experiment has all analyses (life_steps, spatial_priors, large_learning_rate).
+"""Those of which another experiment has all analyses (life_steps, spatial_priors, large_learning_rate, gd_by_width).
 
 Among the quick tests they are only planned, for which all is built and their networks are trained for a few steps.
 """

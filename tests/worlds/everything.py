@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.worlds import arms, curves, landscape, life, metalearning, reproducibility
+from tests.worlds import arms, curves, descent, landscape, life, metalearning, reproducibility
 from tests.worlds.contrasts import ContrastWorld
 
 from expzoo.analysis.studies import jamming
@@ -30,6 +30,7 @@ WORLDS = [
     *life.WORLDS,
     *curves.WORLDS,
     *metalearning.WORLDS,
+    *descent.WORLDS,
     *landscape.WORLDS,
     *reproducibility.WORLDS,
 ]
