@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from expzoo.components.datasets import view_faults as view_faults
     from expzoo.components.datasets import view_positions as view_positions
     from expzoo.components.downloads import Remote as Remote
+    from expzoo.components.ghost_norm import GhostBatchNorm1d as GhostBatchNorm1d
     from expzoo.components.image_files import Archive as Archive
     from expzoo.components.image_files import Idx as Idx
     from expzoo.components.image_layers import convolution as convolution
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from expzoo.runs.search_space import some_value as some_value
     from expzoo.runs.sweep_configs import SweepLoader as SweepLoader
     from expzoo.science.numerics.lanczos import top_eigenvalues as top_eigenvalues
+    from expzoo.science.numerics.noise_scale import gradient_noise as gradient_noise
     from expzoo.science.numerics.trace import hutchinson_trace as hutchinson_trace
     from expzoo.spec.contracts import Constraint as Constraint
     from expzoo.spec.contracts import Dataset as Dataset

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from expzoo.science.numerics import alignment as alignment
     from expzoo.science.numerics import calibration as calibration
     from expzoo.science.numerics import ensembles as ensembles
+    from expzoo.science.numerics import noise_scale as noise_scale
     from expzoo.science.numerics import planes as planes
     from expzoo.science.numerics import power_law as power_law
     from expzoo.science.numerics import random_features as random_features

@@ -102,8 +102,10 @@ def test_forty_members_stopped_after_each_of_forty_steps(base, open_lab, monkeyp
 
 
 @pytest.mark.check("D4")
-def test_a_training_that_is_stopped_again_and_again_ends_the_same(base, open_lab):
-    asked = request(crowd(base, 3))
+@pytest.mark.parametrize("schedule", ["constant", "batch_growth"])
+def test_a_training_that_is_stopped_again_and_again_ends_the_same(base, open_lab, schedule):
+    grown = {"fractions": (0.3, 0.7), "factor": 3} if schedule == "batch_growth" else {}
+    asked = request(crowd(base.replace(schedule=Component.of("schedule", schedule, **grown)), 3))
     undisturbed = everything(open_lab("undisturbed").train(asked))
     for step in range(5, 60, 6):
         stop(open_lab(), asked, step)

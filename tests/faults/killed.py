@@ -39,7 +39,8 @@ DENSE = Spec(
     seed=0,
 )
 TICKETS = [t for seed in range(3) for t in Pruning((0.5,), rewind_step=30).tickets(DENSE.replace(seed=seed))]
-SPECS = [*(DENSE.replace(seed=seed) for seed in range(3)), *TICKETS]
+GROWING = DENSE.replace(schedule=part("schedule", "batch_growth", fractions=(0.3, 0.7), factor=2), seed=2)
+SPECS = [*(DENSE.replace(seed=seed) for seed in range(2)), GROWING, *TICKETS]
 
 
 def train(folder: Path) -> None:

@@ -144,6 +144,8 @@ def test_every_schedule_sets_the_rate_of_each_step(short, open_lab, name):
 class Halving:
     """A rate that no two steps share."""
 
+    batches = None
+
     def factor(self, step, steps):
         return 2.0 ** (-step / steps)
 

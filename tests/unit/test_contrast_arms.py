@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -142,6 +143,31 @@ def test_crossing_and_sweeping_lay_settings_over_the_arms(start: Spec) -> None:
     typed = Spec.from_config(expzoo.compose(*WORDS, "optimizer=sgd", "dataset.view=shuffled", "optimizer.lr=0.2"))
     assert made["b, view shuffled, optimizer.lr 0.2"] == typed
     assert made["a, view plain, optimizer.lr 0.1"] == start.replace(model={"width": 5}, optimizer={"lr": 0.1})
+
+
+def test_crossed_levels_that_are_numbers_can_be_followed(start: Spec) -> None:
+    options: dict[str, Any] = {
+        "cross": {
+            "batch": {"20": {"dataset.batch_size": 20}, "80": {"dataset.batch_size": 80, "optimizer.lr": "x4"}},
+            "ratio": {"0.5": {"optimizer.lr": "x0.5"}, "1": {}},
+        },
+    }
+    made = specs(start, **options)
+    rate = start.optimizer.option("lr", float)
+    assert {cell: spec.optimizer.option("lr", float) / rate for cell, spec in made.items()} == {
+        "base, batch 20, ratio 0.5": 0.5,
+        "base, batch 20, ratio 1.0": 1,
+        "base, batch 80, ratio 0.5": 2,
+        "base, batch 80, ratio 1.0": 4,
+    }
+    followed = {"exponent_of": {"mean": [{"ratio": 0.5}, {"ratio": 1}]}, "over": "batch", "equal": 0, "within": 0.1}
+    claim = build("analysis", "contrast", **options, claims={"c": followed}).words.claims["c"]
+    weights = {term.cell.words: term.weight for term in claim.conditions[0].terms()}
+    assert sum(weights.values()) == pytest.approx(0)
+    assert weights["base, batch 80, ratio 0.5"] == pytest.approx(0.5 / math.log(4))
+    named = {"cross": {"view": {"20": {}, "plain": {}}}, "claims": {"c": {"slope_of": "base", "over": "view"}}}
+    with pytest.raises(BadInput, match="a slope is over numbers"):
+        build("analysis", "contrast", **named)
 
 
 TICKET = {

@@ -65,6 +65,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
     "model": {"solve": None, "READS": (), "SIZE": None, "LOSS": None},
     "optimizer": {"noisy": False},
     "parametrisation": {"prunes": False},
+    "schedule": {"batches": None},
     "stop": {"best": None},
     "metric": {"UNIT": "", "BETTER": None, "worst": None, "chance": _chance},
     "analysis": {"NEEDS": (), "HOME": ()},

@@ -119,7 +119,8 @@ class Assembler:
         stream = spec.dataset if isinstance(dataset, Stream) else None
         shapes = (tuple(dataset.inputs), dataset.outputs, dataset.batch_size, self._examples(spec), stream)
         kinds = (spec.model, spec.loss, spec.optimizer.name, spec.stop, spec.constraint, spec.parametrisation)
-        return (*kinds, shapes, spec.dtype)
+        growing = spec.schedule if self.blueprints.plugin(spec.schedule).batches else None
+        return (*kinds, shapes, spec.dtype, growing)
 
     def _examples(self, spec: Spec) -> tuple[str, str, tuple[int, ...]]:
         """The types of x and y of training examples, and the shape of one target."""

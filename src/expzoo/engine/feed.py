@@ -19,7 +19,7 @@ BLOCK_BYTES = 2**21  # of a stream's examples made at a time: many steps share a
 
 
 class Feed(Protocol):
-    """Brings the batches of steps start..stop-1 for all members.
+    """Brings the batches start..stop-1 for all members; of a step there is one, unless `Batches` says otherwise.
 
     `batch_last` says that the examples of a batch are to lie innermost in memory.
     """

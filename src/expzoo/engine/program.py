@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
+from expzoo.engine.batches import Batches, mean_over
 from expzoo.engine.parametrised import Parametrised
 from expzoo.engine.tape.layouts import is_read_by_pixel
 from expzoo.engine.tape.tape import Tape
@@ -137,9 +138,8 @@ class Program:
         self.parametrised = Parametrised(parametrisation, self.layout, self.theta) if parametrisation and maps else None
         self._trained = torch.arange(self.theta.shape[1]) if self.parametrised else self.layout.places()
         self.load(members, feed)
-        weights, gradient = (
-            (self.parametrised.weights, self.parametrised.grad) if self.parametrised else (self.theta, self.grad)
-        )
+        weights = self.parametrised.weights if self.parametrised else self.theta
+        gradient = self._gradient = self.parametrised.grad if self.parametrised else self.grad
         self.x, self.y = map(self._static, feed.shapes(), feed.types())
         self.feed.prepare(0, 1)
         self.feed.load(0, self.x, self.y)
@@ -162,6 +162,7 @@ class Program:
     def load(self, members: Sequence[Member], feed: Feed) -> None:
         """Put as many other members in the place of these, with their feed of the same shapes."""
         self.members, self.feed = list(members), feed
+        self.batches = Batches(members[0].schedule, self.total)  # of which all members have the same
         self._seeds = [member.seed for member in self._with_twin(members)]
         self.theta.copy_(self._matrix([member.row.theta for member in members]))
         self.state = {
@@ -212,13 +213,9 @@ class Program:
     def advance(self, start: int, stop: int) -> Float[Tensor, "members steps"]:
         """Run optimizer steps start..stop-1; the batch losses, each before its update."""
         losses = torch.empty(len(self.theta), stop - start, dtype=self.theta.dtype, device=self.theta.device)
-        self.feed.prepare(start, stop)
+        self._prepare(start, stop)
         for step in range(start, stop):
-            self.feed.load(step, self.x, self.y)
-            if self.parametrised:
-                self.parametrised.push(self.theta, step)
-            self.tape.run(step, self._seeds)
-            losses[:, step - start] = self.loss
+            losses[:, step - start] = self._differentiate(step)
             if self.parametrised:
                 self.parametrised.pull(self.grad)
             if self.mask is not None:
@@ -228,12 +225,25 @@ class Program:
 
     def look(self, step: int) -> Float[Tensor, " members"]:
         """The batch losses of the rows as they are, on the batch of this step; nothing is updated."""
-        self.feed.prepare(step, step + 1)
-        self.feed.load(step, self.x, self.y)
+        self._prepare(step, step + 1)
+        return self._differentiate(step).clone()[: len(self.members)]
+
+    def _prepare(self, start: int, stop: int) -> None:
+        """Let the feed get ready for these steps."""
+        batches = self.batches.of(start, stop)
+        self.feed.prepare(batches.start, batches.stop)
+
+    def _differentiate(self, step: int) -> Float[Tensor, " rows"]:
+        """Bring the gradients of this step into their memory; the losses before it."""
         if self.parametrised:
             self.parametrised.push(self.theta, step)
-        self.tape.run(step, self._seeds)
-        return self.loss.clone()[: len(self.members)]
+
+        def run(batch: int) -> None:
+            self.feed.load(batch, self.x, self.y)
+            self.tape.run(batch, self._seeds)
+
+        mean_over(self.batches.of(step, step + 1), run, (self._gradient, self.loss))
+        return self.loss
 
     def _update(self, step: int) -> None:
         count = torch.full((), step + 1.0, device=self.theta.device)

@@ -131,6 +131,8 @@ def refuse_unfit(spec: Spec, strategy: str) -> None:
     optimizer = spec.optimizer.build()
     if spec.constraint and strategy == "fsdp":
         raise BadInput(f"trainer=fsdp: constraint={spec.constraint.name} needs whole rows, of which nobody has any")
+    if spec.schedule.build().batches and strategy == "fsdp":
+        raise BadInput(f"trainer=fsdp: schedule={spec.schedule.name} lets batches grow: choose trainer=ddp")
     if spec.parametrisation:
         raise BadInput(f"trainer: a network with parametrisation={spec.parametrisation.name} cannot be shared")
     if optimizer.noisy:

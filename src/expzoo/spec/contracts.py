@@ -118,7 +118,14 @@ class Optimizer(Protocol):
 
 
 class Schedule(Protocol):
-    """The learning rate over time, as a factor of the optimizer's."""
+    """The learning rate over time, as a factor of the optimizer's, and how batches grow.
+
+    One with a method `batches(step, steps)` takes, in that step, the mean over so many batches of
+    the dataset's `batch_size`, one after the other in the dataset's order; without one it is None,
+    and every step is of one batch.
+    """
+
+    batches: Callable[[int, int], int] | None
 
     def factor(self, step: int, steps: int) -> float: ...
 

@@ -67,6 +67,8 @@ class Descent:
 class Constant:
     """A learning rate that stays."""
 
+    batches = None
+
     def factor(self, step: int, steps: int) -> float:
         """Always 1."""
         return 1.0

@@ -131,7 +131,7 @@ def look_at_constraint(component: Component[Constraint], layout: Layout) -> None
 
 
 def look_at_schedule(component: Component[Schedule]) -> None:
-    """Refused if a factor is not finite or below 0, or depends on what was asked before."""
+    """Refused if a factor or a number of batches is out of range, or depends on what was asked before."""
     schedule, again = component.build(), component.build()
     for steps in LENGTHS:
         factors = [schedule.factor(step, steps) for step in range(steps)]
@@ -141,6 +141,13 @@ def look_at_schedule(component: Component[Schedule]) -> None:
             raise Refused(component, told)
         if factors != [again.factor(step, steps) for step in reversed(range(steps))][::-1]:
             raise Refused(component, f"the factor of a step depends on what was asked before: {NO_MEMORY}")
+        if schedule.batches and again.batches:
+            counts = [schedule.batches(step, steps) for step in range(steps + 1)]
+            if few := [(step, n) for step, n in enumerate(counts) if type(n) is not int or n < 1]:
+                told = f"batches(step, {steps}) is not a whole number of at least 1 at (step, number) {few[:3]}"
+                raise Refused(component, told)
+            if counts != [again.batches(step, steps) for step in reversed(range(steps + 1))][::-1]:
+                raise Refused(component, f"the batches of a step depend on what was asked before: {NO_MEMORY}")
 
 
 def look_at_stop(component: Component[Stop]) -> None:

@@ -135,9 +135,10 @@ def read_factors(cross: Reader, sweep: Reader) -> dict[str, dict[Level, Mapping[
         factors[name] = {}
         if name in RESERVED:
             node.fault("is a column of every table of records: call the factor otherwise")
-        for level, part in node.mapping().items():
-            factors[name][level] = _settings(part)
-        if not factors[name]:
+        levels = node.mapping()
+        for level, number in zip(levels, _numbers([*levels]) or levels, strict=True):
+            factors[name][number] = _settings(levels[level])
+        if not levels:
             node.fault("names no level")
     for key, node in sweep.mapping().items():
         if key != SHARE:
@@ -146,6 +147,17 @@ def read_factors(cross: Reader, sweep: Reader) -> dict[str, dict[Level, Mapping[
             node.fault("is a factor of `cross`, too")
         factors[key] = {level: {key: level} for level in _swept(node)}
     return factors
+
+
+def _numbers(levels: list[str]) -> list[Level]:
+    """The levels of a factor as numbers, over which there are slopes, if all are; else none."""
+    if all(level.isdecimal() for level in levels):
+        return [int(level) for level in levels]
+    try:
+        found: list[Level] = [float(level) for level in levels]
+    except ValueError:
+        return []
+    return found if all(math.isfinite(float(number)) for number in found) else []
 
 
 def check_share(sweep: Reader, arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Any]]) -> None:
