@@ -25,7 +25,7 @@ from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from expzoo.config.registry import build  # noqa: E402
-from expzoo.engine.assembly import CHUNK_BYTES  # noqa: E402
+from expzoo.engine.device import CHUNK_BYTES  # noqa: E402
 from expzoo.engine.program import Member, Program, Row, Structure  # noqa: E402
 from expzoo.spec.layout import Layout, construct  # noqa: E402
 from expzoo.system.arithmetic import exact_arithmetic  # noqa: E402

@@ -169,7 +169,7 @@ def test_any_packing_and_order_of_members_gives_the_same_of_everything(base, ope
     members = [member.replace(dataset={"batch_size": 25 if i % 4 else 33}) for i, member in enumerate(crowd(base, 16))]
     whole = looked_at(members, open_lab("whole"))
     for most in (1, 2, 5):
-        monkeypatch.setattr("expzoo.engine.assembly.MOST_MEMBERS", most)
+        monkeypatch.setattr("expzoo.engine.device.MOST_MEMBERS", most)
         order = permutation(most, "order", 0, len(members))
         assert looked_at([members[index] for index in order], open_lab(f"packed {most}")) == whole
 

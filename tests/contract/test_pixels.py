@@ -9,7 +9,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional
 
-from expzoo.engine.assembly import LEAST_INTERLEAVED, Assembler
+from expzoo.engine.assembly import Assembler
+from expzoo.engine.device import LEAST_INTERLEAVED
 from expzoo.engine.layers import image_convolution
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
 from expzoo.engine.members.memory import are_interleaved_images, interleaved_layout

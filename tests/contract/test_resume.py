@@ -27,7 +27,7 @@ MEASURES = (Measure("accuracy", "test", every(10)), Measure("loss", "train", eve
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
     """Blocks of at most 7 steps: training can be stopped between them."""
-    monkeypatch.setattr("expzoo.engine.session.LONGEST", 7)
+    monkeypatch.setattr("expzoo.engine.device.LONGEST", 7)
 
 
 def request(specs, steps=(20,)):
@@ -87,13 +87,14 @@ def test_members_that_were_stopped_at_different_steps_go_on_together(base, open_
 
 @pytest.mark.check("D4")
 def test_forty_members_stopped_after_each_of_forty_steps(base, open_lab, monkeypatch):
-    monkeypatch.setattr("expzoo.engine.session.LONGEST", 1)
+    monkeypatch.setattr("expzoo.engine.device.LONGEST", 1)
     members = crowd(base.replace(stop={"steps": 40}, dataset={"batch_size": 33}), 40)
     undisturbed = {t.key: (t.row().tobytes(), t.losses.tobytes()) for t in open_lab("undisturbed").train(members)}
     lab = open_lab()
     with exact_arithmetic():
         trainees = [lab.assembler.trainee(member, {}, None, frozenset(), ()) for member in members]
-        session = Session(lab.assembler.program(trainees), trainees, Evaluator(), lambda _: None, lab.assembler.program)
+        build = lab.assembler.program
+        session = Session(build(trainees), trainees, Evaluator(), lambda _: None, build, longest=1)
         for start, end in session.blocks[:-1]:
             session.advance(start, end)
             lab.store.save_partial(session.partials()[end])

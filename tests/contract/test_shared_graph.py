@@ -23,7 +23,7 @@ def traces(monkeypatch):
 
 
 def test_chunks_compaction_and_probe_share_one_trace(base, open_lab, traces, monkeypatch):
-    monkeypatch.setattr("expzoo.engine.assembly.MOST_MEMBERS", 8)
+    monkeypatch.setattr("expzoo.engine.device.MOST_MEMBERS", 8)
     stop = Component.of("stop", "fitted", loss=1.5, every=5, at_most=60)
     rates = (0.003, 0.01, 0.03, 0.1)
     members = [
@@ -32,7 +32,7 @@ def test_chunks_compaction_and_probe_share_one_trace(base, open_lab, traces, mon
     whole = open_lab("whole").train(members)
     assert len({network.step for network in whole}) > 2  # so populations have shrunk
     assert traces == [(25, 40)]
-    monkeypatch.setattr("expzoo.engine.assembly.MOST_MEMBERS", 1)
+    monkeypatch.setattr("expzoo.engine.device.MOST_MEMBERS", 1)
     alone = open_lab("alone").train(members[::4])
     assert [one.row().tobytes() for one in alone] == [one.row().tobytes() for one in whole[::4]]
     assert traces == [(25, 40)] * 2
@@ -60,6 +60,6 @@ def test_a_graph_that_is_used_again_draws_its_own_dropout(base, open_lab, tmp_pa
     base = base.replace(model=Component.of("model", "dropping"), stop={"steps": 12})
     members = [base.replace(seed=member_seed(0, index)) for index in range(9)]
     whole = open_lab("whole").train(members)
-    monkeypatch.setattr("expzoo.engine.assembly.MOST_MEMBERS", 4)
+    monkeypatch.setattr("expzoo.engine.device.MOST_MEMBERS", 4)
     parts = open_lab("parts").train(members[::-1])[::-1]
     assert [one.row().tobytes() for one in parts] == [one.row().tobytes() for one in whole]

@@ -88,7 +88,7 @@ BOMBS = (0, 1, 6, 7, 13, 38, 39)  # the updates that throw a member out
 @pytest.mark.parametrize("longest", [1, 7, 50])
 @pytest.mark.check("R16")
 def test_a_bomb_at_any_step_in_any_member_freezes_the_row_before_it(sane, open_lab, bomb, monkeypatch, longest):
-    monkeypatch.setattr("expzoo.engine.session.LONGEST", longest)
+    monkeypatch.setattr("expzoo.engine.device.LONGEST", longest)
     known = open_lab("without").train(Request(tuple(sane), steps=BOMBS))
     without = bits(known)
     for attempt, step in enumerate(BOMBS):
@@ -129,7 +129,7 @@ def test_what_is_kept_of_a_frozen_member_does_not_depend_on_when_it_was_looked_a
 
 @pytest.mark.parametrize("stopped", [10, 11, 12])
 def test_a_member_that_was_stopped_on_the_brink_freezes_at_the_same_row(sane, open_lab, bomb, monkeypatch, stopped):
-    monkeypatch.setattr("expzoo.engine.session.LONGEST", 1)
+    monkeypatch.setattr("expzoo.engine.device.LONGEST", 1)
     members = [sane[0], sane[1].replace(schedule=bomb(10)), sane[2]]
     undisturbed = bits(open_lab("undisturbed").train(members))
     lab = open_lab()

@@ -231,8 +231,8 @@ class PowerCut:
 def test_rotten_partial_files_cost_steps_and_no_bits(
     base: Spec, open_lab: Callable[..., Lab], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"assembly.MOST_MEMBERS": PLACES, "assembly.CHUNK_BYTES": 2**30, "session.LONGEST": 30}.items():
-        monkeypatch.setattr(f"expzoo.engine.{name}", value)
+    for name, value in {"MOST_MEMBERS": PLACES, "CHUNK_BYTES": 2**30, "LONGEST": 30}.items():
+        monkeypatch.setattr(f"expzoo.engine.device.{name}", value)
     monkeypatch.setattr("expzoo.engine.lightning.KEEPING_SHARE", 1e9)
     spec, rng = base.replace(model={"width": 5}, stop={"steps": 90}), random.Random(4)
     expected = train_many(spec, open_lab("uninterrupted"))

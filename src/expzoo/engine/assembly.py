@@ -14,10 +14,11 @@ import numpy as np
 import torch
 
 from expzoo.engine.blueprints import Blueprints
+from expzoo.engine.device import MINIMUM, Policy, policy_of
 from expzoo.engine.feed import Feed, StreamFeed, feed
 from expzoo.engine.large import Loop, is_large
 from expzoo.engine.members.crowd import Unadoptable
-from expzoo.engine.program import MINIMUM, Member, Program, Row, StepMaker, Structure
+from expzoo.engine.program import Member, Program, Row, StepMaker, Structure
 from expzoo.engine.recipes import Recipes
 from expzoo.engine.session import Trainee
 from expzoo.spec.contracts import Stream
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from expzoo.spec.recipe import Event
     from expzoo.spec.spec import Spec
 
-CHUNK_BYTES = 8 * 2**20  # measured: the working set that stays in a cache of 16 to 32 MiB shared by two cores (LOG.md)
-MOST_MEMBERS = 64
-LEAST_INTERLEAVED = 4  # of interleaved members, which fill whole vectors only together (LOG.md)
 KEPT_PROGRAMS = 4
 KEPT_GRAPHS = 64
 
@@ -52,10 +50,13 @@ class Assembler:
         blueprints: Blueprints | None = None,
         device: torch.device | None = None,
         most_members: int | None = None,
+        policy: Policy | None = None,
     ) -> None:
+        """`policy` is that of the device; `most_members` how many networks are fused at most, if fewer."""
         self.blueprints, self._allowed = blueprints or Blueprints(), most_members
         self.recipes = Recipes(self.blueprints)
         self.device = device or torch.device("cpu")
+        self.policy = policy or policy_of(self.device)
         self._programs: OrderedDict[tuple[Signature, int], Program] = OrderedDict()
         self._graphs: dict[Signature, fx.GraphModule | None] = {}
         self._most: dict[Signature, int] = {}
@@ -65,7 +66,7 @@ class Assembler:
     @property
     def most_members(self) -> int:
         """How many networks are fused at most."""
-        return self._allowed or MOST_MEMBERS
+        return self._allowed or self.policy.most_members
 
     def trainee(
         self,
@@ -136,23 +137,27 @@ class Assembler:
         ordered = sorted(specs, key=lambda s: canonical_json([s.optimizer.canonical(), s.schedule.canonical()]))
         if len(ordered) <= min(MINIMUM, self.most_members):
             return [ordered]  # and no program is made only to be measured
-        most = self._most_members(specs[0])
+        most = min(self._fitting(specs[0]), self.most_members)
         processes = max(min(processes, len(ordered) // 2), 1)
         count = math.ceil(len(ordered) / most / processes) * processes
         edges = [len(ordered) * i // count for i in range(count + 1)]
         return [ordered[low:high] for low, high in itertools.pairwise(edges)]
 
-    def _most_members(self, spec: Spec) -> int:
-        """How many members stay in the cache together."""
+    def _fitting(self, spec: Spec) -> int:
+        """How many members the device's policy trains together."""
         signature = self.signature(spec)
         if signature not in self._most:
             with exact_arithmetic():
-                program = self.probe([spec, spec])
+                program = self.new_program([spec, spec], [self._blank(spec)] * 2, rows=MINIMUM)
             tensors = [program.theta, program.grad, *program.state.values()]
             own = sum(tensor.nbytes for tensor in tensors) + program.tape.num_bytes
-            least = LEAST_INTERLEAVED if program.tape.is_interleaved else MINIMUM
-            self._most[signature] = min(max(CHUNK_BYTES * len(program.theta) // max(own, 1), least), self.most_members)
+            interleaved = program.tape.is_interleaved
+            self._most[signature] = self.policy.most(own, len(program.theta), interleaved=interleaved)
         return self._most[signature]
+
+    def _rows(self, spec: Spec) -> int:
+        """How many rows a population of such specs has at least: a function of the spec, never of the crowd."""
+        return self._fitting(spec) if self.policy.crowds else MINIMUM
 
     # Programs.
 
@@ -169,10 +174,18 @@ class Assembler:
         return self.new_program(specs, [self._blank(spec) for spec in specs])
 
     def new_program(
-        self, specs: Sequence[Spec], members: Sequence[Member], make_step: StepMaker | None = None
+        self,
+        specs: Sequence[Spec],
+        members: Sequence[Member],
+        make_step: StepMaker | None = None,
+        rows: int | None = None,
     ) -> Program:
-        """A new program for members of one signature, on the graph of the last one; `make_step` is for its tape."""
+        """A new program for members of one signature, on the graph of the last one; `make_step` is for its tape.
+
+        It has at least `rows` rows, by default as many as the device's policy says.
+        """
         signature, module = self.signature(specs[0]), self.blueprints.shared(specs[0])
+        make_step = make_step or self._loop(specs[0])
         try:
             structure = Structure(
                 module,
@@ -187,7 +200,9 @@ class Assembler:
                 self.feed_of(specs),
                 device=self.device,
                 graph=self._graphs.get(signature),
-                make_step=make_step or self._loop(specs[0]),
+                make_step=make_step,
+                rows=1 if make_step else rows or self._rows(specs[0]),
+                capture=self.policy.capture,
             )
         except Unadoptable as error:
             raise BadInput(f"model={specs[0].model.name}: {error}") from error

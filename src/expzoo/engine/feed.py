@@ -92,10 +92,10 @@ class IndexFeed:
         self._start, self._indices = start, torch.stack(own, 1).flatten(1).to(self._x.device)
 
     def load(self, step: int, x: Shaped[Tensor, "members batch ..."], y: Shaped[Tensor, "members batch ..."]) -> None:
-        """Gather the examples of this step; a twin gets the first member's."""
+        """Gather the examples of this step; idle rows get the first member's."""
         indices = self._indices[step - self._start]
-        if len(self._seeds) < len(x):  # a lone member's twin
-            indices = indices.repeat(len(x))
+        if idle := len(x) - len(self._seeds):
+            indices = torch.cat([indices, indices[: self._batch].repeat(idle)])
         if x.dim() == 5 and x[0].is_contiguous(memory_format=torch.channels_last):
             self._x = self._x.contiguous(memory_format=torch.channels_last)  # so that an image is one run
         torch.index_select(self._x, 0, indices, out=x.flatten(0, 1))
@@ -129,12 +129,14 @@ class StreamFeed:
         self._last = stop
 
     def load(self, step: int, x: Shaped[Tensor, "members batch ..."], y: Shaped[Tensor, "members batch ..."]) -> None:
-        """Copy the batch of this step; a lone member's twin gets the same one."""
+        """Copy the batch of this step; idle rows get the first member's."""
         if not self._start <= step < self._stop:
             self._start, self._stop = step, max(min(step + self._ahead, self._last), step + 1)
             self._block = self._stream.batches(self._seeds, self._start, self._stop)
         for target, made in zip((x, y), self._block, strict=True):
-            target.copy_(torch.from_numpy(made[step - self._start]))
+            batch = torch.from_numpy(made[step - self._start])
+            target[: len(batch)].copy_(batch)
+            target[len(batch) :].copy_(target[:1].expand_as(target[len(batch) :]))
 
 
 def feed(
@@ -182,5 +184,4 @@ class RedrawingFeed(IndexFeed):
             if _redraws(dataset):
                 indices = (chosen[index] - self._offsets[index]).numpy()
                 x[index].copy_(dataset.redrawn(x[index], indices, seed, step))
-        if len(x) > len(chosen):  # a lone member's twin
-            x[1].copy_(x[0])
+        x[len(chosen) :].copy_(x[:1].expand_as(x[len(chosen) :]))  # idle rows

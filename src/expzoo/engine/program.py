@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from expzoo.engine.batches import Batches, mean_over
+from expzoo.engine.device import MINIMUM
 from expzoo.engine.parametrised import Parametrised
 from expzoo.engine.tape.layouts import is_read_by_pixel
 from expzoo.engine.tape.tape import Tape
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
     from expzoo.engine.feed import Feed
+    from expzoo.engine.members.crowd import Call
     from expzoo.spec.contracts import Constraint, Loss, Optimizer, Parametrisation, Schedule
 
 Item = TypeVar("Item")
-MINIMUM = 2  # with one member, products take another path through the BLAS and round differently
 
 
 @dataclass
@@ -110,7 +111,8 @@ class _Update:
 class Program:
     """Members that share a module, a loss, batch shapes and an optimizer's kind, advanced together.
 
-    Row i of `theta` (members, size) is member i; a single member gets a twin, so that there are always two.
+    Row i of `theta` (rows, size) is member i; where there are fewer members than `rows`, the rest are idle twins of
+    the first.
     """
 
     def __init__(
@@ -122,15 +124,17 @@ class Program:
         device: torch.device | None = None,
         graph: fx.GraphModule | None = None,
         make_step: StepMaker | None = None,
+        rows: int = MINIMUM,
+        capture: Callable[[Sequence[Call]], Call] | None = None,
     ) -> None:
-        """`make_step` makes what stands for the tape, of members that do not go through one; a lone one gets no twin.
+        """`make_step` makes what stands for the tape, of members that do not go through one; `capture` is of a policy.
 
         `graph` is that of another program with the same module, loss and shapes of one member: it is traced if None.
         """
         self.device = device or torch.device("cpu")
         self.layout = Layout.of(structure.module)
         self.total, self.constraint = structure.total, structure.constraint
-        self._twins = 0 if make_step else max(MINIMUM - len(members), 0)
+        self._twins = max(rows - len(members), 0)
         self.theta = self._matrix([member.row.theta for member in members])
         self.grad = torch.zeros_like(self.theta)
         parametrisation = structure.parametrisation
@@ -156,7 +160,7 @@ class Program:
             self.x = self._by_pixel(self.x)
             self.feed.load(0, self.x, self.y)
         slots = dict(enumerate(self.layout.views(gradient).values()))
-        self.tape = Tape(self.graph, [*parameters.values(), self.x, self.y], slots)
+        self.tape = Tape(self.graph, [*parameters.values(), self.x, self.y], slots, capture)
         self.loss = self.tape.outputs[-1]
 
     def load(self, members: Sequence[Member], feed: Feed) -> None:
@@ -187,7 +191,7 @@ class Program:
         return _Update(optimizer, schedule, rows, self.theta[rows], self.grad[rows], state, optimizer.noisy)
 
     def _matrix(self, rows: Sequence[Tensor]) -> Tensor:
-        """One row a member, a lone one twice."""
+        """One row a member, and those of twins."""
         return torch.stack(self._with_twin(rows)).to(self.device)
 
     def _with_twin(self, items: Sequence[Item]) -> list[Item]:
@@ -268,7 +272,7 @@ class Program:
 
     def weights(self, index: int, row: Float[Tensor, " size"]) -> Float[Tensor, " weights"]:
         """What is evaluated of member `index` where `row` is trained: a row of weights."""
-        return self.parametrised.middle(index, row) if self.parametrised else row
+        return self.parametrised.middle(index, row.to(self.theta)) if self.parametrised else row
 
     def snapshot(self) -> Snapshot:
         """A copy of all rows and their optimizer state."""

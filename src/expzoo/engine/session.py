@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from expzoo.engine.device import LONGEST
 from expzoo.spec.measure import Measure
 from expzoo.spec.when import boundaries
 from expzoo.store.network import Network, Partial, Status
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from expzoo.spec.contracts import Stop
     from expzoo.spec.recipe import Event
     from expzoo.spec.spec import Spec
-
-LONGEST = 50  # optimizer steps in one Lightning step at most: what a signal may have to wait for
 
 
 @dataclass
@@ -79,6 +78,11 @@ class Look:
     measures: tuple[Measure, ...]
     events: tuple[Event, ...]
 
+    @property
+    def is_due(self) -> bool:
+        """Whether there is anything to do."""
+        return self.keeps_row or self.asks_stop or bool(self.measures)
+
 
 class Session:
     """Trains `trainees`, all at the same step, from there to their end; `commit` gets each finished network."""
@@ -90,7 +94,9 @@ class Session:
         evaluator: Evaluator,
         commit: Callable[[Network], None],
         rebuild: Callable[[Sequence[Trainee], Sequence[Row]], Program],
+        longest: int = LONGEST,
     ) -> None:
+        """No block of steps is longer than `longest`."""
         self.program = program
         self.evaluator = evaluator
         self._commit = commit
@@ -102,7 +108,7 @@ class Session:
         self._now: tuple[int, Snapshot] | None = None
         self._between = True  # blocks, or within the steps of one: what is kept of members is that of `step`
         due = frozenset[int]().union(*(trainee.due() for trainee in trainees))
-        self.blocks = boundaries(self.total, self.step, due, LONGEST)
+        self.blocks = boundaries(self.total, self.step, due, longest)
         if self.step == 0:
             self._look(0)
 
@@ -119,7 +125,7 @@ class Session:
         losses = self.program.advance(start, stop).cpu()
         self.step, self._between = stop, False
         ends = stop == self.total or any(one.stop.every and stop % one.stop.every == 0 for one in self.active)
-        after = self.program.look(stop).cpu() if ends else None
+        after = self._is_finite_after(stop) if ends else None
         for index, trainee in enumerate(self.trainees):
             if trainee.done:
                 continue
@@ -128,11 +134,16 @@ class Session:
             trainee.network.losses = np.concatenate([trainee.network.losses, kept.numpy()])
             if bad is not None:
                 self._diverged(index, start + bad)
-            elif after is not None and not bool(after[index].isfinite() & self.program.theta[index].isfinite().all()):
+            elif after is not None and not after[index]:
                 self._diverged(index, stop)
         self._look(stop)
         self._compact()
         self._between = True
+
+    def _is_finite_after(self, step: int) -> list[bool]:
+        """Whether each member's loss and weights are finite as they are."""
+        losses, theta = self.program.look(step), self.program.theta
+        return (losses.isfinite() & theta[: len(losses)].isfinite().all(1)).tolist()
 
     def partials(self) -> list[Partial]:
         """Where every running member is, for the store.
@@ -157,10 +168,12 @@ class Session:
 
     def _look(self, step: int) -> None:
         """Do what is due after `step` for every member that is in training, and end those that are done."""
-        for index, trainee in enumerate(self.trainees):
-            if trainee.done:
-                continue
-            row, look = self.program.theta[index], trainee.look(step)
+        due = {index: trainee.look(step) for index, trainee in enumerate(self.trainees) if not trainee.done}
+        if step < self.total and not any(look.is_due for look in due.values()):
+            return
+        theta = self.program.theta.cpu()  # at once, where it is elsewhere
+        for index, look in due.items():
+            row, trainee = theta[index], self.trainees[index]
             if look.keeps_row:
                 trainee.network.rows[step] = row.numpy(force=True).copy()
             self._measure(index, row, step, look.measures)

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from expzoo.engine.device import MINIMUM
 from expzoo.engine.layers.differentiable import DifferentiableFunctions
-from expzoo.engine.program import MINIMUM
 from expzoo.engine.tape.simplify import simplify
 from expzoo.engine.tape.tape import Tape
 from expzoo.engine.tape.trace import DECOMPOSED

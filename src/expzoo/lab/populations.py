@@ -162,7 +162,8 @@ class Populations:
         own, begin, start = self.resources, time.perf_counter(), trainees[0].at
         build = own.assembler.program
         program = build(trainees)
-        session = Session(program, trainees, own.evaluator, lambda done: self._commit(done, networks), build)
+        longest = own.assembler.policy.longest
+        session = Session(program, trainees, own.evaluator, lambda done: self._commit(done, networks), build, longest)
         callbacks: list[Callback] = [
             KeepPartials(self._keep, own.partial_seconds),
             AfterBlock(own.interruption.after_block),

@@ -33,11 +33,15 @@ def _exact_arithmetic() -> Iterator[None]:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("highest")
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    if torch.cuda.is_available():  # on processors nothing changes but the time
+        torch.use_deterministic_algorithms(mode=True)
     cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     try:
         with machine.one_blas_thread(), np.errstate(all="ignore"), cudnn:  # a member that diverges overflows
             yield
     finally:
+        torch.use_deterministic_algorithms(deterministic)
         torch.set_float32_matmul_precision(precision)
         torch.set_num_threads(threads)
         torch.set_flush_denormal(flushed)

@@ -43,8 +43,11 @@ def _prefers_openblas() -> bool:
 def choose_kernels() -> None:
     """Before NumPy is imported: let its OpenBLAS use AVX-512 on processors that it does not know by name yet.
 
-    A hint for speed alone: where it comes too late, `blas()` sees that and torch's own BLAS multiplies.
+    A hint for speed alone: where it comes too late, `blas()` sees that and torch's own BLAS
+    multiplies. And let cuBLAS keep to workspaces with which its products always add in one order
+    (its manual, "Results reproducibility"), without which torch refuses to be deterministic.
     """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if _prefers_openblas() and "numpy" not in sys.modules:
         os.environ.setdefault("OPENBLAS_CORETYPE", "SkylakeX")
 

@@ -18,7 +18,7 @@ from expzoo.engine.tape.planner import Planner
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jaxtyping import Shaped
     from torch import Tensor, fx
@@ -34,10 +34,12 @@ class Tape:
         module: fx.GraphModule,
         inputs: Sequence[Shaped[Tensor, "members ..."]],
         slots: dict[int, Shaped[Tensor, "members ..."]],
+        capture: Callable[[Sequence[Call]], Call] | None = None,
     ) -> None:
         """Plan the graph of one network for these static inputs of all members.
 
-        The i-th output is written straight into `slots[i]` if given.
+        The i-th output is written straight into `slots[i]` if given. `capture` makes one call of
+        all, when they run for the first time; where the host draws random numbers it is not used.
         """
         self.counters = Counters(seeds=range(len(inputs[0])))
         planner = Planner(module, inputs, slots, self.counters)
@@ -46,6 +48,8 @@ class Tape:
         self.kinds: Counter[str] = planner.kinds
         self.member_by_member: list[str] = planner.member_by_member
         self.num_bytes = planner.pool.num_bytes
+        draws = any(node.target is torch.ops.expzoo.keep.default for node in module.graph.nodes)
+        self._capture = None if draws else capture
         self.is_interleaved = any(node.target is torch.ops.expzoo.interleave.default for node in module.graph.nodes)
 
     def run(self, step: int = 0, seeds: Sequence[int] | None = None) -> None:
@@ -53,5 +57,7 @@ class Tape:
         self.counters.step = step
         if seeds is not None:
             self.counters.seeds = seeds
+        if self._capture:
+            self.calls, self._capture = [self._capture(self.calls)], None
         for call in self.calls:
             call()

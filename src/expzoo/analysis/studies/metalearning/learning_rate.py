@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from expzoo.engine.blueprints import Blueprints
-from expzoo.engine.program import MINIMUM
+from expzoo.engine.device import MINIMUM
 from expzoo.engine.recipes import Recipes
 from expzoo.engine.tape.trace import objective
 from expzoo.engine.unrolled import Batches, InnerStep, Unrolled
