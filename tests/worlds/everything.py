@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.worlds import arms, curves, landscape, life, metalearning, reproducibility
+from tests.worlds import arms, curves, landscape, life, metalearning, reproducibility, trajectories
 from tests.worlds.contrasts import ContrastWorld
 
 from expzoo.analysis.studies.life import claims as life_claims
@@ -31,6 +31,7 @@ WORLDS = [
     *metalearning.WORLDS,
     *landscape.WORLDS,
     *reproducibility.WORLDS,
+    *trajectories.WORLDS,
 ]
 
 
