@@ -180,7 +180,7 @@ class Minefield:
             for axes, arm in zip(panels, (NATURAL, POISONED), strict=True):
                 _regions(axes, arrays, arm)
             caption = (
-                "What networks of the first seed say in the plane, dark for one class and light for the other, and the "
+                "What networks of the first seed say in the plane, blue for one class, orange for the other, and the "
                 "training points. Left: trained as usual. Right: trained on from the same trajectory with poison, "
                 "crosses, whose labels are wrong."
             )
