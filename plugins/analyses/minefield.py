@@ -106,7 +106,7 @@ class Minefield:
         lr: its learning rate.
     """
 
-    NEEDS = ("inputs vector", "targets classes", "finite", "dataset.poison", "dataset.order")
+    NEEDS = ("inputs vector", "targets classes", "finite", "dataset.poison", "dataset.order", "stop=steps")
     HOME = ("dataset=two_spirals|swiss_roll",)
     CACHE_VERSION = 1
     RULES_VERSION = 1
