@@ -49,7 +49,7 @@ class Contrast:
 
     CACHE_VERSION = 1
     ADDED = ("home", "published")
-    RULES_VERSION = 4  # 2: seeds that choose a peak's levels; 3: controls of rates; 4: outliers of ratios are ratios
+    RULES_VERSION = 3  # 2: seeds that choose the levels of a peak are not independent; 3: controls of rates
 
     def __init__(
         self,

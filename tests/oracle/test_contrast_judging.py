@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,9 +31,6 @@ from tests.contrasts import (
     verdict,
     verdicts,
 )
-
-from expzoo.analysis.studies.contrast import judging
-from expzoo.science.claims import Claim, Pairs, decide
 
 
 @pytest.mark.parametrize(
@@ -254,15 +250,3 @@ def test_a_level_that_begins_like_another_is_not_taken_for_it() -> None:
     grows = lambda arm, levels, seed: 10 * levels["optimizer.lr"] + 0.1 * SEEN["a", ""][seed]  # noqa: E731
     found = verdict(grows, {"greater": ["a.1.5", "a.1"]}, arms={"a": {}}, sweep=rates)
     assert found.effect == pytest.approx(5)
-
-
-def test_outliers_of_ratios_are_judged_as_ratios() -> None:
-    """One of eight is further from 1 than the others: it says the same, so it decides nothing."""
-    ratios = np.array([1.9, 2.0, 2.1, 2.0, 1.95, 2.05, 2.0, 3.0])
-    claim = Claim("zoo.ratio", "", "", "", "times", 0.0, "greater", "paired t", reference=1.0)
-    logs = dict(enumerate(np.log(ratios).tolist()))
-    estimate = judging._ratio(Pairs(replace(claim, reference=0.0), logs, dict.fromkeys(logs, 0.0)), level=0.95)
-    np.testing.assert_allclose(estimate.values, ratios)
-    said = decide(claim, estimate)
-    assert "outlying units: 3 of 8" in said.note
-    assert said.verdict == "supported"

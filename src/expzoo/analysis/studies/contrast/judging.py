@@ -152,10 +152,10 @@ def _equivalent(values: np.ndarray, claim: Claim, *, level: float) -> Estimate:
 
 
 def _ratio(pairs: Pairs, *, level: float) -> Estimate:
-    """The geometric mean of ratios: the mean of paired differences of logarithms, taken back, and so are its values."""
+    """The geometric mean of ratios: the mean of paired differences of logarithms, taken back."""
     logs = paired_t(pairs.treatment, pairs.baseline, level=level)
     effect, low, high = (math.exp(value) for value in (logs.effect, logs.low, logs.high))
-    return replace(logs, effect=effect, low=low, high=high, values=tuple(map(math.exp, logs.values)))
+    return replace(logs, effect=effect, low=low, high=high)
 
 
 def _rates(words: ClaimWords, condition: Condition, seen: Seen) -> tuple[Estimator, int]:
