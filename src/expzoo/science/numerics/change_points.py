@@ -36,7 +36,7 @@ def segmented(x: Float[np.ndarray, " points"], y: Float[np.ndarray, " points"], 
     if segments < 1 or len(x) < FEWEST * segments:
         raise ValueError(f"{len(x)} points are too few for {segments} lines of {FEWEST} points each")
     cost, count = _costs(x, y), len(x)
-    best = {(0, 0): (0.0, ())}
+    best: dict[tuple[int, int], tuple[float, tuple[int, ...]]] = {(0, 0): (0.0, ())}
     for number in range(1, segments + 1):
         for stop in range(FEWEST * number, count + 1):
             tried = [

@@ -92,7 +92,7 @@ def independent(seed: int, size: int, batch: int, walkers: int, steps: int) -> B
 
 def epochs(seed: int, size: int, batch: int, walkers: int, steps: int) -> Batches:
     """Batches of shuffled epochs, each example once in each; `batch` must divide `size`."""
-    each = size // batch
+    each, order = size // batch, np.empty((walkers, size), np.int64)
     for step in range(steps):
         if step % each == 0:
             order = uniforms(seed, "epochs", step, walkers * size).reshape(walkers, size).argsort(1)
@@ -118,7 +118,7 @@ def stationary(problem: Problem, rate: float, batch: int) -> Float[np.ndarray, "
     """The covariance S that SGD has in the limit of small rates: H S + S H = rate / batch * C (Mandt et al. 2017)."""
     from scipy.linalg import solve_continuous_lyapunov
 
-    return solve_continuous_lyapunov(problem.hessian, rate / batch * problem.covariance)
+    return np.asarray(solve_continuous_lyapunov(problem.hessian, rate / batch * problem.covariance))
 
 
 def langevin(
