@@ -16,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+ROUNDING = 1e-12  # relative to a column's largest number: what is smaller is zero
 TINY = float(np.spacing(1.0))  # added to sizes before the logarithm by the program of Simsekli et al.
 
 
@@ -35,10 +36,11 @@ def inverse_index(x: Float[np.ndarray, "n ..."], added: int, *, tiny: float = 0.
 def by_column(x: Float[np.ndarray, "n columns"], added: int) -> float:
     """The index that all columns share: the mean of 1 / alpha over them, inverted.
 
-    Columns of which a number or a sum is exactly zero are left out; NaN if none is left.
+    Columns of which a number or a sum is zero, but for rounding, are left out; NaN if none is left.
     """
     sums = x.reshape(len(x) // added, added, -1).sum(1)
-    kept = (np.abs(x).min(0) > 0) & (np.abs(sums).min(0) > 0)
+    least = ROUNDING * np.abs(x).max(0)
+    kept = (np.abs(x).min(0) > least) & (np.abs(sums).min(0) > least)
     return float(1 / inverse_index(x[:, kept], added).mean()) if kept.any() else math.nan
 
 
