@@ -68,10 +68,12 @@ OPTIONS = {
     "deep_ensembles": {"sizes": "[1]", "fit_up_to": "1", "draws": "1", "most": "2", "resamples": "19"},
     "double_descent": {"widths": "[2,3,4,5,6]", "filters": "[2,3,4,5,6]", "null_width": "3"},
     "double_descent_rff": {"train_size": "20", "test_points": "20"},
+    "heavy_tails": {"minibatches": "16", "surrogates": "5"},
     "instability": {"splits": "[0,0.2]", "points": "3"},
     "interpolation_threshold": {"sizes": "[20,40]", "classes": "[2,10]", "widths": "[1,2,4]", "rounds": "0"},
     "iterative_pruning": TICKETS | {"every": "3"},
     "jamming": {"points": "[20,40]", "widths": "[1,2,4]", "rounds": "0", "around": "[1.0]"},
+    "langevin": {"steps": "60", "walkers": "2", "samples": "20", "sgld_steps": "4", "wall_steps": "80"},
     "life_exact": {"steps": "[1]", "widths": "[1]", "training": "2"},
     "loss_surface": {"checkpoints": "4", "points": "3"},
     "memory_split": {"budgets": BUDGETS, "parts": "[1,2]"},
@@ -107,6 +109,7 @@ OPTIONS = {
 OTHERWISE = {
     "noise_scale": ("optimizer=sgd", "stop=fitted", "stop.loss=100"),
     "wide_minima": ("optimizer=sgd", "stop=fitted", "stop.loss=100", "stop.every=3", "stop.at_most=6"),
+    "three_regimes": ("optimizer=sgd", "constraint=sphere"),
     "periodic_behaviour": (
         "optimizer=sgd",
         "optimizer.weight_decay=0.01",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @register
 class Sphere:
-    """Projects the weights back to a sphere after each step, as a whole or each tensor by itself.
+    """Projects the weights that are trained back to a sphere after each step, as a whole or each tensor by itself.
 
     Kodryan et al. 2022, "Training scale-invariant neural networks on the sphere", section 3: projected SGD.
 
@@ -23,7 +23,7 @@ class Sphere:
         scope: whether the norm is that of all weights or of each tensor.
     """
 
-    CACHE_VERSION = 1
+    CACHE_VERSION = 2  # 2: what parametrisation=frozen keeps takes no part
 
     def __init__(self, *, radius: Positive = 1.0, scope: Literal["whole", "tensor"] = "whole") -> None:
         self.radius, self.scope = radius, scope

@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
-from expzoo.plugin import (
-    SPLITS,
-    Count,
-    Fraction,
-    Natural,
-    Positive,
-    Range,
-    Recent,
-    batches,
-    frozen_split,
-    noisy_labels,
-    normals,
-    permutation,
-    refuse,
-    refuse_unknown,
-    register,
-    stable_hash,
-    training_faults,
-)
-
-if TYPE_CHECKING:
-    from expzoo.plugin import Split
+from expzoo.plugin import Count, Drawn, Fraction, Natural, Positive, Range, normals, permutation, register
 
 
 @register
-class Blobs:
+class Blobs(Drawn):
     """As many normal blobs in the plane as classes, each with as many examples as the others, in random order.
 
     The definition is that of scikit-learn's `make_blobs`, with given centres: at equal angles on the
@@ -52,7 +31,6 @@ class Blobs:
         order: shuffled permutes every epoch, fixed never, full takes all examples at every step.
     """
 
-    INPUTS, TARGETS, SCORES = "vector", "classes", ("accuracy",)
     CACHE_VERSION = 1
     NOT_IN_KEY = ("test_size",)
 
@@ -70,13 +48,20 @@ class Blobs:
         batch_size: Count = 100,
         order: Literal["shuffled", "fixed", "full"] = "shuffled",
     ) -> None:
-        refuse(training_faults(train_size, train_size, 0, order, batch_size))
-        self.inputs, self.outputs = (2,), classes
-        self.std, self.seed, self.draw, self.order = std, seed, draw, order
-        self.label_noise, self.noise_labels = label_noise, noise_labels
-        self.batch_size = train_size if order == "full" else batch_size
-        self._sizes = {"train": train_size, "test": test_size, "fresh": test_size}
-        self._splits: Recent[tuple[str, int], Split] = Recent(64)
+        self.std = std
+        super().__init__(
+            "blobs",
+            2,
+            classes,
+            train_size=train_size,
+            test_size=test_size,
+            seed=seed,
+            draw=draw,
+            label_noise=label_noise,
+            noise_labels=noise_labels,
+            batch_size=batch_size,
+            order=order,
+        )
 
     @property
     def centres(self) -> np.ndarray:
@@ -84,27 +69,8 @@ class Blobs:
         angles = math.pi / 4 + 2 * math.pi * np.arange(self.outputs) / self.outputs
         return math.sqrt(2) * np.stack([np.cos(angles), np.sin(angles)], 1)
 
-    def identity(self, seed: int) -> int:
-        """What a member with this seed draws its data from: equal identities mean equal splits."""
-        return stable_hash(self.seed if self.draw == "frozen" else seed, "blobs", self.draw)
-
-    def split(self, name: str, seed: int) -> Split:
-        """The split called train, test or fresh: x (n, 2) float32, y (n,) int64, read-only; there is no validation."""
-        refuse_unknown("split", name, SPLITS)
-        if name == "validation":
-            raise ValueError("blobs has no validation split")
-        identity = self.identity(seed)
-        return self._splits.get((name, identity), lambda: self._made(name, identity))
-
-    def _made(self, name: str, identity: int) -> Split:
-        size = self._sizes[name]
-        labels = (np.arange(size) % self.outputs)[permutation(identity, f"{name} labels", 0, size)]
-        noise = normals(identity, f"{name} noise", 0, 2 * size).reshape(size, 2)
-        x = (self.centres[labels] + self.std * noise).astype(np.float32)
-        if name == "train":
-            labels = noisy_labels(labels, self.label_noise, self.outputs, self.noise_labels, identity)
-        return frozen_split(x, labels)
-
-    def indices(self, seed: int, start: int, stop: int) -> np.ndarray:
-        """Which training examples steps start..stop-1 see: shape (stop - start, batch_size), int64."""
-        return batches(self.order, seed, start, stop, self.batch_size, self._sizes["train"])
+    def examples(self, identity: int, purpose: str, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Points (size, 2) about the centres of their labels (size,)."""
+        labels = (np.arange(size) % self.outputs)[permutation(identity, f"{purpose} labels", 0, size)]
+        noise = normals(identity, f"{purpose} noise", 0, 2 * size).reshape(size, 2)
+        return self.centres[labels] + self.std * noise, labels

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from expzoo.components.datasets import view_faults as view_faults
     from expzoo.components.datasets import view_positions as view_positions
     from expzoo.components.downloads import Remote as Remote
+    from expzoo.components.drawn import Drawn as Drawn
     from expzoo.components.ghost_norm import GhostBatchNorm1d as GhostBatchNorm1d
     from expzoo.components.image_files import Archive as Archive
     from expzoo.components.image_files import Idx as Idx

@@ -71,12 +71,14 @@ if TYPE_CHECKING:
     from expzoo.science.controls import same_rate as same_rate
     from expzoo.science.numerics import alignment as alignment
     from expzoo.science.numerics import calibration as calibration
+    from expzoo.science.numerics import change_points as change_points
     from expzoo.science.numerics import ensembles as ensembles
     from expzoo.science.numerics import noise_scale as noise_scale
     from expzoo.science.numerics import planes as planes
     from expzoo.science.numerics import power_law as power_law
     from expzoo.science.numerics import random_features as random_features
     from expzoo.science.numerics import rank_correlation as rank_correlation
+    from expzoo.science.numerics import tail_index as tail_index
     from expzoo.science.resampling import bca as bca
     from expzoo.science.resampling import cluster_bootstrap as cluster_bootstrap
     from expzoo.science.resampling import row_permutation as row_permutation

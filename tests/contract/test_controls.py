@@ -34,6 +34,11 @@ BOUNDED = (
     "between other starts most lines rise",
     "an unseeded generator is seen",
     "no seeded pair of one thread differs",
+    "with rates in random order three lines are no better",
+    "planted noise of tail index 1.5 is found",
+    "twice the noise is seen as another distribution",
+    "where both ends of a step count the exponent is above -0.75",
+    "the same training without poison mostly finds no bad minimum",
     "a grid search with ordinary networks finds no lower loss",
 )
 """Controls that pass on one side of a bound which they say; the others are intervals around a known answer."""

@@ -18,7 +18,7 @@ from expzoo.config import registry
 from expzoo.engine.assembly import Assembler
 from expzoo.engine.evaluation import Evaluator
 from expzoo.lab.request import Request
-from expzoo.spec.measure import Measure, probe
+from expzoo.spec.measure import Measure, component, full_name, probe
 from expzoo.spec.spec import Magnitude, Rewind, Spec
 from expzoo.spec.when import every
 from expzoo.system.arithmetic import exact_arithmetic
@@ -218,3 +218,38 @@ def test_the_time_of_looking_is_told_apart_from_that_of_training(
     again.train(Request((base,), (Measure("error", "test"),)))
     assert again.account.looking_seconds >= seconds
     assert again.account.training_seconds == 0
+
+
+def test_an_option_that_was_gained_leaves_the_name_as_it_was() -> None:
+    """Values that were kept before are found."""
+    assert full_name(component("norm")) == "norm"
+    assert full_name(component("norm(without='last.*')")) == "norm(without='last.*')"
+    assert full_name(component("sharpness(examples=5)")) == "sharpness(examples=5, tolerance=0.001)"
+
+
+def test_norms_without_some_weights_are_those_of_the_others(networks: list[Trained]) -> None:
+    cohort = Cohort(networks)
+    for network, without, whole in zip(
+        networks, cohort.measure("norm(without='first.*')", split=""), cohort.measure("norm", split=""), strict=True
+    ):
+        kept = {name: value for name, value in network.parameters().items() if not name.startswith("first.")}
+        expected = math.sqrt(sum(np.square(value, dtype=np.float64).sum() for value in kept.values()))
+        assert float(without) == pytest.approx(expected, rel=1e-6)
+        assert without < whole
+
+
+def test_effective_sharpness_is_that_of_the_weights_at_norm_1(networks: list[Trained]) -> None:
+    """Against the block of the dense Hessian of those weights."""
+    name = "effective_sharpness(without='first.*', tolerance=1e-8)"
+    for network, seen in zip(networks, Cohort(networks).measure(name, split="train"), strict=True):
+        cohort = Cohort([network], dtype="float64")
+        layout = cohort.layout
+        free = np.ones(layout.size, bool) if network.mask is None else network.mask
+        chosen = np.zeros(layout.size, bool)
+        for parameter, slot in layout.weights(biases=True):
+            chosen[slot] = not parameter.startswith("first.")
+        block = np.flatnonzero(chosen & free)
+        units = torch.eye(layout.size, dtype=torch.float64)[block]
+        dense = torch.stack([cohort.hvp(None, unit.unsqueeze(0), split="train")[0][block] for unit in units])
+        top = float(torch.linalg.eigvalsh(dense)[-1])
+        assert float(seen) == pytest.approx(top * float(cohort.rows[0][block].square().sum()), rel=1e-5)

@@ -33,6 +33,10 @@ SMALL_OF = {
     "deep_ensembles": {"sizes": (1,)},
     "double_descent": {"widths": (2, 3, 4, 5, 6)},
     "double_descent_rff": {"widths": (2, 3, 4, 5, 6)},
+    "heavy_tails": {"minibatches": 16, "surrogates": 5},
+    "langevin": {"steps": 60, "walkers": 2, "samples": 20, "sgld_steps": 4, "wall_steps": 80},
+    "minefield": {"steps": 4, "starts": 2, "poison": 10},
+    "three_regimes": {"rates": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)},
     "interpolation_threshold": {"sizes": (30, 60), "widths": (2, 3, 4, 5, 6)},
     "jamming": {"points": (20, 40), "widths": (2, 4, 6), "around": (1.0,)},
 }
@@ -64,6 +68,16 @@ def decayed() -> Spec:
     return small_base().replace(optimizer=Component.of("optimizer", "sgd", lr=0.1, weight_decay=0.01))
 
 
+def on_spirals() -> Spec:
+    """A small network on points of two spirals."""
+    return small_base().replace(dataset=Component.of("dataset", "two_spirals", train_size=20, batch_size=10))
+
+
+def on_a_sphere() -> Spec:
+    """A small network whose weights stay on a sphere."""
+    return decayed().replace(constraint=Component.of("constraint", "sphere"))
+
+
 def imaged() -> Spec:
     """A small network on images of 8 x 8."""
     return small_base().replace(dataset=Component.of("dataset", "digits", train_size=80, test_size=40, batch_size=25))
@@ -79,10 +93,10 @@ def test_a_registered_plugin_keeps_the_contract(
         small, base = small | {"steps": (1,), "widths": (1,)}, life()
     if (kind, name) == ("analysis", "two_patterns"):
         base = patched()
-    if (kind, name) == ("analysis", "periodic_behaviour"):
-        base = decayed()
-    if (kind, name) == ("analysis", "reparametrisation"):
-        base = imaged()
+    bases = {"periodic_behaviour": decayed, "reparametrisation": imaged}
+    bases |= {"minefield": on_spirals, "three_regimes": on_a_sphere}
+    if kind == "analysis" and name in bases:
+        base = bases[name]()
     options = {option: value for option, value in small.items() if option in known}
     if kind == "dataset" and name in DOWNLOADED:
         stand_in(name, tmp_path, monkeypatch)

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.worlds import arms, curves, descent, landscape, life, metalearning, reproducibility
+from tests.worlds import arms, curves, descent, landscape, life, metalearning, reproducibility, trajectories
 from tests.worlds.contrasts import ContrastWorld
 
 from expzoo.analysis.studies import jamming
@@ -33,6 +33,7 @@ WORLDS = [
     *descent.WORLDS,
     *landscape.WORLDS,
     *reproducibility.WORLDS,
+    *trajectories.WORLDS,
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
@@ -82,6 +83,16 @@ class Point:
         """Where in a row the parameters are that the mask leaves."""
         places = self.layout.places()
         return places if self.mask is None else places[self.mask[places] != 0]
+
+    def named(self, *, without: str) -> Int[Tensor, " parameters"]:
+        """Where in a row the parameters are whose names do not match a shell pattern; ValueError if none is left."""
+        kept = [slot for name, slot in self.layout.weights(biases=True) if not fnmatch(name, without)]
+        if not kept:
+            raise ValueError(f"without {without!r} none is left of {', '.join(self.layout.names)}")
+        inside = torch.zeros(self.layout.size, dtype=torch.bool)
+        for slot in kept:
+            inside[slot] = True
+        return self.places[inside[self.places]]
 
     def eigenvalues(self, examples: int | None = None) -> Float[Tensor, " parameters"]:
         """All eigenvalues of the Hessian, largest first; ValueError beyond MOST_DENSE parameters."""

@@ -257,6 +257,8 @@ class Program:
             rate = one.optimizer.lr * one.schedule.factor(step, self.total)
             one.optimizer.step(one.theta, one.grad, one.state, rate, count)
         if self.constraint:
+            if self.anchor is not None and self.mask is not None:
+                self.theta.mul_(self.mask)  # a constraint is on what is trained
             self.constraint.project(self.theta, self.layout)
         if self.anchor is not None and self.mask is not None:
             self.theta.copy_(torch.where(self.mask != 0, self.theta, self.anchor))

@@ -57,9 +57,11 @@ class Recipes:
                 raise ValueError("a mask prunes weights, but the parametrisation trains something else: choose one")
             row = parametrisation.start(torch.from_numpy(row), torch.stack(self.fixed(spec, networks))).numpy()
         if spec.constraint:
-            theta = torch.from_numpy(row.copy()).unsqueeze(0)
+            trained = self.trained(spec)
+            free = np.full(row.shape, fill_value=True) if trained is None else trained
+            theta = torch.from_numpy(np.where(free, row, 0)).unsqueeze(0)
             self.blueprints.plugin(spec.constraint).project(theta, self.blueprints.layout(spec))
-            row = theta[0].numpy()
+            row = np.where(free, theta[0].numpy(), row)
         return row
 
     def fixed(self, spec: Spec, networks: Mapping[str, Network]) -> tuple[Float[Tensor, " size"], ...]:

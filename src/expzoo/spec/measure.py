@@ -114,9 +114,13 @@ def _parsed(name: str) -> tuple[str, dict[str, Option]]:
 
 
 def full_name(plugin: Component) -> str:
-    """One text for each meaning: the name, all its options, its CACHE_VERSION unless that is 1, or its source."""
-    options = ", ".join(f"{key}={value!r}" for key, value in plugin.options)
+    """One text for each meaning: the name, its options, its CACHE_VERSION unless that is 1, or its source.
+
+    An option that it gained later is left out at its default, so that what was measured before is found.
+    """
     canonical = plugin.canonical()
+    said = canonical["options"] if isinstance(canonical.get("options"), dict) else {}
+    options = ", ".join(f"{key}={value!r}" for key, value in plugin.options if key in said)
     version = f":v{canonical['version']}" if canonical["version"] != 1 else ""
     source = f":{canonical['source']}" if "source" in canonical else ""
     return plugin.name + (f"({options})" if options else "") + version + source
