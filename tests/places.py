@@ -121,6 +121,7 @@ class Place:
                 out, err = process.communicate(timeout=600)
             code = process.returncode
         *noted, torch = events.read_text().splitlines()
+        noted = [event for event in noted if not event.startswith("torch ")]  # of processes that it started
         said = [text.decode("utf-8", "replace") for text in (out, err)]
         assert CANARY not in "".join(said)
         return Ended(code, *said, tuple(noted), torch == "torch True")

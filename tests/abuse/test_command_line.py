@@ -71,7 +71,7 @@ TOP = sorted({*KINDS, *REST})
 CHOSEN = "model=perceptron optimizer=descent analysis=[sieving]"  # independent of what the package ships
 
 HYDRA = "hydra.run.dir, hydra.sweep.dir, hydra.sweep.subdir, hydra.verbose, hydra/launcher, hydra/sweeper"
-VERBS = "audit, compare, list, new, report, rerun, show, store, surface, verify"
+VERBS = "audit, compare, gallery, list, new, report, rerun, show, store, surface, verify, wandb-report"
 
 # What is typed, words separated by blanks -> the lines of the answer; {model} stands for the names of all models.
 LINES: dict[str, list[str]] = {

@@ -31,6 +31,8 @@ BOUNDED = (
     "networks of one size that stand for eight have no peak",
     "no peak with ridge",
     "twice the steps do not fit the size below",
+    "linear networks of p parameters satisfy p / 2 examples and never 4 p",
+    "the networks lie on both sides",
     "between other starts most lines rise",
     "an unseeded generator is seen",
     "no seeded pair of one thread differs",

@@ -36,6 +36,7 @@ SMALL_OF = {
     "heavy_tails": {"minibatches": 16, "surrogates": 5},
     "langevin": {"steps": 60, "walkers": 2, "samples": 20, "sgld_steps": 4, "wall_steps": 80},
     "minefield": {"steps": 4, "starts": 2, "poison": 10},
+    "noise_scale": {"batch_sizes": (5, 10, 20, 40), "learning_rates": (0.1,), "updates": 4, "examples": 20},
     "three_regimes": {"rates": (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)},
     "interpolation_threshold": {"sizes": (30, 60), "widths": (2, 3, 4, 5, 6)},
     "jamming": {"points": (20, 40), "widths": (2, 4, 6), "around": (1.0,)},
@@ -73,6 +74,12 @@ def on_spirals() -> Spec:
     return small_base().replace(dataset=Component.of("dataset", "two_spirals", train_size=20, batch_size=10))
 
 
+def until_fitted() -> Spec:
+    """A small network that is trained until it fits, or not for long."""
+    stop = Component.of("stop", "fitted", loss=100.0, every=2, at_most=4)
+    return small_base().replace(optimizer=Component.of("optimizer", "sgd", lr=0.1), stop=stop)
+
+
 def on_a_sphere() -> Spec:
     """A small network whose weights stay on a sphere."""
     return decayed().replace(constraint=Component.of("constraint", "sphere"))
@@ -94,7 +101,7 @@ def test_a_registered_plugin_keeps_the_contract(
     if (kind, name) == ("analysis", "two_patterns"):
         base = patched()
     bases = {"periodic_behaviour": decayed, "reparametrisation": imaged}
-    bases |= {"minefield": on_spirals, "three_regimes": on_a_sphere}
+    bases |= {"minefield": on_spirals, "three_regimes": on_a_sphere, "noise_scale": until_fitted}
     if kind == "analysis" and name in bases:
         base = bases[name]()
     options = {option: value for option, value in small.items() if option in known}

@@ -186,6 +186,8 @@ MODELS = {
     "attention1d": (SIGNALS, {"width": 8}),
     "local1d": (SIGNALS, {"channels": 3}),
     "mlp": (SIGNALS, {"width": 5}),
+    "mlp_si": (SIGNALS, {"width": 5}),
+    "normalised_mlp": (SIGNALS, {"width": 5}),
     "pooled_cnn1d": (SIGNALS, {}),
     "pooled_cnn2d": (IMAGES, {"channels": 2}),
     "resnet": (IMAGES, {"width": 2}),

@@ -36,7 +36,7 @@ def test_one_that_is_not_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Its last layer is trained as well, so that larger weights give larger outputs."""
     [verdict] = run(tmp_path, monkeypatch, "parametrisation=plain").verdicts
     assert verdict.verdict == "withheld"
-    assert "doubled" in str(verdict)
+    assert "doubled" in verdict.self_test
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.worlds import arms, curves, descent, landscape, life, metalearning, reproducibility, trajectories
+from tests.worlds import arms, curves, descent, jammed, landscape, life, metalearning, reproducibility, trajectories
 from tests.worlds.contrasts import ContrastWorld
 
 from expzoo.analysis.studies import jamming
@@ -31,6 +31,7 @@ WORLDS = [
     *curves.WORLDS,
     *metalearning.WORLDS,
     *descent.WORLDS,
+    *jammed.WORLDS,
     *landscape.WORLDS,
     *reproducibility.WORLDS,
     *trajectories.WORLDS,

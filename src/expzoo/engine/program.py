@@ -111,8 +111,7 @@ class _Update:
 class Program:
     """Members that share a module, a loss, batch shapes and an optimizer's kind, advanced together.
 
-    Row i of `theta` (rows, size) is member i; where there are fewer members than `rows`, the rest are idle twins of
-    the first.
+    Row i of `theta` (rows, size) is member i; where members are fewer than rows, the rest are idle twins of the first.
     """
 
     def __init__(
@@ -127,9 +126,9 @@ class Program:
         rows: int = MINIMUM,
         capture: Callable[[Sequence[Call]], Call] | None = None,
     ) -> None:
-        """`make_step` makes what stands for the tape, of members that do not go through one; `capture` is of a policy.
+        """`make_step` makes what stands for the tape; `capture` is a policy's.
 
-        `graph` is that of another program with the same module, loss and shapes of one member: it is traced if None.
+        `graph` is that of another program with the same module, loss and shapes of one member: traced if None.
         """
         self.device = device or torch.device("cpu")
         self.layout = Layout.of(structure.module)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from expzoo.config.identity import OF_NO_EFFECT, run_id
 from expzoo.store import run_directory
 from expzoo.system.console import say
+from expzoo.system.errors import BadInput
 
 if TYPE_CHECKING:
     from expzoo.science.verdicts import Verdict
@@ -52,7 +53,10 @@ def final_scores(directory: Path) -> list[str]:
     from expzoo.spec.score import Score
     from expzoo.store import records
 
-    table = records.read(directory / run_directory.RECORDS)
+    try:
+        table = records.read(directory / run_directory.RECORDS)
+    except ValueError as error:
+        raise BadInput(f"a file there is not what a run writes: {error}") from error
     ends = table.filter(pl.col("end")) if "end" in table.columns else table
     varied = [name for name in ends.columns if name not in {*records.COLUMNS, "analysis", "end", records.DIVERGED}]
     lines = []
