@@ -24,8 +24,11 @@ SISTERS = [
     *("life_density", "life_depth", "life_many_steps", "life_minimal", "life_pruning", "life_width"),
     *("local_and_attention", "pooling", "random_labels"),
     *("batch_growth", "batch_size", "batch_size_tuned", "gd_and_sgd", "lr_over_batch"),
+    *("gradient_subspace", "hessian_spectrum", "hessian_spectrum_blobs", "minefield_swiss_roll"),
+    *("epochs_and_samples", "wider_is_better"),
 ]
-"""Those of which another experiment has all analyses (life_steps, spatial_priors, large_learning_rate, gd_by_width).
+"""Those of which another experiment has all analyses (life_steps, spatial_priors, large_learning_rate, gd_by_width,
+hessian_spectrum_batches, minefield, ensemble_saturation).
 
 Among the quick tests they are only planned, for which all is built and their networks are trained for a few steps.
 """
