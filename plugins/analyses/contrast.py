@@ -31,7 +31,8 @@ class Contrast:
 
     README.md, "A claim is a config", has the words. The decision rule of each claim follows from
     them and is part of the run's name. A network that diverged counts as the worst outcome: chance
-    for a score, the whole training for a number of steps, else the worst value that was seen.
+    for a score, the whole training for a number of steps, else the worst value that was seen. One
+    that never came to where it was to be looked at has no value, and is left out.
 
     Args:
         arms: name of an arm -> settings of its networks, as they are typed on a command line.
@@ -49,7 +50,7 @@ class Contrast:
 
     CACHE_VERSION = 1
     ADDED = ("home", "published")
-    RULES_VERSION = 3  # 2: seeds that choose the levels of a peak are not independent; 3: controls of rates
+    RULES_VERSION = 4  # 2: seeds that choose a peak's levels; 3: controls of rates; 4: outliers of ratios; looks never
 
     def __init__(
         self,

@@ -152,10 +152,10 @@ def _equivalent(values: np.ndarray, claim: Claim, *, level: float) -> Estimate:
 
 
 def _ratio(pairs: Pairs, *, level: float) -> Estimate:
-    """The geometric mean of ratios: the mean of paired differences of logarithms, taken back."""
+    """The geometric mean of ratios: the mean of paired differences of logarithms, taken back; these are its values."""
     logs = paired_t(pairs.treatment, pairs.baseline, level=level)
     effect, low, high = (math.exp(value) for value in (logs.effect, logs.low, logs.high))
-    return replace(logs, effect=effect, low=low, high=high)
+    return replace(logs, effect=effect, low=low, high=high, geometric=True)
 
 
 def _rates(words: ClaimWords, condition: Condition, seen: Seen) -> tuple[Estimator, int]:
@@ -245,7 +245,8 @@ def _lost(words: ClaimWords, seen: Seen) -> Iterator[str]:
     for cell, of in dict.fromkeys((term.cell, term.of) for c in words.conditions for term in c.terms()):
         values = [*seen.raw(cell, of).values()]
         worst = "no success" if words.success else f"{seen.worst(cell, of):.4g}"
-        counts = {f"counted as {worst}": sum(map(math.isinf, values))}
+        never = f"counted as {worst}" if words.success or seen.counts_steps(of) else "left out"
+        counts = {never: sum(map(math.isinf, values))}
         lost = "left out" if seen.drop else f"counted as {worst}"
         counts[lost] = counts.get(lost, 0) + sum(map(math.isnan, values))
         for how, count in counts.items():
