@@ -27,6 +27,7 @@ from expzoo.science.statistics import (
     paired_t,
     tost,
 )
+from expzoo.spec.measure import LOSS
 from expzoo.store import records
 
 if TYPE_CHECKING:
@@ -259,10 +260,13 @@ def _lost(words: ClaimWords, seen: Seen) -> Iterator[str]:
 def _tuned(words: ClaimWords, seen: Seen) -> Iterator[str]:
     """The settings that the arms of a claim, or those that they are made from, were tuned to."""
     if "best" in seen.table.columns:
-        rows = records.select(seen.table, measure=TUNING).select("tuned", "best").unique(maintain_order=True)
-        best = dict(rows.iter_rows())
+        tried = records.select(seen.table, measure=TUNING)
+        [(metric, split)] = tried.select("metric", "split").unique().iter_rows()
+        data = "training data" if split == "train" else "validation data"
+        told = f"by the loss on {data}" if metric == LOSS else f"on {data}"
+        best = dict(tried.select("tuned", "best").unique(maintain_order=True).iter_rows())
         roots = dict.fromkeys(seen.root(cell).words for c in words.conditions for cell in c.cells())
-        yield f"tuned on validation data: {'; '.join(f'{root}: {best[root]}' for root in roots if root in best)}"
+        yield f"tuned {told}: {'; '.join(f'{root}: {best[root]}' for root in roots if root in best)}"
 
 
 def _slug(name: str) -> str:
