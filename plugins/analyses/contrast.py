@@ -31,7 +31,8 @@ class Contrast:
 
     README.md, "A claim is a config", has the words. The decision rule of each claim follows from
     them and is part of the run's name. A network that diverged counts as the worst outcome: chance
-    for a score, the whole training for a number of steps, else the worst value that was seen.
+    for a score, the whole training for a number of steps, else the worst value that was seen. One
+    that never came to where it was to be looked at has no value, and is left out.
 
     Args:
         arms: name of an arm -> settings of its networks, as they are typed on a command line.
@@ -39,7 +40,8 @@ class Contrast:
         sweep: setting -> values; every arm is trained at every value.
         measure: name -> what is measured, such as score/test or loss/train at step 100.
         claims: name -> what is claimed.
-        tune: setting -> values; every arm gets the best of them on validation data, with seeds of their own.
+        tune: setting -> values; every arm gets the best of them on validation data, with seeds of their own, or by
+            the loss of `by`, such as loss/train, where claims are of that.
         needs: what the experiment's other parts must be, in the words of `expzoo show`.
         home: datasets and models, such as dataset=mnist1d, for which `published` and the claims' names hold.
         published: a measure, or a success -> source and values by arm, marked in its picture at home.
@@ -49,7 +51,7 @@ class Contrast:
 
     CACHE_VERSION = 1
     ADDED = ("home", "published")
-    RULES_VERSION = 3  # 2: seeds that choose the levels of a peak are not independent; 3: controls of rates
+    RULES_VERSION = 4  # 2: seeds that choose a peak's levels; 3: controls of rates; 4: outliers of ratios; looks never
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class Contrast:
             }
         )
         self.HOME = home
-        self.NEEDS = (*needs, *["split validation"] * bool(self.words.tune))
+        self.NEEDS = (*needs, *["split validation"] * (bool(self.words.tune) and self.words.tuned_by != "train"))
         self.every, self.drop = every, diverged == "drop"
         self.successes, self.means = self.words.shown(named={*(measure or {}), *self.words.published})
         self.root = Builder(self.words.arms, self.words.factors).root
@@ -92,7 +94,7 @@ class Contrast:
     def measure(self, setting: Setting) -> Generator[Any, Any, Findings]:
         """Every arm at every level, one network a seed."""
         builder = Builder(self.words.arms, self.words.factors, setting.budget, setting.rate)
-        questions = Questions(self.cells, self.words.looks, builder, self.every, self.words.tune)
+        questions = Questions(self.cells, self.words.looks, builder, self.every, self.words.tune, self.words.tuned_by)
         findings = yield from questions.ask(setting)
         if not setting.meets(self.HOME):
             findings.arrays["away"] = np.ones(1)

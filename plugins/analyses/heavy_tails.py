@@ -78,6 +78,7 @@ BY_COORDINATE = Claim(
     smallest_effect=0.0,
     direction="less",
     rule="paired t",
+    note="below is not normal, but not yet stable: noise of finitely many examples has a finite variance",
 )
 OF_ONE = replace(
     BY_COORDINATE,

@@ -12,6 +12,7 @@ import numpy as np
 
 from expzoo.study import (
     Claim,
+    Control,
     Count,
     Figure,
     Findings,
@@ -110,7 +111,8 @@ class NoiseScale:
 
     Rates are tried by two networks with seeds of their own. B_crit is E_min / S_min of the hyperbola
     (S / S_min - 1) (E / E_min - 1) = 1 fitted to a seed's updates S and examples E = B S. The noise
-    scale tr Sigma / |G|^2 is that of all training examples, at the middle batch size.
+    scale tr Sigma / |G|^2 is that of all training examples, at the middle batch size. Where a best
+    rate lies at the edge of the grid a better one may lie beyond, and what is said of batch sizes is withheld.
 
     Args:
         batch_sizes: increasing, the first two in the regime of perfect scaling.
@@ -121,7 +123,7 @@ class NoiseScale:
 
     NEEDS = ("targets classes", "dataset.batch_size", "stop=fitted", "optimizer.lr")
     CACHE_VERSION = 1
-    RULES_VERSION = 1
+    RULES_VERSION = 2  # 2: rates at the edge of the grid settle nothing about batch sizes
 
     def __init__(
         self,
@@ -203,16 +205,19 @@ class NoiseScale:
         [again], _ = complete(np.log(steps[:, 0] / self._steps(table, AGAIN)[:, 0]))
         control = known_answer("updates of the smallest batch from other starts (log)", partial(mean_t, again))
         note = self._told(table, int((~np.isfinite(fixed)).sum()))
+        edges = [b for b, rate in self._rates(table).items() if not min(self.rates) < rate < max(self.rates)]
+        told = f"the best of {len(edges)} of {len(self.batches)} sizes are at its edge"
+        both = [control, Control("the best rate of every batch size lies inside the grid", not edges, told)]
         verdicts = []
-        for claim, values in (
-            (GROWS, np.log10(end / start)),
-            (PREDICTS, np.log10(mean / critical)),
-            (SMALL, slopes[:, 0]),
-            (LARGE, slopes[:, -1]),
-            (EARLIER, np.log10(at_one_rate / critical)),
+        for claim, values, controls in (
+            (GROWS, np.log10(end / start), control),
+            (PREDICTS, np.log10(mean / critical), both),
+            (SMALL, slopes[:, 0], both),
+            (LARGE, slopes[:, -1], both),
+            (EARLIER, np.log10(at_one_rate / critical), both),
         ):
             [whole], dropped = complete(values)
-            verdict = decide(claim, mean_t(whole, level=claim.level), control=control, dropped=dropped)
+            verdict = decide(claim, mean_t(whole, level=claim.level), control=controls, dropped=dropped)
             verdicts.append(replace(verdict, note="; ".join(filter(None, [verdict.note, note]))))
         return verdicts
 

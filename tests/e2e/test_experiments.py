@@ -23,7 +23,7 @@ DOWNLOADED = re.compile(r"_cifar\d+$")  # a variant on files that no test fetche
 SISTERS = [
     *("life_density", "life_depth", "life_many_steps", "life_minimal", "life_pruning", "life_width"),
     *("local_and_attention", "pooling", "random_labels"),
-    *("batch_growth", "batch_size", "batch_size_tuned", "gd_and_sgd", "lr_over_batch"),
+    *("batch_growth", "batch_size", "batch_size_tuned", "gd_and_sgd", "gd_in_wide_networks", "lr_over_batch"),
     *("gradient_subspace", "hessian_spectrum", "hessian_spectrum_blobs", "minefield_swiss_roll"),
     *("epochs_and_samples", "wider_is_better"),
 ]

@@ -61,6 +61,20 @@ def test_what_was_never_reached_counts_as_the_whole_training_and_is_no_divergenc
         assert "1 of a, counted as 6000" in found.note
 
 
+def test_where_a_network_never_came_to_be_looked_at_it_has_no_value() -> None:
+    """Counted as chance, arms that never reach a loss would differ there, and as the worst seen, values would fall."""
+    claim = {"greater": ["b", "a"], "of": "score/test at first loss/train <= 0.1"}
+    for diverged in ("worst", "drop"):
+        found = verdict(lost(("a", 1), value=math.inf), claim, arms=ARMS, worst=CHANCE, diverged=diverged)
+        effect, low, high = student(np.delete(B - A, 1))
+        assert (found.n, found.effect, *found.interval) == pytest.approx((len(SEEDS) - 1, effect, low, high))
+        assert "1 of a, left out" in found.note
+    often = verdict(lost(*(("a", seed) for seed in (1, 2, 3)), value=math.inf), claim, arms=ARMS, worst=CHANCE)
+    assert "more than 20% left out" in often.note
+    reached = {"rate_of": "a", "success": "score/test at first loss/train <= 0.1 >= 1", "greater": 1}
+    agrees(verdict(lost(("a", 1), value=math.inf), reached, arms=ARMS), rate(len(SEEDS) - 1))
+
+
 FORMS: list[dict[str, Any]] = [
     {"greater": ["b", "a"]},
     {"value_of": "b", "greater": 20},

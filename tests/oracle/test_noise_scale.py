@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
+from expzoo.plugins.analyses import noise_scale as scales
 from torch import Tensor
 
 from expzoo.config.registry import build
 from expzoo.plugin import Layout, Point
 from expzoo.science.numerics.empirical import EmpiricalLoss
 from expzoo.science.numerics.noise_scale import fit_hyperbola, gradient_noise
+from expzoo.store import records
 
 if TYPE_CHECKING:
     from expzoo.plugin import Probe
@@ -141,3 +143,24 @@ def test_at_a_minimum_the_search_does_not_stop_for_small_gradients() -> None:
     curvatures = torch.full((SIZE,), 1e-4, dtype=torch.float64)
     row = torch.from_numpy(population(300).mean(0)) + 1e-4
     assert box(relative=False)(point(row, bowl(curvatures))) > 0
+
+
+@pytest.mark.parametrize(("rate", "withheld"), [(0.1, False), (0.8, True), (0.05, True)])
+def test_a_rate_at_the_edge_of_the_grid_settles_nothing_about_batch_sizes(rate: float, withheld: bool) -> None:
+    """The updates may stop falling because the rates do; the noise is that of the middle size."""
+    analysis = build("analysis", "noise_scale")
+    rows: list[dict[str, Any]] = []
+    for seed in range(8):
+        where = {"key": f"{seed:064x}", "seed": seed, "step": 1, "split": "train"}
+        for arm in (scales.TUNED, scales.FIXED, scales.AGAIN):
+            for batch in analysis.batches[: 1 if arm == scales.AGAIN else None]:
+                own = {"arm": arm, "metric": scales.STEPS, "batch": batch}
+                last = batch == analysis.batches[-1]
+                value = 80 * (1 + 60 / batch) * (1 + 0.001 * ((seed * 7 + len(arm)) % 5))
+                rows.append(where | own | {"rate": rate if last else 0.1, "value": value})
+        for step, value in enumerate((20.0, 60.0, 200.0 + seed)):
+            rows.append(where | {"arm": scales.NOISE, "metric": "noise_scale", "step": step, "value": value})
+    found = {v.claim: v.verdict for v in analysis.judge(records.frame(rows), {})}
+    assert (found[scales.LARGE.name] == "withheld") == withheld
+    assert (found[scales.PREDICTS.name] == "withheld") == withheld
+    assert found[scales.GROWS.name] == "supported"

@@ -88,6 +88,55 @@ def test_a_contrast_is_tuned_by_brute_force_with_seeds_of_its_own(
     assert len([*analysis.draw(records.frame(findings.rows), findings.arrays)]) == 1
 
 
+def test_by_the_training_loss_the_rate_is_that_with_the_least_of_it(
+    setting: Setting, open_lab: Callable[..., Any]
+) -> None:
+    """On a handful of examples validation accuracy has another opinion; no validation data are needed or read."""
+    bare = Setting(setting.base.replace(dataset={"validation_size": 0}), SEEDS, "smoke")
+    rates = [0.0001, 0.003, 0.01, 1e30]
+    tune = {"optimizer.lr": rates, "by": "loss/train"}
+    analysis = build("analysis", "contrast", arms={"dense": {}, "narrow": {"model.width": 3}}, tune=tune, claims=OWN)
+    assert "split validation" not in analysis.NEEDS
+    lab = open_lab()
+    findings = lab.run_together([analysis.measure(bare)])[0]
+    tried = [row for row in findings.rows if row["measure"] == "tuning"]
+    assert {(row["metric"], row["split"]) for row in tried} == {("loss", "train")}
+    late = Measure("loss", "train", at(36, 37, 38, 39, 40))
+    for name, width in (("dense", 20), ("narrow", 3)):
+        means = []
+        for rate in rates:
+            seeds = sorted({row["seed"] for row in tried})
+            specs = [bare.base.replace(seed=s, model={"width": width}, optimizer={"lr": rate}) for s in seeds]
+            curves = [one.curve("loss", "train") for one in lab.train(Request(tuple(specs), (late,)))]
+            ends = [
+                np.mean([v for s, v in curve.items() if s >= 36]) if len(curve) >= 5 else math.inf for curve in curves
+            ]
+            means.append(np.mean(ends))
+        best = rates[int(np.argmin(means))]
+        assert {row["best"] for row in tried if row["arm"] == name} == {
+            f"optimizer.lr {best}" + " (the edge of the grid)" * (best == min(rates))
+        }
+    [verdict] = analysis.judge(records.frame(findings.rows), findings.arrays)
+    assert "tuned by the loss on training data: dense: optimizer.lr" in verdict.note
+
+
+OWN: dict[str, Any] = {"zoo.claim": {"less": ["dense", "narrow"], "of": "loss/train at end"}}
+
+
+@pytest.mark.parametrize(
+    ("tune", "said"),
+    [
+        ({"optimizer.lr": [0.1], "by": "loss/test"}, "tune.by: loss/test cannot choose settings: write loss/train or"),
+        ({"by": "loss/train"}, "tune: names no setting to try"),
+    ],
+    ids=str,
+)
+def test_test_data_choose_no_setting(tune: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match="tune") as refused:
+        build("analysis", "contrast", arms={"dense": {}}, tune=tune)
+    assert said in str(refused.value)
+
+
 def tuned(setting: Setting, lab: Any, over: dict[str, list[Any]]) -> tuple[Any, list[Any]]:
     make = lambda spec, point: spec.replace(optimizer={"lr": point["optimizer.lr"]})  # noqa: E731
     return lab.run_together([tuning.tune(setting, {"arm": make}, over)])[0]

@@ -17,6 +17,7 @@ import numpy as np
 from expzoo.analysis import late
 from expzoo.lab.request import Request
 from expzoo.spec.component import Component
+from expzoo.spec.measure import LOSS
 from expzoo.store import records
 from expzoo.system.errors import Unfit
 from expzoo.system.randomness import member_seed, stable_hash
@@ -102,8 +103,12 @@ def tune(
     setting: Setting,
     arms: Mapping[Name, Callable[[Spec, Mapping[str, Option]], Spec]],
     over: Mapping[str, Sequence[Option]],
+    *,
+    loss_on: str = "",
 ) -> Generator[Request, list[Trained], tuple[dict[Name, Choice], list[Row]]]:
     """The best settings of each arm by its mean validation score, and the records of all that were tried.
+
+    With `loss_on` a split, by the mean loss on that instead, such as the training data where claims are of those.
 
     `arms` make an arm's network from the base and the settings. A network that diverged counts as
     chance, or as worse than all others where the score has no chance level. Where robustness fixes
@@ -122,21 +127,23 @@ def tune(
         for index, point in enumerate(points)
         for seed in seeds
     ]
-    chances = _chances(setting, {spec.dataset for *_, spec in plan})
-    metric, parts = setting.score.metric, []
+    datasets, parts = {spec.dataset for *_, spec in plan}, []
+    metric, split, sign = LOSS, loss_on, -1
+    if not loss_on:
+        metric, split, sign = setting.score.metric, "validation", 1 if setting.score.higher_is_better else -1
+    chances = dict.fromkeys(datasets, math.nan) if loss_on else _chances(setting, datasets)
     for *_, spec in plan:
-        parts.append(Request((spec,), (late.measure(metric, "validation", spec.stop.build().at_most),)))
+        parts.append(Request((spec,), (late.measure(metric, split, spec.stop.build().at_most),)))
     networks = yield Request(parts[0].specs, parts[0].measures, more=tuple(parts[1:]))
-    sign = 1 if setting.score.higher_is_better else -1
     found: dict[tuple[Name, int], list[float]] = {}
     rows: list[Row] = []
     for (name, index, spec), network in zip(plan, networks, strict=True):
-        value = late.value(network, metric, "validation")
+        value = late.value(network, metric, split)
         lost = chance if math.isfinite(chance := chances[spec.dataset]) else -sign * math.inf
         found.setdefault((name, index), []).append(value if math.isfinite(value) else lost)
         where: Row = {"key": network.key, "seed": spec.seed, "arm": ARM, "tuned": str(name), "end": True}
         tried = ", ".join(f"{key}={value}" for key, value in points[index].items())
-        seen = {"step": network.step, "split": "validation", "metric": metric, "value": value}
+        seen = {"step": network.step, "split": split, "metric": metric, "value": value}
         rows.append(where | seen | {"tried": tried})
     choices = {}
     for name in arms:

@@ -62,8 +62,9 @@ def known_answer(
     seen = f"expected {expected:g}, {f'found {estimate.effect:.4g}' if math.isnan(estimate.low) else found}"
     covered = estimate.low <= expected <= estimate.high
     if estimate.values and estimate.high > estimate.low:
-        found = detectable(estimate.n, level) * float(np.std(estimate.values, ddof=1))
-        seen += f"; a bias of {found:.3g} is found with {POWER:.0%} power"
+        bias = detectable(estimate.n, level) * float(np.std(estimate.values, ddof=1))
+        told = f"{math.exp(bias):.3g} times" if estimate.geometric else f"{bias:.3g}"
+        seen += f"; a bias of {told} is found with {POWER:.0%} power"
     elif len(estimate.counts) == 2:
         seen += _difference_found(*estimate.counts, level)
     return kind(name, covered or estimate.effect == expected, seen)  # equal without any spread has no interval

@@ -38,6 +38,7 @@ def position(direction: Direction, bounds: Bounds, estimate: Estimate) -> Outcom
 
 def doubts(direction: Direction, bounds: Bounds, estimate: Estimate, dropped: int, missing: int) -> Iterator[str]:
     """Why this estimate settles nothing, wherever its interval lies."""
+    bounds, estimate = _where_it_is_a_mean(bounds, estimate)
     yield from _of_number(estimate, dropped, missing)
     outcome, tail = position(direction, bounds, estimate), (1 - estimate.level) / 2 + TOLERANCE
     if outcome == "supported":
@@ -68,6 +69,7 @@ def _of_number(estimate: Estimate, dropped: int, missing: int) -> Iterator[str]:
 def outlying(estimate: Estimate) -> str:
     """Which units are outliers, in words; empty if none is, or if the effect is no mean."""
     found = [estimate.values[index] for index in outliers(estimate.values)]
+    found = [math.exp(value) for value in found] if estimate.geometric else found
     return f"outlying units: {', '.join(f'{value:.3g}' for value in found)} of {estimate.n}" if found else ""
 
 
@@ -93,6 +95,7 @@ def in_reach(direction: Direction, bounds: Bounds, method: Method, n: int, level
 
 def needed(direction: Direction, bounds: Bounds, estimate: Estimate) -> int | None:
     """How many units would settle it at 80 % power, more than there are; None if no number is known to."""
+    bounds, estimate = _where_it_is_a_mean(bounds, estimate)
     least, (lower, upper) = least_units(estimate.method), bounds
     if estimate.n < least and math.isnan(estimate.low):
         return least
@@ -101,6 +104,20 @@ def needed(direction: Direction, bounds: Bounds, estimate: Estimate) -> int | No
     excluded = {"greater": (upper,), "less": (lower,), "equivalent": bounds if inside else (nearest,)}[direction]
     units = units_needed(estimate, excluded)
     return None if units is None else max(units, least)
+
+
+def _where_it_is_a_mean(bounds: Bounds, estimate: Estimate) -> tuple[Bounds, Estimate]:
+    """Bounds and estimate on the scale on which the effect is the mean of its values: logarithms of a geometric one.
+
+    A bound of 0 or less is below every ratio.
+    """
+    if not estimate.geometric:
+        return bounds, estimate
+    lower, upper, effect, low, high = (
+        math.log(value) if value > 0 else -math.inf if value <= 0 else math.nan
+        for value in (*bounds, estimate.effect, estimate.low, estimate.high)
+    )
+    return (lower, upper), replace(estimate, effect=effect, low=low, high=high, geometric=False)
 
 
 def _with_failures(direction: Direction, bounds: Bounds, estimate: Estimate, dropped: int) -> float:

@@ -41,9 +41,8 @@ class Estimate:
 
     `n` counts independent units (of the smaller group, where there are two). `p` is the one-sided p
     value of the test that the method names, NaN where there is only an interval. `low` and `high`
-    are both NaN if there is no interval. `values` are the units' own effects where the effect is
-    their mean, and `counts` the successes and trials of each group where it is made of rates, one
-    of which is `unit` large.
+    are both NaN without one. `values` are the units' own effects if the effect is their mean, logarithms if
+    their `geometric` mean; `counts` the successes and trials of each group of rates, of which one is `unit` large.
     """
 
     effect: float
@@ -56,6 +55,7 @@ class Estimate:
     values: tuple[float, ...] = field(default=(), compare=False, repr=False)
     counts: tuple[tuple[int, int], ...] = field(default=(), compare=False, repr=False)
     unit: float = field(default=1.0, compare=False, repr=False)
+    geometric: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.level < 1:

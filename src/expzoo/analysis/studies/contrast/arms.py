@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from expzoo.analysis.studies.contrast.recipes import INITS, MASKS, SHARE, is_line, named, read_recipe
 from expzoo.config.registry import NOTHING
+from expzoo.spec.measure import LOSS
 from expzoo.spec.spec import COMPONENTS
 from expzoo.store.records import COLUMNS
 from expzoo.system.errors import nearest
@@ -21,6 +22,7 @@ Level = str | int | float | bool
 Levels = tuple[tuple[str, Level], ...]
 
 BASE = "base"  # the one arm where none is named
+BY = "by"  # beside the settings that are tuned: what chooses them
 AGAIN = "again"  # the level of an arm trained from other starts, for the control that is made by itself
 PREVIOUS = "previous"
 CHANGED = (*COMPONENTS, *NOTHING)
@@ -188,6 +190,8 @@ def read_tune(reader: Reader) -> dict[str, list[Any]]:
     """The grid of settings that every arm is tuned over."""
     found = {}
     for key, node in reader.mapping().items():
+        if key == BY:
+            continue
         _check_key(node, key)
         found[key] = [item.node for item in node.items()]
         if not found[key]:
@@ -195,6 +199,17 @@ def read_tune(reader: Reader) -> dict[str, list[Any]]:
     if (points := math.prod(map(len, found.values()))) > MOST_CELLS:
         reader.fault(f"{points} combinations of settings: at most {MOST_CELLS}")
     return found
+
+
+def read_tuned_by(reader: Reader) -> str:
+    """The split by whose loss settings are chosen; "" for the score on validation data."""
+    node, splits = reader.at(BY), ("train", "validation")
+    said = node.text("")
+    if said and said not in (known := [f"{LOSS}/{split}" for split in splits]):
+        node.fault(f"{said} cannot choose settings: write {' or '.join(known)}, or leave it out for the score")
+    if said and len(reader.mapping()) == 1:
+        reader.fault("names no setting to try")
+    return said.partition("/")[2]
 
 
 def count(arms: Mapping[str, Arm], factors: Mapping[str, Mapping[Level, Any]]) -> int:

@@ -42,6 +42,7 @@ class Questions:
     builder: Builder
     every: int | None = None
     tune: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    tuned_by: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
 
     def ask(self, setting: Setting) -> Generator[Any, Any, Findings]:
@@ -77,7 +78,7 @@ class Questions:
         """Find the settings of every arm, which those made from it share; the records of what was tried."""
         roots = dict.fromkeys(self.builder.root(cell) for cell in cells)
         makers = {root: self.builder.maker(root) for root in roots}
-        choices, rows = yield from tuning.tune(setting, makers, self.tune)
+        choices, rows = yield from tuning.tune(setting, makers, self.tune, loss_on=self.tuned_by)
         self.builder.tune({root: choice.settings for root, choice in choices.items()})
         named = {str(root): root for root in roots}
         return [

@@ -18,6 +18,7 @@ from expzoo.analysis.studies.contrast.arms import (
     read_arms,
     read_factors,
     read_tune,
+    read_tuned_by,
 )
 from expzoo.analysis.studies.contrast.claims import ClaimReader
 from expzoo.analysis.studies.contrast.looks import Look
@@ -47,6 +48,7 @@ class Contrasted:
     looks: dict[str, Look]
     claims: dict[str, ClaimWords]
     tune: dict[str, list[Any]]
+    tuned_by: str
     published: dict[str, Published]
 
     def drawn(self) -> list[Cell]:
@@ -97,12 +99,13 @@ def read(options: Options) -> Contrasted:
     check_needs(Reader(options.get("needs", ()), "needs", faults))
     reader = ClaimReader(arms, factors, looks)
     claims = {name: reader.read(name, part) for name, part in node("claims").mapping().items()}
-    tune = read_tune(node("tune"))
+    tune, tuned_by = read_tune(node("tune")), read_tuned_by(node("tune"))
     published = read_published(node("published"), reader)
     check_home(Reader(options.get("home", ()), "home", faults))
     if faults:
         raise ValueError("\n".join(faults))
-    return Contrasted(arms, factors, looks, {name: claim for name, claim in claims.items() if claim}, tune, published)
+    kept = {name: claim for name, claim in claims.items() if claim}
+    return Contrasted(arms, factors, looks, kept, tune, tuned_by, published)
 
 
 def rules(words: Contrasted, seeds: int) -> Iterator[tuple[str, str]]:

@@ -27,6 +27,7 @@ from expzoo.science.statistics import (
     paired_t,
     tost,
 )
+from expzoo.spec.measure import LOSS
 from expzoo.store import records
 
 if TYPE_CHECKING:
@@ -152,10 +153,10 @@ def _equivalent(values: np.ndarray, claim: Claim, *, level: float) -> Estimate:
 
 
 def _ratio(pairs: Pairs, *, level: float) -> Estimate:
-    """The geometric mean of ratios: the mean of paired differences of logarithms, taken back."""
+    """The geometric mean of ratios: the mean of paired differences of logarithms, taken back; these are its values."""
     logs = paired_t(pairs.treatment, pairs.baseline, level=level)
     effect, low, high = (math.exp(value) for value in (logs.effect, logs.low, logs.high))
-    return replace(logs, effect=effect, low=low, high=high)
+    return replace(logs, effect=effect, low=low, high=high, geometric=True)
 
 
 def _rates(words: ClaimWords, condition: Condition, seen: Seen) -> tuple[Estimator, int]:
@@ -245,7 +246,8 @@ def _lost(words: ClaimWords, seen: Seen) -> Iterator[str]:
     for cell, of in dict.fromkeys((term.cell, term.of) for c in words.conditions for term in c.terms()):
         values = [*seen.raw(cell, of).values()]
         worst = "no success" if words.success else f"{seen.worst(cell, of):.4g}"
-        counts = {f"counted as {worst}": sum(map(math.isinf, values))}
+        never = f"counted as {worst}" if words.success or seen.counts_steps(of) else "left out"
+        counts = {never: sum(map(math.isinf, values))}
         lost = "left out" if seen.drop else f"counted as {worst}"
         counts[lost] = counts.get(lost, 0) + sum(map(math.isnan, values))
         for how, count in counts.items():
@@ -258,10 +260,13 @@ def _lost(words: ClaimWords, seen: Seen) -> Iterator[str]:
 def _tuned(words: ClaimWords, seen: Seen) -> Iterator[str]:
     """The settings that the arms of a claim, or those that they are made from, were tuned to."""
     if "best" in seen.table.columns:
-        rows = records.select(seen.table, measure=TUNING).select("tuned", "best").unique(maintain_order=True)
-        best = dict(rows.iter_rows())
+        tried = records.select(seen.table, measure=TUNING)
+        [(metric, split)] = tried.select("metric", "split").unique().iter_rows()
+        data = "training data" if split == "train" else "validation data"
+        told = f"by the loss on {data}" if metric == LOSS else f"on {data}"
+        best = dict(tried.select("tuned", "best").unique(maintain_order=True).iter_rows())
         roots = dict.fromkeys(seen.root(cell).words for c in words.conditions for cell in c.cells())
-        yield f"tuned on validation data: {'; '.join(f'{root}: {best[root]}' for root in roots if root in best)}"
+        yield f"tuned {told}: {'; '.join(f'{root}: {best[root]}' for root in roots if root in best)}"
 
 
 def _slug(name: str) -> str:

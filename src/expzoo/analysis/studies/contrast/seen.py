@@ -43,10 +43,14 @@ class Seen:
         return records.by_seed(self.table, measure=of, **_columns(self.table, cell))
 
     def values(self, cell: Cell, of: str) -> dict[int, float]:
-        """The same with the worst in place of what was not seen; NaN for what is left out."""
+        """The same with the worst in place of what was not seen; NaN for what is left out.
+
+        A number of steps that was not enough is at least all of them. What was to be looked at where a network never
+        came has no value: the worst one would decide claims about a place that is not there.
+        """
         worst = self.worst(cell, of)
-        lost = math.nan if self.drop else worst
-        return {s: v if math.isfinite(v) else lost if math.isnan(v) else worst for s, v in self.raw(cell, of).items()}
+        lost, never = math.nan if self.drop else worst, worst if self.counts_steps(of) else math.nan
+        return {s: v if math.isfinite(v) else lost if math.isnan(v) else never for s, v in self.raw(cell, of).items()}
 
     def successes(self, cell: Cell, of: str, success: str) -> tuple[int, int, int]:
         """How many networks succeed, of how many, and how many are left out.
@@ -60,6 +64,8 @@ class Seen:
         """Seed -> 1 for success, else 0."""
         sign, _, bound = success.partition(" ")
         kept = {s: v for s, v in self.raw(cell, of).items() if not (self.drop and math.isnan(v))}
+        if not self.counts_steps(of):
+            kept = {s: v if math.isfinite(v) else math.nan for s, v in kept.items()}
         return {s: float(v <= float(bound) if sign == "<=" else v >= float(bound)) for s, v in kept.items()}
 
     def chance(self, cell: Cell, of: str) -> float:
@@ -89,8 +95,14 @@ class Seen:
 
     def unit(self, of: str) -> str:
         """The unit of a measure."""
-        metric = str(records.select(self.table, measure=of)["metric"][0])
-        return "steps" if metric.startswith(STEPS) else unit_of(metric)
+        return "steps" if self.counts_steps(of) else unit_of(self._metric(of))
+
+    def counts_steps(self, of: str) -> bool:
+        """Whether a measure is a number of steps."""
+        return self._metric(of).startswith(STEPS)
+
+    def _metric(self, of: str) -> str:
+        return str(records.select(self.table, measure=of)["metric"][0])
 
     def _fact(self, what: str, cell: Cell, of: str) -> float:
         return float(self.arrays[f"{what}/{of}"][list(self.cells).index(cell)])
