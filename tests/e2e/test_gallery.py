@@ -40,6 +40,17 @@ def test_claims_are_compared_with_what_was_published(place: Place) -> None:
     assert (ended.code == 1) == any(line.endswith("| outside") for line in ended.out.splitlines())
 
 
+def test_a_damaged_run_is_named_and_the_others_are_told(place: Place) -> None:
+    [run] = (place.folder / "outputs" / "double_descent_rff").iterdir()
+    damaged = place.folder / "damaged"
+    shutil.copytree(run, damaged)
+    (damaged / "verdicts.json").write_text("[]")
+    ended = place.type("verify", "--published", "damaged", str(run))
+    assert ended.code == 2
+    assert "belkin.rff_peak_at_n: ours " in ended.out
+    assert "damaged/verdicts.json" in ended.err
+
+
 def test_one_without_a_result_says_why(place: Place) -> None:
     (place.folder / "conf" / "experiment").mkdir(parents=True)
     text = "# @package _global_\ndefaults: [override /model: cnn2d]\nabout: {title: Mine}\n"
