@@ -159,12 +159,12 @@ class Workers:
     def close(self) -> None:
         """End the workers when they are done, at once if there was nothing to do.
 
-        Those `on_demand` keep where they are and end: one that has just been started may have nothing left to do.
+        Those that train rows of their own keep where they are and end: one may still be starting, with nothing to do.
         """
         for worker in self._workers:
             if not self._is_needed:
                 worker.kill()
-            elif self.on_demand:
+            elif not self.strategy:
                 worker.terminate()
             with suppress(OSError):
                 worker.stdin.close()  # type: ignore[union-attr]
