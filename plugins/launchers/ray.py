@@ -60,7 +60,8 @@ class Ray(Launcher):
         ray = self._connect()
         remote: Any = ray.remote(jobs.run_plain)
         try:
-            pending = [remote.options(**self.resources).remote(*job) for job in composed]
+            processors = max(int(self.resources["num_cpus"]), 1)
+            pending = [remote.options(**self.resources).remote(*job, processors) for job in composed]
             outcomes = [self._outcome(ray, one) for one in pending]
         finally:
             ray.shutdown()

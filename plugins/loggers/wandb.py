@@ -27,10 +27,10 @@ class Wandb:
 
     `step` is the axis of every line. What an analysis varies, such as sparsity, is a column of the
     table `summary`. Runs of one multirun are a group; the experiment is the job type, budget, dataset
-    and model are tags. While networks train, their mean loss is shown every ten seconds, if there is a
-    login. Without one, or with mode=offline, the run is kept in the run's directory, for `wandb sync`.
-    Its id is the run id, so that syncing twice gives one run. Local results come first: if W&B fails,
-    that is said and nothing else changes.
+    and model are tags. While the networks of a single run train, their mean loss is shown every ten
+    seconds, if there is a login. Without one, or with mode=offline, the run is kept in the run's
+    directory, for `wandb sync`. Its id is the run id, so that syncing twice gives one run. Local
+    results come first: if W&B fails, that is said and nothing else changes.
 
     Args:
         project: the project's name.

@@ -78,6 +78,7 @@ def test_further_processes_start_when_enough_is_left_and_change_no_bits(
     tmp_path: Path, chain: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recruiting, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(recruiting, "WORTH_SECONDS", float("inf"))
     monkeypatch.setattr(populations, "FEWEST_STEPS", 0)
     config = {"trainer": {"name": "auto", "accelerator": "cpu", "spare": 0}, "store": str(tmp_path / "few")}
     monkeypatch.setattr(opening, "devices", lambda _: 2)

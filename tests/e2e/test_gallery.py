@@ -34,8 +34,21 @@ def test_typed_again_nothing_is_trained_and_nothing_changes(place: Place) -> Non
 
 def test_claims_are_compared_with_what_was_published(place: Place) -> None:
     ended = place.type("verify", "--published")
-    assert ended.out.splitlines()[0].startswith("belkin.rff_peak_at_n: ours ")
+    folder, first = ended.out.splitlines()[:2]
+    assert folder.startswith("outputs/double_descent_rff/")
+    assert first.startswith("  belkin.rff_peak_at_n: ours ")
     assert (ended.code == 1) == any(line.endswith("| outside") for line in ended.out.splitlines())
+
+
+def test_a_damaged_run_is_named_and_the_others_are_told(place: Place) -> None:
+    [run] = (place.folder / "outputs" / "double_descent_rff").iterdir()
+    damaged = place.folder / "damaged"
+    shutil.copytree(run, damaged)
+    (damaged / "verdicts.json").write_text("[]")
+    ended = place.type("verify", "--published", "damaged", str(run))
+    assert ended.code == 2
+    assert "belkin.rff_peak_at_n: ours " in ended.out
+    assert "damaged/verdicts.json" in ended.err
 
 
 def test_one_without_a_result_says_why(place: Place) -> None:
@@ -63,7 +76,9 @@ def test_a_browser_searches_it_from_a_folder(place: Place, tmp_path: Path, not_r
         not_run("needs Chromium")
     page = place.folder / "outputs" / "gallery" / "index.html"
     assert "4 claims</span>" in seen(page, "", tmp_path / "a")
-    assert "1 claims</span>" in seen(page, "wrong%20predictions", tmp_path / "b")
+    assert "1 claim</span>" in seen(page, "wrong%20predictions", tmp_path / "b")
+    assert "4 claims</span>" in seen(page, "experiment-double_descent_rff", tmp_path / "e")
+    assert "0 claims</span>" in seen(page, "100%", tmp_path / "f")
     assert "0 claims</span>" in seen(page, "of%20no%20claim", tmp_path / "c")
     report = seen(page.parent / "double_descent_rff" / "index.html", "", tmp_path / "d")
     assert '<html lang="en" class="live">' in report

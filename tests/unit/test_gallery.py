@@ -14,6 +14,7 @@ from PIL import Image
 from expzoo.cli import publishing
 from expzoo.report import gallery, published
 from expzoo.report.model import Picture, Report
+from expzoo.runs import gallery as runs
 from expzoo.science.verdicts import Outcome, Verdict
 from expzoo.system.errors import BadInput
 
@@ -153,3 +154,80 @@ def test_what_the_words_of_the_verb_are_is_said_at_once() -> None:
     assert len(said) == 5, said
     with pytest.raises(BadInput, match="--only lotery_ticket: no experiment is called so; did you mean lottery_ticket"):
         publishing.gallery(["--only", "lotery_ticket"])
+
+
+TALKS = """#!/bin/sh
+yes 'much is said' | head -n 20000 >&2
+echo "the last words of $3 with $EXPZOO_PROCESSORS" >&2
+case "$3" in *killed*) kill -9 $$;; *bad*) exit 2;; esac
+"""
+
+
+@pytest.fixture
+def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two experiments that are no experiments, but say more than a pipe holds: one is killed, one ends badly."""
+    script = tmp_path / "talks"
+    script.write_text(TALKS)
+    script.chmod(0o755)
+    about = {"title": "Own", "question": "", "source": ""}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", str(script))
+    monkeypatch.setattr(runs, "processors", lambda: 6)
+    monkeypatch.setattr(runs, "names", lambda _: ["killed", "bad"])
+    monkeypatch.setattr(runs, "_job", lambda name, _: runs._Job(name, [name], {"about": about}, Path("outputs") / name))
+    monkeypatch.setattr(runs.rerender, "is_finished", lambda *_: False)
+    return ["killed", "bad"]
+
+
+def test_what_a_process_says_does_not_stop_it_and_its_end_is_told(
+    tmp_path: Path, experiments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert runs.make("smoke", "*", tmp_path / "site", pages=True, processes=99) == 3
+    failed = {one.name: one.failed for one in gallery.read_entries(tmp_path / "site")}
+    assert failed == {"killed": "it was killed by SIGKILL", "bad": "the last words of bad with 3"}
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "site" / "index.html")
+    assert sorted(failed) == sorted(experiments)
+
+
+def test_one_that_cannot_be_shown_is_said_and_the_others_are_shown(
+    tmp_path: Path, experiments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del experiments
+    monkeypatch.setattr(runs.rerender, "is_finished", lambda *_: True)
+    monkeypatch.setattr(runs.rerender, "draw", lambda *_: None)
+
+    def shown(directory: Path, _: str) -> tuple[gallery.Entry, None]:
+        if directory.name == "bad":
+            raise ValueError("records.parquet\nis none")
+        return entry(directory.name), None
+
+    monkeypatch.setattr(gallery, "entry", shown)
+    assert runs.make("smoke", "*", tmp_path / "site", pages=False, processes=1) == 3
+    assert {one.name: one.failed for one in gallery.read_entries(tmp_path / "site")} == {
+        "killed": "",
+        "bad": "records.parquet is none",
+    }
+
+
+def test_a_place_where_nothing_can_be_written_is_refused_before_anything_is_run(
+    tmp_path: Path, experiments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del experiments
+    monkeypatch.setattr(runs, "_start", None)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        runs.make("smoke", "*", tmp_path / "file", pages=True, processes=1)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "own.json").write_text("{}")
+    with pytest.raises(BadInput, match=r"own\.json is no file of a gallery"):
+        runs.make("smoke", "*", tmp_path, pages=True, processes=1)
+
+
+def test_what_is_left_of_an_earlier_success_is_not_shown(tmp_path: Path) -> None:
+    report = Report("Tickets", "", "", "tickets", "0123", "run", (), pictures=(Picture("a", "A", "", png=noise(9)),))
+    gallery.write_entry(tmp_path, entry(), report, pages=True)
+    gallery.write_entry(tmp_path, entry(failed="no longer"), None, pages=True)
+    page = gallery.write_index(tmp_path).read_text()
+    assert "no longer" in page
+    assert "tickets/index.html" not in page
+    assert "data/tickets.png" not in page

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import expzoo
 from expzoo.runs import live
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -82,3 +85,70 @@ def test_a_tracker_that_fails_is_said_once(capsys: pytest.CaptureFixture[str]) -
     shown.put({"live/step": 2.0})
     shown.close()
     assert capsys.readouterr().err == "logger=own shows no live values: no route\n"
+
+
+OWN = '''"""Writes down what is asked of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from expzoo.plugin import register
+
+SEEN = Path("seen.txt")
+
+
+class Open:
+    def send(self, values) -> None:
+        """A value."""
+
+    def close(self) -> None:
+        SEEN.write_text(SEEN.read_text() + "closed\\n")
+
+
+@register
+class Own:
+    """A tracker that allows one open run."""
+
+    CACHE_VERSION = 1
+
+    def live(self, directory, about):
+        """Open it."""
+        SEEN.write_text(f"opened {about['experiment']}\\n")
+        return Open()
+
+    def log(self, directory, about, summary) -> None:
+        """The whole run."""
+        SEEN.write_text(SEEN.read_text() + "logged\\n")
+'''
+
+
+def test_a_tracker_is_closed_before_it_is_given_the_finished_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plugins" / "loggers").mkdir(parents=True)
+    (tmp_path / "plugins" / "loggers" / "own.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(live, "SECONDS", 0.0)
+    words = ("logger=own", "budget=smoke", "population.size=2", "model.width=5", "stop.steps=60")
+    expzoo.run(expzoo.compose(*words, "dataset.num_samples=200"))
+    assert (tmp_path / "seen.txt").read_text() == "opened custom\nclosed\nlogged\n"
+
+
+def test_a_tracker_that_failed_while_values_waited_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PATIENCE", float("inf"))
+    gate = threading.Event()
+
+    def refuse() -> live.Sink:
+        gate.wait(60)
+        raise ConnectionError
+
+    shown = live.Live("own", refuse)
+    shown.put({"live/step": 1.0})
+    while not shown.waiting.empty():
+        gate.wait(0.001)
+    shown.put({"live/step": 2.0})
+    gate.set()
+    shown.thread.join(60)
+    assert not shown.waiting.empty()
+    shown.close()

@@ -7,8 +7,12 @@ import re
 import subprocess
 import sys
 from functools import cache
+from pathlib import Path
 
 import pytest
+
+from expzoo.system import machine
+from expzoo.system.errors import BadInput
 
 KERNELS = """
 import hashlib
@@ -72,3 +76,27 @@ def test_within_a_class_bits_are_equal_whatever_the_environment_says(variable: s
 def test_a_class_in_which_nothing_was_chosen_has_the_name_it_always_had(variable: str) -> None:
     name, _ = computed(*filter(None, [variable]))
     assert re.fullmatch(r"cpu-[a-z0-9]+-(openblas[0-9.]+_[a-z]+|mkl_[a-z]+)-torch[0-9.]+", name)
+
+
+def test_processors_are_those_of_mask_and_container_and_as_many_as_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(machine.PROCESSORS, raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    quota = tmp_path / "cpu.max"
+    monkeypatch.setattr(machine, "_QUOTA", quota)
+    assert machine.processors() == 8  # where there is no such file
+    for text, there in (("max 100000\n", 8), ("250000 100000\n", 3), ("50000 100000\n", 1), ("0 0\n", 8), ("\xff", 8)):
+        quota.write_text(text, encoding="utf-8")
+        assert machine.processors() == there
+    for given, there in (("2", 2), ("9", 8), ("", 8)):
+        monkeypatch.setenv(machine.PROCESSORS, given)
+        assert machine.processors() == there
+    for given in ("0", "-1", "two", "1.5", "\u0663", "9" * 9):
+        monkeypatch.setenv(machine.PROCESSORS, given)
+        with pytest.raises(BadInput, match=r"EXPZOO_PROCESSORS=.*: it must be a whole number from 1 on"):
+            machine.processors()
+    monkeypatch.delenv(machine.PROCESSORS)
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: None)
+    assert machine.processors() == 1

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import pytest
 import wandb
 
 from expzoo.config import registry
+from expzoo.runs import wandb_report
 
 VERDICT = {"claim": "own.claim", "verdict": "supported", "effect": 1.5, "interval": [1.25, 1.75], "n": 8}
 CONFIG = {"seed": 3, "budget": "smoke", "dataset": {"name": "mnist1d"}}
@@ -118,3 +120,15 @@ def test_a_login_is_found_where_wandb_puts_it(tmp_path: Path, about: dict[str, A
     (tmp_path / ".netrc").write_text(f"machine {host} login user password {'0' * 40}\n")
     logger = registry.build("logger", "wandb")
     assert sys.modules[type(logger).__module__]._has_login() is there
+
+
+@pytest.mark.parametrize(("project", "entity", "known"), [("p", None, "1"), ("q", None, ""), ("p", "us", "")])
+def test_a_report_is_the_same_one_within_its_project(
+    monkeypatch: pytest.MonkeyPatch, project: str, entity: str | None, known: str
+) -> None:
+    saved = SimpleNamespace(id="", url="address", save=lambda *, draft: None)
+    monkeypatch.setattr(wandb, "Api", lambda **_: SimpleNamespace(default_entity="me"))
+    monkeypatch.setattr(wandb_report, "build", lambda *_: saved)
+    before = {"id": "1", "url": "https://wandb.ai/me/p/reports/Title--1"}
+    said = wandb_report.Told("Title", "", {})
+    assert wandb_report._saved(said, project, entity, before, draft=True) == {"id": known, "url": "address"}

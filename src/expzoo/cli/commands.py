@@ -110,9 +110,9 @@ def rerun(arguments: list[str]) -> int:
     config = typed_again(run_directory.config_of(directory))
     config = resolved(config, wholes(config, Store(place(config["store"]), ""), known))
     with tempfile.TemporaryDirectory() as scratch:
-        again = Path(scratch) / "run"
+        again, elsewhere = Path(scratch) / "run", {"store": f"{scratch}/store", "dry_run": False, "logger": {}}
         with redirect_stdout(io.StringIO()):  # the verdicts of a directory that will not be there
-            code = experiment.run(config | {"store": f"{scratch}/store", "dry_run": False}, again)
+            code = experiment.run(config | elsewhere, again)
         if code != DONE:
             return code
         found, before = (records.read(folder / run_directory.RECORDS) for folder in (again, directory))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from expzoo.store import run_directory
 from expzoo.system.console import say
 from expzoo.system.errors import BadInput, nearest
 from expzoo.system.exit_codes import DONE, FAILED
+from expzoo.system.machine import processors
 from expzoo.system.untrusted import quoted
 
 OPTIONS = {"--budget": "laptop", "--only": "*", "--to": "outputs/gallery", "--processes": "all", "--small": FLAG}
@@ -26,7 +26,6 @@ def gallery(arguments: list[str]) -> int:
         faults.append(f"expzoo gallery takes no {quoted(rest[0])}: say --only {quoted(rest[0])} for one experiment")
     if given["--budget"] not in BUDGETS:
         faults.append(f"--budget {quoted(given['--budget'], 40)}: {nearest(given['--budget'], BUDGETS)}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     text = given["--processes"]
     if text != "all" and not (text.isascii() and text.isdigit() and 0 < int(text) <= 1000):
         faults.append(f"--processes {quoted(text, 40)}: it must be a whole number from 1 to 1000, or all")
@@ -36,7 +35,7 @@ def gallery(arguments: list[str]) -> int:
         raise BadInput("\n".join(faults))
     from expzoo.runs.gallery import make
 
-    processes = cores if text == "all" else int(text)
+    processes = processors() if text == "all" else int(text)
     folder = place(given["--to"]) if given["--to"].startswith("~") else Path(given["--to"])
     return make(given["--budget"], given["--only"], folder, pages=not given["--small"], processes=processes)
 
@@ -70,16 +69,25 @@ def wandb_report(arguments: list[str]) -> int:
 
 def published(directories: list[Path]) -> int:
     """Say of each claim with a published value what was found here; exit code 1 if one falls outside without reason."""
-    from expzoo.report.published import compared
+    from expzoo.report.published import Row, compared
 
     found = directories or _finished(Path("outputs"))
     if not found:
         raise BadInput("there is no finished run in outputs: give the directories of runs, or run expzoo gallery")
-    rows = [row for directory in found for row in compared(directory)]
-    for row in rows:
-        say(row.line)
+    rows, faults = list[Row](), list[str]()
+    for directory in found:
+        try:
+            own = [*compared(directory)]
+        except ValueError as error:  # the others are told nevertheless
+            faults += str(error).splitlines()
+            continue
+        if own:
+            say(f"{quoted(directory)}:", *(f"  {row.line}" for row in own), sep="\n")
+        rows += own
     counts = {word: sum(row.outcome == word for row in rows) for word in dict.fromkeys(row.outcome for row in rows)}
     say(", ".join(f"{count} {word}" for word, count in counts.items()) or "no claim has a published value")
+    if faults:
+        raise BadInput("\n".join(faults))
     return FAILED if any(row.is_outside for row in rows) else DONE
 
 

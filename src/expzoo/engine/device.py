@@ -36,7 +36,7 @@ class Policy:
     chunk_bytes: int
     most_members: int
     crowds: tuple[int, ...] = ()  # the sizes that a population may have, in order; none are any from MINIMUM on
-    longest: int = 50
+    longest: int = LONGEST
     capture: Callable[[Sequence[Call]], Call] | None = None
 
     def most(self, num_bytes: int, members: int, *, interleaved: bool = False) -> int:
@@ -50,7 +50,7 @@ class Policy:
 def policy_of(device: torch.device) -> Policy:
     """That of this device."""
     if device.type != "cuda":
-        return Policy(CHUNK_BYTES, MOST_MEMBERS, longest=LONGEST)
+        return Policy(CHUNK_BYTES, MOST_MEMBERS)
     memory = torch.cuda.get_device_properties(device).total_memory
     return Policy(int(memory * CUDA_SHARE), CUDA_CROWDS[-1], CUDA_CROWDS, CUDA_LONGEST, capture_graph)
 

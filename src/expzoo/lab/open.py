@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from expzoo.lab.progress import terminal_progress
 from expzoo.lab.recruiting import Recruiter
 from expzoo.lab.workers import Workers, WorkerSettings
 from expzoo.system.errors import BadInput
+from expzoo.system.machine import processors
 
 if TYPE_CHECKING:
     from expzoo.lab.lab import Lab
@@ -57,7 +57,7 @@ def find_accelerator(wanted: str) -> str:
 def devices(accelerator: str) -> int:
     """How many processes there is room for: CUDA devices, or processors that this process may use."""
     if accelerator == "cpu":
-        return len(os.sched_getaffinity(0))
+        return processors()
     import torch
 
     return torch.cuda.device_count()

@@ -42,5 +42,5 @@ class Recruiter:
 
     def finish(self) -> None:
         """Nothing is left to do."""
-        self._workers.offer([])
+        self._workers.withdraw()
         self._shown.finish()

@@ -22,7 +22,7 @@ from expzoo.system.garbage import end_quickly, no_collection
 def main() -> int:
     """Serve until the input ends; 75 if a signal asked to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: whoever started this process says when to stop
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.dup(1)
     os.dup2(2, 1)  # what plugins print must not be taken for an answer
     lines: SimpleQueue[str] = SimpleQueue()
     Thread(target=_read, args=(lines,), name="lines", daemon=True).start()
@@ -43,8 +43,10 @@ def main() -> int:
         except Exception as error:  # noqa: BLE001 - whoever asked meets the same and says whose it is
             known = isinstance(error, BadInput)
             reply = {"fault": str(error) if known else "".join(traceback.format_exception(error)), "bad_input": known}
-        answers.write(json.dumps(reply) + "\n")
-        answers.flush()
+        try:
+            os.write(answers, f"{json.dumps(reply)}\n".encode())
+        except BrokenPipeError:  # whoever asked is gone
+            return 0
     return 0
 
 

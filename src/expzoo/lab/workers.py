@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
@@ -44,7 +44,7 @@ class Workers:
     """`count` processes, started by `start` or when they are first needed. `first` is the number of the first one.
 
     `strategy` is empty for workers that train rows of their own, else Lightning's name of how they share one network.
-    Those `on_demand` do nothing of what is offered to them until they are told to begin.
+    Those `on_demand` are started by `begin` alone, as many as there is work for.
     """
 
     settings: WorkerSettings
@@ -63,26 +63,44 @@ class Workers:
         return bool(self._workers)
 
     def offer(self, wants: Iterable[Want]) -> None:
-        """These networks are to be trained now: sent, or kept for `begin` by workers `on_demand` that are not there."""
+        """These networks are to be trained now: sent, but to workers `on_demand` only if they are there."""
+        if not self.on_demand:
+            self.send(wants)
+            return
         self._offered = list(wants)
-        if self.are_there or not self.on_demand:
-            self.begin()
+        self._tell(self._workers, self._offered)
 
     def begin(self) -> None:
-        """Let them train what was offered last, once."""
+        """Start those `on_demand` for what was offered last, once, and no more than there are other networks.
+
+        Without processes this one trains alone: if they cannot be had, that is no reason to stop.
+        """
         offered, self._offered = self._offered, []
-        if offered:
-            self.send(offered)
+        before = len(self._workers)
+        try:
+            self.start(len(offered) - 1)
+        except OSError as error:
+            log.warning("no further processes can be started: %s", error.strerror or error)
+        self._tell(self._workers[before:], offered)
+
+    def withdraw(self) -> None:
+        """Nothing is left of what was offered."""
+        self._offered = []
 
     def send(self, wants: Iterable[Want]) -> None:
         """Let every worker that is alive train these networks."""
+        self.start()
+        self._tell(self._workers, wants)
+
+    def _tell(self, workers: Sequence[subprocess.Popen[str]], wants: Iterable[Want]) -> None:
+        if not workers:
+            return
         from expzoo.lab import messages
 
-        self.start()
         self.wait(0)
         self._is_needed = True
         line = json.dumps(messages.dump(wants), separators=(",", ":"))
-        for worker in self._workers:
+        for worker in workers:
             if worker.poll() is None:
                 assert worker.stdin is not None
                 with suppress(BrokenPipeError):  # it is lost: whoever waits for its networks trains them
@@ -139,10 +157,15 @@ class Workers:
         self.close()
 
     def close(self) -> None:
-        """End the workers when they are done, at once if there was nothing to do."""
+        """End the workers when they are done, at once if there was nothing to do.
+
+        Those that train rows of their own keep where they are and end: one may still be starting, with nothing to do.
+        """
         for worker in self._workers:
             if not self._is_needed:
                 worker.kill()
+            elif not self.strategy:
+                worker.terminate()
             with suppress(OSError):
                 worker.stdin.close()  # type: ignore[union-attr]
         for worker in self._workers:
@@ -151,12 +174,13 @@ class Workers:
             _close(worker)
         self._workers = []
 
-    def start(self) -> None:
-        """Start the workers, unless they are there."""
-        if self._workers:
+    def start(self, most: int | None = None) -> None:
+        """Start the workers, at most so many in all, unless they are there; OSError if the system has none for us."""
+        count = self.count if most is None else min(self.count, most)
+        if len(self._workers) >= count:
             return
         port = _free_port()
-        for number in range(self.first, self.first + self.count):
+        for number in range(self.first + len(self._workers), self.first + count):
             settings = {**vars(self.settings), "index": number, "total": self.total, "strategy": self.strategy}
             worker = subprocess.Popen(
                 [sys.executable, "-m", "expzoo.lab.worker"],
@@ -165,11 +189,11 @@ class Workers:
                 text=True,
                 env=self._environment(number, port),
             )
+            self._workers.append(worker)
             assert worker.stdin is not None
             worker.stdin.write(json.dumps(settings) + "\n")
             worker.stdin.flush()
-            self._workers.append(worker)
-        log.info("started %d workers", self.count)
+        log.info("there are %d workers", count)
 
     def _environment(self, number: int, port: int) -> dict[str, str]:
         own = {"OMP_NUM_THREADS": "1"}

@@ -17,9 +17,15 @@
       claims += outcome && !row.hidden ? 1 : 0;
     }
     for (const group of groups) group.hidden = !group.querySelector("[data-text]:not([hidden])");
-    count.textContent = `${claims} claims`;
+    count.textContent = claims === 1 ? "1 claim" : `${claims} claims`;
   };
   for (const element of [field, ...boxes]) element.addEventListener("input", show);
-  field.value = decodeURIComponent(location.hash.slice(1));
+  let asked = location.hash.slice(1);
+  try {
+    asked = decodeURIComponent(asked);
+  } catch {
+    // a percent sign that starts no code: it is searched for as it stands
+  }
+  field.value = document.getElementById(asked) ? "" : asked; // a part of the page is gone to, not searched for
   show();
 })();

@@ -84,6 +84,12 @@ class _Group:
     rows: list[tuple[Entry, Verdict, Markup]] = field(default_factory=list)
 
 
+def prepare(folder: Path) -> None:
+    """Make the folder; BadInput or OSError, before anything is run, if no gallery can be written there."""
+    (folder / DATA).mkdir(parents=True, exist_ok=True)
+    read_entries(folder)
+
+
 def entry(directory: Path, budget: str) -> tuple[Entry, Report]:
     """The small file of a finished run, and the report that it is made of."""
     sealed = run_directory.require(directory)
@@ -170,8 +176,9 @@ def write_index(folder: Path) -> Path:
     """Render the index from the small files below `folder`."""
     path = folder / INDEX
     entries = read_entries(folder)
-    pages = {one.name for one in entries if (folder / one.name / INDEX).is_file()}
-    pictures = {one.name for one in entries if (folder / DATA / f"{one.name}.png").is_file()}
+    there = [one.name for one in entries if not one.failed]  # what is left of an earlier success is not shown
+    pages = {name for name in there if (folder / name / INDEX).is_file()}
+    pictures = {name for name in there if (folder / DATA / f"{name}.png").is_file()}
     write_atomically(path, render(entries, pages, pictures).encode())
     return path
 

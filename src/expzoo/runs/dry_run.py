@@ -47,14 +47,15 @@ def show_plan(lab: Lab, begun: Sequence[Analysing[Findings]]) -> None:
         total += seconds
         model = f"{specs[0].model.name} {dict(specs[0].model.options)}"
         say(f"  {len(specs):5} x {specs[0].stop.shared.at_most} steps of {model}: about {_words(seconds)}")
-    say(f"estimated time of training: about {_words(total)} on this machine as busy as it is now{_shared(lab, total)}")
+    shared = _shared(lab, total, len(missing))
+    say(f"estimated time of training: about {_words(total)} on this machine as busy as it is now{shared}")
 
 
-def _shared(lab: Lab, seconds: float) -> str:
+def _shared(lab: Lab, seconds: float, networks: int) -> str:
     """By how many processes it is shared, and how fewer are had."""
-    if lab.workers is None or (lab.workers.on_demand and seconds < WORTH_SECONDS):
+    total = min(lab.workers.total, networks) if lab.workers else 1
+    if lab.workers is None or total < 2 or (lab.workers.on_demand and seconds < WORTH_SECONDS):
         return ""
-    total = lab.workers.total
     rest = ": trainer.spare=1 leaves one processor to others" if lab.workers.on_demand else ""
     return f", shared by {total} processes{rest}"
 

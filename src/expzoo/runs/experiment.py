@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,11 +41,12 @@ def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None
     `overrides` are what it was composed from; if they are not given, those of the job that Hydra
     runs now. `lab` is the config's, if it was opened already; it is closed.
     """
-    lab = lab or open_lab(config)
-    watching = [] if config["dry_run"] else watchers(config, directory)
-    lab.resources.watchers += [live.note for live in watching]
+    lab, watching = lab or open_lab(config), ExitStack()
     try:
-        return lab.drive(conduct(config, directory, lab, overrides=overrides))
+        for live in () if config["dry_run"] else watchers(config, directory):
+            watching.callback(live.close)
+            lab.resources.watchers.append(live.note)
+        return lab.drive(conduct(config, directory, lab, overrides=overrides, trained=watching.close))
     except Interrupted:
         say("interrupted: what was done is kept; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
@@ -52,8 +54,7 @@ def run(config: dict[str, Any], directory: Path, overrides: Sequence[str] | None
         say(error, file=sys.stderr)
         return FAILED
     finally:
-        for live in watching:
-            live.close()
+        watching.close()
         lab.close()
 
 
@@ -64,11 +65,12 @@ def conduct(
     *,
     render: bool = True,
     overrides: Sequence[str] | None = None,
+    trained: Callable[[], None] = lambda: None,
 ) -> Asking[int]:
     """An experiment that asks `lab`, or whoever drives it, for its networks; the exit code.
 
     Without `render` there are no pictures and no page, which are made from the results when they
-    are opened, and nothing is shown.
+    are opened, and nothing is shown. `trained` is called once all networks are there.
     """
     say_what_is_logged()
 
@@ -88,6 +90,7 @@ def conduct(
     say_changes(lab.store.root, (("analysis", name) for name in config["analysis"]))
     begin, keys = time.perf_counter(), set[str]()
     findings = yield from noting(lockstep([*begun.values()]), keys)
+    trained()
     analyses, findings = robustness.that_differ(analyses, findings)
 
     # Records first, then what is made of them; the manifest says that all of it is there, the logger mirrors it.

@@ -16,6 +16,7 @@ from expzoo.system.console import say
 from expzoo.system.errors import BadInput, PluginError
 from expzoo.system.exit_codes import BAD_INPUT, DONE, FAILED, INTERRUPTED, PARTIAL, Outcome
 from expzoo.system.garbage import no_collection
+from expzoo.system.machine import PROCESSORS
 from expzoo.system.signals import ignore
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ class Task:
 
     def __call__(self, cfg: DictConfig) -> Outcome:
         """Run one job by itself and say what went wrong, so that the other jobs of a multirun go on."""
-        outcome = run_job(cfg)
+        with environment(**self._share()):
+            outcome = run_job(cfg)
         self.outcomes.append(outcome)
         if outcome.code == INTERRUPTED:
             if os.getpid() != self.home:
@@ -85,6 +87,15 @@ class Task:
         if outcome.code != DONE and os.getpid() != self.home:
             raise JobFailed(outcome.code, outcome.said, outcome.kept)
         return outcome
+
+    def _share(self) -> dict[str, str]:
+        """What a job is told that runs beside others on one machine: each takes one processor, if nobody said more.
+
+        SLURM gives its jobs processors of their own.
+        """
+        if os.getpid() == self.home or "SLURM_JOB_ID" in os.environ or PROCESSORS in os.environ:
+            return {}
+        return {PROCESSORS: "1"}
 
 
 def _wait_for_scheduler() -> None:
@@ -170,15 +181,18 @@ def job_return(outcome: Outcome, config: DictConfig | None = None) -> JobReturn:
     return done
 
 
-def run_plain(config: dict[str, Any], directory: str, overrides: list[str]) -> tuple[int, str, str]:
-    """Run one job from plain data, as on a node of a cluster: the fields of its outcome."""
+def run_plain(
+    config: dict[str, Any], directory: str, overrides: list[str], processors: int = 1
+) -> tuple[int, str, str]:
+    """Run one job from plain data, as on a node of a cluster, by so many processors: the fields of its outcome."""
     from expzoo.runs import experiment, rerender
 
     place = Path(directory)
     try:
         if rerender.show_if_finished(place, config):
             return DONE, "", ""
-        return experiment.run(config, place, overrides), "", ""
+        with environment(**{PROCESSORS: str(processors)}):
+            return experiment.run(config, place, overrides), "", ""
     except Exception as error:  # noqa: BLE001 - the boundary of a job
         outcome = outcome_of(error, place)
         print_outcome(outcome)

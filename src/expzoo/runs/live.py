@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,13 +15,14 @@ import numpy as np
 
 from expzoo.config import registry
 from expzoo.config.identity import run_id
+from expzoo.runs.trackers import sweep
 from expzoo.system.console import say
 
 if TYPE_CHECKING:
     from expzoo.engine.session import Session
 
 SECONDS = 10.0  # between values
-PATIENCE = 3.0  # seconds that a run waits, at its end, for what is on its way
+PATIENCE = 15.0  # seconds that is waited for a tracker to be closed, before which it cannot be given the finished run
 
 Values = dict[str, float]
 
@@ -68,11 +70,13 @@ class Live:
 
     def close(self) -> None:
         """Send what waits, and go on without the tracker if it does not answer."""
-        try:
-            self.waiting.put(None, timeout=PATIENCE)
-        except queue.Full:
-            return
-        self.thread.join(PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while self.thread.is_alive() and time.monotonic() < end:
+            with suppress(queue.Full):  # by values that the tracker has not taken yet
+                self.waiting.put_nowait(None)
+                self.thread.join(end - time.monotonic())
+                return
+            time.sleep(0.01)
 
     def _serve(self) -> None:
         try:
@@ -95,7 +99,13 @@ def watchers(config: Mapping[str, Any], directory: Path) -> list[Live]:
         if not hasattr(registry.load("logger", node["name"]), "live"):
             continue
         name = config["about"]["experiment"] or "custom"
-        about = {"run": directory.name, "experiment": name, "id": run_id(config), "config": dict(config)}
+        about = {
+            "run": directory.name,
+            "experiment": name,
+            "id": run_id(config),
+            "config": dict(config),
+            "sweep": sweep(),
+        }
         plugin = registry.build_node("logger", node)
         found.append(Live(node["name"], lambda plugin=plugin, about=about: plugin.live(directory, about)))
     return found

@@ -16,6 +16,11 @@ SWEEP = "EXPZOO_SWEEP"  # variable of the environment: what the jobs of one mult
 MIRRORED = "mirrored"  # in the manifest: the configs of the loggers that have the run
 
 
+def sweep() -> str:
+    """What the jobs of the multirun that this job is of have in common; empty for a single run."""
+    return os.environ.get(SWEEP, "")
+
+
 def mirror(config: dict[str, Any], directory: Path) -> None:
     """Hand a finished run to the loggers of this config that do not have it already, and note them in the manifest.
 
@@ -55,4 +60,4 @@ def _log(config: dict[str, Any], node: dict[str, Any], directory: Path, sealed: 
         sealed = run_directory.require(directory)
     verdicts = [verdict.to_json() for verdict in read_verdicts(directory / run_directory.VERDICTS)]
     summary = records.summary(records.read(directory / run_directory.RECORDS))
-    return logger.log(directory, {**sealed, "verdicts": verdicts, "sweep": os.environ.get(SWEEP, "")}, summary)
+    return logger.log(directory, {**sealed, "verdicts": verdicts, "sweep": sweep()}, summary)

@@ -197,7 +197,7 @@ def publish(directory: Path, project: str, entity: str | None, *, draft: bool) -
 
     def save() -> None:
         try:
-            found.update(_saved(said, project, entity, before.get("id", ""), draft=draft))
+            found.update(_saved(said, project, entity, before, draft=draft))
         except BaseException as error:  # noqa: BLE001 - SystemExit among them; it is told by the thread that waits
             faults.append(error)
 
@@ -212,13 +212,15 @@ def publish(directory: Path, project: str, entity: str | None, *, draft: bool) -
     return found["url"]
 
 
-def _saved(said: Told, project: str, entity: str | None, known: str, *, draft: bool) -> dict[str, str]:
+def _saved(said: Told, project: str, entity: str | None, before: dict[str, str], *, draft: bool) -> dict[str, str]:
+    """Id and address of the report, which is that of `before` if this is in the same project."""
     os.environ["WANDB_SILENT"] = "true"  # the address is said once, by the command
     import wandb
 
     api = wandb.Api(timeout=int(SECONDS / 3))
-    report = build(said, project, entity or api.default_entity)
-    report.id = known
+    entity = entity or api.default_entity
+    report = build(said, project, entity)
+    report.id = before.get("id", "") if f"/{entity}/{project}/reports/" in before.get("url", "") else ""
     report.save(draft=draft)
     return {"id": report.id, "url": report.url}
 

@@ -8,6 +8,7 @@ machine, never of a stopwatch, and part of the machine class.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -19,8 +20,37 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
+from expzoo.system.errors import BadInput
+
 Blas = Literal["openblas", "torch"]
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+
+
+PROCESSORS = "EXPZOO_PROCESSORS"
+"""Variable of the environment: how many processors a command may use at most."""
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def processors() -> int:
+    """How many processors this process may use: those of its mask, of its container, and at most `PROCESSORS`.
+
+    BadInput if that variable is no whole number from 1 on.
+    """
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get(PROCESSORS, "")
+    if given and not re.fullmatch(r"[1-9][0-9]{0,5}", given):
+        raise BadInput(f"{PROCESSORS}={given[:40]}: it must be a whole number from 1 on")
+    return min(there, _of_the_container(), int(given) if given else there)
+
+
+def _of_the_container() -> int:
+    """The processors whose time a container may take, which its mask does not tell; very many if nothing limits it."""
+    try:
+        quota, period = map(int, _QUOTA.read_text(encoding="ascii").split())
+        return max(math.ceil(quota / period), 1)
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or the quota is "max"
+        return sys.maxsize
 
 
 @cache
