@@ -135,6 +135,8 @@ ARM_FAULTS = {
     "c1: {init: rewind}": "must be a mapping of names, not 'rewind'",
     "c2: {mask: {magnitude: {of: dense}}}": "needs either `sparsity` or `keep`",
     "c3: {mask: {magnitude: {of: dense, sparsity: 1}}}": "must be at least 0 and below 1",
+    "c3a: {mask: {magnitude: {of: dense, sparsity: 0.5, last: 1}}}": "must be at least 0 and below 1",
+    "c3b: {mask: {magnitude: {of: dense, sparsity: 0.5, last: 0.2, scope: global}}}": "needs `scope: layer`",
     "c4: {mask: {magnitude: {of: dense, sparsity: 0.5, scope: all}}}": "there is no 'all' here",
     "c5: {mask: {random: {sparsity: 0.5, biases: 3}}}": "must be true or false, not 3",
     "c6: {mask: {random: {sparsity: 0.5, draw: -1}}}": "must be a whole number of at least 0, not -1",

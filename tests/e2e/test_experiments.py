@@ -19,7 +19,7 @@ from expzoo.science.verdicts import load_verdicts
 from expzoo.store import records, run_directory
 
 EXPERIMENTS = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "experiment").glob("*.yaml"))
-DOWNLOADED = re.compile(r"_cifar\d+$")  # a variant on files that no test fetches is only composed
+DOWNLOADED = re.compile(r"_(cifar\d+|mnist)$")  # a variant on files that no test fetches is only composed
 SISTERS = [
     *("life_density", "life_depth", "life_many_steps", "life_minimal", "life_pruning", "life_width"),
     *("local_and_attention", "pooling", "random_labels"),

@@ -35,6 +35,10 @@ KEYS = {
         DENSE.replace(init=Rewind(DENSE, 100), mask=Magnitude(DENSE, 0.2, "global", biases=False)),
         "b01b9459a370a95966cc96459f5d2a023f7e8525c6a86a9ee9c04d1f792cfe57",
     ),
+    "mask with half the rate in the last layer": (
+        DENSE.replace(mask=Magnitude(DENSE, 0.2, biases=False, last=0.1)),
+        "fc45dd6d2b163be1261eef0d1641a005ed3573ea90a5fef7bc3a050eb4977092",
+    ),
     "permuted mask": (
         DENSE.replace(mask=Permuted(Magnitude(LEVEL_1, 0.36), draw=1)),
         "34e0e13dacb502e189a0a45845246d0d1217794ae5d5150592474abf8af1c62c",

@@ -9,6 +9,7 @@ import pytest
 from torch import nn
 
 from expzoo.analysis.pruning import Pruning
+from expzoo.config.registry import build
 from expzoo.engine import recipes
 from expzoo.lab.request import Request
 from expzoo.spec.layout import Layout
@@ -26,15 +27,16 @@ def obvious_entries(layout, biases):
             yield name, [start + i for i in range(int(np.prod(shape)))]
 
 
-def obvious_by_magnitude(row, kept, layout, sparsity, scope, biases):
-    groups = [entries for _, entries in obvious_entries(layout, biases)]
+def obvious_by_magnitude(row, kept, layout, sparsity, scope, biases, last=None):
+    own = {} if last is None else {"2.weight": last, "2.bias": last}
+    groups = [(own.get(name, sparsity), entries) for name, entries in obvious_entries(layout, biases)]
     if scope == "global":
-        groups = [[index for entries in groups for index in entries]]
+        groups = [(sparsity, [index for _, entries in groups for index in entries])]
     mask = [True] * layout.size
-    for entries in groups:
+    for removed, entries in groups:
         removed_before = [index for index in entries if not kept[index]]
         others = sorted((index for index in entries if kept[index]), key=lambda index: (abs(float(row[index])), index))
-        count = min(round(len(entries) * sparsity), len(entries) - 1)
+        count = min(round(len(entries) * removed), len(entries) - 1)
         for index in (removed_before + others)[:count]:
             mask[index] = False
     return np.array(mask)
@@ -58,6 +60,31 @@ def test_magnitude_masks_are_those_of_the_obvious_loop(scope, biases, ties):
         unmasked = recipes.by_magnitude(row, None, LAYOUT, sparsity=sparsity, scope=scope, biases=biases)
         everything = np.ones(LAYOUT.size, bool)
         assert np.array_equal(unmasked, obvious_by_magnitude(row, everything, LAYOUT, sparsity, scope, biases))
+
+
+@pytest.mark.parametrize("biases", [True, False])
+def test_the_last_layer_may_have_a_sparsity_of_its_own(base, biases):
+    for seed, (sparsity, last) in enumerate(itertools.product(SPARSITIES, SPARSITIES)):
+        row, kept = random_row(seed), random_row(seed + 100) > -0.5
+        recipe = Magnitude(base, sparsity, "layer", biases, last=last)
+        found = recipes.resolve_mask(recipe, seed, LAYOUT, (row, kept))
+        assert np.array_equal(found, obvious_by_magnitude(row, kept, LAYOUT, sparsity, "layer", biases, last))
+    with pytest.raises(ValueError, match=r"a last layer of sparsity 0\.5 needs the scope layer"):
+        Magnitude(base, 0.2, "global", last=0.5)
+    with pytest.raises(ValueError, match=r"sparsity 1 must be"):
+        Magnitude(base, 0.2, last=1)
+
+
+def test_seven_rounds_with_half_the_rate_in_the_last_layer_leave_what_was_published():
+    """21.1, 13.5 and 3.6 % of the weights of LeNet-300-100 after 7, 9 and 15 rounds (Frankle & Carbin 2019)."""
+    layout = Layout.of(build("model", "lenet_300_100", (1, 28, 28), 10))
+    row = np.random.default_rng(0).normal(size=layout.size)
+    weights = np.concatenate([np.arange(part.start, part.stop) for _, part in layout.weights(biases=False)])
+    assert len(weights) == 266_200
+    for rounds, left in ((7, 21.1), (9, 13.5), (15, 3.6)):
+        sparsity, last = 1 - 0.8**rounds, 1 - 0.9**rounds
+        mask = recipes.by_magnitude(row, None, layout, sparsity=sparsity, scope="layer", biases=False, last=last)
+        assert round(100 * mask[weights].mean(), 1) == left
 
 
 def test_of_equal_magnitudes_the_earlier_goes_first_and_the_sign_does_not_matter():

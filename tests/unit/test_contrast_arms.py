@@ -186,6 +186,19 @@ def test_a_chain_of_tickets_is_that_of_pruning(start: Spec, step: int | None, sc
     assert made["ticket"] == ticket
 
 
+def test_each_round_keeps_its_own_share_of_the_last_layer(start: Spec) -> None:
+    mask = {"magnitude": TICKET["mask"]["magnitude"] | {"last": 0.9, "biases": False}}
+    ticket = specs(start, arms={"dense": {}, "ticket": {**TICKET, "mask": mask}})["ticket"]
+    previous = start
+    for number in (1, 2, 3):
+        sparsity, last = round(1 - 0.7**number, 6), round(1 - 0.9**number, 6)
+        previous = start.replace(mask=Magnitude(previous, sparsity, biases=False, last=last))
+    assert ticket == previous
+    once = {"magnitude": {"of": "dense", "sparsity": 0.5, "last": 0.25}}
+    made = specs(start, arms={"dense": {}, "ticket": {"mask": once}})["ticket"]
+    assert made.mask == Magnitude(start, 0.5, last=0.25)
+
+
 def test_every_recipe_is_that_of_python(start: Spec) -> None:
     made = specs(
         start,

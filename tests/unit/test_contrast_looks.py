@@ -46,13 +46,14 @@ FORMS: dict[str, dict[str, Any]] = {
     "steps to score/validation>=90": {"when": "steps", "place": 90.0, "below": False},
     "steps to loss/train <= 1e-3": {"when": "steps", "place": 0.001},
     "error/test at peak": {"when": "peak", "metric": "error", "split": "test"},
-    "loss/train at valley": {"when": "valley", "peaked": False},
+    "loss/train at valley": {"when": "valley", "extreme": ""},
     "steps to peak calibration_error(bins=30)/test": {
         "when": "steps",
-        "peaked": True,
+        "extreme": "peak",
         "metric": "calibration_error(bins=30)",
         "split": "test",
     },
+    "steps to best loss/validation": {"when": "steps", "extreme": "best", "metric": "loss", "split": "validation"},
     "score/test of ensemble(8)": {"members": 8, "when": "late"},
     "score/test at end of ensemble(8)": {"members": 8, "when": "end"},
     "calibrated nll/test": {"calibrated": True, "metric": "nll", "members": 1},
@@ -93,6 +94,7 @@ REFUSED = {
     "score/test of ensemble(1000000000)": "an ensemble has from 1 to 100 members",
     "steps to loss/train < 0.1": "is no measure",
     "steps to peak error": "is no measure",
+    "steps to best error": "is no measure",
     "steps to peak acuracy/test": "there is no metric or probe called acuracy",
     "error/test at peak of ensemble(3)": "an ensemble or a temperature is of metrics at the end of the training",
     "steps to loss/train <= 1e999": "is no measure",
@@ -142,6 +144,8 @@ def test_values_are_those_of_the_curve(trained: Any) -> None:
         "score/test at peak": test[peak],
         "score/test at valley": test[valley],
         "steps to peak score/test": peak,
+        "steps to best score/validation": best,
+        "steps to best loss/train": least,
         "norm at start": norm[0],
         "score/test": np.mean([test[step] for step in late]),
         "score/test at start": test[0],
@@ -178,7 +182,7 @@ def test_what_others_looked_at_changes_nothing(trained: Any, validated: Spec, op
 
 def test_a_network_that_diverged_has_no_value(validated: Spec, open_lab: Callable[..., Any]) -> None:
     texts = ["score/test", "score/test at end", "score/test at best score/validation", "steps to loss/train <= 0.01"]
-    texts += ["error/test at peak", "error/test at valley", "steps to peak error/test"]
+    texts += ["error/test at peak", "error/test at valley", "steps to peak error/test", "steps to best loss/train"]
     looks = [Look.parse(text).on(SCORE) for text in texts]
     wild = validated.replace(optimizer={"lr": 1e30})
     [network] = open_lab().train(Request((wild,), tuple(m for look in looks for m in look.measures(TOTAL))))

@@ -182,6 +182,7 @@ MODELS = {
     "cnn2d": (IMAGES, {"width": 2}),
     "convnet_si": (IMAGES, {"channels": 2}),
     "lenet": (IMAGES, {}),
+    "lenet_300_100": (SIGNALS, {}),
     "life_net": (BOARDS, {}),
     "attention1d": (SIGNALS, {"width": 8}),
     "local1d": (SIGNALS, {"channels": 3}),

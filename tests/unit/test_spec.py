@@ -88,6 +88,7 @@ MATTERS: dict[str, Spec] = {
     "mask by magnitude": BASE.replace(mask=Magnitude(BASE, 0.5)),
     "mask.of": BASE.replace(mask=Magnitude(OTHER, 0.5)),
     "mask.scope": BASE.replace(mask=Magnitude(BASE, 0.5, "global")),
+    "mask.last": BASE.replace(mask=Magnitude(BASE, 0.5, last=0.25)),
     "mask.step": BASE.replace(mask=Magnitude(BASE, 0.5, step=100)),
     "mask permuted": BASE.replace(mask=Permuted(Magnitude(BASE, 0.5))),
     "mask permuted again": BASE.replace(mask=Permuted(Magnitude(BASE, 0.5), draw=1)),

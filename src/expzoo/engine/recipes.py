@@ -186,21 +186,25 @@ def by_magnitude(
     sparsity: float,
     scope: Scope,
     biases: bool,
+    last: float | None = None,
 ) -> Bool[np.ndarray, " size"]:
     """The mask that removes the smallest entries of `row`; what `kept` removed goes first.
 
+    `last` is the sparsity of the last layer, if it is another: "connections to outputs are pruned
+    at half of the rate of the rest of the network" (Frankle & Carbin 2019, figure 2).
     Frankle & Carbin 2019, section 2: "prune the lowest-magnitude weights". Of equal entries the earlier goes first.
     """
     size = np.abs(row.astype(np.float64))
     if kept is not None:
         size[~kept] = -1.0
-    groups = [np.arange(s.start, s.stop) for _, s in layout.weights(biases=biases)]
+    own = {} if last is None else dict.fromkeys(layout.last, last)
+    groups = [(np.arange(s.start, s.stop), own.get(name, sparsity)) for name, s in layout.weights(biases=biases)]
     if scope == "global":
-        groups = [np.concatenate(groups)]
+        groups = [(np.concatenate([entries for entries, _ in groups]), sparsity)]
     mask = np.ones(layout.size, bool)
-    for entries in groups:
+    for entries, removed in groups:
         order = np.argsort(size[entries], kind="stable")
-        mask[entries[order[: num_removed(len(entries), sparsity)]]] = False
+        mask[entries[order[: num_removed(len(entries), removed)]]] = False
     return mask
 
 
@@ -237,8 +241,8 @@ def resolve_mask(
             return at_random(seed, recipe, layout)
         case Permuted():
             return permute_mask(seed, resolve_mask(recipe.like, seed, layout, source), recipe.draw, layout)
-        case Magnitude(sparsity=sparsity, scope=scope, biases=biases):
+        case Magnitude(sparsity=sparsity, scope=scope, biases=biases, last=last):
             if source is None:
                 raise ValueError("a mask by magnitude needs the row of its network")
             row, kept = source
-            return by_magnitude(row, kept, layout, sparsity=sparsity, scope=scope, biases=biases)
+            return by_magnitude(row, kept, layout, sparsity=sparsity, scope=scope, biases=biases, last=last)

@@ -104,6 +104,12 @@ class Layout:
                 module.get_parameter(name).copy_(value)
         return module
 
+    @property
+    def last(self) -> tuple[str, ...]:
+        """The names of the parameters of the last layer: the module that the last parameter belongs to."""
+        layer = self.names[-1].rpartition(".")[0]
+        return tuple(name for name in self.names if name.rpartition(".")[0] == layer)
+
     def weights(self, *, biases: bool) -> Iterator[tuple[str, slice]]:
         """What pruning may remove: the part of a row of each tensor of 2 or more axes, and of biases if asked."""
         for name, shape, start in zip(self.names, self.shapes, self.offsets, strict=True):

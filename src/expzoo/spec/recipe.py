@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from expzoo.system.canonical import canonical_json
 
@@ -31,7 +31,12 @@ class Keyed(ABC):
 
 
 class Recipe:
-    """How something is made from other networks or from random numbers: frozen data, resolved when it is needed."""
+    """How something is made from other networks or from random numbers: frozen data, resolved when it is needed.
+
+    Fields in `ADDED` came later: at their default they are not in the canonical form, so that older keys hold.
+    """
+
+    ADDED: ClassVar[tuple[str, ...]] = ()
 
     def sources(self) -> Iterator[tuple[Keyed, Step]]:
         """The rows it needs: (spec, step) pairs, those of specs at the recipe's `step`."""
@@ -54,6 +59,8 @@ class Recipe:
         content: dict[str, JSON] = {"recipe": type(self).__name__}
         for field in fields(self):  # type: ignore[arg-type]
             value = getattr(self, field.name)
+            if field.name in self.ADDED and value == field.default:
+                continue
             match value:
                 case Keyed():
                     content[field.name] = value.key

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypedDict, Unpack, cast
 
 from expzoo.config import versions
 from expzoo.config.registry import NOTHING
@@ -102,16 +102,24 @@ class Magnitude(Recipe):
     """Removes the smallest weights of `of` at `step`, those its own mask removed first, up to this sparsity.
 
     `scope` says whether each tensor loses the same fraction or all compete; `biases` whether biases are pruned too.
+    `last` is the sparsity of the last layer, where it is another; it needs the scope layer.
     """
+
+    ADDED: ClassVar[tuple[str, ...]] = ("last",)
 
     of: Spec
     sparsity: float
     scope: Scope = "layer"
     biases: bool = True
     step: Step = FINAL
+    last: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sparsity", checked_sparsity(self.sparsity))
+        if self.last is not None:
+            if self.scope == "global":
+                raise ValueError(f"a last layer of sparsity {self.last} needs the scope layer: in global all compete")
+            object.__setattr__(self, "last", checked_sparsity(self.last))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
     steps to METRIC/SPLIT <= 0.1                    the first look at which it is reached
     METRIC/SPLIT at peak | at valley                the look highest above the lowest before it; that lowest one
     steps to peak METRIC/SPLIT                      where that peak is
+    steps to best METRIC/SPLIT                      the first look at which it is best: the early-stopping step
     METRIC/SPLIT of ensemble(8)                     of networks that differ in their start, averaged
     calibrated METRIC/SPLIT [of ensemble(8)]        after a temperature fitted on validation data
 
@@ -20,7 +21,7 @@ import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from expzoo.analysis import late
 from expzoo.config import registry
@@ -48,8 +49,11 @@ _TEXT = re.compile(
     rf"|first (?P<first>{_NAME})/(?P<on>[a-z]+) *(?P<sign><=|>=) *(?P<bound>{NUMBER})))?"
     r"(?: of ensemble\((?P<members>\d+)\))?"
 )
-_STEPS = re.compile(rf"steps to (?:{_SEEN} *(?P<sign><=|>=) *(?P<bound>{NUMBER})|peak (?P<highest>{_NAME}/[a-z]+))")
+_STEPS = re.compile(
+    rf"steps to (?:{_SEEN} *(?P<sign><=|>=) *(?P<bound>{NUMBER})|(?P<extreme>peak|best) (?P<whose>{_NAME}/[a-z]+))"
+)
 
+Extreme = Literal["", "peak", "best"]
 Place = Literal["late", "start", "end", "peak", "valley", "step", "percent", "best", "first", "steps"]
 
 
@@ -64,7 +68,7 @@ class Look:
     place: float = 0.0
     chooses: tuple[str, str] = ("", "")
     below: bool = True
-    peaked: bool = False
+    extreme: Extreme = ""
     members: int = 1
     calibrated: bool = False
 
@@ -72,9 +76,9 @@ class Look:
     def parse(cls, text: str) -> Look:
         """The look that a text asks for; BadInput if it asks for none."""
         if found := _STEPS.fullmatch(text.strip()):
-            if found["highest"]:
-                metric, _, split = found["highest"].rpartition("/")
-                return cls(text, metric, split, "steps", peaked=True)._checked()
+            if found["extreme"]:
+                metric, _, split = found["whose"].rpartition("/")
+                return cls(text, metric, split, "steps", extreme=cast("Extreme", found["extreme"]))._checked()
             below, place = found["sign"] == "<=", float(found["bound"])
             return cls(text, found["metric"], found["split"] or "", "steps", place, below=below)._checked()
         if not (found := _TEXT.fullmatch(text.strip())):
@@ -162,7 +166,9 @@ class Look:
         due = self.when_seen(total).steps(total) | {network.step}
         curve = {step: seen for step, seen in network.curve(self.metric, self.split).items() if step in due}
         never = float("nan") if network.diverged else float("inf")
-        if self.peaked or self.when in ("peak", "valley"):
+        if self.extreme == "best":
+            return never if network.diverged else float(best(self.metric, curve))
+        if self.extreme or self.when in ("peak", "valley"):
             return never if network.diverged else self._of_peak(curve)
         if self.when == "steps":
             return next((float(step) for step, seen in curve.items() if self._reached(seen)), never)
@@ -177,15 +183,14 @@ class Look:
             return late.value(network, self.metric, self.split)
         if self.when == "best":
             chosen = network.curve(*self.chooses)
-            sign = 1 if higher_is_better(self.chooses[0]) else -1
-            return curve[max(curve, key=lambda step: (sign * chosen[step], -step))]
+            return curve[best(self.chooses[0], {step: chosen[step] for step in curve})]
         return curve[network.step]
 
     def _of_peak(self, curve: Mapping[int, float]) -> float:
         """Of the look that lies highest above the lowest before it: its value, its step, or that lowest value."""
         lowest = dict(zip(curve, itertools.accumulate(curve.values(), min), strict=True))
         step = max(curve, key=lambda at: (curve[at] - lowest[at], -at))
-        return float(step) if self.peaked else curve[step] if self.when == "peak" else lowest[step]
+        return float(step) if self.extreme else curve[step] if self.when == "peak" else lowest[step]
 
     def _reached(self, seen: float) -> bool:
         return seen <= self.place if self.below else seen >= self.place
@@ -206,7 +211,7 @@ class Look:
         beside = self.text.partition(" at ")[2] or self.text.partition(" of ")[2]
         told = f"{'calibrated ' * self.calibrated}{where}{self.metric.replace('_', ' ')}"
         if self.when == "steps":
-            told = f"{STEPS}the peak of {told}" if self.peaked else f"{STEPS}a {told} of {self.place:g}"
+            told = f"{STEPS}the {self.extreme} of {told}" if self.extreme else f"{STEPS}a {told} of {self.place:g}"
         elif beside:
             told += f" at {beside}" if " at " in self.text else f" of {beside}"
         return told + (f" ({self.unit})" if self.unit else "")
@@ -221,6 +226,12 @@ def unit_of(metric: str) -> str:
     """The unit of a metric or probe; "" for what names none."""
     kind = component_kind(metric)
     return registry.load(kind, component(metric).name).UNIT if kind else ""
+
+
+def best(metric: str, curve: Mapping[int, float]) -> int:
+    """The step at which a curve of this metric is best, the first of equal ones."""
+    sign = 1 if higher_is_better(metric) else -1
+    return max(curve, key=lambda step: (sign * curve[step], -step))
 
 
 def higher_is_better(metric: str) -> bool:

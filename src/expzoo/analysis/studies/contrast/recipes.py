@@ -35,7 +35,7 @@ INITS: Mapping[str, tuple[str, ...]] = {
     "average": ("of", "shares", "step"),
 }
 MASKS: Mapping[str, tuple[str, ...]] = {
-    "magnitude": ("of", "sparsity", "keep", "scope", "biases", "step"),
+    "magnitude": ("of", "sparsity", "keep", "scope", "biases", "step", "last"),
     "random": ("sparsity", "keep", "draw", "biases"),
     "permuted": ("of", "draw"),
     "same": ("of",),
@@ -103,6 +103,11 @@ def _check_mask(known: tuple[str, ...], options: Reader) -> None:
     for word in ("sparsity", "keep"):
         if not 0 <= options.at(word).number(0.5) < 1:
             options.at(word).fault("must be at least 0 and below 1")
+    if options.has("last"):
+        if not 0 <= options.at("last").number(0.5) < 1:
+            options.at("last").fault("must be at least 0 and below 1")
+        if options.at("scope").text() == "global":
+            options.at("last").fault("is the last layer's own and needs `scope: layer`: in global all compete")
     if options.has("scope"):
         options.at("scope").one_of(("layer", "global"))
     options.at("biases").truth(default=True)
@@ -144,13 +149,18 @@ def mask(reader: Reader, of: Callable[[str], Spec], number: int) -> Mask | None:
     """The mask that a node says, of the repetition of this number."""
     [(name, options)] = reader.mapping().items()
     biases = options.at("biases").node is not False
-    sparsity = options.at("sparsity").number(0.0)
-    if options.has("keep"):
-        sparsity = round(1 - options.at("keep").number(0.8) ** number, 6)
+
+    def removed(word: str) -> float:
+        """As it is said, or after so many repetitions that each keep what is said."""
+        said = options.at(word).number(0.0)
+        return round(1 - said**number, 6) if options.has("keep") else said
+
+    sparsity = removed("keep" if options.has("keep") else "sparsity")
     match name:
         case "magnitude":
             scope = "global" if options.at("scope").text() == "global" else "layer"
-            return Magnitude(of(options.at("of").text()), sparsity, scope, biases, _step(options, FINAL))
+            last = removed("last") if options.has("last") else None
+            return Magnitude(of(options.at("of").text()), sparsity, scope, biases, _step(options, FINAL), last)
         case "random":
             return RandomMask(sparsity, options.at("draw").whole(0), biases)
         case "permuted":
