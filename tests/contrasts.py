@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from expzoo.analysis.studies.contrast.building import Builder
 from expzoo.config.registry import build
 from expzoo.store import records
 
 if TYPE_CHECKING:
     from expzoo.science.verdicts import Verdict
+    from expzoo.spec.spec import Spec
 
 SEEDS = range(8)
 CHANCE = 10.0
@@ -97,3 +99,15 @@ def rate(successes: int) -> tuple[float, float, float]:
 SWEEP = {"model.width": [8, 16, 32, 64]}
 CROSS = {"view": {"plain": {}, "shuffled": {"dataset.view": "shuffled"}}}
 TWO = {"a": {}, "b": {"model.width": 20}}
+
+
+def specs(start: Spec, cells: dict[str, Any] | None = None, **options: Any) -> dict[str, Spec]:
+    """The spec of every cell by its words."""
+    analysis = build("analysis", "contrast", **options)
+    builder = Builder(analysis.words.arms, analysis.words.factors, "smoke")
+    builder.tune(cells or {})
+    return {cell.words: builder.spec(start, cell) for cell in analysis.cells}
+
+
+def arm(start: Spec, settings: dict[str, Any], **options: Any) -> Spec:
+    return specs(start, arms={"a": settings}, **options)["a"]

@@ -6,34 +6,22 @@ import math
 from typing import Any
 
 import pytest
+from tests.contrasts import arm, specs
 
 import expzoo
 from expzoo.analysis.contract import Setting
 from expzoo.analysis.pruning import Pruning, geometric
 from expzoo.analysis.studies.contrast.arms import Cell
-from expzoo.analysis.studies.contrast.building import Builder
 from expzoo.config.registry import build
 from expzoo.spec.spec import Fresh, Known, Magnitude, Permuted, RandomMask, Rewind, SignFlip, Spec
 from expzoo.system.errors import BadInput, Unfit
 
-WORDS = ("stop.steps=60", "budget=smoke")
+WORDS, NAMED = ("stop.steps=60", "budget=smoke"), {"view": {"20": {}, "plain": {}}}
 
 
 @pytest.fixture(scope="module")
 def start() -> Spec:
     return Spec.from_config(expzoo.compose(*WORDS))
-
-
-def specs(start: Spec, cells: dict[str, Any] | None = None, **options: Any) -> dict[str, Spec]:
-    """The spec of every cell by its words."""
-    analysis = build("analysis", "contrast", **options)
-    builder = Builder(analysis.words.arms, analysis.words.factors, "smoke")
-    builder.tune(cells or {})
-    return {cell.words: builder.spec(start, cell) for cell in analysis.cells}
-
-
-def arm(start: Spec, settings: dict[str, Any], **options: Any) -> Spec:
-    return specs(start, arms={"a": settings}, **options)["a"]
 
 
 @pytest.mark.parametrize(
@@ -165,9 +153,8 @@ def test_crossed_levels_that_are_numbers_can_be_followed(start: Spec) -> None:
     weights = {term.cell.words: term.weight for term in claim.conditions[0].terms()}
     assert sum(weights.values()) == pytest.approx(0)
     assert weights["base, batch 80, ratio 0.5"] == pytest.approx(0.5 / math.log(4))
-    named = {"cross": {"view": {"20": {}, "plain": {}}}, "claims": {"c": {"slope_of": "base", "over": "view"}}}
     with pytest.raises(BadInput, match="a slope is over numbers"):
-        build("analysis", "contrast", **named)
+        build("analysis", "contrast", cross=NAMED, claims={"c": {"slope_of": "base", "over": "view"}})
 
 
 TICKET = {

@@ -127,13 +127,11 @@ def tune(
         for index, point in enumerate(points)
         for seed in seeds
     ]
-    datasets, parts = {spec.dataset for *_, spec in plan}, []
-    metric, split, sign = LOSS, loss_on, -1
-    if not loss_on:
-        metric, split, sign = setting.score.metric, "validation", 1 if setting.score.higher_is_better else -1
+    score, datasets = setting.score, {spec.dataset for *_, spec in plan}
+    metric, split = (LOSS, loss_on) if loss_on else (score.metric, "validation")
+    sign = 1 if score.higher_is_better and not loss_on else -1
     chances = dict.fromkeys(datasets, math.nan) if loss_on else _chances(setting, datasets)
-    for *_, spec in plan:
-        parts.append(Request((spec,), (late.measure(metric, split, spec.stop.build().at_most),)))
+    parts = [Request((spec,), (late.measure(metric, split, spec.stop.build().at_most),)) for *_, spec in plan]
     networks = yield Request(parts[0].specs, parts[0].measures, more=tuple(parts[1:]))
     found: dict[tuple[Name, int], list[float]] = {}
     rows: list[Row] = []
@@ -142,14 +140,13 @@ def tune(
         lost = chance if math.isfinite(chance := chances[spec.dataset]) else -sign * math.inf
         found.setdefault((name, index), []).append(value if math.isfinite(value) else lost)
         where: Row = {"key": network.key, "seed": spec.seed, "arm": ARM, "tuned": str(name), "end": True}
-        tried = ", ".join(f"{key}={value}" for key, value in points[index].items())
         seen = {"step": network.step, "split": split, "metric": metric, "value": value}
-        rows.append(where | seen | {"tried": tried})
+        rows.append(where | seen | {"tried": ", ".join(f"{key}={value}" for key, value in points[index].items())})
     choices = {}
     for name in arms:
-        means = [sign * float(np.mean(found[name, index])) for index in range(len(points))]
-        best = int(np.argmax(means))
-        choices[name] = Choice(_at_rate(setting, points[best]), sign * means[best], _at_edge(points[best], over))
+        means = [float(np.mean(found[name, index])) for index in range(len(points))]
+        best = int(np.argmax(sign * np.array(means)))
+        choices[name] = Choice(_at_rate(setting, points[best]), means[best], _at_edge(points[best], over))
     words = {str(name): choice.words for name, choice in choices.items()}
     return choices, [row | {"best": words[str(row["tuned"])]} for row in rows]
 
