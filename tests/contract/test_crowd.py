@@ -103,7 +103,9 @@ def covering():
     others = [available(kind) for kind in CHOSEN[1:]]
     for turn, model in enumerate(models_of_signals()):
         for index in range(max(map(len, others))):
-            yield model, *(names[(index + turn * number) % len(names)] for number, names in enumerate(others))
+            chosen = [names[(index + turn * number) % len(names)] for number, names in enumerate(others)]
+            large = [pytest.mark.slow] if model == "lenet_300_100" else []  # of the layers of mlp
+            yield pytest.param(model, *chosen, marks=large)
 
 
 def assert_same_in_a_crowd(base, *, masked=True):

@@ -72,6 +72,7 @@ def test_a_tracker_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
     assert sink.seen == []
     gate.set()
     shown.thread.join(60)
+    assert not shown.thread.is_alive()
     assert len(sink.seen) <= 2  # what it had, and what waited
 
 

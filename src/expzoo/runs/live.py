@@ -77,6 +77,10 @@ class Live:
                 self.thread.join(end - time.monotonic())
                 return
             time.sleep(0.01)
+        with suppress(queue.Empty):  # so that the thread ends when the tracker answers after all
+            self.waiting.get_nowait()
+        with suppress(queue.Full):
+            self.waiting.put_nowait(None)
 
     def _serve(self) -> None:
         try:
