@@ -191,7 +191,7 @@ class LineProgress(Counted):
 class Handle(Protocol):
     """What is displayed in a notebook and can be replaced."""
 
-    def update(self, shown: object) -> object:
+    def update(self, shown: object, /) -> object:
         """Show this instead."""
         ...
 
