@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from expzoo.spec.contracts import Split
 
 
-class Drawn:
+class Drawn(ABC):
     """A base for datasets of a formula: a plugin says `examples`, and hands over its options.
 
     Each split is a draw of its own, so that more examples of one leave the others as they are.
@@ -61,9 +62,9 @@ class Drawn:
         self._sizes = {"train": train_size, "validation": validation_size, "test": test_size, "fresh": test_size}
         self._splits: Recent[tuple[str, int], Split] = Recent(64)
 
+    @abstractmethod
     def examples(self, identity: int, purpose: str, size: int) -> tuple[np.ndarray, np.ndarray]:
         """`size` examples x (size, inputs) and their labels (size,), a function of identity and purpose."""
-        raise NotImplementedError
 
     def identity(self, seed: int) -> int:
         """What a member with this seed draws its data from: equal identities mean equal splits."""
